@@ -1,0 +1,1 @@
+"""Schoolbell's server: decides who is told what changed at school, and tells them."""

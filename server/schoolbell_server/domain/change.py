@@ -1,0 +1,128 @@
+"""What an SIS says happened, as plain values.
+
+Percentages are `Decimal` with at most 4 decimals, money is an exact `Decimal` in the
+district's currency, times are aware UTC datetimes, school-local facts are dates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from schoolbell_server.domain.kinds import (
+    AssignmentAction,
+    AttendanceExcuse,
+    AttendanceStatus,
+    Kind,
+    ScheduleAction,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentChange:
+    """An assignment was assigned, scored, found missing, moved or withdrawn."""
+
+    action: AssignmentAction
+    assignment_id: str
+    section_id: str
+    title: str = ""
+    course_name: str = ""
+    term_id: str | None = None
+    due_date: date | None = None
+    score_percent: Decimal | None = None
+    previous_score_percent: Decimal | None = None
+    points: Decimal | None = None
+    points_possible: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradeChange:
+    """A grade was posted, changed, or (neither percent nor mark) removed."""
+
+    section_id: str
+    task: str
+    grading_period: str
+    course_name: str = ""
+    term_id: str | None = None
+    percent: Decimal | None = None
+    previous_percent: Decimal | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendanceChange:
+    """A section marked a student for a period of a day; period '' is the whole day."""
+
+    date: date
+    status: AttendanceStatus
+    excuse: AttendanceExcuse
+    period: str = ""
+    section_id: str = ""
+    course_name: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LunchBalanceChange:
+    """The balance of a lunch account changed."""
+
+    account_id: str
+    balance: Decimal
+    previous_balance: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsiveScheduleChange:
+    """The offering of a flexible period was added, moved or removed."""
+
+    action: ScheduleAction
+    date: date
+    period: str
+    offering_name: str = ""
+    location: str = ""
+    previous_date: date | None = None
+    previous_period: str | None = None
+    previous_offering_name: str = ""
+
+
+Payload = (
+    AssignmentChange
+    | GradeChange
+    | AttendanceChange
+    | LunchBalanceChange
+    | ResponsiveScheduleChange
+)
+
+_KIND_OF: dict[type, Kind] = {
+    AssignmentChange: Kind.ASSIGNMENT,
+    GradeChange: Kind.GRADE,
+    AttendanceChange: Kind.ATTENDANCE,
+    LunchBalanceChange: Kind.LUNCH_BALANCE,
+    ResponsiveScheduleChange: Kind.RESPONSIVE_SCHEDULE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeKey:
+    """The publisher's name of a change: unique within its source."""
+
+    source: str
+    change_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing that changed at school for one student."""
+
+    key: ChangeKey
+    student_id: str
+    occur_time: datetime
+    payload: Payload
+    calendar_id: str | None = None
+    historical: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Return the kind that the payload implies."""
+        return _KIND_OF[type(self.payload)]

@@ -1,0 +1,222 @@
+"""What is known of a district when a change is judged: plain values, fetched set-based.
+
+Date ranges are inclusive and an absent end is open. Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from schoolbell_server.domain.kinds import (
+    AdultStudents,
+    App,
+    AssignmentAction,
+    AttendanceExcuse,
+    AttendanceStatus,
+    DetailLevel,
+    Kind,
+    Platform,
+    Repeat,
+    RetirementReason,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentCondition:
+    """Which assignment changes are wanted; empty actions are all."""
+
+    actions: frozenset[AssignmentAction] = frozenset()
+    below_percent: Decimal | None = None
+    repeat: Repeat = Repeat.ON_CROSSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradeCondition:
+    """Which grade changes are wanted."""
+
+    below_percent: Decimal | None = None
+    repeat: Repeat = Repeat.ON_CROSSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendanceCondition:
+    """Which marks are wanted; empty statuses are all prompt ones, empty excuses are all."""
+
+    statuses: frozenset[AttendanceStatus] = frozenset()
+    excuses: frozenset[AttendanceExcuse] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LunchBalanceCondition:
+    """Which balances are wanted."""
+
+    below_balance: Decimal | None = None
+    repeat: Repeat = Repeat.ON_CROSSING
+
+
+Condition = AssignmentCondition | GradeCondition | AttendanceCondition | LunchBalanceCondition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Whether a device wants a kind for a student, and on which condition (None: every change)."""
+
+    enabled: bool
+    condition: Condition | None = None
+    limit_time: datetime | None = None
+    """When it was last enabled or its limit last changed; None for a district default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindSettings:
+    """A district's choices for a kind; no time to live means the kind's own rule."""
+
+    time_to_live: timedelta | None = None
+    hold: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinimumVersion:
+    """The oldest OS and app that are served, as dotted numbers; '' is no minimum."""
+
+    os_version: str = ""
+    app_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistrictFacts:
+    """A district's switch, licences and rules."""
+
+    district_id: str
+    time_zone: str
+    currency_code: str = "USD"
+    locale: str = "en"
+    enabled: bool = False
+    licensed_kinds: frozenset[Kind] = frozenset()
+    active_school_year: int | None = None
+    detail_level: DetailLevel = DetailLevel.GENERIC
+    adult_students: AdultStudents = AdultStudents.FOLLOW_PORTAL_FLAG
+    apps: Mapping[str, App] = field(default_factory=dict)
+    """The district's apps by app_id; a device of any other app is not served."""
+    kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
+    minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
+    default_subscriptions: Mapping[tuple[App, Kind], Subscription] = field(default_factory=dict)
+    enrollment_grace: timedelta = timedelta(days=14)
+    """How long after an enrolment's end grades and assignments are still told."""
+    facts_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayOptions:
+    """What a calendar shows in which app."""
+
+    enabled: bool = True
+    disabled_term_ids: frozenset[str] = frozenset()
+    app_kinds: Mapping[App, frozenset[Kind]] = field(
+        default_factory=lambda: {app: frozenset(Kind) for app in App}
+    )
+    inherited: bool = True
+    """True where the calendar stores nothing of its own and the district's default holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A part of a school year."""
+
+    term_id: str
+    name: str
+    start_date: date
+    end_date: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarFacts:
+    """A school's calendar of one school year (named by the year in which it ends)."""
+
+    calendar_id: str
+    school_id: str
+    school_year: int
+    start_date: date
+    end_date: date
+    time_zone: str
+    """The school's own zone, else the district's."""
+    terms: tuple[Term, ...] = ()
+    display_options: DisplayOptions = DisplayOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentFacts:
+    """A student's stay in a calendar."""
+
+    enrollment_id: str
+    calendar_id: str
+    start_date: date
+    end_date: date | None = None
+    portal_visible: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """An installed app of one user, with what its user wants."""
+
+    device_id: str
+    user_id: str
+    app_id: str
+    platform: Platform
+    os_version: str = ""
+    app_version: str = ""
+    stay_logged_in: bool = False
+    detail_level: DetailLevel = DetailLevel.DETAILED
+    """The most this device wants in a push; the district's level caps it."""
+    locale: str = ""
+    retirement: RetirementReason | None = None
+    subscriptions: Mapping[tuple[str, Kind], Subscription] = field(default_factory=dict)
+    """What is stored, by (student_id, kind); where nothing is, the district's default holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFacts:
+    """An account of a student or guardian, with every device it ever registered."""
+
+    user_id: str
+    enabled: bool = True
+    active: bool = True
+    """False once the roster deactivated the account."""
+    birth_date: date | None = None
+    devices: tuple[DeviceFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationshipFacts:
+    """A guardian's tie to the student."""
+
+    guardian: UserFacts
+    relation: str = ""
+    portal_enabled: bool = False
+    barred: bool = False
+    adult_consent: bool = False
+    """A student of age has agreed that this guardian is still told."""
+    start_date: date | None = None
+    end_date: date | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentFacts:
+    """A student with everybody who might be told of a change."""
+
+    student: UserFacts
+    enrollments: tuple[EnrollmentFacts, ...] = ()
+    relationships: tuple[RelationshipFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The facts for a batch of changes of one district."""
+
+    district: DistrictFacts
+    calendars: Mapping[str, CalendarFacts] = field(default_factory=dict)
+    students: Mapping[str, StudentFacts] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Schoolbell's storage: one code path on SQLite and PostgreSQL."""
