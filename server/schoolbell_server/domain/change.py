@@ -6,8 +6,8 @@ district's currency, times are aware UTC datetimes, school-local facts are dates
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal
 
 from schoolbell_server.domain.kinds import (
@@ -29,7 +29,7 @@ class AssignmentChange:
     title: str = ""
     course_name: str = ""
     term_id: str | None = None
-    due_date: date | None = None
+    due_date: dt.date | None = None
     score_percent: Decimal | None = None
     previous_score_percent: Decimal | None = None
     points: Decimal | None = None
@@ -54,7 +54,7 @@ class GradeChange:
 class AttendanceChange:
     """A section marked a student for a period of a day; period '' is the whole day."""
 
-    date: date
+    date: dt.date
     status: AttendanceStatus
     excuse: AttendanceExcuse
     period: str = ""
@@ -77,11 +77,11 @@ class ResponsiveScheduleChange:
     """The offering of a flexible period was added, moved or removed."""
 
     action: ScheduleAction
-    date: date
+    date: dt.date
     period: str
     offering_name: str = ""
     location: str = ""
-    previous_date: date | None = None
+    previous_date: dt.date | None = None
     previous_period: str | None = None
     previous_offering_name: str = ""
 
@@ -117,7 +117,7 @@ class Change:
 
     key: ChangeKey
     student_id: str
-    occur_time: datetime
+    occur_time: dt.datetime
     payload: Payload
     calendar_id: str | None = None
     historical: bool = False
