@@ -1,0 +1,1 @@
+"""Gateways: our side of the providers."""

@@ -1,0 +1,79 @@
+"""What a gateway is asked to send, and what it answers.
+
+A gateway never raises for a push and never retries: every push of a batch gets exactly one
+`PushResult`, within its deadline. Retries belong to the queue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schoolbell_server.domain.kinds import Environment, Kind, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """One attempt to reach one device."""
+
+    delivery_id: str
+    """A UUID, the same at every attempt: APNs' `apns-id`, and in every payload."""
+    app_id: str
+    address: str
+    """The device token (or, on Android, an FCM registration token)."""
+    fid: bool = False
+    """The address is a Firebase installation id, not a token."""
+    environment: Environment = Environment.PRODUCTION
+    kind: Kind | None = None
+    """None for a test notification."""
+    title: str = ""
+    body: str = ""
+    collapse_key: str = ""
+    expire_time: dt.datetime | None = None
+    """Never shown after it; aware UTC. Sent on as the provider's expiry, recomputed per attempt."""
+    registration_ref: str = ""
+    """Opaque to us: tells the app which district to ask."""
+    time_sensitive: bool = False
+    data: dict[str, str] = field(default_factory=dict)
+    """Further keys for the app; the delivery id and kind are added by the gateway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushResult:
+    """What became of one attempt."""
+
+    delivery_id: str
+    outcome: Outcome
+    provider_reason: str = ""
+    """The provider's own word, or the transport's fault; never a token or a text."""
+    provider_message_id: str = ""
+    token_dead_since: dt.datetime | None = None
+    """The provider's own timestamp of a dead token, where it gave one."""
+    retry_after: dt.timedelta | None = None
+    """The provider's wish, capped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayHealth:
+    """What a gateway knows of its link to the provider, also when idle."""
+
+    connected: bool
+    reason: str = ""
+    """Why not, or why only just."""
+    circuit_open: bool = False
+    """The app's credentials were refused: nothing is tried until a probe succeeds."""
+
+
+class Gateway(Protocol):
+    """One app's way to one provider; several environments may hide behind it."""
+
+    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
+        """Send every push once and answer one result each, in the batch's order."""
+
+    async def probe(self) -> GatewayHealth:
+        """Ask the provider whether it would take a push, without sending one."""
+
+    async def close(self) -> None:
+        """Close the connections; pushes in flight are answered first."""
