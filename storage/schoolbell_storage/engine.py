@@ -1,0 +1,122 @@
+"""Open a database and run transactions on it, the same way on SQLite and PostgreSQL.
+
+SQLite writes through one connection, one transaction at a time (`BEGIN IMMEDIATE`, WAL,
+synchronous FULL), and reads through others; PostgreSQL uses one pool for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from schoolbell_storage.errors import OutcomeUnknown, StorageUnavailable
+
+_READERS = 4
+_POSTGRESQL_CONNECTIONS = 12
+_POOL_TIMEOUT = 30.0  # seconds
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+class Storage:
+    """A database with its transactions. Create with `open_storage`, end with `close`."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._one_writer = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+
+    @property
+    def dialect(self) -> str:
+        """Return 'sqlite' or 'postgresql'."""
+        return self._writer.dialect.name
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for reading; raise `StorageUnavailable` where there is none."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._reader.connect())
+                yield connection
+            except (DBAPIError, PoolTimeout, OSError) as error:
+                raise StorageUnavailable(_cause(error)) from error
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Run one transaction: commit where the block ends well, else roll back.
+
+        Raises `StorageUnavailable` where nothing was committed, `OutcomeUnknown` where the
+        commit itself failed.
+        """
+        async with AsyncExitStack() as stack:
+            if self._one_writer is not None:
+                await stack.enter_async_context(self._one_writer)
+            try:
+                connection = await stack.enter_async_context(self._writer.connect())
+                transaction = await connection.begin()
+                yield connection
+            except (DBAPIError, PoolTimeout, OSError) as error:
+                raise StorageUnavailable(_cause(error)) from error
+            try:
+                await transaction.commit()
+            except (DBAPIError, OSError) as error:
+                raise OutcomeUnknown(_cause(error)) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def open_storage(url: str) -> Storage:
+    """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`)."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Storage(_sqlite_engine(parsed, "IMMEDIATE", 1), _sqlite_engine(parsed, "", _READERS))
+    engine = create_async_engine(
+        parsed,
+        pool_size=_POSTGRESQL_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT,
+        pool_pre_ping=True,
+    )
+    return Storage(engine, engine)
+
+
+def _sqlite_engine(url: URL, mode: str, connections: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url, pool_size=connections, max_overflow=0, pool_timeout=_POOL_TIMEOUT
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        cursor = connection.cursor()
+        for pragma in _SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _cause(error: BaseException) -> str:
+    """Name the cause without the statement, whose parameters may hold personal data."""
+    return str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__

@@ -1,0 +1,30 @@
+"""What storage raises.
+
+StorageError
+├── StorageUnavailable   the database cannot be reached or written now; nothing was committed
+├── OutcomeUnknown       a commit was asked for and its answer was lost
+├── DataDirectoryInUse   another server has this SQLite data directory open
+└── SchemaTooNew         the database was migrated by a newer Schoolbell
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """The root of what storage raises."""
+
+
+class StorageUnavailable(StorageError):
+    """The database cannot be reached or written now; nothing was committed."""
+
+
+class OutcomeUnknown(StorageError):
+    """A commit was asked for and its answer was lost; recovery finds what it left by claim."""
+
+
+class DataDirectoryInUse(StorageError):
+    """Another server has this SQLite data directory open."""
+
+
+class SchemaTooNew(StorageError):
+    """The database was migrated by a newer Schoolbell."""

@@ -1,0 +1,433 @@
+"""Every table, for SQLite and PostgreSQL alike.
+
+Times are microseconds since the epoch (UTC), dates are ISO texts, enums are the domain's
+numbers, documents are compact JSON: one representation on both databases, compared as it is.
+Secrets (device addresses, collapse secrets) arrive sealed; this package never sees them open.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+
+def _id(name: str, *, primary_key: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=primary_key, nullable=False)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _flag(name: str, *, default: bool = False) -> Column[bool]:
+    return Column(
+        name, Boolean, nullable=False, server_default=text("true" if default else "false")
+    )
+
+
+def _count(name: str, *, default: int = 0) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text(str(default)))
+
+
+def _enum(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, SmallInteger, nullable=nullable)
+
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("store_id", Text, primary_key=True),
+    _count("value"),
+)
+"""One row: the store's identity and the number of the last status transaction."""
+
+status_log = Table(
+    "status_log",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    _id("district_id", primary_key=True),
+    _time("create_time"),
+    Column("updates", LargeBinary, nullable=False),
+    Index("status_log_by_time", "create_time"),
+)
+
+server_instance = Table(
+    "server_instance",
+    metadata,
+    _id("instance_id", primary_key=True),
+    _time("alive_until"),
+)
+
+district = Table(
+    "district",
+    metadata,
+    _id("district_id", primary_key=True),
+    _text("display_name"),
+    _id("time_zone"),
+    _id("locale"),
+    _id("currency_code"),
+    Column("active_school_year", Integer),
+    Column("licensed_kinds", Text, nullable=False, server_default="[]"),
+    Column("app_ids", Text, nullable=False, server_default="[]"),
+    Column("collapse_secret", LargeBinary, nullable=False),
+    _count("version", default=1),
+    _time("create_time"),
+    _time("update_time"),
+    _flag("enabled"),
+    Column("settings", Text, nullable=False, server_default="{}"),
+    _count("settings_version", default=1),
+    _time("settings_update_time"),
+    _text("settings_updater"),
+    _count("facts_version"),
+)
+
+school = Table(
+    "school",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("school_id", primary_key=True),
+    _text("display_name"),
+    _text("time_zone"),
+    _flag("active", default=True),
+    _text("source"),
+    _time("update_time"),
+)
+
+calendar = Table(
+    "calendar",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("calendar_id", primary_key=True),
+    _id("school_id"),
+    Column("school_year", Integer, nullable=False),
+    _id("start_date"),
+    _id("end_date"),
+    Column("terms", Text, nullable=False, server_default="[]"),
+    _flag("active", default=True),
+    _text("source"),
+    _time("update_time"),
+)
+
+display_options = Table(
+    "display_options",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("calendar_id", primary_key=True),
+    Column("options", Text, nullable=False),
+    _count("version", default=1),
+    _time("update_time"),
+    _text("updater"),
+)
+
+user_account = Table(
+    "user_account",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("user_id", primary_key=True),
+    _flag("student"),
+    _flag("enabled", default=True),
+    Column("birth_date", Text),
+    _text("given_name"),
+    _text("family_name"),
+    _flag("active", default=True),
+    _text("source"),
+    _time("update_time"),
+)
+
+relationship = Table(
+    "relationship",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("student_id", primary_key=True),
+    _id("guardian_id", primary_key=True),
+    _text("relation"),
+    _flag("portal_enabled"),
+    _flag("barred"),
+    _flag("locally_set"),
+    _flag("adult_consent"),
+    Column("start_date", Text),
+    Column("end_date", Text),
+    _flag("active", default=True),
+    _text("source"),
+    _time("update_time"),
+    Index("relationship_by_guardian", "district_id", "guardian_id"),
+)
+
+enrollment = Table(
+    "enrollment",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("enrollment_id", primary_key=True),
+    _id("student_id"),
+    _id("calendar_id"),
+    _id("start_date"),
+    Column("end_date", Text),
+    _flag("portal_visible", default=True),
+    _flag("active", default=True),
+    _text("source"),
+    _time("update_time"),
+    Index("enrollment_by_student", "district_id", "student_id"),
+)
+
+roster_import = Table(
+    "roster_import",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("import_id", primary_key=True),
+    _id("mode"),
+    _text("source"),
+    _flag("validate_only"),
+    Column("max_deactivated_percent", Integer, nullable=False),
+    _id("state"),
+    _text("fingerprint"),
+    Column("report", Text, nullable=False, server_default="{}"),
+    _time("create_time"),
+    _time("update_time"),
+)
+
+roster_stage = Table(
+    "roster_stage",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("import_id", primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("records", LargeBinary, nullable=False),
+)
+
+device = Table(
+    "device",
+    metadata,
+    _id("device_id", primary_key=True),
+    _id("district_id"),
+    _id("app_id"),
+    _id("user_id"),
+    _id("installation_id"),
+    _enum("platform"),
+    _enum("environment"),
+    _flag("fid"),
+    Column("address", LargeBinary),
+    _text("address_hash"),
+    _text("address_tail"),
+    _text("registration_ref"),
+    _text("os_version"),
+    _text("app_version"),
+    _text("locale"),
+    _flag("stay_logged_in"),
+    _enum("detail_level"),
+    _time("register_time"),
+    _time("address_time"),
+    _time("last_seen_time"),
+    _time("update_time"),
+    _enum("retirement_reason", nullable=True),
+    _time("retire_time", nullable=True),
+    _count("version", default=1),
+    _count("subscriptions_version", default=1),
+    Index("device_by_user", "district_id", "user_id"),
+    Index("device_by_address", "app_id", "address_hash"),
+    Index(
+        "device_live_installation",
+        "district_id",
+        "app_id",
+        "installation_id",
+        unique=True,
+        sqlite_where=text("retirement_reason IS NULL"),
+        postgresql_where=text("retirement_reason IS NULL"),
+    ),
+    Index(
+        "device_live_address",
+        "district_id",
+        "app_id",
+        "address_hash",
+        unique=True,
+        sqlite_where=text("retirement_reason IS NULL"),
+        postgresql_where=text("retirement_reason IS NULL"),
+    ),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    _id("device_id", primary_key=True),
+    _id("student_id", primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    _flag("enabled"),
+    Column("condition", Text),
+    _time("limit_time", nullable=True),
+    _time("update_time"),
+)
+
+change_key = Table(
+    "change_key",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("source", primary_key=True),
+    _id("change_id", primary_key=True),
+    _id("fingerprint"),
+    _count("token_revision"),
+    _time("accept_time"),
+    Index("change_key_by_time", "accept_time"),
+)
+"""What makes a publish idempotent; outlives the change."""
+
+change = Table(
+    "change",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("source", primary_key=True),
+    _id("change_id", primary_key=True),
+    _id("student_id"),
+    _enum("kind"),
+    _time("occur_time"),
+    _time("accept_time"),
+    _count("position"),
+    _count("token_revision"),
+    _count("deliveries"),
+    Column("content", LargeBinary, nullable=False),
+    Column("decision", LargeBinary, nullable=False),
+    Index("change_by_time", "district_id", "accept_time", "position"),
+    Index("change_by_student", "district_id", "student_id", "accept_time"),
+)
+
+fact = Table(
+    "fact",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("fact_key", primary_key=True),
+    Column("state", Text, nullable=False),
+    _time("update_time"),
+)
+
+refusal_tally = Table(
+    "refusal_tally",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("accept_date", primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("gate", SmallInteger, primary_key=True, autoincrement=False),
+    Column("reason", SmallInteger, primary_key=True, autoincrement=False),
+    _count("value"),
+)
+"""Refusals by gate and reason; gate 0 counts the accepted changes themselves."""
+
+_UNSENT = text("state IN (1, 2)")
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _id("delivery_id", primary_key=True),
+    _id("district_id"),
+    _id("source"),
+    _id("change_id"),
+    _id("student_id"),
+    _id("user_id"),
+    _id("device_id"),
+    _id("app_id"),
+    _enum("app"),
+    _enum("platform"),
+    _enum("kind"),
+    Column("lane", SmallInteger, nullable=False),
+    _enum("state"),
+    _count("revision", default=1),
+    _enum("cancel_cause", nullable=True),
+    _text("cancel_reason"),
+    _count("attempt_count"),
+    _count("budget_start"),
+    _flag("answer_lost"),
+    Column("attempts", Text, nullable=False, server_default="[]"),
+    _id("fact_key"),
+    Column("other_fact_key", Text),
+    Column("previous", Text, nullable=False),
+    _flag("correction"),
+    _count("facts_version"),
+    _id("school_day"),
+    _text("provider_message_id"),
+    _text("lease_owner"),
+    _time("create_time"),
+    _time("due_time"),
+    _time("expire_time"),
+    _time("accept_time", nullable=True),
+    _time("display_time", nullable=True),
+    _time("open_time", nullable=True),
+    _time("update_time"),
+    Index("delivery_by_create", "district_id", "create_time", "delivery_id"),
+    Index("delivery_by_change", "district_id", "source", "change_id"),
+    Index("delivery_by_fact", "district_id", "fact_key"),
+    Index("delivery_by_device", "device_id", "create_time"),
+    Index("delivery_by_user", "district_id", "user_id", "create_time"),
+    Index(
+        "delivery_by_other_fact",
+        "district_id",
+        "other_fact_key",
+        sqlite_where=text("other_fact_key IS NOT NULL"),
+        postgresql_where=text("other_fact_key IS NOT NULL"),
+    ),
+    Index(
+        "delivery_due",
+        "app_id",
+        "platform",
+        "lane",
+        "due_time",
+        sqlite_where=_UNSENT,
+        postgresql_where=_UNSENT,
+    ),
+    Index(
+        "delivery_leased",
+        "lease_owner",
+        sqlite_where=text("lease_owner <> ''"),
+        postgresql_where=text("lease_owner <> ''"),
+    ),
+    Index(
+        "delivery_expiring",
+        "expire_time",
+        sqlite_where=_UNSENT,
+        postgresql_where=_UNSENT,
+    ),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    _id("key_id", primary_key=True),
+    _id("district_id"),
+    _enum("role"),
+    Column("rights", Text, nullable=False, server_default="[]"),
+    Column("sources", Text, nullable=False, server_default="[]"),
+    _text("display_name"),
+    _id("secret_hash"),
+    _time("create_time"),
+    _text("creator"),
+    _time("expire_time", nullable=True),
+    _time("revoke_time", nullable=True),
+    Index("api_key_by_district", "district_id", "key_id"),
+)
+
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    _id("audit_entry_id", primary_key=True),
+    _id("district_id"),
+    _time("create_time"),
+    _id("caller"),
+    _id("action"),
+    _text("target"),
+    Column("before", Text, nullable=False, server_default="{}"),
+    Column("after", Text, nullable=False, server_default="{}"),
+    Index("audit_entry_by_time", "district_id", "create_time"),
+)

@@ -1,0 +1,349 @@
+"""Fetch the facts that a batch of changes is judged by, set-based: a fixed number of statements.
+
+The district's row, with its `facts_version`, is read first: whatever a concurrent write adds
+to the later statements has then already moved the version, and the check before each attempt
+sees it. The rules themselves are the domain's; nothing here refuses anybody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.kinds import App, DetailLevel, Kind, Platform, RetirementReason
+from schoolbell_server.domain.world import (
+    CalendarFacts,
+    DeviceFacts,
+    DisplayOptions,
+    DistrictFacts,
+    EnrollmentFacts,
+    RelationshipFacts,
+    StudentFacts,
+    Subscription,
+    Term,
+    UserFacts,
+    World,
+)
+from schoolbell_storage.codec import optional_date, optional_time
+from schoolbell_storage.conditions import decode_condition
+from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.settings import (
+    SettingsDocument,
+    decode_display_options,
+    decode_settings,
+)
+from schoolbell_storage.tables import (
+    calendar,
+    device,
+    display_options,
+    district,
+    enrollment,
+    relationship,
+    school,
+    subscription,
+    user_account,
+)
+
+Apps = Mapping[str, App]
+"""The apps that this installation is configured for, by app_id."""
+
+
+async def fetch_world(
+    connection: AsyncConnection,
+    district_id: str,
+    student_ids: Collection[str],
+    calendar_ids: Collection[str],
+    apps: Apps,
+) -> World | None:
+    """Return the facts for these students and calendars; None where the district is unknown.
+
+    The calendars of the students' enrolments come along. Unknown students and calendars are
+    simply absent from the world.
+    """
+    found = await fetch_district(connection, district_id, apps)
+    if found is None:
+        return None
+    facts, settings = found
+    enrollments = await _enrollments(connection, district_id, student_ids)
+    named = set(calendar_ids) | {
+        stay.calendar_id for stays in enrollments.values() for stay in stays
+    }
+    return World(
+        district=facts,
+        calendars=await _calendars(connection, facts, settings, named),
+        students=await _students(connection, district_id, student_ids, enrollments),
+    )
+
+
+async def fetch_district(
+    connection: AsyncConnection, district_id: str, apps: Apps
+) -> tuple[DistrictFacts, SettingsDocument] | None:
+    """Return a district's facts and its settings, or None."""
+    row = (
+        await connection.execute(select(district).where(district.c.district_id == district_id))
+    ).first()
+    if row is None:
+        return None
+    settings = decode_settings(row.settings)
+    return _district(row, settings, apps), settings
+
+
+async def facts_versions(
+    connection: AsyncConnection, district_ids: Iterable[str]
+) -> dict[str, int]:
+    """Return the present version of the facts of each district."""
+    batch = rows(connection, {"district_id": TEXT}, [(name,) for name in district_ids])
+    found = await connection.execute(
+        select(district.c.district_id, district.c.facts_version).join(
+            batch, batch.c.district_id == district.c.district_id
+        )
+    )
+    return {row.district_id: row.facts_version for row in found}
+
+
+def _district(row: Row[Any], settings: SettingsDocument, apps: Apps) -> DistrictFacts:
+    return DistrictFacts(
+        district_id=row.district_id,
+        time_zone=row.time_zone,
+        currency_code=row.currency_code,
+        locale=row.locale,
+        enabled=row.enabled,
+        licensed_kinds=frozenset(Kind(kind) for kind in json.loads(row.licensed_kinds)),
+        active_school_year=row.active_school_year,
+        detail_level=settings.detail_level,
+        adult_students=settings.adult_students,
+        apps={app_id: apps[app_id] for app_id in json.loads(row.app_ids) if app_id in apps},
+        kinds=settings.kinds,
+        minimum_versions=settings.minimum_versions,
+        default_subscriptions=settings.default_subscriptions,
+        enrollment_grace=settings.enrollment_grace,
+        facts_version=row.facts_version,
+    )
+
+
+async def _enrollments(
+    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
+) -> dict[str, list[EnrollmentFacts]]:
+    batch = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids])
+    found = await connection.execute(
+        select(enrollment)
+        .join(batch, batch.c.student_id == enrollment.c.student_id)
+        .where(enrollment.c.district_id == district_id, enrollment.c.active)
+        .order_by(enrollment.c.enrollment_id)
+    )
+    stays: dict[str, list[EnrollmentFacts]] = defaultdict(list)
+    for row in found:
+        stays[row.student_id].append(
+            EnrollmentFacts(
+                enrollment_id=row.enrollment_id,
+                calendar_id=row.calendar_id,
+                start_date=dt.date.fromisoformat(row.start_date),
+                end_date=optional_date(row.end_date),
+                portal_visible=row.portal_visible,
+            )
+        )
+    return stays
+
+
+async def _calendars(
+    connection: AsyncConnection,
+    facts: DistrictFacts,
+    settings: SettingsDocument,
+    calendar_ids: Collection[str],
+) -> dict[str, CalendarFacts]:
+    batch = rows(connection, {"calendar_id": TEXT}, [(name,) for name in calendar_ids])
+    same_school = (school.c.district_id == calendar.c.district_id) & (
+        school.c.school_id == calendar.c.school_id
+    )
+    same_calendar = (display_options.c.district_id == calendar.c.district_id) & (
+        display_options.c.calendar_id == calendar.c.calendar_id
+    )
+    found = await connection.execute(
+        select(calendar, school.c.time_zone, display_options.c.options)
+        .join(batch, batch.c.calendar_id == calendar.c.calendar_id)
+        .outerjoin(school, same_school)
+        .outerjoin(display_options, same_calendar)
+        .where(calendar.c.district_id == facts.district_id, calendar.c.active)
+    )
+    return {row.calendar_id: _calendar(row, facts, settings) for row in found}
+
+
+def _calendar(row: Row[Any], facts: DistrictFacts, settings: SettingsDocument) -> CalendarFacts:
+    return CalendarFacts(
+        calendar_id=row.calendar_id,
+        school_id=row.school_id,
+        school_year=row.school_year,
+        start_date=dt.date.fromisoformat(row.start_date),
+        end_date=dt.date.fromisoformat(row.end_date),
+        time_zone=row.time_zone or facts.time_zone,
+        terms=decode_terms(row.terms),
+        display_options=_display_options(row.options, settings),
+    )
+
+
+def _display_options(stored: str | None, settings: SettingsDocument) -> DisplayOptions:
+    if stored is None:
+        return settings.default_display_options
+    return decode_display_options(json.loads(stored), inherited=False)
+
+
+def decode_terms(text: str) -> tuple[Term, ...]:
+    """Return a calendar's terms, stored as `[[term_id, name, start, end], …]`."""
+    return tuple(
+        Term(
+            term_id=term_id,
+            name=name,
+            start_date=dt.date.fromisoformat(start),
+            end_date=dt.date.fromisoformat(end),
+        )
+        for term_id, name, start, end in json.loads(text)
+    )
+
+
+async def _students(
+    connection: AsyncConnection,
+    district_id: str,
+    student_ids: Collection[str],
+    enrollments: Mapping[str, list[EnrollmentFacts]],
+) -> dict[str, StudentFacts]:
+    relationships = await _relationship_rows(connection, district_id, student_ids)
+    people = set(student_ids) | {row.guardian_id for row in relationships}
+    users = await fetch_users(connection, district_id, people, student_ids)
+    ties: dict[str, list[RelationshipFacts]] = defaultdict(list)
+    for row in relationships:
+        if row.guardian_id in users:
+            ties[row.student_id].append(_relationship(row, users[row.guardian_id]))
+    return {
+        name: StudentFacts(
+            student=users[name],
+            enrollments=tuple(enrollments.get(name, ())),
+            relationships=tuple(ties.get(name, ())),
+        )
+        for name in student_ids
+        if name in users
+    }
+
+
+async def _relationship_rows(
+    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
+) -> list[Row[Any]]:
+    batch = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids])
+    found = await connection.execute(
+        select(relationship)
+        .join(batch, batch.c.student_id == relationship.c.student_id)
+        .where(relationship.c.district_id == district_id)
+        .order_by(relationship.c.guardian_id)
+    )
+    return list(found)
+
+
+def _relationship(row: Row[Any], guardian: UserFacts) -> RelationshipFacts:
+    return RelationshipFacts(
+        guardian=guardian,
+        relation=row.relation,
+        portal_enabled=row.portal_enabled,
+        barred=row.barred,
+        adult_consent=row.adult_consent,
+        start_date=optional_date(row.start_date),
+        end_date=optional_date(row.end_date),
+        active=row.active,
+    )
+
+
+async def fetch_users(
+    connection: AsyncConnection,
+    district_id: str,
+    user_ids: Collection[str],
+    student_ids: Collection[str],
+) -> dict[str, UserFacts]:
+    """Return accounts with their devices and, for these students, the devices' subscriptions."""
+    devices = await _devices(connection, district_id, user_ids, student_ids)
+    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids])
+    found = await connection.execute(
+        select(user_account)
+        .join(batch, batch.c.user_id == user_account.c.user_id)
+        .where(user_account.c.district_id == district_id)
+    )
+    return {
+        row.user_id: UserFacts(
+            user_id=row.user_id,
+            enabled=row.enabled,
+            active=row.active,
+            birth_date=optional_date(row.birth_date),
+            devices=tuple(devices.get(row.user_id, ())),
+        )
+        for row in found
+    }
+
+
+async def _devices(
+    connection: AsyncConnection,
+    district_id: str,
+    user_ids: Collection[str],
+    student_ids: Collection[str],
+) -> dict[str, list[DeviceFacts]]:
+    wanted = await _subscriptions(connection, district_id, user_ids, student_ids)
+    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids])
+    found = await connection.execute(
+        select(device)
+        .join(batch, batch.c.user_id == device.c.user_id)
+        .where(device.c.district_id == district_id)
+        .order_by(device.c.device_id)
+    )
+    devices: dict[str, list[DeviceFacts]] = defaultdict(list)
+    for row in found:
+        devices[row.user_id].append(device_facts(row, wanted.get(row.device_id, {})))
+    return devices
+
+
+def device_facts(
+    row: Row[Any], subscriptions: Mapping[tuple[str, Kind], Subscription]
+) -> DeviceFacts:
+    """Return a device's row as facts."""
+    retired = row.retirement_reason
+    return DeviceFacts(
+        device_id=row.device_id,
+        user_id=row.user_id,
+        app_id=row.app_id,
+        platform=Platform(row.platform),
+        os_version=row.os_version,
+        app_version=row.app_version,
+        stay_logged_in=row.stay_logged_in,
+        detail_level=DetailLevel(row.detail_level),
+        locale=row.locale,
+        retirement=None if retired is None else RetirementReason(retired),
+        subscriptions=subscriptions,
+    )
+
+
+async def _subscriptions(
+    connection: AsyncConnection,
+    district_id: str,
+    user_ids: Collection[str],
+    student_ids: Collection[str],
+) -> dict[str, dict[tuple[str, Kind], Subscription]]:
+    users = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids], "users")
+    students = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids], "students")
+    found = await connection.execute(
+        select(subscription)
+        .join(device, device.c.device_id == subscription.c.device_id)
+        .join(users, users.c.user_id == device.c.user_id)
+        .join(students, students.c.student_id == subscription.c.student_id)
+        .where(device.c.district_id == district_id)
+    )
+    wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
+    for row in found:
+        wanted[row.device_id][row.student_id, Kind(row.kind)] = Subscription(
+            enabled=row.enabled,
+            condition=decode_condition(
+                None if row.condition is None else json.loads(row.condition)
+            ),
+            limit_time=optional_time(row.limit_time),
+        )
+    return wanted
