@@ -6,6 +6,7 @@ PostgreSQL takes one array a column (`unnest`), SQLite one JSON text (`json_each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -25,14 +26,16 @@ from sqlalchemy.types import TypeEngine
 
 from schoolbell_storage.codec import to_json
 
-TEXT = Text()
-NUMBER = BigInteger()
-FLAG = Boolean()
+ColumnType = TypeEngine[Any]
+
+TEXT: ColumnType = Text()
+NUMBER: ColumnType = BigInteger()
+FLAG: ColumnType = Boolean()
 
 
 def rows(
     connection: AsyncConnection,
-    columns: Mapping[str, TypeEngine[object]],
+    columns: Mapping[str, ColumnType],
     values: Sequence[Sequence[object]],
     name: str = "batch",
 ) -> FromClause:
@@ -43,7 +46,7 @@ def rows(
 
 
 def _arrays(
-    columns: Mapping[str, TypeEngine[object]], values: Sequence[Sequence[object]], name: str
+    columns: Mapping[str, ColumnType], values: Sequence[Sequence[object]], name: str
 ) -> FromClause:
     arrays = [
         cast(bindparam(None, [row[index] for row in values], ARRAY(kind)), ARRAY(kind))
@@ -54,7 +57,7 @@ def _arrays(
 
 
 def _json(
-    columns: Mapping[str, TypeEngine[object]], values: Sequence[Sequence[object]], name: str
+    columns: Mapping[str, ColumnType], values: Sequence[Sequence[object]], name: str
 ) -> FromClause:
     text = to_json([list(row) for row in values])
     each = func.json_each(bindparam(None, text, Text())).table_valued("value")

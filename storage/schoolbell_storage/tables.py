@@ -55,8 +55,10 @@ revision = Table(
     metadata,
     Column("store_id", Text, primary_key=True),
     _count("value"),
+    _count("pruned"),
 )
-"""One row: the store's identity and the number of the last status transaction."""
+"""One row: the store's identity, the number of the last status transaction, and the number of
+the last one whose log is gone."""
 
 status_log = Table(
     "status_log",

@@ -1,0 +1,280 @@
+"""Accepted changes: their keys, their content and their decisions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, insert, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.tables import change, change_key, refusal_tally
+
+CHANGES_TALLY = 0
+"""The gate number under which the accepted changes themselves are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """A publisher's wish to use a key for a content."""
+
+    district_id: str
+    key: ChangeKey
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What is remembered of a key: its content's fingerprint and its first resume token."""
+
+    fingerprint: str
+    token_revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """An accepted change as stored; content and decision are the server's bytes."""
+
+    district_id: str
+    key: ChangeKey
+    student_id: str
+    kind: Kind
+    occur_time: dt.datetime
+    accept_time: dt.datetime
+    position: int
+    token_revision: int
+    deliveries: int
+    content: bytes
+    decision: bytes
+
+
+async def claim_keys(
+    connection: AsyncConnection,
+    claims: Collection[KeyClaim],
+    accept_time: dt.datetime,
+    token_revision: int,
+) -> set[tuple[str, ChangeKey]]:
+    """Claim keys, sorted, and return the (district_id, key) pairs that were free."""
+    values = sorted(
+        (claim.district_id, claim.key.source, claim.key.change_id, claim.fingerprint)
+        for claim in claims
+    )
+    columns = {"district_id": TEXT, "source": TEXT, "change_id": TEXT, "fingerprint": TEXT}
+    now = to_micros(accept_time)
+    batch = rows(
+        connection,
+        columns | {"token_revision": NUMBER, "accept_time": NUMBER},
+        [(*value, token_revision, now) for value in values],
+    )
+    # SQLite cannot tell ON CONFLICT from a join's ON unless the SELECT has a WHERE.
+    source = select(batch).where(batch.c.accept_time == now)
+    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = (
+        dialect(change_key)
+        .from_select([*columns, "token_revision", "accept_time"], source)
+        .on_conflict_do_nothing()
+        .returning(change_key.c.district_id, change_key.c.source, change_key.c.change_id)
+    )
+    taken = await connection.execute(statement)
+    return {(row.district_id, _key(row)) for row in taken}
+
+
+async def known_keys(
+    connection: AsyncConnection, names: Collection[tuple[str, ChangeKey]]
+) -> dict[tuple[str, ChangeKey], KnownKey]:
+    """Return what is remembered of these keys."""
+    if not names:
+        return {}
+    found = await connection.execute(select(change_key).join(*_join(connection, change_key, names)))
+    return {
+        (row.district_id, _key(row)): KnownKey(row.fingerprint, row.token_revision) for row in found
+    }
+
+
+async def free_keys(connection: AsyncConnection, names: Collection[tuple[str, ChangeKey]]) -> None:
+    """Give keys back that were claimed in this transaction for changes that are refused."""
+    for district_id, key in names:
+        await connection.execute(
+            delete(change_key).where(
+                change_key.c.district_id == district_id,
+                change_key.c.source == key.source,
+                change_key.c.change_id == key.change_id,
+            )
+        )
+
+
+async def insert_changes(connection: AsyncConnection, accepted: Sequence[ChangeRow]) -> None:
+    """Write accepted changes with their decisions."""
+    if not accepted:
+        return
+    await connection.execute(
+        insert(change),
+        [
+            {
+                "district_id": row.district_id,
+                "source": row.key.source,
+                "change_id": row.key.change_id,
+                "student_id": row.student_id,
+                "kind": int(row.kind),
+                "occur_time": to_micros(row.occur_time),
+                "accept_time": to_micros(row.accept_time),
+                "position": row.position,
+                "token_revision": row.token_revision,
+                "deliveries": row.deliveries,
+                "content": row.content,
+                "decision": row.decision,
+            }
+            for row in accepted
+        ],
+    )
+
+
+async def fetch_changes(
+    connection: AsyncConnection, names: Collection[tuple[str, ChangeKey]]
+) -> dict[tuple[str, ChangeKey], ChangeRow]:
+    """Return these changes, as far as they are still kept."""
+    if not names:
+        return {}
+    found = await connection.execute(select(change).join(*_join(connection, change, names)))
+    return {(row.district_id, _key(row)): _change(row) for row in found}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeQuery:
+    """Which changes of a district to list, newest first; empty is all."""
+
+    district_id: str
+    keys: Collection[ChangeKey] = ()
+    student_ids: Collection[str] = ()
+    kinds: Collection[Kind] = ()
+    start_time: dt.datetime | None = None
+    end_time: dt.datetime | None = None
+    before: tuple[int, int] | None = None
+    """The (accept time in microseconds, position) of the last change of the page before."""
+    limit: int = 50
+
+
+async def list_changes(connection: AsyncConnection, query: ChangeQuery) -> list[ChangeRow]:
+    """Return a page of changes, newest first."""
+    found = await connection.execute(
+        select(change)
+        .where(*_conditions(query))
+        .order_by(change.c.accept_time.desc(), change.c.position.desc())
+        .limit(query.limit)
+    )
+    return [_change(row) for row in found]
+
+
+def _conditions(query: ChangeQuery) -> Iterable[Any]:
+    yield change.c.district_id == query.district_id
+    if query.keys:
+        yield or_(
+            *(
+                and_(change.c.source == key.source, change.c.change_id == key.change_id)
+                for key in query.keys
+            )
+        )
+    if query.student_ids:
+        yield change.c.student_id.in_(list(query.student_ids))
+    if query.kinds:
+        yield change.c.kind.in_([int(kind) for kind in query.kinds])
+    if query.start_time is not None:
+        yield change.c.accept_time >= to_micros(query.start_time)
+    if query.end_time is not None:
+        yield change.c.accept_time < to_micros(query.end_time)
+    if query.before is not None:
+        accept, place = query.before
+        yield or_(
+            change.c.accept_time < accept,
+            and_(change.c.accept_time == accept, change.c.position < place),
+        )
+
+
+Tally = Mapping[tuple[str, Kind, int, int], int]
+"""Counts by (district_id, kind, gate, reason); gate `CHANGES_TALLY` counts changes."""
+
+
+async def add_tally(connection: AsyncConnection, accept_date: dt.date, tally: Tally) -> None:
+    """Add counts to the district's tallies of a day, sorted by key."""
+    if not tally:
+        return
+    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    adding = dialect(refusal_tally)
+    statement = adding.on_conflict_do_update(
+        index_elements=["district_id", "accept_date", "kind", "gate", "reason"],
+        set_={"value": refusal_tally.c.value + adding.excluded.value},
+    )
+    await connection.execute(
+        statement,
+        [
+            {
+                "district_id": district_id,
+                "accept_date": accept_date.isoformat(),
+                "kind": int(kind),
+                "gate": gate,
+                "reason": reason,
+                "value": value,
+            }
+            for (district_id, kind, gate, reason), value in sorted(tally.items())
+        ],
+    )
+
+
+async def read_tally(
+    connection: AsyncConnection, district_id: str, first: dt.date | None, last: dt.date | None
+) -> dict[tuple[Kind, int, int], int]:
+    """Return a district's counts by (kind, gate, reason) over days of acceptance (UTC), inclusive."""
+    counted = select(refusal_tally).where(refusal_tally.c.district_id == district_id)
+    if first is not None:
+        counted = counted.where(refusal_tally.c.accept_date >= first.isoformat())
+    if last is not None:
+        counted = counted.where(refusal_tally.c.accept_date <= last.isoformat())
+    totals: dict[tuple[Kind, int, int], int] = {}
+    for row in await connection.execute(counted):
+        key = (Kind(row.kind), row.gate, row.reason)
+        totals[key] = totals.get(key, 0) + row.value
+    return totals
+
+
+def _join(
+    connection: AsyncConnection, table: Any, names: Collection[tuple[str, ChangeKey]]
+) -> tuple[Any, Any]:
+    batch = rows(
+        connection,
+        {"district_id": TEXT, "source": TEXT, "change_id": TEXT},
+        [(district_id, key.source, key.change_id) for district_id, key in names],
+    )
+    same = and_(
+        batch.c.district_id == table.c.district_id,
+        batch.c.source == table.c.source,
+        batch.c.change_id == table.c.change_id,
+    )
+    return batch, same
+
+
+def _key(row: Row[Any]) -> ChangeKey:
+    return ChangeKey(source=row.source, change_id=row.change_id)
+
+
+def _change(row: Row[Any]) -> ChangeRow:
+    return ChangeRow(
+        district_id=row.district_id,
+        key=_key(row),
+        student_id=row.student_id,
+        kind=Kind(row.kind),
+        occur_time=from_micros(row.occur_time),
+        accept_time=from_micros(row.accept_time),
+        position=row.position,
+        token_revision=row.token_revision,
+        deliveries=row.deliveries,
+        content=row.content,
+        decision=row.decision,
+    )

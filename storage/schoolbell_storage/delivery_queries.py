@@ -1,0 +1,142 @@
+"""Which deliveries: the one filter that lists, retries and cancels share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Kind
+from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
+from schoolbell_storage.tables import delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryQuery:
+    """OR within a field, AND between fields, empty is all."""
+
+    district_ids: Collection[str] | None
+    """None is every district."""
+    keys: Collection[ChangeKey] = ()
+    student_ids: Collection[str] = ()
+    user_ids: Collection[str] = ()
+    device_ids: Collection[str] = ()
+    kinds: Collection[Kind] = ()
+    states: Collection[DeliveryState] = ()
+    cancel_causes: Collection[CancelCause] = ()
+    start_time: dt.datetime | None = None
+    end_time: dt.datetime | None = None
+    """The update time lies in [start_time, end_time)."""
+    before: tuple[int, str] | None = None
+    """The (create time in microseconds, delivery_id) of the last delivery of the page before."""
+    limit: int = 50
+
+
+async def list_deliveries(connection: AsyncConnection, query: DeliveryQuery) -> list[DeliveryRow]:
+    """Return a page of deliveries, newest first."""
+    found = await connection.execute(
+        select(delivery)
+        .where(*conditions(query))
+        .order_by(delivery.c.create_time.desc(), delivery.c.delivery_id.desc())
+        .limit(query.limit)
+    )
+    return [decode(row) for row in found]
+
+
+def conditions(query: DeliveryQuery) -> Iterable[Any]:
+    """Yield the SQL conditions of a query."""
+    yield delivery.c.delivery_id.is_not(None)
+    if query.district_ids is not None:
+        yield delivery.c.district_id.in_(list(query.district_ids))
+    if query.keys:
+        yield or_(
+            *(
+                and_(delivery.c.source == key.source, delivery.c.change_id == key.change_id)
+                for key in query.keys
+            )
+        )
+    for column, chosen in (
+        (delivery.c.student_id, query.student_ids),
+        (delivery.c.user_id, query.user_ids),
+        (delivery.c.device_id, query.device_ids),
+    ):
+        if chosen:
+            yield column.in_(list(chosen))
+    for number, members in (
+        (delivery.c.kind, query.kinds),
+        (delivery.c.state, query.states),
+        (delivery.c.cancel_cause, query.cancel_causes),
+    ):
+        if members:
+            yield number.in_([int(member) for member in members])
+    if query.start_time is not None:
+        yield delivery.c.update_time >= to_micros(query.start_time)
+    if query.end_time is not None:
+        yield delivery.c.update_time < to_micros(query.end_time)
+    if query.before is not None:
+        created, name = query.before
+        yield or_(
+            delivery.c.create_time < created,
+            and_(delivery.c.create_time == created, delivery.c.delivery_id < name),
+        )
+
+
+async def count_states(
+    connection: AsyncConnection,
+    district_id: str,
+    start: dt.datetime | None = None,
+    end: dt.datetime | None = None,
+) -> dict[tuple[Kind, DeliveryState], int]:
+    """Return how many of a district's deliveries, by create time, stand in each state."""
+    counted = select(delivery.c.kind, delivery.c.state, func.count()).where(
+        delivery.c.district_id == district_id
+    )
+    if start is not None:
+        counted = counted.where(delivery.c.create_time >= to_micros(start))
+    if end is not None:
+        counted = counted.where(delivery.c.create_time < to_micros(end))
+    found = await connection.execute(counted.group_by(delivery.c.kind, delivery.c.state))
+    return {(Kind(kind), DeliveryState(state)): count for kind, state, count in found}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneBacklog:
+    """What waits in one lane of one district."""
+
+    district_id: str
+    lane: int
+    pending: int
+    held: int
+    oldest_due_time: dt.datetime
+
+
+async def backlog(connection: AsyncConnection) -> list[LaneBacklog]:
+    """Return what waits, by district and lane."""
+    held = func.sum(delivery.c.state - int(DeliveryState.PENDING))  # HELD is PENDING + 1
+    found = await connection.execute(
+        select(
+            delivery.c.district_id,
+            delivery.c.lane,
+            func.count(),
+            held,
+            func.min(delivery.c.due_time),
+        )
+        .where(delivery.c.state.in_(UNSENT))
+        .group_by(delivery.c.district_id, delivery.c.lane)
+    )
+    return [
+        LaneBacklog(
+            district_id=district_id,
+            lane=lane,
+            pending=count - int(waiting),
+            held=int(waiting),
+            oldest_due_time=from_micros(oldest),
+        )
+        for district_id, lane, count, waiting, oldest in found
+    ]

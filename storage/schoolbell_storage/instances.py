@@ -1,0 +1,69 @@
+"""Server instances and their leases: a row each, alive until a time of the database's clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+from sqlalchemy import BigInteger, ColumnElement, cast, delete, extract, func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.tables import delivery, server_instance
+
+LEASE = dt.timedelta(seconds=10)
+"""How long an instance counts as alive after its last renewal."""
+
+
+def _now(connection: AsyncConnection) -> ColumnElement[int]:
+    """Return the database's own time in microseconds."""
+    if connection.dialect.name == "postgresql":
+        return cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    return cast((func.julianday("now") - 2440587.5) * 86_400_000_000, BigInteger)
+
+
+async def renew(connection: AsyncConnection, instance_id: str) -> None:
+    """Say that an instance lives for another lease."""
+    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    until = _now(connection) + LEASE // dt.timedelta(microseconds=1)
+    alive = dialect(server_instance).values(instance_id=instance_id, alive_until=until)
+    await connection.execute(
+        alive.on_conflict_do_update(
+            index_elements=["instance_id"], set_={"alive_until": alive.excluded.alive_until}
+        )
+    )
+
+
+async def forget(connection: AsyncConnection, instance_ids: Collection[str]) -> None:
+    """Drop the rows of instances that are gone."""
+    await connection.execute(
+        delete(server_instance).where(server_instance.c.instance_id.in_(list(instance_ids)))
+    )
+
+
+async def dead_owners(connection: AsyncConnection, alone: str | None) -> set[str]:
+    """Return the owners of leases that are dead now.
+
+    `alone` names the only instance that can be alive (SQLite: one server a data directory);
+    None asks the instances' rows.
+    """
+    owners = select(delivery.c.lease_owner).where(delivery.c.lease_owner != "").distinct()
+    if alone is not None:
+        owners = owners.where(delivery.c.lease_owner != alone)
+    else:
+        living = select(server_instance.c.instance_id).where(
+            server_instance.c.alive_until >= _now(connection)
+        )
+        owners = owners.where(delivery.c.lease_owner.not_in(living))
+    return set((await connection.execute(owners)).scalars())
+
+
+async def living(connection: AsyncConnection) -> set[str]:
+    """Return the instances that are alive now."""
+    found = await connection.execute(
+        select(server_instance.c.instance_id).where(
+            server_instance.c.alive_until >= _now(connection)
+        )
+    )
+    return set(found.scalars())

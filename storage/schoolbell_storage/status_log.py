@@ -1,0 +1,113 @@
+"""The status log: what watchers read, in the order in which it was committed.
+
+Every transaction that changes what a watcher may see calls `advance` as its last lock and
+`append` after it; numbers therefore become visible in order and a reader skips nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.codec import to_micros
+from schoolbell_storage.tables import revision, status_log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPosition:
+    """Which store this is, its last revision, and the last whose log was pruned."""
+
+    store_id: str
+    value: int
+    pruned: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """What one transaction changed in one district; the bytes are the server's."""
+
+    revision: int
+    district_id: str
+    updates: bytes
+
+
+async def ensure_store(connection: AsyncConnection) -> None:
+    """Give a new store its identity."""
+    if (await connection.execute(select(revision.c.store_id))).first() is None:
+        await connection.execute(insert(revision).values(store_id=str(uuid.uuid4()), value=1))
+
+
+async def position(connection: AsyncConnection) -> LogPosition:
+    """Return where the log stands."""
+    row = (await connection.execute(select(revision))).one()
+    return LogPosition(store_id=row.store_id, value=row.value, pruned=row.pruned)
+
+
+async def advance(connection: AsyncConnection) -> int:
+    """Take the next revision: the last lock of the calling transaction."""
+    taken = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+    return int((await connection.execute(taken)).scalar_one())
+
+
+async def append(
+    connection: AsyncConnection, number: int, now: dt.datetime, updates: Mapping[str, bytes]
+) -> None:
+    """Write what the transaction changed, one row a district."""
+    if updates:
+        await connection.execute(
+            insert(status_log),
+            [
+                {
+                    "revision": number,
+                    "district_id": district_id,
+                    "create_time": to_micros(now),
+                    "updates": blob,
+                }
+                for district_id, blob in sorted(updates.items())
+            ],
+        )
+
+
+async def read_after(connection: AsyncConnection, after: int, limit: int) -> list[LogEntry]:
+    """Return the entries behind a revision, whole revisions only, oldest first."""
+    found = await connection.execute(
+        select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
+        .where(status_log.c.revision > after)
+        .order_by(status_log.c.revision, status_log.c.district_id)
+        .limit(limit)
+    )
+    entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+    return entries if len(entries) < limit else await _whole(connection, entries)
+
+
+async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[LogEntry]:
+    """Complete the last revision, whose districts the limit may have cut."""
+    last = entries[-1]
+    found = await connection.execute(
+        select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
+        .where(status_log.c.revision == last.revision, status_log.c.district_id > last.district_id)
+        .order_by(status_log.c.district_id)
+    )
+    return entries + [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+
+
+async def prune(connection: AsyncConnection, before: dt.datetime, most: int) -> int:
+    """Drop the oldest entries of before a time, a bounded number of revisions; return how many."""
+    old = (
+        select(status_log.c.revision)
+        .where(status_log.c.create_time < to_micros(before))
+        .order_by(status_log.c.revision)
+        .limit(most)
+        .subquery()
+    )
+    last = (await connection.execute(select(func.max(old.c.revision)))).scalar()
+    if last is None:
+        return 0
+    gone = await connection.execute(delete(status_log).where(status_log.c.revision <= last))
+    await connection.execute(update(revision).values(pruned=last))
+    return gone.rowcount
