@@ -231,7 +231,7 @@ async def add_tally(connection: AsyncConnection, accept_date: dt.date, tally: Ta
 async def read_tally(
     connection: AsyncConnection, district_id: str, first: dt.date | None, last: dt.date | None
 ) -> dict[tuple[Kind, int, int], int]:
-    """Return a district's counts by (kind, gate, reason) over days of acceptance (UTC), inclusive."""
+    """Return counts by (kind, gate, reason) over days of acceptance (UTC), inclusive."""
     counted = select(refusal_tally).where(refusal_tally.c.district_id == district_id)
     if first is not None:
         counted = counted.where(refusal_tally.c.accept_date >= first.isoformat())

@@ -36,7 +36,7 @@ def optional_date(text: str | None) -> dt.date | None:
 
 
 def to_json(document: object) -> str:
-    """Return a document as compact JSON with sorted keys, so that equal documents are equal text."""
+    """Return a document as compact JSON; equal documents are equal texts."""
     return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 

@@ -16,9 +16,11 @@ from schoolbell_server.domain.kinds import (
     App,
     CancelCause,
     DeliveryState,
+    Gate,
     Kind,
     Outcome,
     Platform,
+    RefusalReason,
 )
 from schoolbell_storage.codec import (
     from_micros,
@@ -73,7 +75,9 @@ class DeliveryRow:
     revision: int = 1
     cancel_cause: CancelCause | None = None
     """Set while leased too: a cancel during an attempt waits for its outcome."""
-    cancel_reason: str = ""
+    cancel_gate: Gate | None = None
+    cancel_refusal: RefusalReason | None = None
+    cancel_comment: str = ""
     attempt_count: int = 0
     budget_start: int = 0
     """The attempt count at the last replay: the budget counts from it."""
@@ -207,7 +211,9 @@ _STORED = {
     "state": NUMBER,
     "revision": NUMBER,
     "cancel_cause": NUMBER,
-    "cancel_reason": TEXT,
+    "cancel_gate": NUMBER,
+    "cancel_refusal": NUMBER,
+    "cancel_comment": TEXT,
     "attempt_count": NUMBER,
     "budget_start": NUMBER,
     "answer_lost": NUMBER,
@@ -265,7 +271,9 @@ def _values(row: DeliveryRow) -> dict[str, object]:
         "state": int(row.state),
         "revision": row.revision,
         "cancel_cause": None if cause is None else int(cause),
-        "cancel_reason": row.cancel_reason,
+        "cancel_gate": None if row.cancel_gate is None else int(row.cancel_gate),
+        "cancel_refusal": None if row.cancel_refusal is None else int(row.cancel_refusal),
+        "cancel_comment": row.cancel_comment,
         "attempt_count": row.attempt_count,
         "budget_start": row.budget_start,
         "answer_lost": row.answer_lost,
@@ -305,7 +313,9 @@ def decode(row: Row[Any]) -> DeliveryRow:
         state=DeliveryState(row.state),
         revision=row.revision,
         cancel_cause=None if row.cancel_cause is None else CancelCause(row.cancel_cause),
-        cancel_reason=row.cancel_reason,
+        cancel_gate=None if row.cancel_gate is None else Gate(row.cancel_gate),
+        cancel_refusal=(None if row.cancel_refusal is None else RefusalReason(row.cancel_refusal)),
+        cancel_comment=row.cancel_comment,
         attempt_count=row.attempt_count,
         budget_start=row.budget_start,
         answer_lost=row.answer_lost,

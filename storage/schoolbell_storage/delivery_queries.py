@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Kind
+from schoolbell_server.domain.kinds import DeliveryState, Gate, Kind
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
 from schoolbell_storage.tables import delivery
@@ -29,7 +29,8 @@ class DeliveryQuery:
     device_ids: Collection[str] = ()
     kinds: Collection[Kind] = ()
     states: Collection[DeliveryState] = ()
-    cancel_causes: Collection[CancelCause] = ()
+    gates: Collection[Gate] = ()
+    """The gates that cancelled them."""
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None
     """The update time lies in [start_time, end_time)."""
@@ -71,7 +72,7 @@ def conditions(query: DeliveryQuery) -> Iterable[Any]:
     for number, members in (
         (delivery.c.kind, query.kinds),
         (delivery.c.state, query.states),
-        (delivery.c.cancel_cause, query.cancel_causes),
+        (delivery.c.cancel_gate, query.gates),
     ):
         if members:
             yield number.in_([int(member) for member in members])

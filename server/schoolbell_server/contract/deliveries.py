@@ -1,0 +1,85 @@
+"""Deliveries as the contract shows them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from schoolbell.v1 import common_pb2, delivery_pb2
+from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain.kinds import APP_PROVIDER, DeliveryState
+from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
+
+
+def write_delivery(row: DeliveryRow, *, attempts: bool = False) -> delivery_pb2.Delivery:
+    """Return a delivery's snapshot, with all its attempts where asked.
+
+    SENDING is derived from a lease, which a reader sees and a stream never carries.
+    """
+    message = delivery_pb2.Delivery(
+        district_id=row.district_id,
+        delivery_id=row.delivery_id,
+        change_key=common_pb2.ChangeKey(source=row.key.source, change_id=row.key.change_id),
+        student_id=row.student_id,
+        user_id=row.user_id,
+        device_id=row.device_id,
+        app_id=row.app_id,
+        platform=common_pb2.Platform.ValueType(row.platform),
+        kind=common_pb2.Kind.ValueType(row.kind),
+        provider=common_pb2.Provider.ValueType(APP_PROVIDER[row.platform]),
+        state=delivery_pb2.DeliveryState.ValueType(
+            DeliveryState.SENDING if row.lease_owner else row.state
+        ),
+        revision=row.revision,
+        attempt_count=row.attempt_count,
+        provider_message_id=row.provider_message_id,
+        create_time=write_time(row.create_time),
+        due_time=write_time(row.due_time),
+        expire_time=write_time(row.expire_time),
+        update_time=write_time(row.update_time),
+    )
+    _write_times(row, message)
+    if row.state is DeliveryState.CANCELLED and row.cancel_cause is not None:
+        message.cancelled_by.CopyFrom(_cancellation(row))
+    if row.attempts:
+        message.last_attempt.CopyFrom(_attempt(len(row.attempts), row.attempts[-1]))
+    if attempts:
+        message.attempts.extend(_attempts(row.attempts))
+    return message
+
+
+def write_committed(row: DeliveryRow) -> delivery_pb2.Delivery:
+    """Return the snapshot that a stream carries: the stored state, whoever leases it."""
+    return write_delivery(dataclasses.replace(row, lease_owner="") if row.lease_owner else row)
+
+
+def _write_times(row: DeliveryRow, message: delivery_pb2.Delivery) -> None:
+    if row.accept_time is not None:
+        message.accept_time.FromDatetime(row.accept_time)
+    if row.display_time is not None:
+        message.display_time.FromDatetime(row.display_time)
+    if row.open_time is not None:
+        message.open_time.FromDatetime(row.open_time)
+
+
+def _cancellation(row: DeliveryRow) -> delivery_pb2.Cancellation:
+    return delivery_pb2.Cancellation(
+        cause=delivery_pb2.CancelCause.ValueType(row.cancel_cause or 0),
+        gate=common_pb2.Gate.ValueType(row.cancel_gate or 0),
+        reason=common_pb2.RefusalReason.ValueType(row.cancel_refusal or 0),
+        comment=row.cancel_comment,
+    )
+
+
+def _attempts(rows: Iterable[AttemptRow]) -> Iterable[delivery_pb2.Attempt]:
+    return (_attempt(number, row) for number, row in enumerate(rows, start=1))
+
+
+def _attempt(number: int, row: AttemptRow) -> delivery_pb2.Attempt:
+    return delivery_pb2.Attempt(
+        number=number,
+        start_time=write_time(row.start_time),
+        end_time=write_time(row.end_time),
+        outcome=delivery_pb2.Outcome.ValueType(row.outcome),
+        provider_reason=row.provider_reason,
+    )

@@ -1,0 +1,119 @@
+"""Read single fields of a message: a value, or a complaint that names the field.
+
+Every reader reports through `Complain` and goes on, so that one pass names all bad fields.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
+from google.type.money_pb2 import Money
+
+Complain = Callable[[str, str], None]
+"""Takes the path of a field and what is wrong with it."""
+
+MAX_ID = 128  # characters
+MAX_TEXT = 1024  # characters
+MAX_SCORE_PERCENT = 1000.0
+MAX_LIMIT_PERCENT = 100.0
+_NANOS = 1_000_000_000
+_FOUR_DECIMALS = Decimal("0.0001")
+_MOST_UNITS = 10**12
+
+T = TypeVar("T")
+
+
+def read_id(value: str, path: str, complain: Complain, *, required: bool = True) -> str:
+    """Return an id of 1 to 128 printable characters."""
+    if not value:
+        if required:
+            complain(path, "is required")
+    elif len(value) > MAX_ID or not value.isprintable() or value != value.strip():
+        complain(path, f"must be 1 to {MAX_ID} printable characters without surrounding space")
+    return value
+
+
+def read_text(value: str, path: str, complain: Complain, *, most: int = MAX_TEXT) -> str:
+    """Return a text of a bounded length."""
+    if len(value) > most:
+        complain(path, f"must be at most {most} characters, has {len(value)}")
+    elif "\0" in value:
+        complain(path, "must not contain NUL characters")
+    return value
+
+
+def read_percent(value: float, path: str, complain: Complain, most: float) -> Decimal | None:
+    """Return a percentage from 0 to `most`, rounded to 4 decimals by its shortest decimal."""
+    if not math.isfinite(value) or not 0 <= value <= most:
+        complain(path, f"must be a percentage from 0 to {most:g}, is {value:g}")
+        return None
+    return abs(Decimal(repr(value)).quantize(_FOUR_DECIMALS).normalize())
+
+
+def read_points(value: float, path: str, complain: Complain, *, zero: bool) -> Decimal | None:
+    """Return points: finite, at least 0 (above 0 where zero makes no sense), below a million."""
+    if not math.isfinite(value) or not 0 <= value < 1e6 or (value == 0 and not zero):
+        complain(path, f"must be {'from' if zero else 'above'} 0 and below 1000000, is {value:g}")
+        return None
+    return abs(Decimal(repr(value)).quantize(_FOUR_DECIMALS).normalize())
+
+
+def read_date(message: Date, path: str, complain: Complain) -> dt.date | None:
+    """Return a whole date: year, month and day all set."""
+    try:
+        return dt.date(message.year, message.month, message.day)
+    except ValueError:
+        complain(
+            path,
+            "must be a date with year, month and day, is "
+            f"{message.year:04}-{message.month:02}-{message.day:02}",
+        )
+        return None
+
+
+def read_time(message: Timestamp, path: str, complain: Complain) -> dt.datetime | None:
+    """Return a timestamp as an aware UTC time, to the microsecond."""
+    try:
+        return message.ToDatetime(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
+        complain(path, "must be a timestamp from 0001-01-01 to 9999-12-31")
+        return None
+
+
+def read_money(message: Money, path: str, complain: Complain) -> Decimal | None:
+    """Return an exact amount; the currency is checked against the district's by the caller."""
+    if not -_NANOS < message.nanos < _NANOS:
+        complain(f"{path}.nanos", "must lie between -999999999 and 999999999")
+        return None
+    if (message.units > 0 > message.nanos) or (message.units < 0 < message.nanos):
+        complain(path, "must have units and nanos of one sign")
+        return None
+    if abs(message.units) > _MOST_UNITS:
+        complain(f"{path}.units", f"must lie between -{_MOST_UNITS} and {_MOST_UNITS}")
+        return None
+    return (message.units + Decimal(message.nanos).scaleb(-9)).normalize()
+
+
+def write_date(date: dt.date) -> Date:
+    """Return a date as a message."""
+    return Date(year=date.year, month=date.month, day=date.day)
+
+
+def write_time(time: dt.datetime) -> Timestamp:
+    """Return an aware time as a message."""
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def write_money(amount: Decimal, currency_code: str) -> Money:
+    """Return an exact amount as a message."""
+    units = int(amount)
+    nanos = int((amount - units).scaleb(9))
+    return Money(currency_code=currency_code, units=units, nanos=nanos)
