@@ -1,0 +1,37 @@
+"""Configuration: one file and the environment, read once at start."""
+
+from schoolbell_server.config.address import Address
+from schoolbell_server.config.load import load_config
+from schoolbell_server.config.model import (
+    Config,
+    DeliveryConfig,
+    LimitsConfig,
+    LogConfig,
+    LogFormat,
+    LogLevel,
+    ServerConfig,
+    StorageConfig,
+    TlsConfig,
+)
+from schoolbell_server.config.problems import ConfigError
+from schoolbell_server.config.rules import ConfigWarning, check_replay, warnings
+from schoolbell_server.config.secret import Secret
+
+__all__ = [
+    "Address",
+    "Config",
+    "ConfigError",
+    "ConfigWarning",
+    "DeliveryConfig",
+    "LimitsConfig",
+    "LogConfig",
+    "LogFormat",
+    "LogLevel",
+    "Secret",
+    "ServerConfig",
+    "StorageConfig",
+    "TlsConfig",
+    "check_replay",
+    "load_config",
+    "warnings",
+]

@@ -1,0 +1,65 @@
+"""Load the configuration: the file, then the environment over it, then the rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schoolbell_server.config.environment import apply_environment
+from schoolbell_server.config.model import Config
+from schoolbell_server.config.problems import ConfigError
+from schoolbell_server.config.reader import Reader
+from schoolbell_server.config.rules import broken_rules
+from schoolbell_server.config.secret import Secret
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Return the validated configuration; no file means the defaults.
+
+    Paths in the file are relative to it, paths in the environment to the working directory.
+    ConfigError holds every problem that was found.
+    """
+    raw = _parse(path) if path else {}
+    problems = apply_environment(raw, environ)
+    reader = Reader(path.absolute().parent if path else Path.cwd())
+    config = reader.read(Config, raw, "")
+    problems += reader.problems
+    if problems:
+        raise ConfigError(problems)
+    config = _with_storage_url(config)
+    if broken := broken_rules(config):
+        raise ConfigError(broken)
+    return _absolute(config)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not TOML: {error}"]) from None
+
+
+def _with_storage_url(config: Config) -> Config:
+    storage = config.storage
+    if storage.url_file is None:
+        return config
+    if storage.url:
+        raise ConfigError(["storage.url_file: storage.url is set too; remove one of the two"])
+    try:
+        url = Secret(storage.url_file.read_text(encoding="utf-8").strip())
+    except OSError as error:
+        raise ConfigError([f"storage.url_file: {error.strerror}"]) from None
+    return dataclasses.replace(config, storage=dataclasses.replace(storage, url=url))
+
+
+def _absolute(config: Config) -> Config:
+    server = config.server
+    if server.data_dir.is_absolute():
+        return config
+    data_dir = server.data_dir.absolute()
+    return dataclasses.replace(config, server=dataclasses.replace(server, data_dir=data_dir))

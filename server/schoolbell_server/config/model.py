@@ -1,0 +1,162 @@
+"""The shape of `schoolbell.toml`: every key, its type, default and limits.
+
+A table of the file is a dataclass here and a key is a field; what the file may not say, the
+types refuse. Rules that join several keys are in `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum, unique
+from pathlib import Path
+from typing import Annotated
+
+from schoolbell_server.config.address import Address
+from schoolbell_server.config.secret import Secret
+from schoolbell_server.gateways.settings import AppConfig
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The least and the most a key may say, both allowed."""
+
+    least: int | timedelta
+    most: int | timedelta
+
+
+@unique
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@unique
+class LogFormat(StrEnum):
+    """For machines or for people."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """Certificates; without any, a local authority is made in the data directory."""
+
+    certificate_file: Path | None = None
+    """PEM, the chain from the server's certificate upwards."""
+    key_file: Path | None = None
+    """PEM, not encrypted."""
+    client_ca_file: Path | None = None
+    """PEM; when set, every caller must show a certificate of it (mutual TLS)."""
+    names: tuple[str, ...] = ()
+    """Further host names and addresses for the locally made certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Where it listens and where its data lives."""
+
+    listen: Address = field(default_factory=lambda: Address("127.0.0.1", 7443))
+    data_dir: Path = Path("schoolbell-data")
+    plaintext: bool = False
+    """No TLS: loopback only, never in production."""
+    tls: TlsConfig = TlsConfig()
+    reflection: bool = True
+    drain_grace: Annotated[timedelta, Range(timedelta(0), timedelta(minutes=10))] = timedelta(
+        seconds=30
+    )
+    """How long calls in flight may take to finish once the server is told to stop."""
+    metrics_listen: Address | None = None
+    """Prometheus over HTTP, loopback only; unset is off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageConfig:
+    """Which database."""
+
+    url: Secret = field(default_factory=lambda: Secret(""))
+    """`postgresql://…`; empty is SQLite in the data directory."""
+    url_file: Path | None = None
+    """A file whose only line is the URL, in place of `url`."""
+    pool_size: Annotated[int, Range(1, 200)] = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryConfig:
+    """How deliveries are claimed, attempted and tried again."""
+
+    attempt_budget: Annotated[int, Range(1, 50)] = 8
+    attempt_timeout: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(minutes=1))] = (
+        timedelta(seconds=10)
+    )
+    in_flight: Annotated[int, Range(1, 10_000)] = 1_000
+    """Pushes of one app at one provider at once."""
+    batch_size: Annotated[int, Range(1, 5_000)] = 500
+    """Deliveries claimed, and outcomes written, in one transaction."""
+    claim_interval: Annotated[
+        timedelta, Range(timedelta(milliseconds=5), timedelta(seconds=30))
+    ] = timedelta(milliseconds=50)
+    watch_interval: Annotated[timedelta, Range(timedelta(milliseconds=5), timedelta(seconds=5))] = (
+        timedelta(milliseconds=25)
+    )
+    """How often readers of the status log look for more."""
+    probe_interval: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(hours=1))] = (
+        timedelta(seconds=30)
+    )
+    """How often an idle provider link is tried."""
+    lease: Annotated[timedelta, Range(timedelta(seconds=3), timedelta(minutes=5))] = timedelta(
+        seconds=10
+    )
+    lease_renewal: Annotated[
+        timedelta, Range(timedelta(milliseconds=500), timedelta(minutes=1))
+    ] = timedelta(seconds=2)
+    first_backoff: Annotated[
+        timedelta, Range(timedelta(milliseconds=10), timedelta(minutes=10))
+    ] = timedelta(seconds=1)
+    longest_backoff: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(hours=6))] = (
+        timedelta(minutes=5)
+    )
+    longest_retry_after: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(hours=6))] = (
+        timedelta(minutes=30)
+    )
+    """The most of a provider's Retry-After that is honoured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """How much is taken in."""
+
+    backlog: Annotated[int, Range(1_000, 100_000_000)] = 5_000_000
+    """Deliveries waiting; beyond it, publishing is refused with a time to come back."""
+    message_bytes: Annotated[int, Range(64 * 1024, 16 * MIB)] = 4 * MIB
+    concurrent_calls: Annotated[int, Range(1, 100_000)] = 2_000
+    """Calls open at once, streams among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What is logged, and how."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.TEXT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All of it."""
+
+    server: ServerConfig = ServerConfig()
+    storage: StorageConfig = StorageConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
+    limits: LimitsConfig = LimitsConfig()
+    log: LogConfig = LogConfig()
+    apps: Mapping[str, AppConfig] = field(default_factory=dict)
+    """By app_id."""

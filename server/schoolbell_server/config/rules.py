@@ -1,0 +1,117 @@
+"""Rules that join several keys, and the warnings that follow from what is set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, unique
+from urllib.parse import urlsplit
+
+from schoolbell_server.config.address import is_loopback
+from schoolbell_server.config.model import Config
+from schoolbell_server.config.problems import ConfigError
+
+
+@unique
+class WarningCode(IntEnum):
+    """The contract's warnings that a configuration alone decides."""
+
+    PLAINTEXT = 1
+    REPLAY = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigWarning:
+    """Something that everybody who looks at the service's status must see."""
+
+    code: WarningCode
+    text: str
+
+
+def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ...]:
+    """Return what must be shown wherever status is shown."""
+    found = []
+    if config.server.plaintext:
+        found.append(
+            ConfigWarning(
+                code=WarningCode.PLAINTEXT,
+                text="Push communication is not encrypted. Not for production: contact a system "
+                "administrator to enable encryption.",
+            )
+        )
+    if replay:
+        found.append(
+            ConfigWarning(
+                code=WarningCode.REPLAY,
+                text="The server replays recorded changes: times are taken from them and nothing "
+                "is too late.",
+            )
+        )
+    return tuple(found)
+
+
+def check_replay(config: Config) -> None:
+    """Refuse a replay whose pushes could reach a real phone; ConfigError names the app."""
+    problems = [
+        f"apps.{app_id}.{key}: --replay needs a sandbox on this machine, not "
+        f"{value or 'the provider itself'}"
+        for app_id, key, value in _endpoints(config)
+        if not is_loopback(_host(value))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def broken_rules(config: Config) -> list[str]:
+    """Return what is wrong between keys that are each right alone."""
+    return [*_listening(config), *_certificates(config), *_storage(config), *_delivery(config)]
+
+
+def _listening(config: Config) -> Iterator[str]:
+    server = config.server
+    if server.plaintext and not server.listen.is_loopback:
+        yield f"server.listen: {server.listen} is beyond this machine, which plaintext may not be"
+    if server.metrics_listen and not server.metrics_listen.is_loopback:
+        yield f"server.metrics_listen: {server.metrics_listen} is beyond this machine"
+
+
+def _certificates(config: Config) -> Iterator[str]:
+    tls = config.server.tls
+    if (tls.certificate_file is None) != (tls.key_file is None):
+        yield "server.tls: certificate_file and key_file are set together or not at all"
+    if config.server.plaintext and (tls.certificate_file or tls.client_ca_file):
+        yield "server.plaintext: certificates are set, so TLS is meant; remove one of the two"
+    for key in ("certificate_file", "key_file", "client_ca_file"):
+        path = getattr(tls, key)
+        if path is not None and not path.is_file():
+            yield f"server.tls.{key}: no such file, {str(path)!r}"
+
+
+def _storage(config: Config) -> Iterator[str]:
+    scheme = config.storage.url.reveal().partition("://")[0].partition("+")[0]
+    if scheme not in ("", "postgresql"):
+        yield "storage.url: must begin with postgresql://, or be empty for SQLite"
+
+
+def _delivery(config: Config) -> Iterator[str]:
+    delivery = config.delivery
+    if delivery.lease_renewal * 3 > delivery.lease:
+        yield "delivery.lease_renewal: must be at most a third of delivery.lease"
+    if delivery.first_backoff > delivery.longest_backoff:
+        yield "delivery.first_backoff: must be at most delivery.longest_backoff"
+
+
+def _endpoints(config: Config) -> Iterator[tuple[str, str, str]]:
+    for app_id, app in config.apps.items():
+        if app.ios:
+            yield app_id, "ios.server", app.ios.server
+        if app.android:
+            yield app_id, "android.endpoint", app.android.endpoint
+
+
+def _host(endpoint: str) -> str:
+    """Return the host of a URL or of `host:port`; '' if there is none."""
+    try:
+        return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,57 @@
+"""What the operator says of an app: which provider accounts send for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, unique
+from pathlib import Path
+
+from schoolbell_server.domain.kinds import App, Environment
+
+
+@unique
+class AndroidStyle(StrEnum):
+    """Who draws the notification on Android: our app from data, or the system."""
+
+    DATA = "data"
+    NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IosConfig:
+    """The app's account at Apple."""
+
+    topic: str
+    """The app's bundle id."""
+    team_id: str
+    key_id: str
+    key_file: Path
+    """The .p8 signing key."""
+    environment: Environment = Environment.PRODUCTION
+    server: str = ""
+    """`host:port` in place of Apple's, for a sandbox."""
+    ca_file: Path | None = None
+    """The authority that `server` is checked against; None is the system's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AndroidConfig:
+    """The app's account at Google."""
+
+    project_id: str
+    service_account_file: Path
+    endpoint: str = ""
+    """A URL in place of Google's, for a sandbox."""
+    ca_file: Path | None = None
+    """The authority that `endpoint` is checked against; None is the system's."""
+    style: AndroidStyle = AndroidStyle.DATA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppConfig:
+    """One app, as `[apps.<app_id>]` describes it."""
+
+    app_id: str
+    kind: App
+    ios: IosConfig | None = None
+    android: AndroidConfig | None = None
