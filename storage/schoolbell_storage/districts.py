@@ -1,0 +1,215 @@
+"""Districts: what an operator sets, the settings document, and the version of the facts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_storage.codec import from_micros, numbers, to_json, to_micros
+from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
+from schoolbell_storage.tables import calendar, district
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistrictRow:
+    """A district without its settings; `version` rises with every write of these fields."""
+
+    district_id: str
+    display_name: str
+    time_zone: str
+    locale: str
+    currency_code: str
+    licensed_kinds: frozenset[Kind]
+    app_ids: tuple[str, ...]
+    active_school_year: int | None
+    version: int
+    create_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSettings:
+    """A district's settings as last written; no update time means never."""
+
+    enabled: bool
+    document: SettingsDocument
+    version: int
+    update_time: dt.datetime | None
+    updater: str
+
+
+async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
+    """Say that the district's facts change in this transaction; False: no such district.
+
+    Locks the district's row, so that writers of its facts come one after the other. Called by
+    every write of settings, licences, roster, display options, devices or subscriptions.
+    """
+    bumped = await connection.execute(
+        update(district)
+        .where(district.c.district_id == district_id)
+        .values(facts_version=district.c.facts_version + 1)
+    )
+    return bool(bumped.rowcount)
+
+
+async def create_district(
+    connection: AsyncConnection, row: DistrictRow, collapse_secret: bytes
+) -> None:
+    """Store a new district, switched off; the secret arrives sealed."""
+    await connection.execute(
+        insert(district).values(
+            **_fields(row),
+            district_id=row.district_id,
+            active_school_year=row.active_school_year,
+            collapse_secret=collapse_secret,
+            version=row.version,
+            create_time=to_micros(row.create_time),
+            update_time=to_micros(row.create_time),
+            settings_update_time=0,
+        )
+    )
+
+
+async def get_district(
+    connection: AsyncConnection, district_id: str, *, lock: bool = False
+) -> DistrictRow | None:
+    """Return a district, or None; `lock` keeps it as it is until the transaction ends."""
+    wanted = select(district).where(district.c.district_id == district_id)
+    row = (await connection.execute(wanted.with_for_update() if lock else wanted)).first()
+    return None if row is None else _decode(row)
+
+
+async def list_districts(
+    connection: AsyncConnection, after: str, limit: int, only: Collection[str] | None = None
+) -> Sequence[DistrictRow]:
+    """Return a page of districts by id; `only` narrows it to these."""
+    page = select(district).where(district.c.district_id > after)
+    if only is not None:
+        page = page.where(district.c.district_id.in_(list(only)))
+    found = await connection.execute(page.order_by(district.c.district_id).limit(limit))
+    return [_decode(row) for row in found]
+
+
+async def update_district(
+    connection: AsyncConnection, row: DistrictRow, now: dt.datetime
+) -> DistrictRow:
+    """Write what an operator sets, as the next version, and bump the facts."""
+    await connection.execute(
+        update(district)
+        .where(district.c.district_id == row.district_id)
+        .values(
+            **_fields(row),
+            version=district.c.version + 1,
+            update_time=to_micros(now),
+            facts_version=district.c.facts_version + 1,
+        )
+    )
+    written = await get_district(connection, row.district_id)
+    assert written is not None, "the caller read the district in this transaction"
+    return written
+
+
+async def set_active_school_year(
+    connection: AsyncConnection, district_id: str, school_year: int, now: dt.datetime
+) -> None:
+    """Make a school year the active one, and bump the facts."""
+    await connection.execute(
+        update(district)
+        .where(district.c.district_id == district_id)
+        .values(
+            active_school_year=school_year,
+            version=district.c.version + 1,
+            update_time=to_micros(now),
+            facts_version=district.c.facts_version + 1,
+        )
+    )
+
+
+async def count_calendars(connection: AsyncConnection, district_id: str, school_year: int) -> int:
+    """Return how many active calendars a school year has."""
+    counted = select(func.count()).where(
+        calendar.c.district_id == district_id,
+        calendar.c.school_year == school_year,
+        calendar.c.active,
+    )
+    return int((await connection.execute(counted)).scalar_one())
+
+
+async def read_settings(
+    connection: AsyncConnection, district_id: str, *, lock: bool = False
+) -> StoredSettings | None:
+    """Return a district's settings; None where there is no such district."""
+    wanted = select(
+        district.c.enabled,
+        district.c.settings,
+        district.c.settings_version,
+        district.c.settings_update_time,
+        district.c.settings_updater,
+    ).where(district.c.district_id == district_id)
+    row = (await connection.execute(wanted.with_for_update() if lock else wanted)).first()
+    if row is None:
+        return None
+    written = row.settings_update_time
+    return StoredSettings(
+        enabled=row.enabled,
+        document=decode_settings(row.settings),
+        version=row.settings_version,
+        update_time=from_micros(written) if written else None,
+        updater=row.settings_updater,
+    )
+
+
+async def write_settings(
+    connection: AsyncConnection,
+    district_id: str,
+    *,
+    enabled: bool,
+    document: SettingsDocument,
+    updater: str,
+    now: dt.datetime,
+) -> None:
+    """Write a district's switch and settings, as the next version, and bump the facts."""
+    await connection.execute(
+        update(district)
+        .where(district.c.district_id == district_id)
+        .values(
+            enabled=enabled,
+            settings=encode_settings(document),
+            settings_version=district.c.settings_version + 1,
+            settings_update_time=to_micros(now),
+            settings_updater=updater,
+            facts_version=district.c.facts_version + 1,
+        )
+    )
+
+
+def _fields(row: DistrictRow) -> dict[str, object]:
+    return {
+        "display_name": row.display_name,
+        "time_zone": row.time_zone,
+        "locale": row.locale,
+        "currency_code": row.currency_code,
+        "licensed_kinds": numbers(row.licensed_kinds),
+        "app_ids": to_json(list(row.app_ids)),
+    }
+
+
+def _decode(row: Row[Any]) -> DistrictRow:
+    return DistrictRow(
+        district_id=row.district_id,
+        display_name=row.display_name,
+        time_zone=row.time_zone,
+        locale=row.locale,
+        currency_code=row.currency_code,
+        licensed_kinds=frozenset(Kind(kind) for kind in json.loads(row.licensed_kinds)),
+        app_ids=tuple(json.loads(row.app_ids)),
+        active_school_year=row.active_school_year,
+        version=row.version,
+        create_time=from_micros(row.create_time),
+    )
