@@ -1,0 +1,90 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+
+BIN := .venv/bin
+READY := .venv/.ready
+CONTRACT := clients/python/schoolbell/v1
+PROTOS := build/proto
+SOURCES := server storage clients/python tests $(wildcard benchmarks)
+PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
+BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
+PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-options --no-header --no-annotate
+
+# What callers may set; the programs read them from the environment.
+ONCE ?=
+ROSTER ?=
+CHANGES ?=
+LONG ?=
+ARGS ?=
+export ONCE ROSTER CHANGES LONG
+
+.PHONY: help setup run test lint format type proto proto-check proto-accept requirements bench \
+	mutation clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with everything pinned (done by itself where needed)
+
+run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
+	@exec $(BIN)/python -m schoolbell_server.demo
+
+test: $(READY) ## Run all tests; ARGS= goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(READY) ## Check style, format and the import rules
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and the contract
+	$(BIN)/ruff check --fix --exit-zero --quiet $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/buf format --write proto
+
+type: $(READY) ## Check the types
+	$(BIN)/mypy $(SOURCES)
+
+proto: $(PROTOS)/.copied ## Generate the code of the contract anew
+	rm -f $(CONTRACT)/*_pb2*
+	scripts/generate-python $(PROTOS) clients/python
+
+proto-check: $(PROTOS)/.copied ## Check the contract, and that its code is what it generates
+	$(BUF) lint
+	$(BUF) breaking --path schoolbell --exclude-imports --against $(CURDIR)/proto/image.binpb
+	$(BUF) format --diff --exit-code --path schoolbell
+	rm -rf build/generated
+	scripts/generate-python $(PROTOS) build/generated
+	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
+
+proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
+	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
+
+bench: $(READY) ## Measure the speed; LONG=1 adds the million-size rows
+	@exec $(BIN)/python -m benchmarks
+
+mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Python 3.11 or 3.12)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/mutation.txt
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+requirements: $(READY) ## Pin the newest packages that pyproject.toml and requirements/*.in allow
+	$(PIP_COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
+	$(PIP_COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
+	$(PIP_COMPILE) --upgrade --output-file requirements/mutation.txt requirements/mutation.in
+
+clean: ## Remove what can be made again, but for .venv
+	rm -rf build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/dev.txt pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+$(PROTOS)/.copied: $(READY) $(PROTO_SOURCES) scripts/copy-protos
+	@scripts/copy-protos $(PROTOS)
+	@touch $@
