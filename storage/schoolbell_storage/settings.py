@@ -18,7 +18,14 @@ from schoolbell_server.domain.world import (
 from schoolbell_storage.codec import to_json
 from schoolbell_storage.conditions import decode_condition, encode_condition
 
-DEFAULT_RETENTION = dt.timedelta(days=400)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long records of a district are kept."""
+
+    changes: dt.timedelta = dt.timedelta(days=400)
+    deliveries: dt.timedelta = dt.timedelta(days=90)
+    audit_entries: dt.timedelta = dt.timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +34,7 @@ class SettingsDocument:
 
     detail_level: DetailLevel = DetailLevel.GENERIC
     kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
-    retention: dt.timedelta = DEFAULT_RETENTION
+    retention: Retention = Retention()
     adult_students: AdultStudents = AdultStudents.FOLLOW_PORTAL_FLAG
     minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
     default_subscriptions: Mapping[tuple[App, Kind], Subscription] = field(default_factory=dict)
@@ -44,7 +51,11 @@ def encode_settings(settings: SettingsDocument) -> str:
                 [kind, _seconds(chosen.time_to_live), _seconds(chosen.hold)]
                 for kind, chosen in sorted(settings.kinds.items())
             ],
-            "retention": _seconds(settings.retention),
+            "retention": [
+                _seconds(settings.retention.changes),
+                _seconds(settings.retention.deliveries),
+                _seconds(settings.retention.audit_entries),
+            ],
             "adult_students": settings.adult_students,
             "minimum_versions": [
                 [app_id, platform, minimum.os_version, minimum.app_version]
@@ -71,7 +82,7 @@ def decode_settings(text: str) -> SettingsDocument:
             Kind(kind): KindSettings(time_to_live=_duration(live), hold=_duration(hold) or _ZERO)
             for kind, live, hold in document["kinds"]
         },
-        retention=_duration(document["retention"]) or DEFAULT_RETENTION,
+        retention=_retention(*document["retention"]),
         adult_students=AdultStudents(document["adult_students"]),
         minimum_versions={
             (app_id, Platform(platform)): MinimumVersion(os_version=system, app_version=app)
@@ -113,6 +124,14 @@ def decode_display_options(document: Mapping[str, Any], *, inherited: bool) -> D
 
 
 _ZERO = dt.timedelta(0)
+
+
+def _retention(changes: float, deliveries: float, audit_entries: float) -> Retention:
+    return Retention(
+        changes=dt.timedelta(seconds=changes),
+        deliveries=dt.timedelta(seconds=deliveries),
+        audit_entries=dt.timedelta(seconds=audit_entries),
+    )
 
 
 def _seconds(duration: dt.timedelta | None) -> float | None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -148,6 +149,7 @@ user_account = Table(
     Column("birth_date", Text),
     _text("given_name"),
     _text("family_name"),
+    _text("preferred_name"),
     _flag("active", default=True),
     _text("source"),
     _time("update_time"),
@@ -186,6 +188,7 @@ enrollment = Table(
     _text("source"),
     _time("update_time"),
     Index("enrollment_by_student", "district_id", "student_id"),
+    Index("enrollment_by_calendar", "district_id", "calendar_id"),
 )
 
 roster_import = Table(
@@ -196,8 +199,9 @@ roster_import = Table(
     _id("mode"),
     _text("source"),
     _flag("validate_only"),
-    Column("max_deactivated_percent", Integer, nullable=False),
+    Column("max_deactivated_percent", Double, nullable=False),
     _id("state"),
+    _count("attempt", default=1),
     _text("fingerprint"),
     Column("report", Text, nullable=False, server_default="{}"),
     _time("create_time"),
@@ -361,6 +365,7 @@ delivery = Table(
     _flag("correction"),
     _count("facts_version"),
     _id("school_day"),
+    _id("time_zone"),
     _text("provider_message_id"),
     _text("lease_owner"),
     _time("create_time"),
