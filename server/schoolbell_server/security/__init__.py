@@ -1,0 +1,1 @@
+"""Who may call, what they may do, and how secrets are kept."""

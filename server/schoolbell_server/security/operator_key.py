@@ -1,0 +1,41 @@
+"""The first key: made on the first start, and left where only the operator can read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from schoolbell_server.security.api_key import (
+    EVERY_DISTRICT,
+    ApiKey,
+    Role,
+    new_api_key,
+    secret_hash,
+    split_credential,
+)
+from schoolbell_server.security.secret_file import read_secret, write_secret
+
+
+class OperatorKeyBroken(Exception):
+    """The operator's key file does not hold a credential."""
+
+
+def ensure_operator_key(data_dir: Path) -> tuple[ApiKey, Path]:
+    """Return the operator's key, as it is to be stored, and the file that holds its credential.
+
+    Without the file a new key is made; a former one stays valid until it is revoked.
+    """
+    path = data_dir / "credentials" / "operator.key"
+    if not path.exists():
+        key, credential = _new()
+        write_secret(path, credential.encode() + b"\n")
+        return key, path
+    found = split_credential(read_secret(path).decode("utf-8", "replace").strip())
+    if found is None:
+        raise OperatorKeyBroken(f"{path}: holds no credential; remove it to have one made")
+    key_id, secret = found
+    return replace(_new()[0], key_id=key_id, secret_hash=secret_hash(secret)), path
+
+
+def _new() -> tuple[ApiKey, str]:
+    return new_api_key(district_id=EVERY_DISTRICT, role=Role.OPERATOR, display_name="operator")

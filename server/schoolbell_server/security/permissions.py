@@ -1,0 +1,158 @@
+"""The rule of every RPC, in one table; what has no rule here is refused.
+
+The role decides first; an administrator then needs the tool right as well. Which district a caller
+acts in is its key's. Finer limits (sources, a user's own devices) are the servicers'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Right, Role, Tool
+
+
+class Reach(Enum):
+    """What `-` in place of a district id means to an RPC."""
+
+    ONE = auto()
+    """Nothing: it is no district id."""
+    READABLE = auto()
+    """Every district that the caller may read."""
+    ALL = auto()
+    """Every district there is: for operators whose key is for every district."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Who may call an RPC."""
+
+    roles: frozenset[Role] = frozenset()
+    tool: Tool | None = None
+    right: Right | None = None
+    """What an administrator needs, if ADMINISTRATOR is among the roles."""
+    reach: Reach = Reach.ONE
+    public: bool = False
+    """Anybody may call it, without credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a caller may not; a tool is named where only a tool right is missing."""
+
+    tool: Tool | None = None
+    right: Right | None = None
+
+
+def refusal(rule: Rule, key: ApiKey, district_id: str) -> Refusal | None:
+    """Return why a key may not call an RPC for a district; None if it may."""
+    if key.role not in rule.roles or not _reaches(rule, key, district_id):
+        return Refusal()
+    if key.role is not Role.ADMINISTRATOR or rule.tool is None or rule.right is None:
+        return None
+    if key.rights.get(rule.tool, 0) >= rule.right:
+        return None
+    return Refusal(tool=rule.tool, right=rule.right)
+
+
+def _reaches(rule: Rule, key: ApiKey, district_id: str) -> bool:
+    if district_id != EVERY_DISTRICT:
+        return key.covers(district_id)
+    if rule.reach is Reach.ALL:
+        return key.role is Role.OPERATOR and key.covers(EVERY_DISTRICT)
+    return rule.reach is Reach.READABLE
+
+
+def _administrator(tool: Tool, right: Right, *others: Role, reach: Reach = Reach.ONE) -> Rule:
+    roles = frozenset({Role.ADMINISTRATOR, *others})
+    return Rule(roles=roles, tool=tool, right=right, reach=reach)
+
+
+def _only(*roles: Role, reach: Reach = Reach.ONE) -> Rule:
+    return Rule(roles=frozenset(roles), reach=reach)
+
+
+_READ_SETTINGS = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.OPERATOR)
+_WRITE_SETTINGS = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE)
+_READ_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.OPERATOR)
+_WRITE_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.WRITE)
+_EXPLAIN = _administrator(Tool.EXPLANATIONS, Right.READ)
+_EXPLAIN_TO_PUBLISHER = _administrator(Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER)
+_EXPLAIN_TO_BACKEND = _administrator(Tool.EXPLANATIONS, Right.READ, Role.MOBILE_BACKEND)
+_ROSTER_WRITE = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.PUBLISHER)
+_IMPORT_READ = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR)
+_WATCH = _administrator(
+    Tool.PUSH_NOTIFICATIONS, Right.READ, Role.MONITOR, Role.OPERATOR, reach=Reach.READABLE
+)
+_WATCH_ONE = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.MONITOR, Role.OPERATOR)
+_STEER = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.OPERATOR)
+_READ_ACCESS = _administrator(Tool.ACCESS, Right.READ, Role.OPERATOR)
+_WRITE_ACCESS = _administrator(Tool.ACCESS, Right.WRITE, Role.OPERATOR)
+_READ_ALL_ACCESS = _administrator(Tool.ACCESS, Right.READ, Role.OPERATOR, reach=Reach.ALL)
+_WRITE_ALL_ACCESS = _administrator(Tool.ACCESS, Right.WRITE, Role.OPERATOR, reach=Reach.ALL)
+_OPERATE = _only(Role.OPERATOR)
+_PUBLISH = _only(Role.PUBLISHER)
+_PHONE = _only(Role.MOBILE_BACKEND)
+_PUBLIC = Rule(public=True)
+
+RULES: dict[str, Rule] = {
+    "/schoolbell.v1.DistrictService/CreateDistrict": _OPERATE,
+    "/schoolbell.v1.DistrictService/GetDistrict": _WATCH_ONE,
+    "/schoolbell.v1.DistrictService/ListDistricts": _WATCH,
+    "/schoolbell.v1.DistrictService/UpdateDistrict": _OPERATE,
+    "/schoolbell.v1.SettingsService/GetSettings": _READ_SETTINGS,
+    "/schoolbell.v1.SettingsService/UpdateSettings": _WRITE_SETTINGS,
+    "/schoolbell.v1.SettingsService/GetDisplayOptions": _READ_CALENDARS,
+    "/schoolbell.v1.SettingsService/ListDisplayOptions": _READ_CALENDARS,
+    "/schoolbell.v1.SettingsService/UpdateDisplayOptions": _WRITE_CALENDARS,
+    "/schoolbell.v1.RosterService/ImportRoster": _PUBLISH,
+    "/schoolbell.v1.RosterService/GetImport": _IMPORT_READ,
+    "/schoolbell.v1.RosterService/ListImports": _IMPORT_READ,
+    "/schoolbell.v1.RosterService/UpsertRecords": _ROSTER_WRITE,
+    "/schoolbell.v1.RosterService/DeactivateRecords": _ROSTER_WRITE,
+    "/schoolbell.v1.RosterService/GetStudent": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.RosterService/ListStudents": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.RosterService/GetUser": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.RosterService/SetActiveSchoolYear": _ROSTER_WRITE,
+    "/schoolbell.v1.DeviceService/RegisterDevice": _PHONE,
+    "/schoolbell.v1.DeviceService/GetDevice": _EXPLAIN_TO_BACKEND,
+    "/schoolbell.v1.DeviceService/ListDevices": _EXPLAIN_TO_BACKEND,
+    "/schoolbell.v1.DeviceService/UpdateDevice": _PHONE,
+    "/schoolbell.v1.DeviceService/UnregisterDevice": _PHONE,
+    "/schoolbell.v1.DeviceService/SignOut": _PHONE,
+    "/schoolbell.v1.DeviceService/ReportReceipts": _PHONE,
+    "/schoolbell.v1.DeviceService/GetNotification": _PHONE,
+    "/schoolbell.v1.DeviceService/SendTestNotification": _administrator(
+        Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.MOBILE_BACKEND
+    ),
+    "/schoolbell.v1.SubscriptionService/GetSubscriptions": _EXPLAIN_TO_BACKEND,
+    "/schoolbell.v1.SubscriptionService/UpdateSubscriptions": _PHONE,
+    "/schoolbell.v1.ChangeService/PublishChange": _PUBLISH,
+    "/schoolbell.v1.ChangeService/BatchPublishChanges": _PUBLISH,
+    "/schoolbell.v1.ChangeService/PublishChanges": _PUBLISH,
+    "/schoolbell.v1.ChangeService/GetChange": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.ChangeService/ListChanges": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.ChangeService/ExplainChange": _EXPLAIN,
+    "/schoolbell.v1.ChangeService/ListDecisions": _EXPLAIN,
+    "/schoolbell.v1.StatusService/GetStatus": _WATCH,
+    "/schoolbell.v1.StatusService/WatchStatus": _WATCH,
+    "/schoolbell.v1.StatusService/GetDelivery": _WATCH_ONE,
+    "/schoolbell.v1.StatusService/ListDeliveries": _WATCH,
+    "/schoolbell.v1.StatusService/GetTallies": _WATCH,
+    "/schoolbell.v1.StatusService/RetryDeliveries": _STEER,
+    "/schoolbell.v1.StatusService/CancelDeliveries": _STEER,
+    "/schoolbell.v1.AccessService/GrantRights": _WRITE_ACCESS,
+    "/schoolbell.v1.AccessService/RevokeRights": _WRITE_ACCESS,
+    "/schoolbell.v1.AccessService/ListRights": _READ_ACCESS,
+    "/schoolbell.v1.AccessService/CreateApiKey": _WRITE_ALL_ACCESS,
+    "/schoolbell.v1.AccessService/ListApiKeys": _READ_ALL_ACCESS,
+    "/schoolbell.v1.AccessService/RevokeApiKey": _WRITE_ALL_ACCESS,
+    "/schoolbell.v1.AccessService/ListAuditEntries": _READ_ACCESS,
+    "/schoolbell.v1.AccessService/ExportPersonData": _administrator(Tool.ACCESS, Right.READ),
+    "/schoolbell.v1.AccessService/ErasePersonData": _administrator(Tool.ACCESS, Right.WRITE),
+    "/grpc.health.v1.Health/Check": _PUBLIC,
+    "/grpc.health.v1.Health/List": _PUBLIC,
+    "/grpc.health.v1.Health/Watch": _PUBLIC,
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _PUBLIC,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _PUBLIC,
+}

@@ -1,0 +1,174 @@
+"""Every RPC has a rule, and every role gets from it exactly what the table of expectations says."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import descriptor_pool
+
+from schoolbell.v1 import (
+    access_service_pb2,
+    change_service_pb2,
+    device_service_pb2,
+    district_service_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+    status_service_pb2,
+    subscription_service_pb2,
+)
+from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
+from schoolbell_server.security.permissions import RULES, Reach, Refusal, Rule, refusal
+
+FILES = [
+    access_service_pb2,
+    change_service_pb2,
+    device_service_pb2,
+    district_service_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+    status_service_pb2,
+    subscription_service_pb2,
+]
+METHODS = [
+    f"/{service.full_name}/{method.name}"
+    for file in FILES
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+EVERY_RIGHT = dict.fromkeys(Tool, Right.WRITE)
+
+ALLOWED: dict[Role, set[str]] = {
+    Role.PUBLISHER: {
+        "ImportRoster GetImport ListImports UpsertRecords DeactivateRecords GetStudent",
+        "ListStudents GetUser SetActiveSchoolYear",
+        "PublishChange BatchPublishChanges PublishChanges GetChange ListChanges",
+    },
+    Role.MOBILE_BACKEND: {
+        "RegisterDevice GetDevice ListDevices UpdateDevice UnregisterDevice SignOut",
+        "ReportReceipts GetNotification SendTestNotification",
+        "GetSubscriptions UpdateSubscriptions",
+    },
+    Role.MONITOR: {
+        "GetDistrict ListDistricts",
+        "GetStatus WatchStatus GetDelivery ListDeliveries GetTallies",
+    },
+    Role.ADMINISTRATOR: {
+        "GetDistrict ListDistricts",
+        "GetSettings UpdateSettings GetDisplayOptions ListDisplayOptions UpdateDisplayOptions",
+        "GetImport ListImports UpsertRecords DeactivateRecords GetStudent ListStudents GetUser",
+        "SetActiveSchoolYear GetDevice ListDevices SendTestNotification GetSubscriptions",
+        "GetChange ListChanges ExplainChange ListDecisions",
+        "GetStatus WatchStatus GetDelivery ListDeliveries GetTallies",
+        "RetryDeliveries CancelDeliveries",
+        "GrantRights RevokeRights ListRights CreateApiKey ListApiKeys RevokeApiKey",
+        "ListAuditEntries ExportPersonData ErasePersonData",
+    },
+    Role.OPERATOR: {
+        "CreateDistrict GetDistrict ListDistricts UpdateDistrict",
+        "GetSettings GetDisplayOptions ListDisplayOptions GetImport ListImports",
+        "GetStatus WatchStatus GetDelivery ListDeliveries GetTallies",
+        "RetryDeliveries CancelDeliveries",
+        "GrantRights RevokeRights ListRights CreateApiKey ListApiKeys RevokeApiKey",
+        "ListAuditEntries",
+    },
+}
+
+
+def key(role: Role, district_id: str = "maple", rights: dict[Tool, Right] | None = None) -> ApiKey:
+    return new_api_key(district_id=district_id, role=role, rights=rights)[0]
+
+
+def test_the_contracts_services_are_all_here() -> None:
+    pool = descriptor_pool.Default()
+    for method in METHODS:
+        pool.FindMethodByName(method[1:].replace("/", "."))
+    assert len(FILES) == 8
+    assert len(METHODS) == len(set(METHODS)) > 50
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_rpc_has_a_rule_for_some_role(method: str) -> None:
+    assert RULES[method].roles
+    assert not RULES[method].public
+
+
+def test_no_rule_is_for_an_rpc_that_is_not_there() -> None:
+    assert {method for method in RULES if method.startswith("/schoolbell.")} == set(METHODS)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_may_call_what_is_expected_and_nothing_else(role: Role) -> None:
+    caller = key(role, rights=EVERY_RIGHT)
+    allowed = {method for method in METHODS if refusal(RULES[method], caller, "maple") is None}
+    expected = {name for line in ALLOWED[role] for name in line.split()}
+    assert {method.rpartition("/")[2] for method in allowed} == expected
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("method", METHODS)
+def test_nobody_acts_in_another_district(method: str, role: Role) -> None:
+    caller = key(role, rights=EVERY_RIGHT)
+    assert refusal(RULES[method], caller, "oak") == Refusal()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_administrator_needs_the_very_tool_right(method: str) -> None:
+    rule = RULES[method]
+    if Role.ADMINISTRATOR not in rule.roles:
+        assert rule.tool is None
+        return
+    assert rule.tool is not None and rule.right is not None
+    others = {tool: Right.WRITE for tool in Tool if tool is not rule.tool}
+    missing = Refusal(tool=rule.tool, right=rule.right)
+    assert refusal(rule, key(Role.ADMINISTRATOR, rights=others), "maple") == missing
+    reader = key(Role.ADMINISTRATOR, rights={rule.tool: Right.READ})
+    assert refusal(rule, reader, "maple") == (missing if rule.right is Right.WRITE else None)
+
+
+def test_mutations_need_the_right_to_write() -> None:
+    reading = ("Get", "List", "Watch", "Explain", "Export")
+    for method in METHODS:
+        rule = RULES[method]
+        if rule.right is Right.READ:
+            assert method.rpartition("/")[2].startswith(reading)
+
+
+def test_every_readable_district_may_be_asked_for_with_a_key_for_one() -> None:
+    rule = RULES["/schoolbell.v1.StatusService/GetStatus"]
+    assert rule.reach is Reach.READABLE
+    assert refusal(rule, key(Role.MONITOR), "-") is None
+
+
+@pytest.mark.parametrize(
+    ("role", "district_id", "allowed"),
+    [
+        (Role.OPERATOR, "-", True),
+        (Role.OPERATOR, "maple", False),
+        (Role.ADMINISTRATOR, "-", False),
+        (Role.ADMINISTRATOR, "maple", False),
+    ],
+)
+def test_keys_for_every_district_are_made_only_by_an_operator_for_every_district(
+    role: Role, district_id: str, allowed: bool
+) -> None:
+    rule = RULES["/schoolbell.v1.AccessService/CreateApiKey"]
+    caller = key(role, district_id, EVERY_RIGHT)
+    assert (refusal(rule, caller, "-") is None) is allowed
+
+
+def test_a_rule_that_says_nothing_refuses_everybody() -> None:
+    for role in Role:
+        assert refusal(Rule(), key(role, "-", EVERY_RIGHT), "maple") == Refusal()
+        assert refusal(Rule(roles=frozenset({role})), key(role, "-"), "-") == Refusal()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "prefix"),
+    [
+        (Role, access_service_pb2.Role, "ROLE_"),
+        (Tool, access_service_pb2.Tool, "TOOL_"),
+        (Right, access_service_pb2.Right, "RIGHT_"),
+    ],
+)
+def test_the_numbers_are_the_contracts(ours: type[Role], theirs: type, prefix: str) -> None:
+    numbers = {name: number for name, number in theirs.items() if number}  # type: ignore[attr-defined]
+    assert {prefix + member.name: int(member) for member in ours} == numbers
