@@ -1,0 +1,130 @@
+"""Every metric of the service, by name.
+
+Calls are named after gRFC A66, in Prometheus' spelling; the rest is the service's own. Labels hold
+only closed vocabularies and configured ids, never what a caller sent.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_BYTES = (0, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._calls()
+        self._changes()
+        self._deliveries()
+
+    def _calls(self) -> None:
+        registry, labels = self.registry, ("grpc_method", "grpc_status")
+        self.calls_started = Counter(
+            "grpc_server_call_started",
+            "Calls begun.",
+            ("grpc_method",),
+            registry=registry,
+        )
+        self.call_duration = Histogram(
+            "grpc_server_call_duration_seconds",
+            "From a call's beginning to its status.",
+            labels,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.call_sent = Histogram(
+            "grpc_server_call_sent_total_compressed_message_size_bytes",
+            "Bytes of all responses of a call.",
+            labels,
+            buckets=_BYTES,
+            registry=registry,
+        )
+        self.call_received = Histogram(
+            "grpc_server_call_rcvd_total_compressed_message_size_bytes",
+            "Bytes of all requests of a call.",
+            labels,
+            buckets=_BYTES,
+            registry=registry,
+        )
+
+    def _changes(self) -> None:
+        registry = self.registry
+        self.changes = Counter(
+            "schoolbell_changes",
+            "Changes by what became of their publishing.",
+            ("kind", "result"),
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "schoolbell_refusals",
+            "Recorded refusals by gate and reason.",
+            ("kind", "gate", "reason"),
+            registry=registry,
+        )
+        self.commit_duration = Histogram(
+            "schoolbell_commit_duration_seconds",
+            "From the beginning of an accepting transaction to its commit.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.commit_changes = Histogram(
+            "schoolbell_commit_changes",
+            "Changes accepted in one transaction.",
+            buckets=_SIZES,
+            registry=registry,
+        )
+        self.watchers = Gauge(
+            "schoolbell_watchers", "Status streams that are open.", registry=registry
+        )
+
+    def _deliveries(self) -> None:
+        registry = self.registry
+        self.backlog = Gauge(
+            "schoolbell_backlog_deliveries",
+            "Deliveries that wait, by lane and state.",
+            ("lane", "state"),
+            registry=registry,
+        )
+        self.oldest_due = Gauge(
+            "schoolbell_oldest_due_seconds",
+            "How long the oldest due delivery of a lane has waited.",
+            ("lane",),
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "schoolbell_in_flight_pushes",
+            "Pushes on their way to a provider.",
+            ("app_id", "provider"),
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "schoolbell_attempts",
+            "Attempts by their outcome.",
+            ("app_id", "provider", "outcome"),
+            registry=registry,
+        )
+        self.attempt_duration = Histogram(
+            "schoolbell_attempt_duration_seconds",
+            "From handing a push to a provider to its answer.",
+            ("app_id", "provider"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.change_to_provider = Histogram(
+            "schoolbell_change_to_provider_seconds",
+            "From accepting a change to a provider accepting a push of it.",
+            ("kind",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.link_connected = Gauge(
+            "schoolbell_link_connected",
+            "1 while an app's provider can be reached.",
+            ("app_id", "provider"),
+            registry=registry,
+        )
