@@ -69,8 +69,7 @@ bench: $(READY) ## Measure the speed; LONG=1 adds the million-size rows
 
 mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Python 3.11 or 3.12)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/mutation.txt
-	$(BIN)/mutmut run
-	$(BIN)/mutmut results
+	scripts/mutation
 
 requirements: $(READY) ## Pin the newest packages that pyproject.toml and requirements/*.in allow
 	$(PIP_COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
