@@ -202,7 +202,6 @@ roster_import = Table(
     Column("max_deactivated_percent", Double, nullable=False),
     _id("state"),
     _count("attempt", default=1),
-    _text("fingerprint"),
     Column("report", Text, nullable=False, server_default="{}"),
     _time("create_time"),
     _time("update_time"),

@@ -1,0 +1,189 @@
+"""Who goes where and who belongs to whom, as stored: read set-based, also what is inactive."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.roster_records import (
+    EnrollmentRecord,
+    Origin,
+    RelationshipRecord,
+    UserRecord,
+    decode_enrollment,
+    decode_origin,
+    decode_relationship,
+    decode_user,
+)
+from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.tables import enrollment, relationship, user_account
+
+R = TypeVar("R", UserRecord, RelationshipRecord, EnrollmentRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[R]):
+    """A record with where it comes from."""
+
+    record: R
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Student:
+    """A student with every tie, also the inactive ones."""
+
+    user: Stored[UserRecord]
+    relationships: Sequence[Stored[RelationshipRecord]]
+    enrollments: Sequence[Stored[EnrollmentRecord]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentQuery:
+    """Which students of a district to list, by id; None is all."""
+
+    district_id: str
+    calendar_id: str | None = None
+    guardian_id: str | None = None
+    include_inactive: bool = False
+    after: str = ""
+    limit: int = 50
+
+
+async def get_student(
+    connection: AsyncConnection, district_id: str, student_id: str
+) -> Student | None:
+    """Return a student, or None where the roster knows nobody of this id as one."""
+    found = await connection.execute(
+        select(user_account).where(
+            user_account.c.district_id == district_id,
+            user_account.c.user_id == student_id,
+            user_account.c.student,
+        )
+    )
+    row = found.first()
+    if row is None:
+        return None
+    students = await _with_ties(
+        connection, district_id, [Stored(decode_user(row), decode_origin(row))]
+    )
+    return students[0]
+
+
+async def list_students(connection: AsyncConnection, query: StudentQuery) -> Sequence[Student]:
+    """Return a page of students with their ties."""
+    page = select(user_account).where(
+        user_account.c.district_id == query.district_id,
+        user_account.c.student,
+        user_account.c.user_id > query.after,
+    )
+    if not query.include_inactive:
+        page = page.where(user_account.c.active)
+    if query.calendar_id is not None:
+        stays = enrollment.c
+        page = page.where(
+            exists().where(
+                stays.district_id == query.district_id,
+                stays.calendar_id == query.calendar_id,
+                stays.student_id == user_account.c.user_id,
+                stays.active,
+            )
+        )
+    if query.guardian_id is not None:
+        ties = relationship.c
+        page = page.where(
+            exists().where(
+                ties.district_id == query.district_id,
+                ties.guardian_id == query.guardian_id,
+                ties.student_id == user_account.c.user_id,
+                ties.active,
+            )
+        )
+    found = await connection.execute(page.order_by(user_account.c.user_id).limit(query.limit))
+    users = [Stored(decode_user(row), decode_origin(row)) for row in found]
+    return await _with_ties(connection, query.district_id, users)
+
+
+async def get_user(
+    connection: AsyncConnection, district_id: str, user_id: str
+) -> tuple[Stored[UserRecord], Sequence[Stored[RelationshipRecord]]] | None:
+    """Return an account and its ties as a guardian by student id, or None."""
+    found = await connection.execute(
+        select(user_account).where(
+            user_account.c.district_id == district_id, user_account.c.user_id == user_id
+        )
+    )
+    row = found.first()
+    if row is None:
+        return None
+    ties = await connection.execute(
+        select(relationship)
+        .where(relationship.c.district_id == district_id, relationship.c.guardian_id == user_id)
+        .order_by(relationship.c.student_id)
+    )
+    wards = [Stored(decode_relationship(tie), decode_origin(tie)) for tie in ties]
+    return Stored(decode_user(row), decode_origin(row)), wards
+
+
+async def relationships_by_key(
+    connection: AsyncConnection, district_id: str, keys: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], RelationshipRecord]:
+    """Return the relationships of these (student_id, guardian_id) that are known."""
+    columns = {"student_id": TEXT, "guardian_id": TEXT}
+    batch = rows(connection, columns, sorted(keys))
+    found = await connection.execute(
+        select(relationship)
+        .join(
+            batch,
+            (batch.c.student_id == relationship.c.student_id)
+            & (batch.c.guardian_id == relationship.c.guardian_id),
+        )
+        .where(relationship.c.district_id == district_id)
+    )
+    return {(row.student_id, row.guardian_id): decode_relationship(row) for row in found}
+
+
+async def count_portal_relationships(connection: AsyncConnection, district_id: str) -> int:
+    """Return how many active relationships have the portal flag."""
+    counted = select(func.count()).where(
+        relationship.c.district_id == district_id,
+        relationship.c.active,
+        relationship.c.portal_enabled,
+    )
+    return int((await connection.execute(counted)).scalar_one())
+
+
+async def _with_ties(
+    connection: AsyncConnection, district_id: str, users: Sequence[Stored[UserRecord]]
+) -> Sequence[Student]:
+    names = [(user.record.user_id,) for user in users]
+    batch = rows(connection, {"student_id": TEXT}, names)
+    ties: dict[str, list[Stored[RelationshipRecord]]] = defaultdict(list)
+    for row in await connection.execute(
+        select(relationship)
+        .join(batch, batch.c.student_id == relationship.c.student_id)
+        .where(relationship.c.district_id == district_id)
+        .order_by(relationship.c.guardian_id)
+    ):
+        ties[row.student_id].append(Stored(decode_relationship(row), decode_origin(row)))
+    stays: dict[str, list[Stored[EnrollmentRecord]]] = defaultdict(list)
+    for row in await connection.execute(
+        select(enrollment)
+        .join(batch, batch.c.student_id == enrollment.c.student_id)
+        .where(enrollment.c.district_id == district_id)
+        .order_by(enrollment.c.enrollment_id)
+    ):
+        stays[row.student_id].append(Stored(decode_enrollment(row), decode_origin(row)))
+    return [
+        Student(
+            user=user,
+            relationships=ties.get(user.record.user_id, ()),
+            enrollments=stays.get(user.record.user_id, ()),
+        )
+        for user in users
+    ]

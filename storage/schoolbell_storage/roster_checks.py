@@ -1,0 +1,147 @@
+"""What makes incoming records impossible together: repeated names and dangling references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, exists, func, not_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.roster_incoming import INCOMING, repetitions
+from schoolbell_storage.roster_layout import LAYOUTS, Layout, Reference
+from schoolbell_storage.roster_records import RecordName, RecordType
+
+MOST_PROBLEMS = 1000
+"""How many problems are kept; the others are only counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a record, or (at index -1) the whole, is refused."""
+
+    record_index: int
+    name: RecordName | None
+    field: str
+    description: str
+    missing: RecordName | None = None
+    """The record that a dangling reference names."""
+
+
+class RecordsRefused(Exception):
+    """Records break each other's rules; nothing is written."""
+
+    def __init__(self, problems: Sequence[Problem], total: int) -> None:
+        super().__init__(f"{total} problems")
+        self.problems = problems
+        self.total = total
+
+
+async def check_names(connection: AsyncConnection, types: Sequence[RecordType]) -> None:
+    """Refuse records of which one came before under the same name."""
+    problems = [
+        Problem(
+            record_index=again.record_index,
+            name=again.name,
+            field="",
+            description=f"was already record {again.first_index}",
+        )
+        for record_type in types
+        for again in await repetitions(connection, record_type)
+    ]
+    _refuse(problems, len(problems))
+
+
+async def check_known(
+    connection: AsyncConnection, district_id: str, types: Sequence[RecordType]
+) -> None:
+    """Refuse to deactivate a record that never was."""
+    problems: list[Problem] = []
+    for record_type in types:
+        incoming, layout = INCOMING[record_type], LAYOUTS[record_type]
+        known = exists().where(
+            layout.table.c.district_id == district_id,
+            *(layout.table.c[key] == incoming.c[key] for key in layout.keys),
+        )
+        unknown = await connection.execute(select(incoming).where(incoming.c.removed, not_(known)))
+        problems += [_unknown(layout, row) for row in unknown]
+    _refuse(problems, len(problems))
+
+
+def _unknown(layout: Layout, row: Row[Any]) -> Problem:
+    name = _name(layout, row)
+    return Problem(
+        record_index=row.record_index,
+        name=name,
+        field="",
+        description="is not in the roster",
+        missing=name,
+    )
+
+
+async def check_references(
+    connection: AsyncConnection,
+    district_id: str,
+    types: Sequence[RecordType],
+    *,
+    active_only: bool,
+) -> None:
+    """Refuse records that refer to one that is not in the roster after the write."""
+    problems: list[Problem] = []
+    total = 0
+    for record_type in types:
+        for reference in LAYOUTS[record_type].references:
+            found, count = await _dangling(
+                connection, district_id, LAYOUTS[record_type], reference, active_only
+            )
+            problems += found
+            total += count
+    _refuse(problems, total)
+
+
+def _refuse(problems: list[Problem], total: int) -> None:
+    if problems:
+        problems.sort(key=lambda problem: problem.record_index)
+        raise RecordsRefused(problems[:MOST_PROBLEMS], total)
+
+
+async def _dangling(
+    connection: AsyncConnection,
+    district_id: str,
+    layout: Layout,
+    reference: Reference,
+    active_only: bool,
+) -> tuple[list[Problem], int]:
+    incoming, target = INCOMING[layout.record_type], LAYOUTS[reference.record_type]
+    there = [
+        target.table.c.district_id == district_id,
+        target.table.c[target.keys[0]] == incoming.c[reference.column],
+    ]
+    if active_only:
+        there.append(target.table.c.active)
+    dangling = and_(not_(incoming.c.removed), not_(exists().where(*there)))
+    total = await connection.execute(select(func.count()).select_from(incoming).where(dangling))
+    count = int(total.scalar_one())
+    if not count:
+        return [], 0
+    found = await connection.execute(
+        select(incoming).where(dangling).order_by(incoming.c.record_index).limit(MOST_PROBLEMS)
+    )
+    return [_loose(layout, reference, row, active_only) for row in found], count
+
+
+def _loose(layout: Layout, reference: Reference, row: Row[Any], active_only: bool) -> Problem:
+    wanted = row._mapping[reference.column]
+    kind = reference.record_type.name.lower()
+    return Problem(
+        record_index=row.record_index,
+        name=_name(layout, row),
+        field=reference.column,
+        description=f"names no {'active ' if active_only else ''}{kind} of the roster: {wanted}",
+        missing=RecordName(reference.record_type, (wanted,)),
+    )
+
+
+def _name(layout: Layout, row: Row[Any]) -> RecordName:
+    return RecordName(layout.record_type, tuple(row._mapping[key] for key in layout.keys))

@@ -1,0 +1,152 @@
+"""The records of a roster: plain values, and how they are read from their rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import IntEnum, unique
+from typing import Any
+
+from sqlalchemy import Row
+
+from schoolbell_server.domain.world import Term
+from schoolbell_storage.codec import from_micros, optional_date
+
+
+@unique
+class RecordType(IntEnum):
+    """The types of records, numbered as in the contract."""
+
+    SCHOOL = 1
+    CALENDAR = 2
+    USER = 3
+    RELATIONSHIP = 4
+    ENROLLMENT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchoolRecord:
+    """A school; an empty time zone is the district's."""
+
+    school_id: str
+    display_name: str = ""
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarRecord:
+    """A school's calendar of one school year."""
+
+    calendar_id: str
+    school_id: str
+    school_year: int
+    start_date: dt.date
+    end_date: dt.date
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRecord:
+    """A person's account."""
+
+    user_id: str
+    enabled: bool = False
+    birth_date: dt.date | None = None
+    given_name: str = ""
+    family_name: str = ""
+    preferred_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationshipRecord:
+    """A guardian's tie to a student."""
+
+    student_id: str
+    guardian_id: str
+    relation: str = ""
+    portal_enabled: bool = False
+    barred: bool = False
+    locally_set: bool = False
+    """The bar was set by hand, and no import lifts it."""
+    adult_consent: bool = False
+    start_date: dt.date | None = None
+    end_date: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentRecord:
+    """A student's stay in a calendar."""
+
+    enrollment_id: str
+    student_id: str
+    calendar_id: str
+    start_date: dt.date
+    end_date: dt.date | None = None
+    portal_visible: bool = False
+
+
+Record = SchoolRecord | CalendarRecord | UserRecord | RelationshipRecord | EnrollmentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RecordName:
+    """What names a record: its type and its one or two ids."""
+
+    record_type: RecordType
+    ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "/".join(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a stored record comes from, when it last changed, and whether it counts."""
+
+    source: str
+    update_time: dt.datetime
+    active: bool
+
+
+def decode_origin(row: Row[Any]) -> Origin:
+    """Return where a stored record comes from."""
+    return Origin(row.source, from_micros(row.update_time), row.active)
+
+
+def decode_user(row: Row[Any]) -> UserRecord:
+    """Return the account of a row."""
+    return UserRecord(
+        user_id=row.user_id,
+        enabled=row.enabled,
+        birth_date=optional_date(row.birth_date),
+        given_name=row.given_name,
+        family_name=row.family_name,
+        preferred_name=row.preferred_name,
+    )
+
+
+def decode_relationship(row: Row[Any]) -> RelationshipRecord:
+    """Return the relationship of a row."""
+    return RelationshipRecord(
+        student_id=row.student_id,
+        guardian_id=row.guardian_id,
+        relation=row.relation,
+        portal_enabled=row.portal_enabled,
+        barred=row.barred,
+        locally_set=row.locally_set,
+        adult_consent=row.adult_consent,
+        start_date=optional_date(row.start_date),
+        end_date=optional_date(row.end_date),
+    )
+
+
+def decode_enrollment(row: Row[Any]) -> EnrollmentRecord:
+    """Return the enrolment of a row."""
+    return EnrollmentRecord(
+        enrollment_id=row.enrollment_id,
+        student_id=row.student_id,
+        calendar_id=row.calendar_id,
+        start_date=dt.date.fromisoformat(row.start_date),
+        end_date=optional_date(row.end_date),
+        portal_visible=row.portal_visible,
+    )
