@@ -1,0 +1,15 @@
+"""The Python client of Schoolbell.
+
+    async with AsyncClient(Connection(target="…", key="sb_…", ca=pem)) as client:
+        answer = await client.changes.PublishChange(request)
+
+`Client` is the same for blocking code; messages are in `schoolbell.v1`.
+"""
+
+from schoolbell.blocking import Client
+from schoolbell.client import AsyncClient
+from schoolbell.connection import Connection, read_key
+from schoolbell.errors import SchoolbellError
+from schoolbell.publisher import AsyncPublisher
+
+__all__ = ["AsyncClient", "AsyncPublisher", "Client", "Connection", "SchoolbellError", "read_key"]

@@ -1,0 +1,137 @@
+"""Where a client connects to, how it shows who it is, and how gRPC is set up for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from schoolbell.v1 import (
+    access_service_pb2,
+    change_service_pb2,
+    device_service_pb2,
+    district_service_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+    status_service_pb2,
+    subscription_service_pb2,
+)
+
+DEFAULT_TARGET = "localhost:7443"
+DEFAULT_DEADLINE = 15.0  # seconds, of a unary call that names none
+_MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
+_USER_AGENT = "schoolbell-python"
+
+_FILES = (
+    access_service_pb2,
+    change_service_pb2,
+    device_service_pb2,
+    district_service_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+    status_service_pb2,
+    subscription_service_pb2,
+)
+_RETRY_POLICY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """The address of a service and the caller's credentials."""
+
+    target: str = DEFAULT_TARGET
+    key: str = ""
+    """An API key, `sb_…`."""
+    ca: bytes | None = None
+    """PEM of the authority that signed the server's certificate; None is the system's."""
+    client_certificate: tuple[bytes, bytes] | None = None
+    """PEM of the caller's private key and certificate chain, for mutual TLS."""
+    plaintext: bool = False
+    """No encryption: only against a loopback server that says so itself."""
+    deadline: float = DEFAULT_DEADLINE
+
+    @classmethod
+    def from_environment(cls, **overrides: Any) -> Connection:
+        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE."""
+        chosen: dict[str, Any] = {}
+        if target := os.environ.get("SCHOOLBELL_TARGET"):
+            chosen["target"] = target
+        if key := os.environ.get("SCHOOLBELL_KEY"):
+            chosen["key"] = key
+        elif key_file := os.environ.get("SCHOOLBELL_KEY_FILE"):
+            chosen["key"] = read_key(Path(key_file))
+        if ca_file := os.environ.get("SCHOOLBELL_CA_FILE"):
+            chosen["ca"] = Path(ca_file).read_bytes()
+        return cls(**(chosen | overrides))
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers of every call."""
+        return (("authorization", f"Bearer {self.key}"),) if self.key else ()
+
+    def sync_channel(self) -> grpc.Channel:
+        """Open a channel for blocking calls."""
+        if self.plaintext:
+            return grpc.insecure_channel(self.target, options=_OPTIONS)
+        return grpc.secure_channel(self.target, self._credentials(), options=_OPTIONS)
+
+    def aio_channel(self, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
+        """Open a channel for a running event loop."""
+        if self.plaintext:
+            return grpc.aio.insecure_channel(
+                self.target, options=_OPTIONS, interceptors=interceptors
+            )
+        return grpc.aio.secure_channel(
+            self.target, self._credentials(), options=_OPTIONS, interceptors=interceptors
+        )
+
+    def _credentials(self) -> grpc.ChannelCredentials:
+        key, chain = self.client_certificate or (None, None)
+        return grpc.ssl_channel_credentials(self.ca, key, chain)
+
+
+def read_key(path: Path) -> str:
+    """Return the API key that a file holds."""
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _services() -> list[ServiceDescriptor]:
+    return [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
+
+
+def _is_safe(method: MethodDescriptor) -> bool:
+    """Tell whether a call may be repeated, as the contract says of each unary method."""
+    level = method.GetOptions().idempotency_level
+    return level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
+
+
+def _service_config() -> str:
+    names = [
+        {"service": service.full_name, "method": method.name}
+        for service in _services()
+        for method in service.methods
+        if _is_safe(method)
+    ]
+    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRY_POLICY}]})
+
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.service_config", _service_config()),
+    ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.primary_user_agent", _USER_AGENT),
+)

@@ -1,0 +1,162 @@
+"""What a call raises: one class a code, each with the service's own reason.
+
+SchoolbellError
+├── InvalidArgument      mend the request; `fields` names what is wrong
+├── Unauthenticated      show a valid key
+├── PermissionDenied     another role, right, source or district is needed
+├── NotFound
+├── AlreadyExists
+├── Aborted              it changed since it was read: read it again
+├── FailedPrecondition
+├── OutOfRange           a resume token is too old: list, then watch from there
+├── ResourceExhausted    come back after `retry_after`
+├── DeadlineExceeded     nothing is known of the outcome
+├── Unavailable          nothing is known of the outcome; safe calls were already tried again
+├── Unimplemented
+└── ServiceFault         a fault of the service; quote the request id
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+_PREFIX = "ERROR_REASON_"
+_Detail = TypeVar("_Detail", ErrorInfo, BadRequest, RetryInfo)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One bad field: its path in the request and what is wrong with it."""
+
+    path: str
+    text: str
+
+
+class SchoolbellError(Exception):
+    """A call was refused, or failed."""
+
+    def __init__(self, status: Status) -> None:
+        self.status = status
+        info = _detail(status.details, ErrorInfo())
+        self.reason = info.reason.removeprefix(_PREFIX)
+        """The service's reason, such as `ETAG_MISMATCH`; empty where the transport failed."""
+        self.metadata: Mapping[str, str] = dict(info.metadata)
+        self.fields: Sequence[FieldError] = [
+            FieldError(violation.field, violation.description)
+            for violation in _detail(status.details, BadRequest()).field_violations
+        ]
+        wait = _detail(status.details, RetryInfo()).retry_delay
+        self.retry_after: dt.timedelta | None = wait.ToTimedelta() or None
+        super().__init__(self._text())
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        """Return gRPC's code."""
+        return _CODES.get(self.status.code, grpc.StatusCode.UNKNOWN)
+
+    def _text(self) -> str:
+        named = f"{self.code.name} {self.reason}".strip()
+        fields = "; ".join(f"{field.path}: {field.text}" for field in self.fields)
+        return f"{named}: {self.status.message}" + (f" ({fields})" if fields else "")
+
+
+class InvalidArgument(SchoolbellError):
+    """The request breaks a rule; `fields` names which."""
+
+
+class Unauthenticated(SchoolbellError):
+    """The key is missing, unknown, expired or revoked."""
+
+
+class PermissionDenied(SchoolbellError):
+    """The key may not do this here."""
+
+
+class NotFound(SchoolbellError):
+    """There is no such thing, or not for this caller."""
+
+
+class AlreadyExists(SchoolbellError):
+    """It exists with other content."""
+
+
+class Aborted(SchoolbellError):
+    """It changed since it was read."""
+
+
+class FailedPrecondition(SchoolbellError):
+    """Not in the present state."""
+
+
+class OutOfRange(SchoolbellError):
+    """A position is too old."""
+
+
+class ResourceExhausted(SchoolbellError):
+    """Too much at once: come back after `retry_after`."""
+
+
+class DeadlineExceeded(SchoolbellError):
+    """The deadline passed; nothing is known of the outcome."""
+
+
+class Unavailable(SchoolbellError):
+    """The service cannot be reached; nothing is known of the outcome."""
+
+
+class Unimplemented(SchoolbellError):
+    """The service does not do that yet."""
+
+
+class ServiceFault(SchoolbellError):
+    """A fault of the service, or a code that this client does not know."""
+
+
+_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+_CLASSES: dict[grpc.StatusCode, type[SchoolbellError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidArgument,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.ABORTED: Aborted,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.OUT_OF_RANGE: OutOfRange,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
+}
+
+
+def from_status(status: Status) -> SchoolbellError:
+    """Return the error that a status is, such as that of a refused change in a batch."""
+    code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
+    return _CLASSES.get(code, ServiceFault)(status)
+
+
+def from_rpc_error(error: grpc.RpcError) -> SchoolbellError:
+    """Return the typed error of a failed call."""
+    try:
+        status = rpc_status.from_call(cast(grpc.Call, error))
+    except ValueError:
+        status = None
+    if status is None:
+        status = Status(code=error.code().value[0], message=error.details() or "")
+    return from_status(status)
+
+
+def _detail(details: Sequence[Any], empty: _Detail) -> _Detail:
+    for detail in details:
+        if detail.Unpack(empty):
+            break
+    return empty

@@ -1,0 +1,196 @@
+"""Publish a stream of changes: batched, in order, resent after a break, each one answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import grpc
+import grpc.aio
+
+from schoolbell.backoff import Backoff
+from schoolbell.errors import (
+    ResourceExhausted,
+    SchoolbellError,
+    Unavailable,
+    from_rpc_error,
+    from_status,
+)
+from schoolbell.v1.change_pb2 import Change
+from schoolbell.v1.change_service_pb2 import (
+    PUBLISH_RESULT_REFUSED,
+    PublishAck,
+    PublishChangesRequest,
+    PublishChangesResponse,
+)
+from schoolbell.v1.change_service_pb2_grpc import ChangeServiceAsyncStub
+
+BATCH = 100  # changes a message
+_WINDOW = 8  # unanswered batches; the server reads no further than 16
+_QUEUED = 2_000  # changes that may wait before `publish` waits
+_COME_BACK = 1.0  # seconds, where a full service names no time
+
+
+@dataclass(slots=True)
+class _Item:
+    change: Change
+    answer: asyncio.Future[PublishAck]
+
+
+class AsyncPublisher:
+    """Publishes for one district until the `async with` block ends; then everything is answered.
+
+    A break of the stream is mended by sending every unanswered batch again: keys make that
+    harmless. What the service refuses for being full is sent again later.
+    """
+
+    def __init__(self, stub: ChangeServiceAsyncStub, district_id: str) -> None:
+        self._stub = stub
+        self._district_id = district_id
+        self._waiting: deque[_Item] = deque()
+        self._unanswered: deque[list[_Item]] = deque()
+        self._answered = 0
+        self._later = 0
+        self._moved = asyncio.Condition()
+        self._closing = False
+        self._fault: SchoolbellError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="publisher")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._task is not None
+        if kind is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            return
+        await self._signal(closing=True)
+        await self._task
+
+    async def publish(self, change: Change) -> PublishAck:
+        """Publish a change and return its answer, once it is durable, a duplicate, or refused."""
+        return await (await self.submit(change))
+
+    async def submit(self, change: Change) -> asyncio.Future[PublishAck]:
+        """Queue a change and return the future of its answer; waits while too much is queued."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: len(self._waiting) < _QUEUED or self._fault)
+            if self._fault is not None:
+                raise self._fault
+            answer: asyncio.Future[PublishAck] = asyncio.get_running_loop().create_future()
+            self._waiting.append(_Item(change, answer))
+            self._moved.notify_all()
+        return answer
+
+    async def publish_all(
+        self, changes: Iterable[Change]
+    ) -> AsyncIterator[tuple[Change, PublishAck]]:
+        """Publish many changes and yield each with its answer, in order."""
+        submitted: deque[tuple[Change, asyncio.Future[PublishAck]]] = deque()
+        for change in changes:
+            submitted.append((change, await self.submit(change)))
+            while submitted and (submitted[0][1].done() or len(submitted) > _QUEUED):
+                first, answer = submitted.popleft()
+                yield first, await answer
+        for change, answer in submitted:
+            yield change, await answer
+
+    async def _run(self) -> None:
+        backoff = Backoff()
+        while not self._finished():
+            before = self._answered
+            try:
+                await self._stream()
+            except grpc.aio.AioRpcError as error:
+                fault = from_rpc_error(error)
+                if not isinstance(fault, Unavailable):
+                    await self._give_up(fault)
+                    return
+                if self._answered > before:
+                    backoff.reset()
+                await backoff.pause()
+
+    async def _stream(self) -> None:
+        """Send and receive on one stream until it ends."""
+        async for response in self._stub.PublishChanges(self._requests()):
+            await self._take(response)
+
+    async def _requests(self) -> AsyncIterator[PublishChangesRequest]:
+        first = self._answered
+        for number, batch in enumerate(list(self._unanswered)):
+            yield self._request(first + number, batch)
+        while True:
+            async with self._moved:
+                await self._moved.wait_for(self._can_send)
+                if not self._waiting:
+                    return
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                self._unanswered.append(batch)
+                number = self._answered + len(self._unanswered) - 1
+                self._moved.notify_all()
+            yield self._request(number, batch)
+
+    def _request(self, number: int, batch: Iterable[_Item]) -> PublishChangesRequest:
+        return PublishChangesRequest(
+            district_id=self._district_id,
+            batch_number=number,
+            changes=[item.change for item in batch],
+        )
+
+    def _can_send(self) -> bool:
+        return self._finished() or (bool(self._waiting) and len(self._unanswered) < _WINDOW)
+
+    def _finished(self) -> bool:
+        return self._closing and not (self._waiting or self._unanswered or self._later)
+
+    async def _take(self, response: PublishChangesResponse) -> None:
+        async with self._moved:
+            batch = self._unanswered.popleft()
+            self._answered += 1
+            self._moved.notify_all()
+        for item, ack in zip(batch, response.acks, strict=True):
+            if not self._again_later(item, ack) and not item.answer.done():
+                item.answer.set_result(ack)
+
+    def _again_later(self, item: _Item, ack: PublishAck) -> bool:
+        if ack.result != PUBLISH_RESULT_REFUSED:
+            return False
+        error = from_status(ack.error)
+        if not isinstance(error, ResourceExhausted):
+            return False
+        wait = error.retry_after.total_seconds() if error.retry_after else _COME_BACK
+        self._later += 1
+        asyncio.get_running_loop().call_later(wait, self._come_back, item)
+        return True
+
+    def _come_back(self, item: _Item) -> None:
+        self._later -= 1
+        self._waiting.append(item)
+        task = asyncio.ensure_future(self._signal())
+        task.add_done_callback(lambda _: None)
+
+    async def _signal(self, *, closing: bool = False) -> None:
+        async with self._moved:
+            self._closing = self._closing or closing
+            self._moved.notify_all()
+
+    async def _give_up(self, fault: SchoolbellError) -> None:
+        async with self._moved:
+            self._fault = fault
+            self._moved.notify_all()
+        for item in [*(item for batch in self._unanswered for item in batch), *self._waiting]:
+            if not item.answer.done():
+                item.answer.set_exception(fault)
