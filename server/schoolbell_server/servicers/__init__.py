@@ -1,0 +1,1 @@
+"""The services of the contract: each RPC reads its request, asks the storage, writes its answer."""
