@@ -93,6 +93,10 @@ def test_the_client_needs_six_distributions() -> None:
     assert set(needs) <= set(project(CHECKOUT)["dependencies"])
 
 
+def test_both_distributions_have_one_version() -> None:
+    assert project(CHECKOUT)["version"] == project(CHECKOUT / "clients" / "python")["version"]
+
+
 def test_the_client_imports_only_what_it_needs() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL_OF_THE_CLIENT], capture_output=True, text=True, check=True
