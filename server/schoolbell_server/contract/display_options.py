@@ -1,0 +1,55 @@
+"""Display options between the contract and the domain."""
+
+from __future__ import annotations
+
+from schoolbell.v1 import common_pb2, settings_service_pb2
+from schoolbell_server.contract.conditions import read_members
+from schoolbell_server.contract.fields import Complain, read_id
+from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.world import DisplayOptions
+
+SETTABLE = frozenset({"enabled", "disabled_term_ids", "student_app_kinds", "parent_app_kinds"})
+"""The fields that an update may change."""
+
+MOST_TERMS = 100
+
+
+def read_display_options(
+    message: settings_service_pb2.DisplayOptions, path: str, complain: Complain
+) -> DisplayOptions:
+    """Return display options as a calendar stores them; `path` ends with a dot."""
+    terms = message.disabled_term_ids
+    if len(terms) > MOST_TERMS:
+        complain(f"{path}disabled_term_ids", f"must have at most {MOST_TERMS} values")
+    for index, term_id in enumerate(terms):
+        read_id(term_id, f"{path}disabled_term_ids[{index}]", complain)
+    if len(set(terms)) != len(terms):
+        complain(f"{path}disabled_term_ids", "must name each at most once")
+    return DisplayOptions(
+        enabled=message.enabled,
+        disabled_term_ids=frozenset(terms),
+        app_kinds={
+            App.STUDENT: read_members(
+                message.student_app_kinds, Kind, f"{path}student_app_kinds", complain
+            ),
+            App.PARENT: read_members(
+                message.parent_app_kinds, Kind, f"{path}parent_app_kinds", complain
+            ),
+        },
+        inherited=False,
+    )
+
+
+def write_display_options(options: DisplayOptions) -> settings_service_pb2.DisplayOptions:
+    """Return display options as a message, without calendar and etag."""
+    return settings_service_pb2.DisplayOptions(
+        enabled=options.enabled,
+        disabled_term_ids=sorted(options.disabled_term_ids),
+        student_app_kinds=_kinds(options, App.STUDENT),
+        parent_app_kinds=_kinds(options, App.PARENT),
+        inherited=options.inherited,
+    )
+
+
+def _kinds(options: DisplayOptions, app: App) -> list[common_pb2.Kind.ValueType]:
+    return [common_pb2.Kind.ValueType(kind) for kind in sorted(options.app_kinds.get(app, ()))]

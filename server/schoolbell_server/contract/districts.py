@@ -1,0 +1,100 @@
+"""Districts between the contract and the storage."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection
+from functools import cache
+from zoneinfo import available_timezones
+
+from schoolbell.v1 import common_pb2, district_service_pb2
+from schoolbell_server.contract.conditions import read_members
+from schoolbell_server.contract.fields import Complain, read_text, write_time
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_storage.districts import DistrictRow
+
+SETTABLE = frozenset(
+    {"display_name", "time_zone", "locale", "currency_code", "licensed_kinds", "app_ids"}
+)
+"""The fields that an update may change."""
+
+DEFAULT_LOCALE = "en"
+DEFAULT_CURRENCY = "USD"
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+def read_district(
+    message: district_service_pb2.District,
+    path: str,
+    known: DistrictRow,
+    apps: Collection[str],
+    complain: Complain,
+) -> DistrictRow:
+    """Return a district with what a message says of it; `path` ends with a dot."""
+    if message.district_id and message.district_id != known.district_id:
+        complain(f"{path}district_id", "must be empty or the same as the request's")
+    if not message.display_name:
+        complain(f"{path}display_name", "is required")
+    read_text(message.display_name, f"{path}display_name", complain)
+    read_time_zone(message.time_zone, f"{path}time_zone", complain)
+    locale = message.locale or DEFAULT_LOCALE
+    if not _LOCALE.fullmatch(locale):
+        complain(f"{path}locale", "must be a BCP 47 tag, such as en or es-MX")
+    currency_code = message.currency_code or DEFAULT_CURRENCY
+    if not _CURRENCY.fullmatch(currency_code):
+        complain(f"{path}currency_code", "must be an ISO 4217 code, such as USD")
+    return dataclasses.replace(
+        known,
+        display_name=message.display_name,
+        time_zone=message.time_zone,
+        locale=locale,
+        currency_code=currency_code,
+        licensed_kinds=read_members(
+            message.licensed_kinds, Kind, f"{path}licensed_kinds", complain
+        ),
+        app_ids=_read_apps(message.app_ids, f"{path}app_ids", apps, complain),
+    )
+
+
+def read_time_zone(name: str, path: str, complain: Complain, *, required: bool = True) -> str:
+    """Return the IANA name of a time zone."""
+    if not name:
+        if required:
+            complain(path, "is required")
+    elif name not in _time_zones():
+        complain(path, "must be an IANA time zone, such as America/Chicago")
+    return name
+
+
+def write_district(row: DistrictRow, etag: str) -> district_service_pb2.District:
+    """Return a district as a message."""
+    return district_service_pb2.District(
+        district_id=row.district_id,
+        display_name=row.display_name,
+        time_zone=row.time_zone,
+        locale=row.locale,
+        currency_code=row.currency_code,
+        active_school_year=row.active_school_year or 0,
+        licensed_kinds=[common_pb2.Kind.ValueType(kind) for kind in sorted(row.licensed_kinds)],
+        app_ids=row.app_ids,
+        create_time=write_time(row.create_time),
+        etag=etag,
+    )
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _read_apps(
+    app_ids: Collection[str], path: str, apps: Collection[str], complain: Complain
+) -> tuple[str, ...]:
+    for index, app_id in enumerate(app_ids):
+        if app_id not in apps:
+            complain(f"{path}[{index}]", "names no app of the server's configuration")
+    if len(set(app_ids)) != len(app_ids):
+        complain(path, "must name each at most once")
+    return tuple(sorted(set(app_ids)))

@@ -1,0 +1,236 @@
+"""A district's settings between the contract and the storage."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+
+from google.protobuf.duration_pb2 import Duration
+
+from schoolbell.v1 import common_pb2, settings_service_pb2
+from schoolbell_server.contract.conditions import read_condition, write_condition
+from schoolbell_server.contract.display_options import read_display_options, write_display_options
+from schoolbell_server.contract.fields import Complain, read_id
+from schoolbell_server.domain.kinds import AdultStudents, App, DetailLevel, Kind, Platform
+from schoolbell_server.domain.world import (
+    DisplayOptions,
+    KindSettings,
+    MinimumVersion,
+    Subscription,
+)
+from schoolbell_storage.settings import Retention, SettingsDocument
+
+SETTABLE = frozenset(
+    {
+        "enabled",
+        "detail_level",
+        "kinds",
+        "retention",
+        "adult_students",
+        "minimum_versions",
+        "default_subscriptions",
+        "default_display_options",
+        "enrollment_grace",
+    }
+)
+"""The fields that an update may change."""
+
+_DAY = dt.timedelta(days=1)
+_ZERO = dt.timedelta(0)
+_LONGEST_LIFE = 28 * _DAY
+_LONGEST_HOLD = dt.timedelta(hours=1)
+_LONGEST_RETENTION = 3653 * _DAY  # ten years
+_LONGEST_GRACE = 60 * _DAY
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}", re.ASCII)
+
+
+def read_settings(
+    message: settings_service_pb2.Settings, path: str, currency_code: str, complain: Complain
+) -> SettingsDocument:
+    """Return the settings of a message, whose switch is read by itself; `path` ends with a dot."""
+    default = SettingsDocument()
+    return SettingsDocument(
+        detail_level=DetailLevel(message.detail_level or default.detail_level),
+        kinds=_read_kinds(message, f"{path}kinds", complain),
+        retention=_read_retention(message.retention, f"{path}retention.", complain),
+        adult_students=AdultStudents(message.adult_students or default.adult_students),
+        minimum_versions=_read_minimums(message, f"{path}minimum_versions", complain),
+        default_subscriptions=_read_subscriptions(
+            message, f"{path}default_subscriptions", currency_code, complain
+        ),
+        default_display_options=_read_default_options(
+            message, f"{path}default_display_options.", complain
+        ),
+        enrollment_grace=_read_grace(message, f"{path}enrollment_grace", complain),
+    )
+
+
+def write_settings(
+    settings: SettingsDocument, *, enabled: bool, currency_code: str
+) -> settings_service_pb2.Settings:
+    """Return the settings as a message, without what the service adds to it."""
+    message = settings_service_pb2.Settings(
+        enabled=enabled,
+        detail_level=common_pb2.DetailLevel.ValueType(settings.detail_level),
+        kinds=[_write_kind(kind, chosen) for kind, chosen in sorted(settings.kinds.items())],
+        retention=settings_service_pb2.Retention(
+            changes=_span(settings.retention.changes),
+            deliveries=_span(settings.retention.deliveries),
+            audit_entries=_span(settings.retention.audit_entries),
+        ),
+        adult_students=settings_service_pb2.AdultStudents.ValueType(settings.adult_students),
+        default_display_options=write_display_options(settings.default_display_options),
+        enrollment_grace=_span(settings.enrollment_grace),
+    )
+    message.default_display_options.inherited = False
+    for (app_id, platform), minimum in sorted(settings.minimum_versions.items()):
+        message.minimum_versions.add(
+            app_id=app_id,
+            platform=common_pb2.Platform.ValueType(platform),
+            os_version=minimum.os_version,
+            app_version=minimum.app_version,
+        )
+    for (app, kind), wanted in sorted(settings.default_subscriptions.items()):
+        entry = message.default_subscriptions.add(
+            app=common_pb2.App.ValueType(app), kind=common_pb2.Kind.ValueType(kind)
+        )
+        write_condition(wanted.condition, entry, currency_code)
+    return message
+
+
+def _write_kind(kind: Kind, chosen: KindSettings) -> settings_service_pb2.KindSettings:
+    return settings_service_pb2.KindSettings(
+        kind=common_pb2.Kind.ValueType(kind),
+        time_to_live=None if chosen.time_to_live is None else _span(chosen.time_to_live),
+        hold=_span(chosen.hold) if chosen.hold else None,
+    )
+
+
+def _read_kinds(
+    message: settings_service_pb2.Settings, path: str, complain: Complain
+) -> Mapping[Kind, KindSettings]:
+    chosen: dict[Kind, KindSettings] = {}
+    for index, entry in enumerate(message.kinds):
+        here = f"{path}[{index}]"
+        if not entry.kind:
+            complain(f"{here}.kind", "is required")
+            continue
+        kind = Kind(entry.kind)
+        if kind in chosen:
+            complain(f"{here}.kind", "came before")
+        life = hold = None
+        if entry.HasField("time_to_live"):
+            limits = (dt.timedelta(microseconds=1), _LONGEST_LIFE)
+            life = _duration(entry.time_to_live, f"{here}.time_to_live", limits, complain)
+        if entry.HasField("hold"):
+            hold = _duration(entry.hold, f"{here}.hold", (_ZERO, _LONGEST_HOLD), complain)
+        chosen[kind] = KindSettings(time_to_live=life, hold=hold or _ZERO)
+    return chosen
+
+
+def _read_retention(
+    message: settings_service_pb2.Retention, path: str, complain: Complain
+) -> Retention:
+    default, limits = Retention(), (_DAY, _LONGEST_RETENTION)
+    kept = {
+        name: _duration(getattr(message, name), path + name, limits, complain)
+        for name in ("changes", "deliveries", "audit_entries")
+        if message.HasField(name)
+    }
+    return Retention(
+        changes=kept.get("changes") or default.changes,
+        deliveries=kept.get("deliveries") or default.deliveries,
+        audit_entries=kept.get("audit_entries") or default.audit_entries,
+    )
+
+
+def _read_minimums(
+    message: settings_service_pb2.Settings, path: str, complain: Complain
+) -> Mapping[tuple[str, Platform], MinimumVersion]:
+    minimums: dict[tuple[str, Platform], MinimumVersion] = {}
+    for index, entry in enumerate(message.minimum_versions):
+        here = f"{path}[{index}]"
+        read_id(entry.app_id, f"{here}.app_id", complain)
+        for name in ("os_version", "app_version"):
+            version: str = getattr(entry, name)
+            if version and not _VERSION.fullmatch(version):
+                complain(f"{here}.{name}", "must be dotted numbers, such as 15.2")
+        if not entry.platform:
+            complain(f"{here}.platform", "is required")
+            continue
+        named = (entry.app_id, Platform(entry.platform))
+        if named in minimums:
+            complain(here, "names an app and platform that came before")
+        minimums[named] = MinimumVersion(os_version=entry.os_version, app_version=entry.app_version)
+    return minimums
+
+
+def _read_subscriptions(
+    message: settings_service_pb2.Settings, path: str, currency_code: str, complain: Complain
+) -> Mapping[tuple[App, Kind], Subscription]:
+    wanted: dict[tuple[App, Kind], Subscription] = {}
+    for index, entry in enumerate(message.default_subscriptions):
+        here = f"{path}[{index}]."
+        condition = read_condition(entry, here, currency_code, complain)
+        for name in ("app", "kind"):
+            if not getattr(entry, name):
+                complain(here + name, "is required")
+        if not entry.app or not entry.kind:
+            continue
+        named = (App(entry.app), Kind(entry.kind))
+        if named in wanted:
+            complain(f"{path}[{index}]", "names an app and kind that came before")
+        wanted[named] = Subscription(enabled=True, condition=condition)
+    return wanted
+
+
+def _read_default_options(
+    message: settings_service_pb2.Settings, path: str, complain: Complain
+) -> DisplayOptions:
+    if not message.HasField("default_display_options"):
+        return DisplayOptions()
+    given = message.default_display_options
+    if given.calendar_id:
+        complain(f"{path}calendar_id", "must be empty in the default")
+    if given.disabled_term_ids:
+        complain(f"{path}disabled_term_ids", "must be empty in the default")
+    options = read_display_options(given, path, complain)
+    return DisplayOptions(enabled=options.enabled, app_kinds=options.app_kinds)
+
+
+def _read_grace(
+    message: settings_service_pb2.Settings, path: str, complain: Complain
+) -> dt.timedelta:
+    default = SettingsDocument().enrollment_grace
+    if not message.HasField("enrollment_grace"):
+        return default
+    grace = _duration(message.enrollment_grace, path, (_ZERO, _LONGEST_GRACE), complain)
+    if grace is not None and grace % _DAY:
+        complain(path, "must be whole days")
+    return default if grace is None else grace
+
+
+def _duration(
+    message: Duration, path: str, limits: tuple[dt.timedelta, dt.timedelta], complain: Complain
+) -> dt.timedelta | None:
+    """Return a duration within limits, both allowed."""
+    least, most = limits
+    try:
+        duration = message.ToTimedelta()
+    except (ValueError, OverflowError):
+        duration = None
+    if duration is None or not least <= duration <= most:
+        complain(path, f"must be from {_seconds(least)} to {_seconds(most)} seconds")
+        return None
+    return duration
+
+
+def _span(duration: dt.timedelta) -> Duration:
+    message = Duration()
+    message.FromTimedelta(duration)
+    return message
+
+
+def _seconds(duration: dt.timedelta) -> str:
+    return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".")
