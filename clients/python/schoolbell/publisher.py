@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 import grpc.aio
@@ -28,7 +28,9 @@ from schoolbell.v1.change_service_pb2 import (
     PublishChangesRequest,
     PublishChangesResponse,
 )
-from schoolbell.v1.change_service_pb2_grpc import ChangeServiceAsyncStub
+
+if TYPE_CHECKING:  # the asynchronous stub is a type only
+    from schoolbell.v1.change_service_pb2_grpc import ChangeServiceAsyncStub
 
 BATCH = 100  # changes a message
 _WINDOW = 8  # unanswered batches; the server reads no further than 16
