@@ -1,0 +1,56 @@
+"""Accepted changes as the contract shows them: what happened, and what was decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from schoolbell.v1 import change_pb2, common_pb2
+from schoolbell_server.domain.decision import Decision
+from schoolbell_server.domain.kinds import Gate, RefusalReason
+
+Refusals = Mapping[tuple[Gate, RefusalReason], int]
+"""How often each gate refused for each reason."""
+
+
+def count_refusals(decisions: Iterable[Decision]) -> Counter[tuple[Gate, RefusalReason]]:
+    """Count every refusal once, where it is recorded."""
+    return Counter(
+        (refusal.gate, refusal.reason)
+        for decision in decisions
+        for refusal in decision.refusals()
+    )
+
+
+def write_refusals(refusals: Refusals) -> list[common_pb2.RefusalCount]:
+    """Return counts by gate and reason, in their order."""
+    return [
+        common_pb2.RefusalCount(
+            gate=common_pb2.Gate.ValueType(gate),
+            reason=common_pb2.RefusalReason.ValueType(reason),
+            count=count,
+        )
+        for (gate, reason), count in sorted(refusals.items())
+    ]
+
+
+def write_change_record(
+    *,
+    district_id: str,
+    content: bytes,
+    accept_time: dt.datetime,
+    deliveries: int,
+    refusals: Refusals,
+    resume_token: str,
+) -> change_pb2.ChangeRecord:
+    """Return an accepted change with what was decided."""
+    record = change_pb2.ChangeRecord(
+        district_id=district_id,
+        change=change_pb2.Change.FromString(content),
+        deliveries=deliveries,
+        refusals=write_refusals(refusals),
+        resume_token=resume_token,
+    )
+    record.accept_time.FromDatetime(accept_time)
+    return record

@@ -1,0 +1,124 @@
+"""The state machine of a delivery: what an attempt, a receipt or a person makes of it.
+
+Rank never falls, but for a replay: what a phone has displayed is never merely accepted again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+from schoolbell_server.domain.kinds import DeliveryState, Outcome
+
+UNSENT = frozenset({DeliveryState.PENDING, DeliveryState.HELD})
+"""Waiting for an attempt: what can be leased, cancelled and expired."""
+
+_NEVER = frozenset({Outcome.TOKEN_DEAD, Outcome.TOKEN_OF_ANOTHER_APP, Outcome.PAYLOAD_BAD})
+_FREE = frozenset({Outcome.CREDENTIAL_BAD})
+"""Outcomes that spend no attempt: the delivery waits by policy until the app's circuit closes."""
+_RECEIPT_RANK = {DeliveryState.DISPLAYED: 1, DeliveryState.OPENED: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a delivery stands, as far as its state machine cares."""
+
+    state: DeliveryState
+    due_time: dt.datetime
+    expire_time: dt.datetime
+    attempt_count: int = 0
+    budget_start: int = 0
+    """How many of the attempts do not count against the budget."""
+    answer_lost: bool = False
+    """The phone may have shown it although no answer says so."""
+    cancel_asked: bool = False
+    """A cancel came during an attempt and waits for its outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """One attempt's end."""
+
+    outcome: Outcome
+    retry_time: dt.datetime
+    """When to try again, if that is to be."""
+    budget: int
+    """How many attempts a delivery has."""
+
+
+def after_attempt(standing: Standing, attempt: Attempted) -> Standing:
+    """Return where a leased delivery stands once its attempt has ended."""
+    free = attempt.outcome in _FREE
+    counted = replace(
+        standing,
+        attempt_count=standing.attempt_count + 1,
+        budget_start=standing.budget_start + free,
+        answer_lost=standing.answer_lost or attempt.outcome is Outcome.UNKNOWN,
+    )
+    if standing.state not in UNSENT:
+        return counted
+    if attempt.outcome is Outcome.ACCEPTED:
+        return replace(counted, state=DeliveryState.ACCEPTED)
+    if attempt.outcome in _NEVER:
+        return replace(counted, state=DeliveryState.REJECTED)
+    return _again(counted, attempt, DeliveryState.HELD if free else DeliveryState.PENDING)
+
+
+def _again(counted: Standing, attempt: Attempted, waiting: DeliveryState) -> Standing:
+    if counted.cancel_asked:
+        return replace(counted, state=DeliveryState.CANCELLED)
+    if counted.attempt_count - counted.budget_start >= attempt.budget:
+        spent = DeliveryState.UNCERTAIN if counted.answer_lost else DeliveryState.FAILED
+        return replace(counted, state=spent)
+    if attempt.retry_time >= counted.expire_time:
+        return expire(counted)
+    return replace(counted, state=waiting, due_time=attempt.retry_time)
+
+
+def expire(standing: Standing) -> Standing:
+    """Return where an unsent delivery stands once its time is over."""
+    if standing.cancel_asked:
+        return replace(standing, state=DeliveryState.CANCELLED)
+    over = DeliveryState.UNCERTAIN if standing.answer_lost else DeliveryState.EXPIRED
+    return replace(standing, state=over)
+
+
+def cancel(standing: Standing, *, leased: bool) -> Standing | None:
+    """Return where a delivery stands once somebody cancelled it; None if it is too late.
+
+    During an attempt the cancel waits for the outcome.
+    """
+    if standing.state not in UNSENT:
+        return None
+    if leased:
+        return replace(standing, cancel_asked=True)
+    return replace(standing, state=DeliveryState.CANCELLED)
+
+
+def after_receipt(standing: Standing, receipt: DeliveryState, *, leased: bool) -> Standing | None:
+    """Return where a delivery stands after DISPLAYED or OPENED; None if that is no news.
+
+    Any delivery with an attempt (a lease counts as one) can have been shown.
+    """
+    if standing.attempt_count == 0 and not leased:
+        return None
+    if _RECEIPT_RANK[receipt] <= _RECEIPT_RANK.get(standing.state, 0):
+        return None
+    return replace(standing, state=receipt)
+
+
+def replay(standing: Standing, now: dt.datetime, *, uncertain: bool) -> Standing | None:
+    """Return a dead letter to the queue with fresh attempts; None where it may not be.
+
+    UNCERTAIN ones, which a phone may have shown, only if asked for by name.
+    """
+    dead = {DeliveryState.FAILED} | ({DeliveryState.UNCERTAIN} if uncertain else set())
+    if standing.state not in dead or standing.expire_time <= now:
+        return None
+    return replace(
+        standing,
+        state=DeliveryState.PENDING,
+        due_time=now,
+        budget_start=standing.attempt_count,
+        cancel_asked=False,
+    )

@@ -1,0 +1,86 @@
+"""Which fact a change speaks of: two changes with equal keys speak of the same.
+
+A key is a compact JSON list that begins with the kind; no id, whatever it holds, can make two
+facts collide.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+
+from schoolbell_server.domain.change import (
+    AssignmentChange,
+    AttendanceChange,
+    Change,
+    GradeChange,
+    LunchBalanceChange,
+    ResponsiveScheduleChange,
+)
+from schoolbell_server.domain.fact import FactKey
+from schoolbell_server.domain.kinds import AssignmentAction, ScheduleAction
+
+
+class Aspect(StrEnum):
+    """The three things an assignment can be told of."""
+
+    ASSIGNED = "assigned"
+    SCORE = "score"
+    DUE_DATE = "due"
+
+
+_ASPECT_OF = {
+    AssignmentAction.ASSIGNED: Aspect.ASSIGNED,
+    AssignmentAction.WITHDRAWN: Aspect.ASSIGNED,
+    AssignmentAction.SCORED: Aspect.SCORE,
+    AssignmentAction.MISSING: Aspect.SCORE,
+    AssignmentAction.DUE_DATE_MOVED: Aspect.DUE_DATE,
+}
+
+
+def fact_key(change: Change) -> FactKey:
+    """Return the fact that a change tells of; a move's is that of its new place."""
+    student = change.student_id
+    match change.payload:
+        case AssignmentChange() as payload:
+            return _assignment(student, payload, _ASPECT_OF[payload.action])
+        case GradeChange() as payload:
+            return _key("grade", student, payload.section_id, payload.task, payload.grading_period)
+        case AttendanceChange() as payload:
+            day, period = payload.date.isoformat(), payload.period
+            return _key("attendance", student, change.calendar_id, day, period)
+        case LunchBalanceChange() as payload:
+            return _key("lunch", student, payload.account_id)
+        case ResponsiveScheduleChange() as payload:
+            return _slot(change, payload.date.isoformat(), payload.period)
+
+
+def other_keys(change: Change) -> tuple[FactKey, ...]:
+    """Return what else a change touches: a move's old place, a withdrawal's other aspects."""
+    match change.payload:
+        case AssignmentChange(action=AssignmentAction.WITHDRAWN) as payload:
+            aspects = (Aspect.SCORE, Aspect.DUE_DATE)
+            return tuple(_assignment(change.student_id, payload, aspect) for aspect in aspects)
+        case ResponsiveScheduleChange(action=ScheduleAction.MOVED) as payload:
+            date = payload.previous_date or payload.date
+            period = payload.period if payload.previous_period is None else payload.previous_period
+            old = _slot(change, date.isoformat(), period)
+            return () if old == fact_key(change) else (old,)
+    return ()
+
+
+def all_keys(change: Change) -> tuple[FactKey, ...]:
+    """Return every fact that a change touches, the one that it tells of first."""
+    return (fact_key(change), *other_keys(change))
+
+
+def _assignment(student: str, payload: AssignmentChange, aspect: Aspect) -> FactKey:
+    return _key("assignment", student, payload.section_id, payload.assignment_id, aspect)
+
+
+def _slot(change: Change, day: str, period: str) -> FactKey:
+    return _key("responsive", change.student_id, change.calendar_id, day, period)
+
+
+def _key(*parts: str | None) -> FactKey:
+    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,218 @@
+"""What one change does to the facts that it touches.
+
+Values are ordered by occur time, then by arrival. An older change changes nothing; every other
+one does, whether or not anybody is told.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from schoolbell_server.domain.attendance import is_lifted, standing_mark, value_of
+from schoolbell_server.domain.change import (
+    AssignmentChange,
+    AttendanceChange,
+    Change,
+    GradeChange,
+    LunchBalanceChange,
+    ResponsiveScheduleChange,
+)
+from schoolbell_server.domain.fact import (
+    AssignedValue,
+    BalanceValue,
+    DueDateValue,
+    FactKey,
+    FactUpdate,
+    GradeValue,
+    Previous,
+    ScheduleValue,
+    ScoreValue,
+    Value,
+)
+from schoolbell_server.domain.fact_keys import fact_key, other_keys
+from schoolbell_server.domain.fact_state import FactState, Mark, Setter
+from schoolbell_server.domain.kinds import AssignmentAction, ScheduleAction
+
+States = Mapping[FactKey, FactState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A change's effect: how it is to be judged, and what is to be stored."""
+
+    update: FactUpdate
+    states: Mapping[FactKey, FactState] = field(default_factory=dict)
+    """The new states of the facts that it speaks of."""
+    changed_keys: tuple[FactKey, ...] = ()
+    """The facts whose value is another now: what has not left for them is superseded."""
+
+
+def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
+    """Fold one change into the states that are known; those it lacks are unknown."""
+    if isinstance(change.payload, AttendanceChange):
+        return _fold_mark(change, change.payload, receive_time, states)
+    key = fact_key(change)
+    state = states.get(key)
+    if state is not None and change.occur_time < state.occur_time:
+        return _older(key, state)
+    current, setter = _value(change), setter_of(change)
+    previous = _previous(change, state)
+    others = _fold_others(change, receive_time, states)
+    own_change = previous.value is None or previous.value != current
+    changed = own_change or any(_differs(states.get(name), new) for name, new in others.items())
+    update = FactUpdate(
+        key=key,
+        other_key=_moved_from(change),
+        previous=previous,
+        current=current,
+        changed=changed,
+        same_setter=state is not None and state.setter == setter,
+    )
+    new = {key: _restate(change, receive_time, state, current, setter)} | others
+    return Folded(
+        update=update,
+        states=new,
+        changed_keys=tuple(new) if changed else (),
+    )
+
+
+def setter_of(change: Change) -> Setter:
+    """Return who says what a change says."""
+    return Setter(change.key.source, getattr(change.payload, "section_id", ""))
+
+
+def _older(key: FactKey, state: FactState) -> Folded:
+    known = Previous(value=state.value, set_time=state.set_time)
+    return Folded(
+        update=FactUpdate(key=key, previous=known, current=state.value, older=True, changed=False)
+    )
+
+
+def _restate(
+    change: Change,
+    receive_time: dt.datetime,
+    state: FactState | None,
+    value: Value | None,
+    setter: Setter,
+) -> FactState:
+    """Return the state after a change; a value that stays keeps who set it, and when."""
+    if state is not None and state.value == value:
+        return replace(state, occur_time=change.occur_time)
+    return FactState(
+        value=value, occur_time=change.occur_time, set_time=receive_time, setter=setter
+    )
+
+
+def _value(change: Change) -> Value:
+    match change.payload:
+        case AssignmentChange(action=AssignmentAction.ASSIGNED | AssignmentAction.WITHDRAWN) as one:
+            return AssignedValue(one.action is AssignmentAction.WITHDRAWN)
+        case AssignmentChange(action=AssignmentAction.DUE_DATE_MOVED) as one:
+            return DueDateValue(one.due_date)
+        case AssignmentChange() as one:
+            missing = one.action is AssignmentAction.MISSING
+            return ScoreValue(one.score_percent, one.points, missing)
+        case GradeChange() as one:
+            return GradeValue(one.percent, one.mark)
+        case LunchBalanceChange() as one:
+            return BalanceValue(one.balance)
+        case ResponsiveScheduleChange(action=ScheduleAction.REMOVED):
+            return ScheduleValue(removed=True)
+        case ResponsiveScheduleChange() as one:
+            return ScheduleValue(one.offering_name, one.location)
+    raise TypeError(f"{type(change.payload).__name__} is folded elsewhere")
+
+
+def _previous(change: Change, state: FactState | None) -> Previous:
+    if state is not None and state.value is not None:
+        return Previous(value=state.value, set_time=state.set_time)
+    said = _said_before(change)
+    return Previous() if said is None else Previous(value=said, from_publisher=True)
+
+
+def _said_before(change: Change) -> Value | None:
+    """Return the value before the change as its publisher gives it.
+
+    The publisher gives only a number: where it is the present one, nothing changed.
+    """
+    match change.payload:
+        case AssignmentChange(previous_score_percent=percent) as one if percent is not None:
+            if _value(change) == ScoreValue(percent, one.points):
+                return ScoreValue(percent, one.points)
+            return ScoreValue(percent)
+        case GradeChange(previous_percent=percent) as one if percent is not None:
+            return GradeValue(percent, one.mark if percent == one.percent else "")
+        case LunchBalanceChange(previous_balance=balance) if balance is not None:
+            return BalanceValue(balance)
+    return None
+
+
+def _moved_from(change: Change) -> FactKey | None:
+    if isinstance(change.payload, ResponsiveScheduleChange):
+        return next(iter(other_keys(change)), None)
+    return None
+
+
+def _fold_others(
+    change: Change, receive_time: dt.datetime, states: States
+) -> dict[FactKey, FactState]:
+    """Return the other facts' states: a move empties its old place, a withdrawal forgets."""
+    gone = ScheduleValue(removed=True) if _moved_from(change) else None
+    setter = setter_of(change)
+    return {
+        key: _restate(change, receive_time, state, gone, setter)
+        for key, state in ((key, states.get(key)) for key in other_keys(change))
+        if state is None or change.occur_time >= state.occur_time
+    }
+
+
+def _differs(before: FactState | None, after: FactState) -> bool:
+    return (None if before is None else before.value) != after.value
+
+
+def _fold_mark(
+    change: Change, payload: AttendanceChange, receive_time: dt.datetime, states: States
+) -> Folded:
+    key, setter = fact_key(change), setter_of(change)
+    state = states.get(key)
+    marks = {} if state is None else {mark.setter: mark for mark in state.marks}
+    own = marks.get(setter)
+    if state is not None and own is not None and change.occur_time < own.occur_time:
+        return _older(key, state)
+    marks[setter] = Mark(
+        setter=setter,
+        status=payload.status,
+        excuse=payload.excuse,
+        occur_time=change.occur_time,
+    )
+    standing = standing_mark(marks.values())
+    before, after = None if state is None else state.value, value_of(standing)
+    changed = before != after
+    update = FactUpdate(
+        key=key,
+        previous=_previous(change, state),
+        current=after,
+        changed=changed,
+        same_setter=own is not None
+        and (own.status, own.excuse) == (payload.status, payload.excuse),
+        lifted=is_lifted(before, after),
+    )
+    return Folded(
+        update=update,
+        states={key: _marked(state, marks, change, receive_time, after)},
+        changed_keys=(key,) if changed else (),
+    )
+
+
+def _marked(
+    state: FactState | None,
+    marks: Mapping[Setter, Mark],
+    change: Change,
+    receive_time: dt.datetime,
+    value: Value,
+) -> FactState:
+    restated = _restate(change, receive_time, state, value, setter_of(change))
+    latest = max(mark.occur_time for mark in marks.values())
+    return replace(restated, occur_time=latest, marks=tuple(marks.values()))

@@ -1,0 +1,1 @@
+"""From an accepted change to the outcome of its deliveries."""

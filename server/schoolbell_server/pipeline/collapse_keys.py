@@ -1,0 +1,44 @@
+"""The collapse key of a delivery: a duplicate, or a newer value, replaces it on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.collapse import collapse_key
+from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.tables import district
+
+
+class _Opener(Protocol):
+    def open(self, sealed: bytes, context: bytes) -> bytes: ...
+
+
+class CollapseKeys:
+    """Keeps the districts' opened secrets; a district's secret never changes."""
+
+    def __init__(self, opener: _Opener) -> None:
+        self._opener = opener
+        self._secrets: dict[str, bytes] = {}
+
+    async def secrets(
+        self, connection: AsyncConnection, district_ids: Iterable[str]
+    ) -> Mapping[str, bytes]:
+        """Return the secrets of these districts."""
+        for district_id in district_ids:
+            if district_id not in self._secrets:
+                wanted = select(district.c.collapse_secret)
+                found = await connection.execute(
+                    wanted.where(district.c.district_id == district_id)
+                )
+                self._secrets[district_id] = self._opener.open(
+                    found.scalar_one(), district_id.encode()
+                )
+        return self._secrets
+
+    def of(self, secret: bytes, row: DeliveryRow) -> str:
+        """Return the collapse key of a delivery's fact."""
+        return collapse_key(secret, row.fact_key)

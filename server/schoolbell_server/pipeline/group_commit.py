@@ -1,0 +1,106 @@
+"""Group commit without a linger: take what queued up while the last commit ran.
+
+An item that makes the commit fail for a reason of its own spoils nobody else's: the group is
+then committed again one by one, and only the culprit's caller sees the fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from schoolbell_storage.errors import StorageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    weight: int
+    answer: asyncio.Future[Result]
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Collects items and commits them together, one group at a time, in order."""
+
+    def __init__(
+        self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], most: int
+    ) -> None:
+        """Commit at most `most` units of weight at once (one heavier item goes alone)."""
+        self._commit = commit
+        self._most = most
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def submit(self, item: Item, weight: int = 1) -> Result:
+        """Wait until the item's group is committed and return its result.
+
+        The item is committed even where its caller goes away meanwhile.
+        """
+        return await asyncio.shield(self.enqueue(item, weight))
+
+    def enqueue(self, item: Item, weight: int = 1) -> asyncio.Future[Result]:
+        """Queue an item now; the future is its result."""
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(item, weight, answer))
+        self._idle.clear()
+        self._arrived.set()
+        return answer
+
+    @property
+    def queued(self) -> int:
+        """Return how much weight waits."""
+        return sum(waiting.weight for waiting in self._waiting)
+
+    async def run(self) -> None:
+        """Commit groups until cancelled; a cancel waits for the group that is under way."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._commit_group(self._take())
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until everything that was submitted is committed."""
+        await self._idle.wait()
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        group = [self._waiting.popleft()]
+        weight = group[0].weight
+        while self._waiting and weight + self._waiting[0].weight <= self._most:
+            weight += self._waiting[0].weight
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _commit_group(self, group: list[_Waiting[Item, Result]]) -> None:
+        try:
+            results = await self._commit([waiting.item for waiting in group])
+        except StorageError as error:
+            _fail(group, error)
+        except Exception as error:  # noqa: BLE001 - the boundary between callers
+            await self._one_by_one(group, error)
+        else:
+            for waiting, result in zip(group, results, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(result)
+
+    async def _one_by_one(self, group: list[_Waiting[Item, Result]], error: Exception) -> None:
+        if len(group) == 1:
+            _fail(group, error)
+            return
+        for waiting in group:
+            await self._commit_group([waiting])
+
+
+def _fail(group: Sequence[_Waiting[Item, Result]], error: Exception) -> None:
+    for waiting in group:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

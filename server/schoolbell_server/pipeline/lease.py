@@ -1,0 +1,82 @@
+"""This server's lease on life: renewed in the database, kept by the monotonic clock.
+
+Deliveries name the instance that leases them. An instance whose renewal fails stops sending
+when its own time passes, before anybody else may think it dead; what a dead instance leased is
+taken back by whoever is alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+import uuid
+from collections.abc import Callable
+
+from schoolbell_server.observability.log import get_logger
+from schoolbell_storage import deliveries, instances
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+
+_logger = get_logger(__name__)
+
+
+class Lease:
+    """Renews this instance's lease and takes back the leases of the dead."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        length: dt.timedelta,
+        renewal: dt.timedelta,
+        on_recovered: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call `on_recovered` when deliveries of a dead instance were freed."""
+        self.instance_id = str(uuid.uuid4())
+        self._storage = storage
+        self._length = length
+        self._renewal = renewal.total_seconds()
+        self._on_recovered = on_recovered
+        self._until = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Return whether this instance may still send, by its own clock."""
+        return time.monotonic() < self._until
+
+    async def start(self) -> None:
+        """Take the lease; on SQLite everything an earlier process leased is free at once."""
+        await self._renew()
+        await self._recover()
+
+    async def run(self) -> None:
+        """Renew and recover until cancelled; a storage that fails is tried again."""
+        while True:
+            await asyncio.sleep(self._renewal)
+            try:
+                await self._renew()
+                await self._recover()
+            except StorageError as error:
+                _logger.warning("lease not renewed", extra={"cause": str(error)})
+
+    async def end(self) -> None:
+        """Give up the lease, so that others need not wait for it to run out."""
+        self._until = 0.0
+        async with self._storage.write() as connection:
+            await instances.forget(connection, [self.instance_id])
+
+    async def _renew(self) -> None:
+        began = time.monotonic()
+        async with self._storage.write() as connection:
+            await instances.renew(connection, self.instance_id, self._length)
+        self._until = began + self._length.total_seconds()
+
+    async def _recover(self) -> None:
+        alone = self.instance_id if self._storage.dialect == "sqlite" else None
+        async with self._storage.write() as connection:
+            dead = await instances.dead_owners(connection, alone)
+            freed = await deliveries.release_leases(connection, dead)
+        if freed:
+            _logger.warning("leases of dead servers taken back", extra={"deliveries": freed})
+            self._on_recovered()

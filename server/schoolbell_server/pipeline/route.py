@@ -1,0 +1,169 @@
+"""One route: the deliveries of one app on one platform, from lease to outcome.
+
+Every route has its own loop and its own gateway, so that trouble at one provider, or with one
+app, delays nobody else's deliveries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+from schoolbell_server.domain.kinds import Platform
+from schoolbell_server.gateways.push import Gateway, PushResult
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.outcomes import Finished, Outcomes
+from schoolbell_server.pipeline.preparer import Preparer, Ready, Stopped
+from schoolbell_storage import deliveries
+from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+
+_BATCHES = 3
+"""Batches of a route under way at once: one sending, one being prepared, one being written."""
+_FAULT_PAUSE = 1.0  # seconds
+
+_logger = get_logger(__name__)
+
+
+class Route:
+    """Claims, prepares, sends and writes the deliveries of one (app_id, platform)."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        lease: Lease,
+        preparer: Preparer,
+        outcomes: Outcomes,
+        gateway: Gateway,
+        *,
+        app_id: str,
+        platform: Platform,
+        batch_size: int,
+        poll: float,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """`poll` is how long to wait, in seconds, where nobody says that something came."""
+        self._storage = storage
+        self._lease = lease
+        self._preparer = preparer
+        self._outcomes = outcomes
+        self._gateway = gateway
+        self._route = (app_id, platform)
+        self._batch_size = batch_size
+        self._poll = poll
+        self._clock = clock
+        self._room = asyncio.Semaphore(_BATCHES)
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Say that something may be due."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until `drain` is called or the task is cancelled."""
+        while not self._stopping:
+            try:
+                if not await self._claim():
+                    await self._wait()
+            except StorageError as error:
+                _logger.warning("deliveries not claimed", extra=self._ids(cause=str(error)))
+                await asyncio.sleep(_FAULT_PAUSE)
+
+    async def drain(self) -> None:
+        """Claim nothing more and wait for what is under way."""
+        self._stopping = True
+        self._wake.set()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _claim(self) -> bool:
+        """Start one batch; return False where nothing was due."""
+        await self._room.acquire()
+        try:
+            batch = await self._lease_batch() if self._lease.held and not self._stopping else []
+        except BaseException:
+            self._room.release()
+            raise
+        if not batch:
+            self._room.release()
+            return False
+        task = asyncio.create_task(self._work(batch), name=f"batch of {self._route[0]}")
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+        return True
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._room.release()
+
+    async def _lease_batch(self) -> list[DeliveryRow]:
+        now = self._clock()
+        async with self._storage.read() as connection:
+            due = await deliveries.next_due(connection, self._route)
+        if due is None or due > now:
+            return []
+        async with self._storage.write() as connection:
+            return await deliveries.claim_due(
+                connection, self._lease.instance_id, self._route, now, self._batch_size
+            )
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), self._poll)
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+    async def _work(self, batch: Sequence[DeliveryRow]) -> None:
+        """Carry a batch to its outcomes; a fault gives the leases back and is tried again."""
+        try:
+            prepared = await self._preparer.prepare(batch)
+        except Exception:  # a fault here must not end the route
+            _logger.exception("batch not prepared", extra=self._ids(deliveries=len(batch)))
+            await self._give_back(batch)
+            return
+        stopped = [one for one in prepared if isinstance(one, Stopped)]
+        ready = [one for one in prepared if isinstance(one, Ready)]
+        finished = [Finished(row=one.row, refusal=one.refusal) for one in stopped]
+        finished += await self._send(ready)
+        await self._outcomes.write(finished)
+
+    async def _send(self, ready: Sequence[Ready]) -> list[Finished]:
+        now = self._clock()
+        late = [one for one in ready if one.row.expire_time <= now]
+        timely = [one for one in ready if one.row.expire_time > now]
+        if not self._lease.held:
+            await self._give_back([one.row for one in ready])
+            return []
+        results = await self._gateway.send([one.push for one in timely]) if timely else ()
+        ended = self._clock()
+        sent = [
+            _finished(one, result, now, ended)
+            for one, result in zip(timely, results, strict=True)
+        ]
+        return [*sent, *(Finished(row=one.row) for one in late)]
+
+    async def _give_back(self, rows: Sequence[DeliveryRow]) -> None:
+        await asyncio.sleep(_FAULT_PAUSE)
+        async with self._storage.write() as connection:
+            await deliveries.release(
+                connection, self._lease.instance_id, [row.delivery_id for row in rows]
+            )
+
+    def _ids(self, **more: object) -> dict[str, object]:
+        app_id, platform = self._route
+        return {"app_id": app_id, "platform": platform.name, **more}
+
+
+def _finished(
+    ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime
+) -> Finished:
+    return Finished(
+        row=ready.row, result=result, address=ready.address, start_time=start, end_time=end
+    )

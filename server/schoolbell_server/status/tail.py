@@ -1,0 +1,95 @@
+"""The end of the status log, read once for all watchers of this server.
+
+One task polls the store; watchers that keep up read the entries from memory, one that fell
+behind reads the store itself. A slow watcher therefore costs nothing but its own delay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from schoolbell_server.observability.log import get_logger
+from schoolbell_storage import status_log
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageUnavailable
+from schoolbell_storage.status_log import LogEntry, LogPosition
+
+POLL = 0.025  # seconds
+_KEPT = 2_000  # entries in memory
+_READ = 500  # entries a read
+
+_logger = get_logger(__name__)
+
+
+class Tail:
+    """Follows the log from the moment `start` is called."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._entries: deque[LogEntry] = deque(maxlen=_KEPT)
+        self._forgotten = 0
+        self._head = 0
+        self._grown = asyncio.Condition()
+        self._wake = asyncio.Event()
+
+    async def start(self) -> None:
+        """Read where the log stands."""
+        position = await self.position()
+        self._head = self._forgotten = position.value
+
+    async def run(self) -> None:
+        """Follow the log until cancelled; storage that fails is tried again."""
+        while True:
+            try:
+                while await self._advance():
+                    pass
+            except StorageUnavailable as error:
+                _logger.warning("status log cannot be read", extra={"cause": str(error)})
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), POLL)
+            except TimeoutError:
+                continue
+
+    def nudge(self) -> None:
+        """Say that this server has just committed something."""
+        self._wake.set()
+
+    async def position(self) -> LogPosition:
+        """Return where the log stands now."""
+        async with self._storage.read() as connection:
+            return await status_log.position(connection)
+
+    async def wait_beyond(self, revision: int, timeout: float) -> bool:
+        """Wait until the log reaches beyond a revision, at most `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout), self._grown:
+                await self._grown.wait_for(lambda: self._head > revision)
+        except TimeoutError:
+            return False
+        return True
+
+    async def read_after(self, revision: int) -> Sequence[LogEntry]:
+        """Return the next entries behind a revision, whole revisions, oldest first."""
+        if revision >= self._forgotten:
+            return [entry for entry in self._entries if entry.revision > revision]
+        async with self._storage.read() as connection:
+            return await status_log.read_after(connection, revision, _READ)
+
+    async def _advance(self) -> bool:
+        async with self._storage.read() as connection:
+            fresh = await status_log.read_after(connection, self._head, _READ)
+        for entry in fresh:
+            self._remember(entry)
+        if fresh:
+            async with self._grown:
+                self._head = fresh[-1].revision
+                self._grown.notify_all()
+        return len(fresh) >= _READ
+
+    def _remember(self, entry: LogEntry) -> None:
+        if len(self._entries) == _KEPT:
+            self._forgotten = self._entries[0].revision
+        self._entries.append(entry)
