@@ -1,0 +1,74 @@
+"""What every request passes before its servicer sees it, in this order.
+
+Size and bytes, the district id's form, the caller's permission, enum numbers. Credentials were
+checked before the first byte was parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError, Message
+
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.rpc.call import Call
+from schoolbell_server.rpc.enums import unknown_enums
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.security.permissions import Reach, Rule, refusal
+
+ANSWERED_ONE_BY_ONE = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
+"""Items that must not spoil their batch: their servicer looks for unknown enums itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """How the requests of one RPC are read and who may send them."""
+
+    method: str
+    rule: Rule
+    parse: Callable[[bytes], Message]
+    most_bytes: int
+
+    def admit(self, data: bytes, call: Call) -> Message:
+        """Return the message; SchoolbellError if it is not one, or not this caller's to send."""
+        call.received += len(data)
+        message = self._parse(data)
+        if self.rule.public:
+            return message
+        district_id: str = getattr(message, "district_id", "")
+        if district_id != call.district_id or not district_id:
+            self._check_district(district_id, call)
+        Violations(unknown_enums(message, apart=ANSWERED_ONE_BY_ONE)).refuse()
+        return message
+
+    def _parse(self, data: bytes) -> Message:
+        if len(data) > self.most_bytes:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_MESSAGE_TOO_LARGE,
+                f"a message has at most {self.most_bytes} bytes, this one {len(data)}",
+            )
+        try:
+            return self.parse(data)
+        except DecodeError:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_MALFORMED_MESSAGE,
+                "the bytes are not a message of this type",
+            ) from None
+
+    def _check_district(self, district_id: str, call: Call) -> None:
+        violations = Violations()
+        violations.district_id(district_id, every=self.rule.reach is not Reach.ONE)
+        violations.refuse()
+        assert call.key is not None
+        if found := refusal(self.rule, call.key, district_id):
+            metadata = {"method": self.method.removeprefix("/")}
+            if found.tool and found.right:
+                metadata |= {"tool": found.tool.name, "right": found.right.name}
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                "the caller may not do this in this district",
+                metadata=metadata,
+            )
+        call.district_id = district_id

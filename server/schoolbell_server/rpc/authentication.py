@@ -1,0 +1,86 @@
+"""Credentials to API key: `authorization: Bearer sb_<key id>_<secret>`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.security.api_key import ApiKey, Role, new_api_key, split_credential
+
+
+class KeyStore(Protocol):
+    """Where API keys are kept."""
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Return a key, also a revoked or expired one; None if there never was one."""
+
+
+def utc_now() -> dt.datetime:
+    """Return the present time."""
+    return dt.datetime.now(dt.UTC)
+
+
+class Authenticator:
+    """Tell callers apart by the keys they show."""
+
+    def __init__(self, store: KeyStore, now: Callable[[], dt.datetime] = utc_now) -> None:
+        self._store = store
+        self._now = now
+        self._nobody, _ = new_api_key(district_id="", role=Role.MONITOR)
+
+    async def authenticate(self, metadata: Iterable[tuple[str, str | bytes]]) -> ApiKey:
+        """Return the caller's key; SchoolbellError (UNAUTHENTICATED) if there is no good one."""
+        found = split_credential(_bearer(metadata))
+        if found is None:
+            raise _unauthenticated()
+        key_id, secret = found
+        key = await self._store.find(key_id)
+        if not (key or self._nobody).matches(secret) or key is None:
+            raise _unauthenticated()
+        self._check_standing(key)
+        return key
+
+    async def check_again(self, key: ApiKey) -> None:
+        """Check that a key shown a while ago is still good, and means the same; else raise."""
+        stored = await self._store.find(key.key_id)
+        if stored is None:
+            raise _unauthenticated()
+        self._check_standing(stored)
+        if (stored.role, stored.district_id, stored.rights) != (
+            key.role,
+            key.district_id,
+            key.rights,
+        ):
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_KEY_REVOKED, "the API key's rights changed; call again"
+            )
+
+    def _check_standing(self, key: ApiKey) -> None:
+        if key.revoke_time is not None:
+            raise SchoolbellError(ErrorReason.ERROR_REASON_KEY_REVOKED, "the API key was revoked")
+        if key.expire_time is not None and key.expire_time <= self._now():
+            when = key.expire_time.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_KEY_EXPIRED,
+                f"the API key expired at {when}",
+                metadata={"expire_time": when},
+            )
+
+
+def _bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    values = [value for name, value in metadata if name == "authorization"]
+    if len(values) != 1 or not isinstance(values[0], str):
+        return ""
+    scheme, _, credential = values[0].partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else ""
+
+
+def _unauthenticated() -> SchoolbellError:
+    """Tell nobody whether it was the key id or the secret that was wrong."""
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_UNAUTHENTICATED,
+        "show an API key as `authorization: Bearer <key>`; there was none, or none that is known",
+    )

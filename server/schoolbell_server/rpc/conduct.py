@@ -1,0 +1,175 @@
+"""The outermost layer of every RPC.
+
+Order: request id, metrics and log, error mapping, credentials, the size and form of each request,
+its district id, permission, enum numbers; then the servicer. gRPC hands raw bytes in here, and
+everything from parsing to serialising happens inside, so nothing is ever answered with UNKNOWN or
+with an exception's text.
+
+Servicers are written as generated: coroutines, and asynchronous generators where responses stream.
+They iterate over requests; `context.read` would give raw bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.rpc.admission import Admission
+from schoolbell_server.rpc.authentication import Authenticator
+from schoolbell_server.rpc.call import Call, MethodMetrics
+from schoolbell_server.rpc.error_table import COME_BACK
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.serving import Context, Method
+from schoolbell_server.rpc.shapes import conducted
+from schoolbell_server.security.permissions import RULES, Rule
+from schoolbell_storage.errors import StorageError
+
+CHECK_AGAIN = dt.timedelta(seconds=5)
+"""How often the key of an open stream is looked at again."""
+
+_UNKNOWN_RPC = Rule(public=True)
+
+
+class Conduct(grpc.aio.ServerInterceptor):
+    """Serve every RPC of a server as the contract's conduct says."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        *,
+        rules: Mapping[str, Rule] = RULES,
+        most_bytes: int = 4 * 2**20,
+        most_calls: int = 2_000,
+        check_again: dt.timedelta = CHECK_AGAIN,
+    ) -> None:
+        self.authenticator = authenticator
+        self._metrics = metrics
+        self._rules = rules
+        self._most_bytes = most_bytes
+        self._most_calls = most_calls
+        self._check_again = check_again.total_seconds()
+        self._handlers: dict[str, Any] = {}
+        self._open_calls = 0
+        self._stops: dict[Call, Callable[[SchoolbellError], None]] = {}
+        self._watches: dict[Call, asyncio.Task[None]] = {}
+        self._draining = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the handler of an RPC with the conduct around it."""
+        name = handler_call_details.method
+        handler = self._handlers.get(name)
+        if handler is None:
+            plain = await continuation(handler_call_details)
+            if plain is None:
+                return conducted(self, self._unknown(name))
+            handler = self._handlers[name] = conducted(self, self._method(name, plain))
+        return handler
+
+    def drain(self) -> None:
+        """Take no further calls, and end the open streams: UNAVAILABLE / DRAINING.
+
+        A stream of requests and responses reads no more, answers what it has read, and then ends.
+        """
+        self._draining = True
+        for stop in list(self._stops.values()):
+            stop(_draining())
+
+    def enter(self, *, public: bool) -> None:
+        """Take a call in; SchoolbellError if there is no room or no time left."""
+        if self._draining and not public:
+            raise _draining()
+        if self._open_calls >= self._most_calls and not public:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_TOO_MANY_CALLS,
+                f"{self._most_calls} calls are open already",
+                retry_after=COME_BACK,
+            )
+        self._open_calls += 1
+
+    def leave(self) -> None:
+        """Let a call go."""
+        self._open_calls -= 1
+
+    def open_stream(self, call: Call, stop: Callable[[SchoolbellError], None]) -> None:
+        """Keep an eye on a stream: its key, and the end of the server."""
+        self._stops[call] = stop
+        if call.key is not None:
+            watch = self._watch_key(call)
+            self._watches[call] = asyncio.create_task(watch, name=f"key of {call.request_id}")
+        if self._draining:
+            stop(_draining())
+
+    def close_stream(self, call: Call) -> None:
+        """Forget a stream."""
+        self._stops.pop(call, None)
+        if watch := self._watches.pop(call, None):
+            watch.cancel()
+
+    async def _watch_key(self, call: Call) -> None:
+        assert call.key is not None
+        while True:
+            await asyncio.sleep(self._check_again)
+            try:
+                await self.authenticator.check_again(call.key)
+            except StorageError:
+                continue
+            except SchoolbellError as error:
+                call.end(error)
+                return
+
+    def _method(self, name: str, plain: Any) -> Method:
+        admission = Admission(
+            method=name,
+            rule=self._rules.get(name, Rule()),
+            parse=plain.request_deserializer,
+            most_bytes=self._most_bytes,
+        )
+        shapes = (plain.unary_unary, plain.unary_stream, plain.stream_unary, plain.stream_stream)
+        return Method(
+            admission=admission,
+            metrics=MethodMetrics(self._metrics, name.removeprefix("/")),
+            behaviour=next(shape for shape in shapes if shape is not None),
+            serialise=plain.response_serializer,
+            request_streaming=plain.request_streaming,
+            response_streaming=plain.response_streaming,
+        )
+
+    def _unknown(self, name: str) -> Method:
+        """Describe an RPC that is not served; its name is the caller's, so no metric has it."""
+        return Method(
+            admission=Admission(
+                method=name, rule=_UNKNOWN_RPC, parse=_unread, most_bytes=self._most_bytes
+            ),
+            metrics=MethodMetrics(self._metrics, "other"),
+            behaviour=_refuse,
+            serialise=bytes,
+            request_streaming=False,
+            response_streaming=False,
+        )
+
+
+def _draining() -> SchoolbellError:
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_DRAINING,
+        "the server is shutting down; call again",
+        retry_after=COME_BACK,
+    )
+
+
+def _unread(_: bytes) -> Any:
+    return None
+
+
+async def _refuse(_: object, __: Context) -> bytes:
+    raise NotImplementedError
