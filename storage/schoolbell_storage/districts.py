@@ -8,13 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros, numbers, to_json, to_micros
 from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
-from schoolbell_storage.tables import calendar, district
+from schoolbell_storage.tables import calendar, change, district
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +62,12 @@ async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
 
 async def create_district(
     connection: AsyncConnection, row: DistrictRow, collapse_secret: bytes
-) -> None:
-    """Store a new district, switched off; the secret arrives sealed."""
-    await connection.execute(
-        insert(district).values(
+) -> bool:
+    """Store a new district, switched off; False if there is one already. The secret is sealed."""
+    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    created = await connection.execute(
+        dialect(district)
+        .values(
             **_fields(row),
             district_id=row.district_id,
             active_school_year=row.active_school_year,
@@ -73,7 +77,9 @@ async def create_district(
             update_time=to_micros(row.create_time),
             settings_update_time=0,
         )
+        .on_conflict_do_nothing()
     )
+    return bool(created.rowcount)
 
 
 async def get_district(
@@ -139,6 +145,14 @@ async def count_calendars(connection: AsyncConnection, district_id: str, school_
         calendar.c.active,
     )
     return int((await connection.execute(counted)).scalar_one())
+
+
+async def knows_balance(connection: AsyncConnection, district_id: str) -> bool:
+    """Return whether a lunch balance was ever published, as far as changes are still kept."""
+    lunch = select(change.c.change_id).where(
+        change.c.district_id == district_id, change.c.kind == int(Kind.LUNCH_BALANCE)
+    )
+    return (await connection.execute(lunch.limit(1))).first() is not None
 
 
 async def read_settings(

@@ -17,11 +17,9 @@ from typing import Protocol, TypeVar, cast
 from google.protobuf.message import Message
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.contract.fields import Complain
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.validation import Violations
 
-DEFAULT_SIZE = 50
-MOST = 1000
 _DIGEST_BYTES = 12
 _LARGEST_NUMBER = 2**63 - 1
 
@@ -60,17 +58,17 @@ class Page:
         return shown, _token(position(shown[-1]), self.digest)
 
 
-def read_page(request: Paged, shape: tuple[type[int] | type[str], ...], complain: Complain) -> Page:
+def read_page(
+    request: Paged, shape: tuple[type[int] | type[str], ...], violations: Violations
+) -> Page:
     """Return the page that a request asks for; `shape` are the types of its list's positions.
 
-    Complains of the size; another request's token is PAGE_TOKEN_INVALID.
+    A bad size is added to the violations; another request's token is PAGE_TOKEN_INVALID.
     """
-    size = request.page_size
-    if not 0 <= size <= MOST:
-        complain("page_size", f"must lie between 0 and {MOST}, is {size}")
+    size = violations.page_size(request.page_size)
     digest = _digest(request)
     after = _position(request.page_token, digest, shape) if request.page_token else None
-    return Page(size or DEFAULT_SIZE, after, digest)
+    return Page(size, after, digest)
 
 
 def _digest(request: Paged) -> bytes:

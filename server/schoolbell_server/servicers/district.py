@@ -1,0 +1,194 @@
+"""Districts, for operators."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
+
+from schoolbell.v1 import district_service_pb2 as messages
+from schoolbell.v1.district_service_pb2_grpc import DistrictServiceServicer
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.districts import SETTABLE, read_district, write_district
+from schoolbell_server.rpc.authentication import utc_now
+from schoolbell_server.rpc.caller import current_caller
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import changed_fields
+from schoolbell_server.servicers.etags import etag, must_write
+from schoolbell_server.servicers.masks import lay_over, masked_paths, only_within
+from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.paging import read_page
+from schoolbell_storage.audit import append_audit
+from schoolbell_storage.districts import (
+    DistrictRow,
+    create_district,
+    get_district,
+    knows_balance,
+    list_districts,
+    update_district,
+)
+from schoolbell_storage.engine import Storage
+
+_SERVICE = "schoolbell.v1.DistrictService"
+_SECRET_BYTES = 32
+
+
+class Sealer(Protocol):
+    """Seals small secrets to what they belong to."""
+
+    def seal(self, secret: bytes, associated: bytes) -> bytes:
+        """Return the sealed secret."""
+
+
+class DistrictServicer(DistrictServiceServicer):
+    """Create, read and change districts."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        apps: Collection[str],
+        sealer: Sealer,
+        now: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._storage = storage
+        self._apps = apps
+        self._sealer = sealer
+        self._now = now
+
+    async def CreateDistrict(
+        self, request: messages.CreateDistrictRequest, _context: Any
+    ) -> messages.CreateDistrictResponse:
+        """Create a district, switched off; the same again answers the same."""
+        violations, now = Violations(), self._now()
+        violations.required(request, "district")
+        asked = read_district(
+            request.district,
+            "district.",
+            _blank(request.district_id, now),
+            self._apps,
+            violations.add,
+        )
+        violations.refuse()
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        sealed = self._sealer.seal(secret, asked.district_id.encode())
+        async with self._storage.write() as connection:
+            if await create_district(connection, asked, sealed):
+                before, after = changed_fields(messages.District(), _message(asked), SETTABLE)
+                await append_audit(
+                    connection,
+                    district_id=asked.district_id,
+                    now=now,
+                    caller=current_caller().name,
+                    action=f"{_SERVICE}/CreateDistrict",
+                    changes=[("district", before, after)],
+                )
+            stored = await get_district(connection, asked.district_id)
+        assert stored is not None
+        if not _same(stored, asked):
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_DISTRICT_EXISTS,
+                "the district exists with other content",
+                metadata={"district_id": asked.district_id},
+            )
+        return messages.CreateDistrictResponse(district=_message(stored))
+
+    async def GetDistrict(
+        self, request: messages.GetDistrictRequest, _context: Any
+    ) -> messages.GetDistrictResponse:
+        """Answer one district."""
+        async with self._storage.read() as connection:
+            stored = await get_district(connection, request.district_id)
+        if stored is None:
+            raise no_district(request.district_id)
+        return messages.GetDistrictResponse(district=_message(stored))
+
+    async def ListDistricts(
+        self, request: messages.ListDistrictsRequest, _context: Any
+    ) -> messages.ListDistrictsResponse:
+        """List the districts that the caller may read."""
+        violations = Violations()
+        page = read_page(request, (str,), violations)
+        violations.refuse()
+        one = current_caller().district(request.district_id)
+        async with self._storage.read() as connection:
+            found = await list_districts(
+                connection,
+                str(page.after[0]) if page.after else "",
+                page.limit,
+                None if one is None else [one],
+            )
+        shown, token = page.cut(found, lambda row: (row.district_id,))
+        return messages.ListDistrictsResponse(
+            districts=[_message(row) for row in shown], next_page_token=token
+        )
+
+    async def UpdateDistrict(
+        self, request: messages.UpdateDistrictRequest, _context: Any
+    ) -> messages.UpdateDistrictResponse:
+        """Change the masked fields of a district."""
+        violations, now = Violations(), self._now()
+        violations.required(request, "district")
+        paths = masked_paths(request.update_mask, request.district, SETTABLE, violations)
+        violations.refuse()
+        async with self._storage.write() as connection:
+            known = await get_district(connection, request.district_id, lock=True)
+            before = known or _blank(request.district_id, now)
+            merged = lay_over(_message(before), request.district, paths)
+            complain = only_within((*paths, "district_id"), "district.", violations)
+            asked = read_district(merged, "district.", before, self._apps, complain)
+            violations.refuse()
+            if known is None:
+                raise no_district(request.district_id)
+            if must_write(
+                changes=not _same(known, asked),
+                asked=request.district.etag,
+                present=_message(known).etag,
+            ):
+                if asked.currency_code != known.currency_code:
+                    await self._check_currency(connection, known)
+                old, new = changed_fields(_message(known), _message(asked), SETTABLE)
+                known = await update_district(connection, asked, now)
+                await append_audit(
+                    connection,
+                    district_id=request.district_id,
+                    now=now,
+                    caller=current_caller().name,
+                    action=f"{_SERVICE}/UpdateDistrict",
+                    changes=[("district", old, new)],
+                )
+        return messages.UpdateDistrictResponse(district=_message(known))
+
+    async def _check_currency(self, connection: Any, known: DistrictRow) -> None:
+        if await knows_balance(connection, known.district_id):
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_CURRENCY_IN_USE,
+                f"a lunch balance is known in {known.currency_code}",
+                metadata={"currency_code": known.currency_code},
+            )
+
+
+def _blank(district_id: str, now: dt.datetime) -> DistrictRow:
+    return DistrictRow(
+        district_id=district_id,
+        display_name="",
+        time_zone="",
+        locale="",
+        currency_code="",
+        licensed_kinds=frozenset(),
+        app_ids=(),
+        active_school_year=None,
+        version=1,
+        create_time=now,
+    )
+
+
+def _message(row: DistrictRow) -> messages.District:
+    return write_district(row, etag(f"districts/{row.district_id}", row.version))
+
+
+def _same(stored: DistrictRow, asked: DistrictRow) -> bool:
+    """Tell whether two rows agree in what a caller sets."""
+    return all(getattr(stored, name) == getattr(asked, name) for name in SETTABLE)

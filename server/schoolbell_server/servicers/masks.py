@@ -1,0 +1,57 @@
+"""Update masks: which fields of a message an update means, and how they are laid over the rest.
+
+Paths are relative to the resource. No mask is every populated field; a path that names no field
+is refused, one that names a field that only the service sets is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar, cast
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from schoolbell_server.contract.fields import Complain
+from schoolbell_server.rpc.validation import Violations
+
+M = TypeVar("M", bound=Message)
+
+
+def masked_paths(
+    mask: FieldMask, given: Message, settable: Collection[str], violations: Violations
+) -> tuple[str, ...]:
+    """Return the paths that an update means."""
+    if not mask.paths:
+        return tuple(field.name for field, _ in given.ListFields() if field.name in settable)
+    descriptor = cast(Descriptor, given.DESCRIPTOR)
+    for index, path in enumerate(mask.paths):
+        if not FieldMask(paths=[path]).IsValidForDescriptor(descriptor):
+            violations.add(f"update_mask.paths[{index}]", f"names no field: {path}")
+    return tuple(path for path in mask.paths if path.split(".")[0] in settable)
+
+
+def lay_over(stored: M, given: M, paths: Collection[str]) -> M:
+    """Return the stored message with these fields of the given one; lists are replaced whole."""
+    merged = type(stored)()
+    merged.CopyFrom(stored)
+    FieldMask(paths=paths).MergeMessage(given, merged, True, True)
+    return merged
+
+
+def only_within(paths: Collection[str], prefix: str, violations: Violations) -> Complain:
+    """Return a listener that hears complaints only of masked fields.
+
+    What is stored may break a rule that is younger than it, and is not the caller's to mend.
+    """
+
+    def complain(field: str, description: str) -> None:
+        if any(_covers(prefix + path, field) for path in paths):
+            violations.add(field, description)
+
+    return complain
+
+
+def _covers(path: str, field: str) -> bool:
+    return field == path or field.startswith((f"{path}.", f"{path}["))
