@@ -63,11 +63,13 @@ class DeliveryRow:
     state: DeliveryState
     fact_key: str
     other_fact_key: str | None
-    previous: str
-    """The baseline it was judged against, as the domain encodes it."""
+    told: str
+    """What it tells, and the baseline it was judged against, as the domain encodes it."""
     correction: bool
     facts_version: int
     school_day: dt.date
+    time_zone: str
+    """Of the school, in which its school day is told."""
     create_time: dt.datetime
     due_time: dt.datetime
     expire_time: dt.datetime
@@ -158,10 +160,12 @@ async def claim_due(
         .order_by(delivery.c.lane, delivery.c.due_time)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     leased = await connection.execute(
         update(delivery)
-        .where(delivery.c.delivery_id.in_(due.scalar_subquery()))
+        .where(delivery.c.delivery_id.in_(select(due.c.delivery_id)))
         .values(lease_owner=owner)
         .returning(delivery)
     )
@@ -280,10 +284,11 @@ def _values(row: DeliveryRow) -> dict[str, object]:
         "attempts": _encode_attempts(row.attempts),
         "fact_key": row.fact_key,
         "other_fact_key": row.other_fact_key,
-        "previous": row.previous,
+        "told": row.told,
         "correction": row.correction,
         "facts_version": row.facts_version,
         "school_day": row.school_day.isoformat(),
+        "time_zone": row.time_zone,
         "provider_message_id": row.provider_message_id,
         "lease_owner": row.lease_owner,
         "create_time": to_micros(row.create_time),
@@ -322,10 +327,11 @@ def decode(row: Row[Any]) -> DeliveryRow:
         attempts=_decode_attempts(row.attempts),
         fact_key=row.fact_key,
         other_fact_key=row.other_fact_key,
-        previous=row.previous,
+        told=row.told,
         correction=row.correction,
         facts_version=row.facts_version,
         school_day=dt.date.fromisoformat(row.school_day),
+        time_zone=row.time_zone,
         provider_message_id=row.provider_message_id,
         lease_owner=row.lease_owner,
         create_time=from_micros(row.create_time),

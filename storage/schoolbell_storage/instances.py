@@ -12,9 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.tables import delivery, server_instance
 
-LEASE = dt.timedelta(seconds=10)
-"""How long an instance counts as alive after its last renewal."""
-
 
 def _now(connection: AsyncConnection) -> ColumnElement[int]:
     """Return the database's own time in microseconds."""
@@ -23,10 +20,10 @@ def _now(connection: AsyncConnection) -> ColumnElement[int]:
     return cast((func.julianday("now") - 2440587.5) * 86_400_000_000, BigInteger)
 
 
-async def renew(connection: AsyncConnection, instance_id: str) -> None:
-    """Say that an instance lives for another lease."""
+async def renew(connection: AsyncConnection, instance_id: str, lease: dt.timedelta) -> None:
+    """Say that an instance lives for another lease, by the database's time."""
     dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    until = _now(connection) + LEASE // dt.timedelta(microseconds=1)
+    until = _now(connection) + lease // dt.timedelta(microseconds=1)
     alive = dialect(server_instance).values(instance_id=instance_id, alive_until=until)
     await connection.execute(
         alive.on_conflict_do_update(

@@ -360,7 +360,7 @@ delivery = Table(
     Column("attempts", Text, nullable=False, server_default="[]"),
     _id("fact_key"),
     Column("other_fact_key", Text),
-    Column("previous", Text, nullable=False),
+    Column("told", Text, nullable=False),
     _flag("correction"),
     _count("facts_version"),
     _id("school_day"),

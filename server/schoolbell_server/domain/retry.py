@@ -44,7 +44,7 @@ class Trouble:
 
 def pause(trouble: Trouble, policy: RetryPolicy, chance: float) -> dt.timedelta:
     """Return how long to wait; `chance` is a random number from 0 up to, not including, 1."""
-    bound = min(policy.longest, policy.first * 2 ** min(trouble.attempts - 1, 30))
+    bound = min(policy.longest, policy.first * (1 << min(trouble.attempts - 1, 30)))
     jittered = policy.first + (bound - policy.first) * chance
     wait = min(policy.longest, max(jittered, _floor(trouble)))
     if trouble.retry_after is None:

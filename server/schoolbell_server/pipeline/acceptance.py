@@ -9,19 +9,38 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.contract.change_records import write_change_record
-from schoolbell_server.domain import acceptance, fact_keys, fold, record, timing
+from schoolbell.v1.change_pb2 import ChangeRecord
+from schoolbell_server.contract.change_records import count_refusals, write_change_record
+from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
+from schoolbell_server.domain import acceptance, timing
+from schoolbell_server.domain.acceptance import FactDelivery, Plan, PlannedDelivery, Received
 from schoolbell_server.domain.change import Change, ChangeKey
-from schoolbell_server.domain.decision import Decision
-from schoolbell_server.domain.fact import FactKey
-from schoolbell_server.domain.kinds import CancelCause, DeliveryState
-from schoolbell_server.domain.world import World
+from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.fact_keys import all_keys
+from schoolbell_server.domain.fact_state import (
+    decode_state,
+    decode_told,
+    encode_state,
+    encode_told,
+)
+from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Kind
+from schoolbell_server.domain.record import DecisionRecord, encode_record
+from schoolbell_server.domain.world import DeviceFacts, KindSettings, World
+from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.lanes import lane_of
+from schoolbell_server.pipeline.submission import (
+    Accepted,
+    Answer,
+    Duplicate,
+    Refused,
+    Submission,
+    Submitted,
+)
 from schoolbell_server.status import journal
 from schoolbell_storage import changes as change_store
 from schoolbell_storage import deliveries as delivery_store
@@ -29,4 +48,346 @@ from schoolbell_storage import facts as fact_store
 from schoolbell_storage import status_log
 from schoolbell_storage.changes import CHANGES_TALLY, ChangeRow, KeyClaim
 from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.status_log import LogPosition
 from schoolbell_storage.world import Apps, fetch_world
+
+Name = tuple[str, ChangeKey]
+_NO_SETTINGS = KindSettings()
+
+
+@dataclass(slots=True)
+class _Group:
+    """One transaction's changes: what is still to be answered, and what was."""
+
+    now: dt.datetime
+    position: LogPosition
+    answers: list[list[Answer | None]]
+    pending: dict[Name, tuple[int, int]] = field(default_factory=dict)
+    """Where the answer of a key belongs: (submission, index)."""
+    again: list[tuple[Submitted, tuple[int, int], Submitted, tuple[int, int]]] = field(
+        default_factory=list
+    )
+    """Changes whose key the group holds before them: each with its first."""
+
+    def answer(self, where: tuple[int, int], answer: Answer) -> None:
+        """Answer the change at a place."""
+        self.answers[where[0]][where[1]] = answer
+
+    def answer_repeated(self) -> None:
+        """Answer the changes that repeat a key of their own group as their first was answered."""
+        for first, first_at, repeated, where in self.again:
+            answer = self.answers[first_at[0]][first_at[1]]
+            if repeated.fingerprint != first.fingerprint:
+                self.answer(where, refusals.reused(repeated.change.key))
+            elif isinstance(answer, Accepted):
+                self.answer(where, Duplicate(answer.resume_token))
+            elif answer is not None:
+                self.answer(where, answer)
+
+
+@dataclass(slots=True)
+class Written:
+    """What a transaction wrote, to be logged and counted once it is committed."""
+
+    deliveries: list[DeliveryRow] = field(default_factory=list)
+    cancelled: list[DeliveryRow] = field(default_factory=list)
+    records: list[ChangeRecord] = field(default_factory=list)
+    tally: Counter[tuple[str, Kind, int, int]] = field(default_factory=Counter)
+
+
+class Acceptance:
+    """The transaction that accepts."""
+
+    def __init__(self, apps: Apps, *, replay: bool, new_id: Callable[[], str]) -> None:
+        self._apps = apps
+        self._replay = replay
+        self._new_id = new_id
+
+    async def accept(
+        self, connection: AsyncConnection, submissions: Sequence[Submission], now: dt.datetime
+    ) -> tuple[list[list[Answer]], Written]:
+        """Take a group in its order; return an answer to every change, and what was written."""
+        position = await status_log.position(connection)
+        group = _Group(now, position, [[None] * len(one.changes) for one in submissions])
+        await self._claim(connection, submissions, group)
+        written = Written()
+        for district_id, names in sorted(_by_district(group.pending).items()):
+            found = [(name, _at(submissions, group.pending[name])) for name in names]
+            await self._take_district(connection, district_id, found, group, written)
+        group.answer_repeated()
+        await self._finish(connection, written, now)
+        return [_complete(answers) for answers in group.answers], written
+
+    async def _claim(
+        self, connection: AsyncConnection, submissions: Sequence[Submission], group: _Group
+    ) -> None:
+        """Claim every key once and answer those that were used before."""
+        first: dict[Name, tuple[Submitted, tuple[int, int]]] = {}
+        for place, submission in enumerate(submissions):
+            for index, submitted in enumerate(submission.changes):
+                name = (submission.district_id, submitted.change.key)
+                if name in first:
+                    group.again.append((*first[name], submitted, (place, index)))
+                else:
+                    first[name] = (submitted, (place, index))
+        claims = [KeyClaim(*name, one.fingerprint) for name, (one, _) in first.items()]
+        free = await change_store.claim_keys(connection, claims, group.now, group.position.value)
+        known = await change_store.known_keys(connection, first.keys() - free)
+        for name, (submitted, where) in first.items():
+            if name in known:
+                group.answer(where, self._known(submitted, known[name], group))
+            else:
+                group.pending[name] = where
+
+    def _known(self, submitted: Submitted, known: change_store.KnownKey, group: _Group) -> Answer:
+        if known.fingerprint != submitted.fingerprint:
+            return refusals.reused(submitted.change.key)
+        return Duplicate(_token(group, known.token_revision))
+
+    async def _take_district(
+        self,
+        connection: AsyncConnection,
+        district_id: str,
+        found: Sequence[tuple[Name, Submitted]],
+        group: _Group,
+        written: Written,
+    ) -> None:
+        changes = [submitted.change for _, submitted in found]
+        world = await self._world(connection, district_id, changes)
+        taken = []
+        refused: list[Name] = []
+        for name, submitted in found:
+            refusal = self._refusal(district_id, submitted, world, group.now)
+            group.answer(group.pending[name], refusal or Accepted(_token(group)))
+            if refusal is None:
+                taken.append(submitted)
+            else:
+                refused.append(name)
+        await change_store.free_keys(connection, refused)
+        if world is not None and taken:
+            await self._store(connection, world, taken, group, written)
+
+    async def _world(
+        self, connection: AsyncConnection, district_id: str, changes: Iterable[Change]
+    ) -> World | None:
+        students = {change.student_id for change in changes}
+        calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
+        return await fetch_world(connection, district_id, students, calendars, self._apps)
+
+    def _refusal(
+        self, district_id: str, submitted: Submitted, world: World | None, now: dt.datetime
+    ) -> Refused | None:
+        change = submitted.change
+        if world is None:
+            return refusals.no_district(district_id)
+        if change.student_id not in world.students:
+            return refusals.no_student(change.student_id)
+        if change.calendar_id is not None and change.calendar_id not in world.calendars:
+            return refusals.no_calendar(change.calendar_id)
+        if foreign := submitted.foreign_currencies(world.district.currency_code):
+            return refusals.foreign_currency(foreign, world.district.currency_code)
+        if not self._replay and timing.is_ahead(change, now):
+            return refusals.ahead(timing.MOST_AHEAD)
+        return None
+
+    async def _store(
+        self,
+        connection: AsyncConnection,
+        world: World,
+        taken: Sequence[Submitted],
+        group: _Group,
+        written: Written,
+    ) -> None:
+        district_id = world.district.district_id
+        batch = [self._received(one.change, world, group.now) for one in taken]
+        names = {(district_id, key) for one in taken for key in all_keys(one.change)}
+        locked = await fact_store.lock_facts(connection, names, group.now)
+        states = {key: decode_state(text) for (_, key), text in locked.items()}
+        existing = await delivery_store.fact_deliveries(connection, locked.keys())
+        plan = acceptance.plan(batch, world, states, [_fact_delivery(row) for row in existing])
+        await self._store_plan(connection, district_id, plan, existing, group, written)
+        rows = [self._row(one, batch, world, group.now) for one in plan.deliveries]
+        await delivery_store.insert_deliveries(connection, rows)
+        written.deliveries += rows
+        await self._store_changes(connection, world, taken, plan, group, written)
+
+    async def _store_plan(
+        self,
+        connection: AsyncConnection,
+        district_id: str,
+        plan: Plan,
+        existing: Sequence[DeliveryRow],
+        group: _Group,
+        written: Written,
+    ) -> None:
+        texts = {(district_id, key): encode_state(state) for key, state in plan.states.items()}
+        await fact_store.store_facts(connection, texts, group.now)
+        cancelled = [
+            _superseded(row, group.now) for row in existing if row.delivery_id in plan.superseded
+        ]
+        await delivery_store.store_deliveries(connection, cancelled)
+        written.cancelled += cancelled
+
+    def _received(self, change: Change, world: World, now: dt.datetime) -> Received:
+        zone = zone_of(change, world)
+        moment = timing.moment(change, now, zone, replay=self._replay)
+        return Received(change=change, receive_time=now, moment=moment)
+
+    def _row(
+        self, planned: PlannedDelivery, batch: Sequence[Received], world: World, now: dt.datetime
+    ) -> DeliveryRow:
+        received = batch[planned.index]
+        change = received.change
+        device = _device(world, change, planned)
+        zone = zone_of(change, world)
+        settings = world.district.kinds.get(change.kind, _NO_SETTINGS)
+        life = timing.end_of_life(change, settings, zone)
+        superseded = planned.superseded_by is not None
+        waiting = DeliveryState.HELD if planned.hold else DeliveryState.PENDING
+        return DeliveryRow(
+            delivery_id=self._new_id(),
+            district_id=world.district.district_id,
+            key=change.key,
+            student_id=change.student_id,
+            user_id=planned.user_id,
+            device_id=planned.device_id,
+            app_id=device.app_id,
+            app=planned.app,
+            platform=device.platform,
+            kind=change.kind,
+            lane=lane_of(change.kind),
+            state=DeliveryState.CANCELLED if superseded else waiting,
+            cancel_cause=CancelCause.SUPERSEDED if superseded else None,
+            fact_key=planned.fact_key,
+            other_fact_key=planned.other_key,
+            told=encode_told(planned.told),
+            correction=planned.correction,
+            facts_version=world.district.facts_version,
+            school_day=received.moment.school_day,
+            time_zone=zone,
+            create_time=now,
+            due_time=now + planned.hold,
+            expire_time=timing.expire_time(now, received.moment.lateness, life),
+            update_time=now,
+        )
+
+    async def _store_changes(
+        self,
+        connection: AsyncConnection,
+        world: World,
+        taken: Sequence[Submitted],
+        plan: Plan,
+        group: _Group,
+        written: Written,
+    ) -> None:
+        told = Counter(planned.index for planned in plan.deliveries)
+        rows = []
+        for index, (submitted, decision) in enumerate(zip(taken, plan.decisions, strict=True)):
+            change, counted = submitted.change, count_refusals([decision])
+            record = DecisionRecord(
+                decision=decision,
+                facts_version=world.district.facts_version,
+                decide_time=group.now,
+            )
+            rows.append(
+                ChangeRow(
+                    district_id=world.district.district_id,
+                    key=change.key,
+                    student_id=change.student_id,
+                    kind=change.kind,
+                    occur_time=change.occur_time,
+                    accept_time=group.now,
+                    position=len(written.records),
+                    token_revision=group.position.value,
+                    deliveries=told[index],
+                    content=submitted.content,
+                    decision=encode_record(record),
+                )
+            )
+            written.records.append(
+                write_change_record(
+                    district_id=world.district.district_id,
+                    content=submitted.content,
+                    accept_time=group.now,
+                    deliveries=told[index],
+                    refusals=counted,
+                    resume_token=_token(group),
+                )
+            )
+            written.tally[world.district.district_id, change.kind, CHANGES_TALLY, 0] += 1
+            for (gate, reason), count in counted.items():
+                written.tally[world.district.district_id, change.kind, gate, reason] += count
+        await change_store.insert_changes(connection, rows)
+
+    async def _finish(
+        self, connection: AsyncConnection, written: Written, now: dt.datetime
+    ) -> None:
+        await change_store.add_tally(connection, now.date(), written.tally)
+        snapshots = [*written.cancelled, *written.deliveries]
+        await journal.record(connection, now, snapshots, written.records)
+
+
+def new_delivery_id() -> str:
+    """Return a new UUID in the form that APNs echoes."""
+    return str(uuid.uuid4())
+
+
+def zone_of(change: Change, world: World) -> str:
+    """Return the zone of the change's school, else of the district."""
+    calendar = world.calendars.get(change.calendar_id or "")
+    return world.district.time_zone if calendar is None else calendar.time_zone
+
+
+def _by_district(pending: Iterable[Name]) -> dict[str, list[Name]]:
+    districts: dict[str, list[Name]] = defaultdict(list)
+    for name in pending:
+        districts[name[0]].append(name)
+    return districts
+
+
+def _at(submissions: Sequence[Submission], place: tuple[int, int]) -> Submitted:
+    return submissions[place[0]].changes[place[1]]
+
+
+def _token(group: _Group, revision: int | None = None) -> str:
+    value = group.position.value if revision is None else revision
+    return write_token(ResumeToken(group.position.store_id, value))
+
+
+def _complete(answers: Iterable[Answer | None]) -> list[Answer]:
+    return [answer for answer in answers if answer is not None]
+
+
+def _fact_delivery(row: DeliveryRow) -> FactDelivery:
+    attempted = row.attempt_count > 0 or bool(row.lease_owner)
+    others = () if row.other_fact_key is None else (row.other_fact_key,)
+    return FactDelivery(
+        delivery_id=row.delivery_id,
+        device_id=row.device_id,
+        fact_keys=(row.fact_key, *others),
+        unsent=row.state in UNSENT and not attempted,
+        seen=attempted and row.state is not DeliveryState.REJECTED,
+        previous=decode_told(row.told).previous,
+    )
+
+
+def _superseded(row: DeliveryRow, now: dt.datetime) -> DeliveryRow:
+    return replace(
+        row,
+        state=DeliveryState.CANCELLED,
+        cancel_cause=CancelCause.SUPERSEDED,
+        revision=row.revision + 1,
+        update_time=now,
+    )
+
+
+def _device(world: World, change: Change, planned: PlannedDelivery) -> DeviceFacts:
+    """Return the device that a decision names; it is in the world that was judged."""
+    student = world.students[change.student_id]
+    people = [student.student, *(tie.guardian for tie in student.relationships)]
+    return next(
+        device
+        for person in people
+        for device in person.devices
+        if device.device_id == planned.device_id
+    )

@@ -140,7 +140,9 @@ class Preparer:
     ) -> dict[str, World]:
         worlds = {}
         for district_id, rows in moved.items():
-            about = [changes[district_id, row.key] for row in rows if (district_id, row.key) in changes]
+            about = [
+                changes[district_id, row.key] for row in rows if (district_id, row.key) in changes
+            ]
             students = {change.student_id for change in about}
             calendars = {change.calendar_id for change in about if change.calendar_id}
             world = await fetch_world(connection, district_id, students, calendars, self._apps)
@@ -163,7 +165,9 @@ class Preparer:
             return Stopped(
                 row=row, refusal=Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED)
             )
-        return Ready(row=row, push=self._push(row, change, address, district, facts), address=address)
+        return Ready(
+            row=row, push=self._push(row, change, address, district, facts), address=address
+        )
 
     def _refusal(
         self, row: DeliveryRow, change: Change, district: DistrictFacts, world: World | None

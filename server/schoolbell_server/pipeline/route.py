@@ -144,8 +144,7 @@ class Route:
         results = await self._gateway.send([one.push for one in timely]) if timely else ()
         ended = self._clock()
         sent = [
-            _finished(one, result, now, ended)
-            for one, result in zip(timely, results, strict=True)
+            _finished(one, result, now, ended) for one, result in zip(timely, results, strict=True)
         ]
         return [*sent, *(Finished(row=one.row) for one in late)]
 
@@ -161,9 +160,7 @@ class Route:
         return {"app_id": app_id, "platform": platform.name, **more}
 
 
-def _finished(
-    ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime
-) -> Finished:
+def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime) -> Finished:
     return Finished(
         row=ready.row, result=result, address=ready.address, start_time=start, end_time=end
     )

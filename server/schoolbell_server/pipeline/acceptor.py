@@ -1,0 +1,92 @@
+"""The one way in: every publish call, single, batch or stream, ends here.
+
+An answer leaves after its change is durable and decided, and before any phone is involved.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
+
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.domain.kinds import Gate, RefusalReason
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.acceptance import Acceptance, Written
+from schoolbell_server.pipeline.group_commit import GroupCommit
+from schoolbell_server.pipeline.submission import Answer, Submission
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_storage.changes import CHANGES_TALLY
+from schoolbell_storage.engine import Storage
+
+GROUP = 1_000
+"""Changes in one transaction, at most."""
+_COME_BACK = dt.timedelta(seconds=2)
+_QUEUE = 20 * GROUP
+"""Changes that may wait for their transaction, before publishers are told to come back."""
+
+
+class Acceptor:
+    """Takes submissions, commits them in groups, and wakes the senders."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        acceptance: Acceptance,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], dt.datetime],
+        backlog: Callable[[], int],
+        most_backlog: int,
+        on_written: Callable[[], None],
+    ) -> None:
+        """Ask `backlog` how many deliveries wait; call `on_written` after a commit wrote some."""
+        self._storage = storage
+        self._acceptance = acceptance
+        self._metrics = metrics
+        self._clock = clock
+        self._backlog = backlog
+        self._most_backlog = most_backlog
+        self._on_written = on_written
+        self._commits: GroupCommit[Submission, list[Answer]] = GroupCommit(self._commit, GROUP)
+
+    async def publish(self, submission: Submission) -> list[Answer]:
+        """Return an answer to every change, once what was accepted is durable.
+
+        Raises SchoolbellError (BACKLOG_FULL) where too much waits, StorageError where nothing is
+        known of the outcome.
+        """
+        if self._backlog() > self._most_backlog or self._commits.queued > _QUEUE:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_BACKLOG_FULL,
+                "too much waits already: come back later",
+                retry_after=_COME_BACK,
+            )
+        return await self._commits.submit(submission, len(submission.changes))
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        await self._commits.run()
+
+    async def drained(self) -> None:
+        """Wait until everything that was taken in is committed."""
+        await self._commits.drained()
+
+    async def _commit(self, submissions: Sequence[Submission]) -> Sequence[list[Answer]]:
+        began = time.perf_counter()
+        async with self._storage.write() as connection:
+            answers, written = await self._acceptance.accept(connection, submissions, self._clock())
+        self._count(written, time.perf_counter() - began)
+        if written.records:
+            self._on_written()
+        return answers
+
+    def _count(self, written: Written, seconds: float) -> None:
+        self._metrics.commit_duration.observe(seconds)
+        self._metrics.commit_changes.observe(len(written.records))
+        for (_, kind, gate, reason), count in written.tally.items():
+            if gate == CHANGES_TALLY:
+                self._metrics.changes.labels(kind.name, "ACCEPTED").inc(count)
+            else:
+                labels = (kind.name, Gate(gate).name, RefusalReason(reason).name)
+                self._metrics.refusals.labels(*labels).inc(count)

@@ -1,0 +1,203 @@
+"""Write what became of attempts, in groups: states, dead tokens, the status log.
+
+An outcome is written only where this server still holds the delivery's lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from schoolbell_storage.devices import DeadToken, retire_dead
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.delivery import Attempted, after_attempt, expire
+from schoolbell_server.domain.kinds import (
+    APP_PROVIDER,
+    CancelCause,
+    DeliveryState,
+    Outcome,
+)
+from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
+from schoolbell_server.gateways.push import PushResult
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.group_commit import GroupCommit
+from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.status import journal
+from schoolbell_storage import deliveries as delivery_store
+from schoolbell_storage.addresses import Address
+from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
+from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+
+_FAULT_PAUSE = 1.0  # seconds
+_KEPT_ATTEMPTS = 20
+
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The end of a leased delivery's turn: an attempt, a gate that stopped it, or its time."""
+
+    row: DeliveryRow
+    refusal: Refusal | None = None
+    """A gate stopped it before the attempt."""
+    result: PushResult | None = None
+    """None, and no refusal: its time was over."""
+    address: Address | None = None
+    start_time: dt.datetime | None = None
+    end_time: dt.datetime | None = None
+
+
+class Outcomes:
+    """Collects the ends of attempts and commits them together."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        metrics: Metrics,
+        *,
+        owner: str,
+        budget: int,
+        policy: RetryPolicy,
+        clock: Callable[[], dt.datetime],
+        on_written: Callable[[], None],
+        most: int,
+    ) -> None:
+        self._storage = storage
+        self._metrics = metrics
+        self._owner = owner
+        self._budget = budget
+        self._policy = policy
+        self._clock = clock
+        self._on_written = on_written
+        self._commits: GroupCommit[Sequence[Finished], None] = GroupCommit(self._commit, most)
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        await self._commits.run()
+
+    async def write(self, finished: Sequence[Finished]) -> None:
+        """Return once the outcomes are stored; a storage that fails is tried again for ever.
+
+        An answer of a provider that is not stored would be asked for again.
+        """
+        while finished:
+            try:
+                await self._commits.submit(finished, len(finished))
+            except StorageError as error:
+                _logger.warning(
+                    "outcomes not written", extra={"cause": str(error), "count": len(finished)}
+                )
+                await asyncio.sleep(_FAULT_PAUSE)
+            else:
+                return
+
+    async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
+        finished = {one.row.delivery_id: one for group in groups for one in group}
+        async with self._storage.write() as connection:
+            changed = await self._store(connection, finished)
+        self._count(finished, changed)
+        self._on_written()
+        return [None] * len(groups)
+
+    async def _store(
+        self, connection: AsyncConnection, finished: dict[str, Finished]
+    ) -> list[DeliveryRow]:
+        now = self._clock()
+        districts = await retire_dead(connection, _dead_tokens(finished), now)
+        locked = await delivery_store.fetch_deliveries(connection, list(finished), lock=True)
+        changed = [
+            self._ended(row, finished[row.delivery_id], now)
+            for row in locked.values()
+            if row.lease_owner == self._owner
+        ]
+        await delivery_store.store_deliveries(connection, changed)
+        for district_id in sorted(districts):
+            await bump_facts(connection, district_id)
+        await journal.record(connection, now, changed)
+        return changed
+
+    def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
+        free = replace(row, lease_owner="")
+        if end.refusal is not None:
+            return _stopped(free, end.refusal, now)
+        if end.result is None:
+            return moved_to(free, expire(standing_of(row)), now)
+        return self._attempted(free, end, end.result, now)
+
+    def _attempted(
+        self, row: DeliveryRow, end: Finished, result: PushResult, now: dt.datetime
+    ) -> DeliveryRow:
+        trouble = Trouble(
+            provider=APP_PROVIDER[row.platform],
+            outcome=result.outcome,
+            reason=result.provider_reason,
+            attempts=row.attempt_count + 1 - row.budget_start,
+            retry_after=result.retry_after,
+        )
+        wait = pause(trouble, self._policy, random.random())
+        attempt = Attempted(outcome=result.outcome, retry_time=now + wait, budget=self._budget)
+        moved = moved_to(row, after_attempt(standing_of(row), attempt), now)
+        accepted = result.outcome is Outcome.ACCEPTED
+        tried = AttemptRow(
+            start_time=end.start_time or now,
+            end_time=end.end_time or now,
+            outcome=result.outcome,
+            provider_reason=result.provider_reason,
+        )
+        return replace(
+            moved,
+            attempts=(*row.attempts, tried)[-_KEPT_ATTEMPTS:],
+            provider_message_id=result.provider_message_id or row.provider_message_id,
+            accept_time=end.end_time if accepted and row.accept_time is None else row.accept_time,
+        )
+
+    def _count(self, finished: dict[str, Finished], changed: Sequence[DeliveryRow]) -> None:
+        for row in changed:
+            end = finished[row.delivery_id]
+            if end.result is None:
+                continue
+            provider = APP_PROVIDER[row.platform].name
+            self._metrics.attempts.labels(row.app_id, provider, end.result.outcome.name).inc()
+            if end.result.outcome is Outcome.ACCEPTED and end.end_time is not None:
+                waited = (end.end_time - row.create_time).total_seconds()
+                self._metrics.change_to_provider.labels(row.kind.name).observe(waited)
+
+
+def _stopped(row: DeliveryRow, refusal: Refusal, now: dt.datetime) -> DeliveryRow:
+    return replace(
+        row,
+        state=DeliveryState.CANCELLED,
+        cancel_cause=CancelCause.GATE,
+        cancel_gate=refusal.gate,
+        cancel_refusal=refusal.reason,
+        revision=row.revision + 1,
+        update_time=now,
+    )
+
+
+def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
+    """Return the tokens that their provider says are dead, each since when.
+
+    Without the provider's own time, a token that was registered after the attempt began lives.
+    """
+    return [
+        DeadToken(
+            app_id=end.row.app_id,
+            address_hash=end.address.address_hash,
+            dead_since=end.result.token_dead_since or end.start_time,
+        )
+        for end in finished.values()
+        if end.result is not None
+        and end.address is not None
+        and end.start_time is not None
+        and end.result.outcome is Outcome.TOKEN_DEAD
+    ]

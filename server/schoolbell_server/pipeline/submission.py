@@ -1,0 +1,52 @@
+"""What publishers hand to the acceptor, and what each change is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from schoolbell_server.domain.change import Change
+from schoolbell_server.rpc.errors import SchoolbellError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A validated change with its normalised content."""
+
+    change: Change
+    content: bytes
+    fingerprint: str
+    foreign_currencies: Callable[[str], list[str]]
+    """Returns the paths of the amounts that are not in a currency."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The changes of one request, in the order in which they take effect."""
+
+    district_id: str
+    changes: Sequence[Submitted]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Durable and decided."""
+
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Accepted before; nothing was written."""
+
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It left no trace."""
+
+    error: SchoolbellError
+
+
+Answer = Accepted | Duplicate | Refused

@@ -1,0 +1,76 @@
+"""Where a push goes: what a sender needs of a device, read at the last moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.kinds import DetailLevel, Environment
+from schoolbell_storage.codec import from_micros
+from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.tables import device, user_account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A device's sealed address and how its user wants to be told."""
+
+    device_id: str
+    user_id: str
+    sealed: bytes
+    address_hash: str
+    address_time: dt.datetime
+    """When this address was registered: a provider's dead-token time before it does not count."""
+    fid: bool
+    environment: Environment
+    registration_ref: str
+    locale: str
+    detail_level: DetailLevel
+
+
+async def fetch_addresses(
+    connection: AsyncConnection, device_ids: Collection[str]
+) -> dict[str, Address]:
+    """Return the addresses of the live ones among these devices."""
+    batch = rows(connection, {"device_id": TEXT}, [(name,) for name in device_ids])
+    found = await connection.execute(
+        select(device)
+        .join(batch, batch.c.device_id == device.c.device_id)
+        .where(device.c.retirement_reason.is_(None), device.c.address.is_not(None))
+    )
+    return {
+        row.device_id: Address(
+            device_id=row.device_id,
+            user_id=row.user_id,
+            sealed=row.address,
+            address_hash=row.address_hash,
+            address_time=from_micros(row.address_time),
+            fid=row.fid,
+            environment=Environment(row.environment),
+            registration_ref=row.registration_ref,
+            locale=row.locale,
+            detail_level=DetailLevel(row.detail_level),
+        )
+        for row in found
+    }
+
+
+async def fetch_given_names(
+    connection: AsyncConnection, names: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Return the given names of (district_id, user_id) accounts."""
+    batch = rows(connection, {"district_id": TEXT, "user_id": TEXT}, list(names))
+    same = and_(
+        batch.c.district_id == user_account.c.district_id,
+        batch.c.user_id == user_account.c.user_id,
+    )
+    found = await connection.execute(
+        select(user_account.c.district_id, user_account.c.user_id, user_account.c.given_name).join(
+            batch, same
+        )
+    )
+    return {(row.district_id, row.user_id): row.given_name for row in found}
