@@ -220,3 +220,5 @@ class World:
     district: DistrictFacts
     calendars: Mapping[str, CalendarFacts] = field(default_factory=dict)
     students: Mapping[str, StudentFacts] = field(default_factory=dict)
+    users: Mapping[str, UserFacts] = field(default_factory=dict)
+    """Accounts asked about by name in an explanation, who may be nobody's relation."""

@@ -1,0 +1,142 @@
+"""What the gates of each scope judge: a change, its calendars, a recipient, a device."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schoolbell_server.domain.change import Change
+from schoolbell_server.domain.decision import Moment
+from schoolbell_server.domain.fact import Baseline, FactUpdate
+from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.timing import judged_date
+from schoolbell_server.domain.world import (
+    CalendarFacts,
+    DeviceFacts,
+    DistrictFacts,
+    EnrollmentFacts,
+    RelationshipFacts,
+    StudentFacts,
+    Subscription,
+    UserFacts,
+    World,
+)
+
+POSTED_LATE = frozenset({Kind.ASSIGNMENT, Kind.GRADE})
+"""The kinds that still count after a term or an enrolment has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCase:
+    """A change with the facts that its own gates look at."""
+
+    change: Change
+    kind: Kind
+    moment: Moment
+    update: FactUpdate
+    district: DistrictFacts
+    zone: str
+    """Of the school if the change names its calendar, else of the district."""
+    student: StudentFacts
+    """An unknown student is an inactive one that nobody is related to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A calendar in which a change may count, with the student's enrolments in it."""
+
+    case: ChangeCase
+    calendar_id: str
+    """'' where the change names no calendar and the student has none."""
+    calendar: CalendarFacts | None
+    enrollments: tuple[EnrollmentFacts, ...]
+    judged_date: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientCase:
+    """A person who might be told, with what ties them to the student."""
+
+    case: ChangeCase
+    app: App
+    """The student's own app for the student, the parents' for everybody else."""
+    user: UserFacts
+    ties: tuple[RelationshipFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCase:
+    """One device of a person who might be told."""
+
+    recipient: RecipientCase
+    device: DeviceFacts
+    subscription: Subscription | None
+    """What is stored, else the district's default."""
+    baseline: Baseline
+
+
+def change_case(change: Change, moment: Moment, update: FactUpdate, world: World) -> ChangeCase:
+    """Gather what the gates of a change look at."""
+    calendar = world.calendars.get(change.calendar_id or "")
+    student = world.students.get(change.student_id)
+    return ChangeCase(
+        change,
+        change.kind,
+        moment,
+        update,
+        world.district,
+        world.district.time_zone if calendar is None else calendar.time_zone,
+        _unknown(change.student_id) if student is None else student,
+    )
+
+
+def places(case: ChangeCase, world: World) -> list[Place]:
+    """Return the change's calendar, or without one every calendar of the student, by id."""
+    named = case.change.calendar_id
+    if named:
+        return [_place(case, named, world)]
+    known = sorted({enrollment.calendar_id for enrollment in case.student.enrollments})
+    return [_place(case, calendar_id, world) for calendar_id in known or ("",)]
+
+
+def recipients(case: ChangeCase) -> Iterator[RecipientCase]:
+    """Yield the student and every related person, each once: the student, then by user_id."""
+    student = case.student.student
+    yield RecipientCase(case, App.STUDENT, student)
+    ties: dict[str, list[RelationshipFacts]] = {}
+    for tie in case.student.relationships:
+        if tie.guardian.user_id != student.user_id:
+            ties.setdefault(tie.guardian.user_id, []).append(tie)
+    for user_id in sorted(ties):
+        own = tuple(ties[user_id])
+        yield RecipientCase(case, App.PARENT, own[0].guardian, own)
+
+
+def named_recipient(case: ChangeCase, user_id: str, world: World) -> RecipientCase:
+    """Return one person by id, also one who is unrelated or unknown."""
+    for recipient in recipients(case):
+        if recipient.user.user_id == user_id:
+            return recipient
+    user = world.users.get(user_id) or UserFacts(user_id=user_id, enabled=False, active=False)
+    return RecipientCase(case, App.PARENT, user)
+
+
+def device_case(recipient: RecipientCase, device: DeviceFacts, baseline: Baseline) -> DeviceCase:
+    """Gather what the gates of a device look at."""
+    case = recipient.case
+    subscription = device.subscriptions.get((case.change.student_id, case.kind))
+    if subscription is None:
+        subscription = case.district.default_subscriptions.get((recipient.app, case.kind))
+    return DeviceCase(recipient, device, subscription, baseline)
+
+
+def _place(case: ChangeCase, calendar_id: str, world: World) -> Place:
+    calendar = world.calendars.get(calendar_id)
+    zone = case.district.time_zone if calendar is None else calendar.time_zone
+    enrollments = tuple(e for e in case.student.enrollments if e.calendar_id == calendar_id)
+    return Place(case, calendar_id, calendar, enrollments, judged_date(case.change, zone))
+
+
+def _unknown(student_id: str) -> StudentFacts:
+    return StudentFacts(student=UserFacts(user_id=student_id, enabled=False, active=False))

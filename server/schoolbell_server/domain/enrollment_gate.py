@@ -1,0 +1,67 @@
+"""Gate 7: the student is enrolled in the calendar on the judged date, visibly."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from schoolbell_server.domain.cases import POSTED_LATE, Place
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen, text_of
+from schoolbell_server.domain.kinds import Gate, RefusalReason
+from schoolbell_server.domain.world import EnrollmentFacts
+
+_NO_GRACE = dt.timedelta(0)
+
+
+def _grace(place: Place) -> dt.timedelta:
+    late = place.case.kind in POSTED_LATE
+    return place.case.district.enrollment_grace if late else _NO_GRACE
+
+
+def _started(place: Place, enrollment: EnrollmentFacts) -> bool:
+    return enrollment.start_date <= place.judged_date
+
+
+def _covers(place: Place, enrollment: EnrollmentFacts) -> bool:
+    if not _started(place, enrollment):
+        return False
+    end = enrollment.end_date
+    return end is None or place.judged_date - end <= _grace(place)
+
+
+def _refuse_enrollment(place: Place) -> Refusal | None:
+    if not place.case.student.student.active:
+        return Refusal(Gate.ENROLLED, RefusalReason.STUDENT_INACTIVE)
+    covering = [e for e in place.enrollments if _covers(place, e)]
+    if any(enrollment.portal_visible for enrollment in covering):
+        return None
+    return Refusal(Gate.ENROLLED, *_cause(place, covering))
+
+
+def _cause(place: Place, covering: list[EnrollmentFacts]) -> tuple[RefusalReason, str]:
+    if covering:
+        return RefusalReason.ENROLLMENT_NOT_VISIBLE, ""
+    ends = [e.end_date for e in place.enrollments if _started(place, e) and e.end_date]
+    if ends:
+        return RefusalReason.ENROLLMENT_ENDED, text_of(max(ends))
+    return RefusalReason.NOT_ENROLLED, text_of(place.judged_date)
+
+
+def _see_enrollment(place: Place) -> tuple[SeenFact, ...]:
+    student = place.case.student.student
+    rows = [
+        *seen(EntityKind.USER, student.user_id, student_active=student.active),
+        *seen(EntityKind.CHANGE, place.case.change.key.change_id, judged_date=place.judged_date),
+    ]
+    for enrollment in sorted(place.enrollments, key=lambda e: e.enrollment_id):
+        rows += seen(
+            EntityKind.ENROLLMENT,
+            enrollment.enrollment_id,
+            start_date=enrollment.start_date,
+            end_date=enrollment.end_date,
+            portal_visible=enrollment.portal_visible,
+        )
+    return tuple(rows)
+
+
+ENROLLED = Rule(Gate.ENROLLED, _refuse_enrollment, _see_enrollment)

@@ -1,0 +1,94 @@
+"""What a gate is: a rule that refuses with a reason, and the facts that it looks at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum, StrEnum, unique
+from typing import Generic, TypeVar
+
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.kinds import Gate
+
+Case = TypeVar("Case")
+
+
+@unique
+class EntityKind(StrEnum):
+    """What a seen fact belongs to, so that its source and update time can be looked up."""
+
+    DISTRICT = "district"
+    CHANGE = "change"
+    CALENDAR = "calendar"
+    TERM = "term"
+    ENROLLMENT = "enrollment"
+    USER = "user"
+    RELATIONSHIP = "relationship"
+    DEVICE = "device"
+    SUBSCRIPTION = "subscription"
+    FACT = "fact"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFact:
+    """One value that a gate looked at.
+
+    A relationship's id is its guardian's user_id, a subscription's its device_id, a term's its
+    term_id: the change names the rest.
+    """
+
+    name: str
+    value: str
+    entity: EntityKind
+    entity_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Case]):
+    """One gate, over the case that its scope is judged by."""
+
+    gate: Gate
+    refuse: Callable[[Case], Refusal | None]
+    """Answers None where the gate is open, also where it has nothing to judge."""
+    see: Callable[[Case], tuple[SeenFact, ...]]
+    applies: Callable[[Case], bool] = lambda case: True
+    """False where the gate has nothing to judge; only an explanation asks."""
+
+
+def first_refusal(rules: Iterable[Rule[Case]], case: Case) -> Refusal | None:
+    """Return the refusal of the first gate that fails."""
+    for rule in rules:
+        refusal = rule.refuse(case)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+Seeable = bool | int | str | Decimal | dt.date | dt.timedelta | None
+
+
+def text_of(value: Seeable) -> str:
+    """Return a value as a short text; nothing is ''."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return str(value)
+
+
+def seen(entity: EntityKind, entity_id: str, **values: Seeable) -> tuple[SeenFact, ...]:
+    """Return the named values of one entity as seen facts."""
+    return tuple(
+        SeenFact(name, text_of(value), entity, entity_id) for name, value in values.items()
+    )
+
+
+def names_of(members: Iterable[IntEnum]) -> str:
+    """Return a set of enum members as their sorted names; the empty set is ''."""
+    return " ".join(sorted(member.name for member in members))

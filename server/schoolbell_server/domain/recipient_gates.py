@@ -1,0 +1,117 @@
+"""The gates of a person: 8 may see the student, 9 has an account and a device."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from schoolbell_server.domain.cases import RecipientCase
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen, text_of
+from schoolbell_server.domain.kinds import AdultStudents, App, Gate, RefusalReason
+from schoolbell_server.domain.world import RelationshipFacts
+
+_OF_AGE = 18
+
+
+def is_of_age(birth_date: dt.date | None, day: dt.date) -> bool:
+    """Return whether a person is 18 on a day; one of unknown birth date is not."""
+    if birth_date is None:
+        return False
+    had_birthday = (day.month, day.day) >= (birth_date.month, birth_date.day)
+    return day.year - birth_date.year - (not had_birthday) >= _OF_AGE
+
+
+def _stops_for_age(recipient: RecipientCase) -> bool:
+    case = recipient.case
+    if case.district.adult_students is not AdultStudents.STOP_AT_18:
+        return False
+    return is_of_age(case.student.student.birth_date, case.moment.school_day)
+
+
+def _refuse_tie(recipient: RecipientCase) -> Refusal | None:
+    if recipient.app is App.STUDENT:
+        return None
+    if not recipient.ties:
+        return Refusal(Gate.RELATED, RefusalReason.NO_RELATIONSHIP)
+    if any(tie.barred for tie in recipient.ties):
+        return Refusal(Gate.RELATED, RefusalReason.BARRED)
+    causes = [_closed_by(recipient, tie) for tie in recipient.ties]
+    if None in causes:
+        return None
+    return Refusal(Gate.RELATED, *min(cause for cause in causes if cause is not None))
+
+
+def _closed_by(
+    recipient: RecipientCase, tie: RelationshipFacts
+) -> tuple[RefusalReason, str] | None:
+    """Return why one tie does not let a person see the student."""
+    day = recipient.case.moment.school_day
+    if not tie.active:
+        return RefusalReason.RELATIONSHIP_ENDED, ""
+    if tie.end_date is not None and tie.end_date < day:
+        return RefusalReason.RELATIONSHIP_ENDED, text_of(tie.end_date)
+    if tie.start_date is not None and day < tie.start_date:
+        return RefusalReason.RELATIONSHIP_NOT_STARTED, text_of(tie.start_date)
+    if not tie.portal_enabled:
+        return RefusalReason.PORTAL_OFF, ""
+    if not tie.adult_consent and _stops_for_age(recipient):
+        return RefusalReason.ADULT_STUDENT, ""
+    return None
+
+
+def _see_tie(recipient: RecipientCase) -> tuple[SeenFact, ...]:
+    case = recipient.case
+    student = case.student.student
+    of_age = is_of_age(student.birth_date, case.moment.school_day)
+    rows = [
+        *seen(EntityKind.CHANGE, case.change.key.change_id, school_day=case.moment.school_day),
+        *seen(EntityKind.USER, student.user_id, student_of_age=of_age),
+        *seen(
+            EntityKind.DISTRICT,
+            case.district.district_id,
+            adult_students=case.district.adult_students.name,
+        ),
+    ]
+    for tie in recipient.ties:
+        rows += _see_one_tie(tie)
+    return tuple(rows)
+
+
+def _see_one_tie(tie: RelationshipFacts) -> tuple[SeenFact, ...]:
+    return seen(
+        EntityKind.RELATIONSHIP,
+        tie.guardian.user_id,
+        relation=tie.relation,
+        relationship_active=tie.active,
+        portal_enabled=tie.portal_enabled,
+        barred=tie.barred,
+        adult_consent=tie.adult_consent,
+        start_date=tie.start_date,
+        end_date=tie.end_date,
+    )
+
+
+def _refuse_account(recipient: RecipientCase) -> Refusal | None:
+    user = recipient.user
+    if not (user.enabled and user.active):
+        return Refusal(Gate.ACCOUNT, RefusalReason.ACCOUNT_DISABLED)
+    if not user.devices:
+        return Refusal(Gate.ACCOUNT, RefusalReason.NO_DEVICE)
+    return None
+
+
+def _see_account(recipient: RecipientCase) -> tuple[SeenFact, ...]:
+    user = recipient.user
+    return seen(
+        EntityKind.USER,
+        user.user_id,
+        account_enabled=user.enabled,
+        account_active=user.active,
+        device_count=len(user.devices),
+    )
+
+
+RECIPIENT_RULES: tuple[Rule[RecipientCase], ...] = (
+    Rule(Gate.RELATED, _refuse_tie, _see_tie),
+    Rule(Gate.ACCOUNT, _refuse_account, _see_account),
+)
