@@ -75,12 +75,13 @@ class RecordCounts:
 Counts = Mapping[RecordType, RecordCounts]
 
 
-@dataclass(frozen=True, slots=True)
 class DeactivatesTooMany(Exception):
     """A full write would deactivate more than it may; nothing is written."""
 
-    record_type: RecordType
-    percent: float
+    def __init__(self, record_type: RecordType, percent: float) -> None:
+        super().__init__(f"{percent:.1f} % of {record_type.name}")
+        self.record_type = record_type
+        self.percent = percent
 
 
 async def write_records(

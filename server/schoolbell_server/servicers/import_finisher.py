@@ -1,0 +1,158 @@
+"""Apply imports that arrived whole: a task of the server, not of the call that brought them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.rpc.authentication import utc_now
+from schoolbell_storage import roster_imports as imports
+from schoolbell_storage.districts import get_district
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.roster import count_portal_relationships
+from schoolbell_storage.roster_checks import Problem, RecordsRefused
+from schoolbell_storage.roster_imports import (
+    ImportHeader,
+    ImportMode,
+    ImportRow,
+    ImportState,
+)
+from schoolbell_storage.roster_report import ImportRefusal, ImportReport
+from schoolbell_storage.roster_write import DeactivatesTooMany, RosterWrite, write_records
+
+logger = get_logger(__name__)
+
+
+class _Rehearsed(Exception):
+    """An import that only reports was carried out; what it wrote is to be rolled back."""
+
+    def __init__(self, report: ImportReport) -> None:
+        super().__init__()
+        self.report = report
+
+
+class ImportFinisher:
+    """Finishes imports, each once at a time; `drain` before the storage is closed."""
+
+    def __init__(self, storage: Storage, now: Callable[[], dt.datetime] = utc_now) -> None:
+        self._storage = storage
+        self._now = now
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def start(self, district_id: str, import_id: str) -> asyncio.Task[None]:
+        """Finish an import, or return the task that is already at it; shield what waits for it."""
+        name = (district_id, import_id)
+        if name not in self._tasks:
+            task = asyncio.create_task(
+                self._finish(district_id, import_id), name=f"import {district_id}/{import_id}"
+            )
+            self._tasks[name] = task
+            task.add_done_callback(lambda done: self._forget(name, done))
+        return self._tasks[name]
+
+    async def resume(self) -> None:
+        """Finish what an earlier server left behind."""
+        async with self._storage.read() as connection:
+            for district_id, import_id in await imports.unfinished_imports(connection):
+                self.start(district_id, import_id)
+
+    async def drain(self) -> None:
+        """Wait until nothing is being finished."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def _forget(self, name: tuple[str, str], task: asyncio.Task[None]) -> None:
+        del self._tasks[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            district_id, import_id = name
+            fields = {"district_id": district_id, "import_id": import_id}
+            logger.error("import not finished", extra=fields, exc_info=error)
+
+    async def _finish(self, district_id: str, import_id: str) -> None:
+        async with self._storage.read() as connection:
+            row = await imports.find_import(connection, district_id, import_id)
+        if row is None or row.state is not ImportState.APPLYING:
+            return
+        try:
+            async with self._storage.write() as connection:
+                await self._apply(connection, row)
+        except _Rehearsed as rehearsed:
+            await self._end(row, ImportState.APPLIED, rehearsed.report)
+        except RecordsRefused as refused:
+            report = refused_records(row.header, refused.problems, refused.total)
+            await self._end(row, ImportState.REFUSED, report)
+        except DeactivatesTooMany as excess:
+            await self._end(row, ImportState.REFUSED, _too_many(row.header, excess))
+
+    async def _apply(self, connection: AsyncConnection, row: ImportRow) -> None:
+        header = row.header
+        if not await self._lock(connection, row):
+            return
+        write = RosterWrite(
+            district_id=header.district_id,
+            source=header.source,
+            now=self._now(),
+            full=header.mode is ImportMode.FULL,
+            max_deactivated_percent=header.max_deactivated_percent,
+        )
+        batches = imports.staged_batches(connection, header.district_id, header.import_id)
+        counts = await write_records(connection, write, batches)
+        portal = await count_portal_relationships(connection, header.district_id)
+        report = ImportReport(counts=counts, portal_relationships=portal)
+        if header.validate_only:
+            raise _Rehearsed(report)
+        ended = dataclasses.replace(row, update_time=write.now)
+        await imports.end_import(connection, ended, ImportState.APPLIED, report)
+
+    async def _end(self, row: ImportRow, state: ImportState, report: ImportReport) -> None:
+        async with self._storage.write() as connection:
+            if await self._lock(connection, row):
+                ended = dataclasses.replace(row, update_time=self._now())
+                await imports.end_import(connection, ended, state, report)
+
+    async def _lock(self, connection: AsyncConnection, row: ImportRow) -> bool:
+        """Keep other writers of the roster away; False if another server was faster."""
+        header = row.header
+        await get_district(connection, header.district_id, lock=True)
+        present = await imports.find_import(
+            connection, header.district_id, header.import_id, lock=True
+        )
+        return present is not None and present.state is ImportState.APPLYING
+
+
+def refused_records(header: ImportHeader, problems: Sequence[Problem], total: int) -> ImportReport:
+    """Return the report of an import whose records are refused."""
+    metadata = {"import_id": header.import_id, "problem_total": str(total)}
+    return ImportReport(
+        problems=problems,
+        problem_total=total,
+        refusal=ImportRefusal("ERROR_REASON_IMPORT_RECORDS_REFUSED", metadata),
+    )
+
+
+def refused_whole(reason: str, description: str, metadata: Mapping[str, str]) -> ImportReport:
+    """Return the report of an import that is refused as a whole."""
+    problem = Problem(record_index=-1, name=None, field="", description=description)
+    return ImportReport(
+        problems=[problem], problem_total=1, refusal=ImportRefusal(reason, metadata)
+    )
+
+
+def _too_many(header: ImportHeader, excess: DeactivatesTooMany) -> ImportReport:
+    kind, most = excess.record_type.name, f"{header.max_deactivated_percent:g}"
+    return refused_whole(
+        "ERROR_REASON_IMPORT_DEACTIVATES_TOO_MANY",
+        f"would deactivate {excess.percent:.1f} % of the active records of the type {kind}, "
+        f"more than {most} %",
+        {
+            "import_id": header.import_id,
+            "record_type": kind,
+            "percent": f"{excess.percent:.1f}",
+            "max_deactivated_percent": most,
+        },
+    )

@@ -1,0 +1,165 @@
+"""Write or deactivate a few records by hand, all or none."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell.v1 import roster_service_pb2 as messages
+from schoolbell_server.contract.fields import read_id
+from schoolbell_server.contract.roster_records import read_record
+from schoolbell_server.rpc.caller import current_caller
+from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.missing import no_district, no_record
+from schoolbell_server.servicers.sources import check_source
+from schoolbell_storage.audit import append_audit
+from schoolbell_storage.districts import get_district
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.roster import relationships_by_key
+from schoolbell_storage.roster_checks import RecordsRefused
+from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
+from schoolbell_storage.roster_records import (
+    Record,
+    RecordName,
+    RecordType,
+    RelationshipRecord,
+)
+from schoolbell_storage.roster_write import Counts, RosterWrite, write_records
+
+MOST_RECORDS = 500
+UPSERT_RECORDS = "schoolbell.v1.RosterService/UpsertRecords"
+
+Named = tuple[str, Record | RecordName]
+"""A record, or the name of one, with the path of the field that holds it."""
+
+T = TypeVar("T")
+
+
+class _Rehearsed(Exception):
+    """What was only to be counted was written; it is to be rolled back."""
+
+    def __init__(self, counts: Counts) -> None:
+        super().__init__()
+        self.counts = counts
+
+
+def read_upsert(request: messages.UpsertRecordsRequest) -> Sequence[Named]:
+    """Return the records of a request; a bar among them is set by hand."""
+    violations = Violations()
+    read_id(request.source, "source", violations.add)
+    violations.count(request.records, "records", least=1, most=MOST_RECORDS)
+    named: list[Named] = []
+    for index, message in enumerate(request.records[:MOST_RECORDS]):
+        path = f"records[{index}]"
+        record = read_record(message, f"{path}.", violations.add, removable=False)
+        if isinstance(record, RelationshipRecord):
+            record = dataclasses.replace(record, locally_set=record.barred)
+        if record is not None:
+            named.append((path, record))
+    violations.refuse()
+    check_source(request.source)
+    return named
+
+
+def read_deactivation(request: messages.DeactivateRecordsRequest) -> Sequence[Named]:
+    """Return the names of the records that a request deactivates."""
+    violations = Violations()
+    read_id(request.source, "source", violations.add)
+    named: list[Named] = []
+    for field, record_type, ids in (
+        ("school_ids", RecordType.SCHOOL, request.school_ids),
+        ("calendar_ids", RecordType.CALENDAR, request.calendar_ids),
+        ("user_ids", RecordType.USER, request.user_ids),
+        ("enrollment_ids", RecordType.ENROLLMENT, request.enrollment_ids),
+    ):
+        for index, name in enumerate(ids):
+            path = f"{field}[{index}]"
+            named.append((path, RecordName(record_type, (read_id(name, path, violations.add),))))
+    for index, key in enumerate(request.relationships):
+        path = f"relationships[{index}]"
+        ids_of = (
+            read_id(key.student_id, f"{path}.student_id", violations.add),
+            read_id(key.guardian_id, f"{path}.guardian_id", violations.add),
+        )
+        named.append((path, RecordName(RecordType.RELATIONSHIP, ids_of)))
+    if not 1 <= len(named) <= MOST_RECORDS:
+        violations.add("user_ids", f"and the others must name 1 to {MOST_RECORDS} records in all")
+    violations.refuse()
+    check_source(request.source)
+    return named
+
+
+async def write_by_hand(
+    storage: Storage,
+    request: messages.UpsertRecordsRequest | messages.DeactivateRecordsRequest,
+    named: Sequence[Named],
+    now: dt.datetime,
+) -> Counts:
+    """Write the records, all or none, or only count them."""
+    write = RosterWrite(
+        district_id=request.district_id, source=request.source, now=now, by_hand=True
+    )
+    try:
+        async with storage.write() as connection:
+            if await get_district(connection, write.district_id, lock=True) is None:
+                raise no_district(write.district_id)
+            await _audit_bars(connection, write, [record for _, record in named])
+            counts = await write_records(connection, write, _one_batch(named))
+            if request.validate_only:
+                raise _Rehearsed(counts)
+            return counts
+    except _Rehearsed as rehearsed:
+        return rehearsed.counts
+    except RecordsRefused as refused:
+        raise _refusal(refused, named) from None
+
+
+async def _one_batch(named: Sequence[Named]) -> AsyncIterator[bytes]:
+    yield encode_incoming(IncomingRecord(index, record) for index, (_, record) in enumerate(named))
+
+
+async def _audit_bars(
+    connection: AsyncConnection, write: RosterWrite, records: Sequence[Record | RecordName]
+) -> None:
+    ties = {
+        (record.student_id, record.guardian_id): record
+        for record in records
+        if isinstance(record, RelationshipRecord)
+    }
+    known = await relationships_by_key(connection, write.district_id, ties) if ties else {}
+    changes = []
+    for (student_id, guardian_id), asked in sorted(ties.items()):
+        before, after = _bar(known.get((student_id, guardian_id))), _bar(asked)
+        if before != after:
+            changes.append((f"relationships/{student_id}/{guardian_id}", before, after))
+    await append_audit(
+        connection,
+        district_id=write.district_id,
+        now=write.now,
+        caller=current_caller().name,
+        action=UPSERT_RECORDS,
+        changes=changes,
+    )
+
+
+def _bar(record: RelationshipRecord | None) -> Mapping[str, bool]:
+    if record is None:
+        return {"barred": False, "locally_set": False}
+    return {"barred": record.barred, "locally_set": record.locally_set}
+
+
+def _refusal(refused: RecordsRefused, named: Sequence[Named]) -> SchoolbellError:
+    for problem in refused.problems:
+        if problem.missing is not None:
+            return no_record(problem.missing)
+    return InvalidFields(
+        [
+            FieldViolation(named[problem.record_index][0], problem.description)
+            for problem in refused.problems
+        ]
+    )
