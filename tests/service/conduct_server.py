@@ -33,7 +33,7 @@ from schoolbell_server.observability.standard_services import (
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.caller import Caller, current_caller
 from schoolbell_server.rpc.conduct import Conduct
-from schoolbell_server.rpc.server import conducted_server
+from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
 from schoolbell_server.security.tls import ServerTls
 
@@ -176,7 +176,7 @@ async def running(folder: Path, **options: Any) -> AsyncIterator[Service]:
     keys, script, metrics = Keys(), Script(), Metrics()
     options = {"most_bytes": 2**20, **options}
     conduct = Conduct(Authenticator(keys), metrics, **options)
-    server = conducted_server(conduct, options["most_bytes"])
+    server = ConductedServer(conduct, options["most_bytes"])
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
         Settings(script),  # type: ignore[abstract]
         server,

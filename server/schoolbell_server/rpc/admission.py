@@ -18,8 +18,8 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.permissions import Reach, Rule, refusal
 
-ANSWERED_ONE_BY_ONE = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
-"""Items that must not spoil their batch: their servicer looks for unknown enums itself."""
+READ_BY_SERVICERS = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
+"""Items whose readers refuse unknown enum numbers themselves, so that none spoils its batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Admission:
         district_id: str = getattr(message, "district_id", "")
         if district_id != call.district_id or not district_id:
             self._check_district(district_id, call)
-        Violations(unknown_enums(message, apart=ANSWERED_ONE_BY_ONE)).refuse()
+        Violations(unknown_enums(message, apart=READ_BY_SERVICERS)).refuse()
         return message
 
     def _parse(self, data: bytes) -> Message:

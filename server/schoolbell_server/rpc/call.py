@@ -16,9 +16,9 @@ from prometheus_client import Counter, Histogram
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.status import REQUEST_ID
 from schoolbell_server.security.api_key import ApiKey
 
-REQUEST_ID = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _SERVER_FAULTS = {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.DATA_LOSS}
 _PASSING_FAULTS = {StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED}

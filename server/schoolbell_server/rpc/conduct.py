@@ -6,17 +6,16 @@ everything from parsing to serialising happens inside, so nothing is ever answer
 with an exception's text.
 
 Servicers are written as generated: coroutines, and asynchronous generators where responses stream.
-They iterate over requests; `context.read` would give raw bytes.
+They iterate over requests; `context.read` would give raw bytes. Handlers are wrapped once, where
+they are added to the server: an interceptor would cost every call 30 to 40 µs more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import grpc
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.observability.metrics import Metrics
@@ -36,7 +35,7 @@ CHECK_AGAIN = dt.timedelta(seconds=5)
 _UNKNOWN_RPC = Rule(public=True)
 
 
-class Conduct(grpc.aio.ServerInterceptor):
+class Conduct:
     """Serve every RPC of a server as the contract's conduct says."""
 
     def __init__(
@@ -55,26 +54,18 @@ class Conduct(grpc.aio.ServerInterceptor):
         self._most_bytes = most_bytes
         self._most_calls = most_calls
         self._check_again = check_again.total_seconds()
-        self._handlers: dict[str, Any] = {}
         self._open_calls = 0
         self._stops: dict[Call, Callable[[SchoolbellError], None]] = {}
         self._watches: dict[Call, asyncio.Task[None]] = {}
         self._draining = False
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Return the handler of an RPC with the conduct around it."""
-        name = handler_call_details.method
-        handler = self._handlers.get(name)
-        if handler is None:
-            plain = await continuation(handler_call_details)
-            if plain is None:
-                return conducted(self, self._unknown(name))
-            handler = self._handlers[name] = conducted(self, self._method(name, plain))
-        return handler
+    def handler(self, name: str, plain: Any) -> Any:
+        """Return the handler of an RPC with the conduct around it; `name` is `/service/method`."""
+        return conducted(self, self._method(name, plain))
+
+    def unknown(self, name: str) -> Any:
+        """Return the handler of an RPC that is not served: UNIMPLEMENTED / NOT_IMPLEMENTED."""
+        return conducted(self, self._unknown(name))
 
     def drain(self) -> None:
         """Take no further calls, and end the open streams: UNAVAILABLE / DRAINING.

@@ -30,7 +30,7 @@ def unknown_enums(
 ) -> list[FieldViolation]:
     """Return every field that holds an enum number the contract does not know.
 
-    Repeated messages of the types named in `apart` are left to whoever answers them one by one.
+    Messages of the types named in `apart` are left to whoever reads them.
     """
     found: list[FieldViolation] = []
     _walk(message, _plan(message.DESCRIPTOR, apart), prefix, apart, found)
@@ -94,21 +94,15 @@ def _follow(field: FieldDescriptor, apart: frozenset[str]) -> bool:
     if field.enum_type is not None:
         return True
     inner = field.message_type
-    if inner is None or (field.is_repeated and inner.full_name in apart):
-        return False
-    return _leads_to_enum(inner, apart, frozenset())
+    return inner is not None and _leads_to_enum(inner, apart, frozenset())
 
 
 def _leads_to_enum(descriptor: Descriptor, apart: frozenset[str], above: frozenset[str]) -> bool:
-    if descriptor.full_name in above or descriptor.full_name.startswith("google."):
+    if descriptor.full_name in above | apart or descriptor.full_name.startswith("google."):
         return False
     above |= {descriptor.full_name}
     return any(
         field.enum_type is not None
-        or (
-            field.message_type is not None
-            and not (field.is_repeated and field.message_type.full_name in apart)
-            and _leads_to_enum(field.message_type, apart, above)
-        )
+        or (field.message_type is not None and _leads_to_enum(field.message_type, apart, above))
         for field in descriptor.fields
     )

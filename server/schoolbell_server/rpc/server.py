@@ -1,8 +1,9 @@
-"""A gRPC server with the conduct around every RPC."""
+"""A gRPC server with the conduct around everything that is added to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import grpc
 
@@ -17,15 +18,84 @@ KEEPALIVE = (
 """Clients may ping every 10 s, also when idle; a peer that is silent for 80 s is gone."""
 
 
-def conducted_server(conduct: Conduct, most_bytes: int) -> grpc.aio.Server:
-    """Return a server without ports or services.
+class ConductedServer(grpc.aio.Server):
+    """Wrap every handler in the conduct, and answer what was never added with a reason."""
 
-    gRPC's own limit is twice ours, so that a message a little too large is refused with a reason.
-    """
-    options: Sequence[tuple[str, int]] = (
-        *KEEPALIVE,
-        ("grpc.max_receive_message_length", 2 * most_bytes),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),
-    )
-    return grpc.aio.server(interceptors=[conduct], options=options)
+    def __init__(self, conduct: Conduct, most_bytes: int) -> None:
+        """Make a server without ports or services, taking messages of at most so many bytes.
+
+        gRPC's own limit is twice ours, so that a message a little too large is refused with a
+        reason.
+        """
+        self._conduct = conduct
+        self._server = grpc.aio.server(
+            options=(
+                *KEEPALIVE,
+                ("grpc.max_receive_message_length", 2 * most_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            )
+        )
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Add the methods of a service."""
+        self._server.add_registered_method_handlers(
+            service_name,
+            {
+                name: self._conduct.handler(f"/{service_name}/{name}", handler)
+                for name, handler in method_handlers.items()
+            },
+        )
+
+    def add_generic_rpc_handlers(
+        self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
+    ) -> None:
+        """Add handlers that are looked up by name, after those of services."""
+        self._server.add_generic_rpc_handlers(
+            [_Conducted(self._conduct, handler) for handler in generic_rpc_handlers]
+        )
+
+    def add_insecure_port(self, address: str) -> int:
+        """Listen without TLS; return the port."""
+        return self._server.add_insecure_port(address)
+
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
+        """Listen with TLS; return the port."""
+        return self._server.add_secure_port(address, server_credentials)
+
+    async def start(self) -> None:
+        """Begin to serve; nothing can be added any more."""
+        self._server.add_generic_rpc_handlers([_Unknown(self._conduct)])
+        await self._server.start()
+
+    async def stop(self, grace: float | None) -> None:
+        """Take no more calls, and cancel those that are open after `grace` seconds."""
+        await self._server.stop(grace)
+
+    async def wait_for_termination(self, timeout: float | None = None) -> bool:
+        """Wait until the server has stopped; False if `timeout` seconds were not enough."""
+        return await self._server.wait_for_termination(timeout)
+
+
+class _Conducted(grpc.GenericRpcHandler):
+    def __init__(self, conduct: Conduct, plain: grpc.GenericRpcHandler) -> None:
+        self._conduct = conduct
+        self._plain = plain
+        self._handlers: dict[str, Any] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        name = handler_call_details.method
+        handler = self._handlers.get(name)
+        if handler is None and (plain := self._plain.service(handler_call_details)):
+            handler = self._handlers[name] = self._conduct.handler(name, plain)
+        return handler
+
+
+class _Unknown(grpc.GenericRpcHandler):
+    def __init__(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        return self._conduct.unknown(handler_call_details.method)

@@ -16,7 +16,7 @@ from grpc import StatusCode
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.rpc.admission import Admission
 from schoolbell_server.rpc.authentication import Authenticator
-from schoolbell_server.rpc.call import REQUEST_ID, Call, MethodMetrics, request_id_of
+from schoolbell_server.rpc.call import Call, MethodMetrics, request_id_of
 from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.error_table import to_schoolbell_error
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -74,7 +74,6 @@ class Serving:
 
     async def __aenter__(self) -> Self:
         self._method.metrics.started.inc()
-        self._context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
         return self
 
     async def argument(self, request: Any) -> Message | Requests:

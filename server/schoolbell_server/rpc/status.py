@@ -18,6 +18,8 @@ from schoolbell_server.rpc.errors import SchoolbellError
 
 DOMAIN = "schoolbell"
 DETAILS_KEY = "grpc-status-details-bin"
+REQUEST_ID = "x-request-id"
+"""The metadata key of a call's id: the caller may send one, and every error carries it."""
 MAX_FIELDS = 20
 MAX_DETAILS = 4096  # bytes
 MAX_TEXT = 256  # characters of a message, path, description or metadata value
@@ -49,7 +51,7 @@ def to_status(error: SchoolbellError) -> Status:
 def to_trailing_status(error: SchoolbellError, request_id: str) -> TrailingStatus:
     """Return an error as the end of a call."""
     status = to_status(error)
-    metadata = ((DETAILS_KEY, status.SerializeToString()), ("x-request-id", request_id))
+    metadata = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID, request_id))
     return TrailingStatus(error.code, status.message, metadata)
 
 

@@ -1,0 +1,72 @@
+"""The `schoolbell-server` command: serve, migrate, sandbox."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import uvloop
+
+from schoolbell_server.config import Config, ConfigError, check_replay, load_config, warnings
+from schoolbell_server.observability.log import configure_logging, get_logger
+from schoolbell_server.sandbox.command import sandbox_command
+
+DEFAULT_FILE = Path("schoolbell.toml")
+
+logger = get_logger(__name__)
+
+_config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="SCHOOLBELL_CONFIG",
+    help=f"The configuration; {DEFAULT_FILE} if it is here, else the defaults.",
+)
+
+
+@click.group()
+@click.version_option(package_name="schoolbell-server")
+def main() -> None:
+    """Tell families what changed at school, on their phones."""
+
+
+@main.command()
+@_config_option
+@click.option("--replay", is_flag=True, help="Play a recorded year; only against sandboxes.")
+def serve(config_file: Path | None, *, replay: bool) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    config = _load(config_file, replay=replay)
+    configure_logging(config.log)
+    for warning in warnings(config, replay=replay):
+        logger.warning("not for production", extra={"warning": warning.code.name})
+        click.echo(f"Warning: {warning.text}", err=True)
+    from schoolbell_server.app import serve as serve_app
+
+    uvloop.run(serve_app(config, replay=replay))
+
+
+@main.command()
+@_config_option
+def migrate(config_file: Path | None) -> None:
+    """Bring the database to this version's schema."""
+    config = _load(config_file)
+    configure_logging(config.log)
+    from schoolbell_server.app import migrate as migrate_app
+
+    uvloop.run(migrate_app(config))
+
+
+main.add_command(sandbox_command, "sandbox")
+
+
+def _load(config_file: Path | None, *, replay: bool = False) -> Config:
+    if config_file is None and DEFAULT_FILE.exists():
+        config_file = DEFAULT_FILE
+    try:
+        config = load_config(config_file, os.environ)
+        if replay:
+            check_replay(config)
+    except ConfigError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    return config
