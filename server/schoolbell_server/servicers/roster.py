@@ -186,9 +186,7 @@ class RosterServicer(RosterServiceServicer):
             if known is None:
                 raise no_district(request.district_id)
             if known.active_school_year != year:
-                await self._set_year(
-                    connection, request.district_id, known.active_school_year, year
-                )
+                await self._set_year(connection, known, year)
             calendars = await count_calendars(connection, request.district_id, year)
         return messages.SetActiveSchoolYearResponse(active_school_year=year, calendars=calendars)
 
