@@ -1,0 +1,185 @@
+"""Districts, their settings and the version of their facts, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+from schoolbell_server.domain.kinds import AdultStudents, App, DetailLevel, Kind, Platform
+from schoolbell_server.domain.world import (
+    DisplayOptions,
+    KindSettings,
+    LunchBalanceCondition,
+    MinimumVersion,
+    Subscription,
+)
+from schoolbell_storage.districts import (
+    bump_facts,
+    count_calendars,
+    create_district,
+    get_district,
+    list_districts,
+    read_settings,
+    set_active_school_year,
+    update_district,
+    write_settings,
+)
+from schoolbell_storage.settings import Retention, SettingsDocument
+from schoolbell_storage.world import facts_versions
+from tests.storage.engines import databases, open_database
+from tests.storage.rosters import MAPLE, START, add_district, district, school, write
+
+LATER = START + dt.timedelta(days=1)
+
+EVERYTHING = SettingsDocument(
+    detail_level=DetailLevel.DETAILED,
+    kinds={Kind.GRADE: KindSettings(time_to_live=None, hold=dt.timedelta(minutes=5))},
+    retention=Retention(changes=dt.timedelta(days=30)),
+    adult_students=AdultStudents.STOP_AT_18,
+    minimum_versions={("parent", Platform.IOS): MinimumVersion(os_version="15.2")},
+    default_subscriptions={
+        (App.PARENT, Kind.LUNCH_BALANCE): Subscription(
+            enabled=True, condition=LunchBalanceCondition(below_balance=Decimal("7.5"))
+        )
+    },
+    default_display_options=DisplayOptions(app_kinds={App.PARENT: frozenset({Kind.GRADE})}),
+    enrollment_grace=dt.timedelta(0),
+)
+
+
+@databases()
+async def test_a_district_is_stored_as_it_was_given(database: str, tmp_path: Path) -> None:
+    kinds = frozenset({Kind.GRADE, Kind.LUNCH_BALANCE})
+    row = district(licensed_kinds=kinds, app_ids=("parent", "student"))
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage, row)
+        async with storage.read() as connection:
+            assert await get_district(connection, MAPLE) == row
+            assert await get_district(connection, "elm") is None
+
+
+@databases()
+async def test_a_district_is_created_once(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        async with storage.write() as connection:
+            second = district(display_name="Another")
+            assert not await create_district(connection, second, b"other secret")
+        async with storage.read() as connection:
+            stored = await get_district(connection, MAPLE)
+    assert stored is not None
+    assert stored.display_name == "Maple Unified"
+
+
+@databases()
+async def test_districts_are_listed_by_id(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        for name in ("oak", "elm", "maple"):
+            await add_district(storage, district(name))
+        async with storage.read() as connection:
+            first = await list_districts(connection, "", 2)
+            rest = await list_districts(connection, first[-1].district_id, 2)
+            only = await list_districts(connection, "", 2, only=["oak"])
+    assert [row.district_id for row in (*first, *rest)] == ["elm", "maple", "oak"]
+    assert [row.district_id for row in only] == ["oak"]
+
+
+@databases()
+async def test_a_new_district_is_switched_off(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        async with storage.read() as connection:
+            settings = await read_settings(connection, MAPLE)
+    assert settings is not None
+    assert not settings.enabled
+    assert settings.document == SettingsDocument()
+    assert settings.update_time is None
+
+
+@databases()
+async def test_settings_are_stored_as_they_were_given(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        async with storage.write() as connection:
+            await write_settings(
+                connection, MAPLE, enabled=True, document=EVERYTHING, updater="ada", now=LATER
+            )
+        async with storage.read() as connection:
+            stored = await read_settings(connection, MAPLE)
+    assert stored is not None
+    assert (stored.enabled, stored.document) == (True, EVERYTHING)
+    assert (stored.version, stored.update_time, stored.updater) == (2, LATER, "ada")
+
+
+@databases()
+async def test_every_write_of_facts_raises_their_version(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        versions = [0]
+        row = district()
+        async with storage.write() as connection:
+            changed = dataclasses.replace(row, licensed_kinds=frozenset({Kind.GRADE}))
+            assert (await update_district(connection, changed, LATER)).version == 2
+        for step in ("update", "settings", "year", "bump"):
+            async with storage.write() as connection:
+                versions.append((await facts_versions(connection, [MAPLE]))[MAPLE])
+                if step == "settings":
+                    await write_settings(
+                        connection, MAPLE, enabled=True, document=EVERYTHING, updater="", now=LATER
+                    )
+                elif step == "year":
+                    await set_active_school_year(connection, MAPLE, 2027, LATER)
+                elif step == "bump":
+                    assert await bump_facts(connection, MAPLE)
+        async with storage.read() as connection:
+            versions.append((await facts_versions(connection, [MAPLE]))[MAPLE])
+    assert versions == [0, 1, 1, 2, 3, 4]
+
+
+@databases()
+async def test_no_district_has_no_facts_to_bump(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage, storage.write() as connection:
+        assert not await bump_facts(connection, "elm")
+
+
+@databases()
+async def test_the_active_year_is_one_and_its_calendars_are_counted(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        await write(storage, [*school("north"), *school("south")])
+        async with storage.write() as connection:
+            await set_active_school_year(connection, MAPLE, 2027, LATER)
+            assert await count_calendars(connection, MAPLE, 2027) == 2
+            assert await count_calendars(connection, MAPLE, 2026) == 0
+            row = await get_district(connection, MAPLE)
+    assert row is not None
+    assert (row.active_school_year, row.version) == (2027, 2)
+
+
+@databases()
+async def test_a_locked_district_is_read_as_the_last_writer_left_it(
+    database: str, tmp_path: Path
+) -> None:
+    """Twenty writers add one to what they read; no addition is lost."""
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage, district(display_name="0"))
+
+        async def add_one() -> None:
+            async with storage.write() as connection:
+                row = await get_district(connection, MAPLE, lock=True)
+                assert row is not None
+                name = str(int(row.display_name) + 1)
+                await update_district(
+                    connection, dataclasses.replace(row, display_name=name), LATER
+                )
+
+        await asyncio.gather(*(add_one() for _ in range(20)))
+        async with storage.read() as connection:
+            row = await get_district(connection, MAPLE)
+    assert row is not None
+    assert row.display_name == "20"
