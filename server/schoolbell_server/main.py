@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 import uvloop
 
 from schoolbell_server.config import Config, ConfigError, check_replay, load_config, warnings
-from schoolbell_server.observability.log import configure_logging, get_logger
+from schoolbell_server.observability.log import configure_logging, get_logger, log_loop_errors
 from schoolbell_server.sandbox.command import sandbox_command
 
 DEFAULT_FILE = Path("schoolbell.toml")
@@ -41,9 +42,7 @@ def serve(config_file: Path | None, *, replay: bool) -> None:
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    from schoolbell_server.app import serve as serve_app
-
-    uvloop.run(serve_app(config, replay=replay))
+    uvloop.run(_serve(config, replay=replay))
 
 
 @main.command()
@@ -52,12 +51,19 @@ def migrate(config_file: Path | None) -> None:
     """Bring the database to this version's schema."""
     config = _load(config_file)
     configure_logging(config.log)
-    from schoolbell_server.app import migrate as migrate_app
+    from schoolbell_server import app
 
-    uvloop.run(migrate_app(config))
+    uvloop.run(app.migrate(config))
 
 
 main.add_command(sandbox_command, "sandbox")
+
+
+async def _serve(config: Config, *, replay: bool) -> None:
+    from schoolbell_server import app
+
+    log_loop_errors(asyncio.get_running_loop())
+    await app.serve(config, replay=replay)
 
 
 def _load(config_file: Path | None, *, replay: bool = False) -> Config:

@@ -16,7 +16,8 @@ from schoolbell_server.rpc.call import Call
 from schoolbell_server.rpc.enums import unknown_enums
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.security.permissions import Reach, Rule, refusal
+from schoolbell_server.security.api_key import ApiKey
+from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
 
 READ_BY_SERVICERS = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
 """Items whose readers refuse unknown enum numbers themselves, so that none spoils its batch."""
@@ -43,6 +44,11 @@ class Admission:
         Violations(unknown_enums(message, apart=READ_BY_SERVICERS)).refuse()
         return message
 
+    def check_role(self, key: ApiKey) -> None:
+        """Refuse a stream, before its first request, to who may not open it in any district."""
+        if key.role not in self.rule.roles:
+            raise self._denied(Refusal())
+
     def _parse(self, data: bytes) -> Message:
         if len(data) > self.most_bytes:
             raise SchoolbellError(
@@ -63,12 +69,15 @@ class Admission:
         violations.refuse()
         assert call.key is not None
         if found := refusal(self.rule, call.key, district_id):
-            metadata = {"method": self.method.removeprefix("/")}
-            if found.tool and found.right:
-                metadata |= {"tool": found.tool.name, "right": found.right.name}
-            raise SchoolbellError(
-                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
-                "the caller may not do this in this district",
-                metadata=metadata,
-            )
+            raise self._denied(found)
         call.district_id = district_id
+
+    def _denied(self, found: Refusal) -> SchoolbellError:
+        metadata = {"method": self.method.removeprefix("/")}
+        if found.tool and found.right:
+            metadata |= {"tool": found.tool.name, "right": found.right.name}
+        return SchoolbellError(
+            ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+            "the caller may not do this in this district",
+            metadata=metadata,
+        )

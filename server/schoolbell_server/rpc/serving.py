@@ -86,6 +86,8 @@ class Serving:
             self.call.key = key
             set_caller(Caller(key=key, request_id=self.call.request_id))
         if self._method.request_streaming:
+            if self.call.key is not None:
+                self._method.admission.check_role(self.call.key)
             return self._stream(request)
         message = self._method.admission.admit(request, self.call)
         if self._method.response_streaming:
