@@ -33,8 +33,6 @@ def read_district(
     complain: Complain,
 ) -> DistrictRow:
     """Return a district with what a message says of it; `path` ends with a dot."""
-    if message.district_id and message.district_id != known.district_id:
-        complain(f"{path}district_id", "must be empty or the same as the request's")
     if not message.display_name:
         complain(f"{path}display_name", "is required")
     read_text(message.display_name, f"{path}display_name", complain)

@@ -62,8 +62,7 @@ class DistrictServicer(DistrictServiceServicer):
         self, request: messages.CreateDistrictRequest, _context: Any
     ) -> messages.CreateDistrictResponse:
         """Create a district, switched off; the same again answers the same."""
-        violations, now = Violations(), self._now()
-        violations.required(request, "district")
+        violations, now = _check_district(request), self._now()
         asked = read_district(
             request.district,
             "district.",
@@ -129,15 +128,14 @@ class DistrictServicer(DistrictServiceServicer):
         self, request: messages.UpdateDistrictRequest, _context: Any
     ) -> messages.UpdateDistrictResponse:
         """Change the masked fields of a district."""
-        violations, now = Violations(), self._now()
-        violations.required(request, "district")
+        violations, now = _check_district(request), self._now()
         paths = masked_paths(request.update_mask, request.district, SETTABLE, violations)
         violations.refuse()
         async with self._storage.write() as connection:
             known = await get_district(connection, request.district_id, lock=True)
             before = known or _blank(request.district_id, now)
             merged = lay_over(_message(before), request.district, paths)
-            complain = only_within((*paths, "district_id"), "district.", violations)
+            complain = only_within(paths, "district.", violations)
             asked = read_district(merged, "district.", before, self._apps, complain)
             violations.refuse()
             if known is None:
@@ -168,6 +166,16 @@ class DistrictServicer(DistrictServiceServicer):
                 f"a lunch balance is known in {known.currency_code}",
                 metadata={"currency_code": known.currency_code},
             )
+
+
+def _check_district(
+    request: messages.CreateDistrictRequest | messages.UpdateDistrictRequest,
+) -> Violations:
+    violations = Violations()
+    violations.required(request, "district")
+    if request.district.district_id not in ("", request.district_id):
+        violations.add("district.district_id", "must be empty or the same as the request's")
+    return violations
 
 
 def _blank(district_id: str, now: dt.datetime) -> DistrictRow:
