@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import (
     common_pb2,
@@ -82,6 +84,24 @@ class Clock:
         self.time += dt.timedelta(seconds=seconds)
 
 
+class Gate:
+    """A storage whose writes wait while the gate is closed."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.opened = asyncio.Event()
+        self.opened.set()
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._storage.read()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        await self.opened.wait()
+        async with self._storage.write() as connection:
+            yield connection
+
+
 @dataclass
 class Refusal:
     """How a call was refused, filled in when the block of `refused` ends."""
@@ -136,6 +156,8 @@ class Service:
     keys: Keys
     clock: Clock
     finisher: ImportFinisher
+    finishing: asyncio.Event
+    """Imports are finished only while it is set."""
     sealer: Sealer
 
     def __post_init__(self) -> None:
@@ -219,7 +241,8 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
     sealer = Sealer.load(folder)
     async with open_database(database, folder) as storage:
         conduct = Conduct(Authenticator(keys), Metrics(), most_bytes=MOST_BYTES)
-        finisher = ImportFinisher(storage, clock)
+        gate = Gate(storage)
+        finisher = ImportFinisher(gate, clock)  # type: ignore[arg-type]
         server = ConductedServer(conduct, MOST_BYTES)
         add_DistrictServiceServicer_to_server(
             DistrictServicer(storage, apps=APPS, sealer=sealer, now=clock), server
@@ -237,8 +260,9 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
         credentials = grpc.ssl_channel_credentials(tls.authority.ca_file.read_bytes())
         try:
             async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
-                yield Service(storage, channel, keys, clock, finisher, sealer)
+                yield Service(storage, channel, keys, clock, finisher, gate.opened, sealer)
         finally:
+            gate.opened.set()
             conduct.drain()
             await server.stop(5)
             await finisher.drain()
