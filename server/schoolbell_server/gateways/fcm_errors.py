@@ -1,0 +1,94 @@
+"""Google's errors and what each is to us. The status alone never decides.
+
+The order is FCM's own error code, then what the platform says (`ErrorInfo`, `BadRequest`), then
+the canonical status; a body that is not Google's is the provider being down, and never kills a
+token. Source: the FCM v1 reference of error codes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from schoolbell_server.domain.kinds import Outcome
+
+_FCM_CODES: dict[str, Outcome] = {
+    "UNREGISTERED": Outcome.TOKEN_DEAD,
+    "SENDER_ID_MISMATCH": Outcome.TOKEN_OF_ANOTHER_APP,
+    "INVALID_ARGUMENT": Outcome.TOKEN_OF_ANOTHER_APP,
+    "QUOTA_EXCEEDED": Outcome.THROTTLED_PROJECT,
+    "UNAVAILABLE": Outcome.PROVIDER_DOWN,
+    "INTERNAL": Outcome.PROVIDER_DOWN,
+    "UNSPECIFIED_ERROR": Outcome.PROVIDER_DOWN,
+    "THIRD_PARTY_AUTH_ERROR": Outcome.CREDENTIAL_BAD,
+    "APNS_AUTH_ERROR": Outcome.CREDENTIAL_BAD,
+}
+_STATUSES: dict[str, Outcome] = {
+    "INVALID_ARGUMENT": Outcome.PAYLOAD_BAD,
+    "NOT_FOUND": Outcome.CREDENTIAL_BAD,  # the project or the URL is wrong: nobody's token is
+    "PERMISSION_DENIED": Outcome.CREDENTIAL_BAD,
+    "UNAUTHENTICATED": Outcome.CREDENTIAL_BAD,
+    "RESOURCE_EXHAUSTED": Outcome.THROTTLED_PROJECT,
+    "INTERNAL": Outcome.PROVIDER_DOWN,
+    "UNAVAILABLE": Outcome.PROVIDER_DOWN,
+}
+_FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+_APNS_ERROR = "type.googleapis.com/google.firebase.fcm.v1.ApnsError"
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+_BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
+_LONGEST_REASON = 64  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means, and Google's own word for it."""
+
+    outcome: Outcome
+    reason: str
+    message_id: str = ""
+
+
+def verdict_of(status: int, body: bytes) -> Verdict:
+    """Return what an answer means."""
+    document = _document(body)
+    if status == 200 and isinstance(document.get("name"), str):
+        return Verdict(Outcome.ACCEPTED, "", document["name"])
+    error = document.get("error")
+    if not isinstance(error, dict):
+        return Verdict(Outcome.PROVIDER_DOWN, f"HTTP {status}")
+    details = [one for one in error.get("details") or () if isinstance(one, dict)]
+    return _judge(status, _text(error.get("status")), details)
+
+
+def _judge(status: int, canonical: str, details: list[dict[str, Any]]) -> Verdict:
+    apns = _first(details, _APNS_ERROR, "reason")
+    code = _first(details, _FCM_ERROR, "errorCode")
+    if apns == "Unregistered":
+        return Verdict(Outcome.TOKEN_DEAD, apns)
+    if code == "INVALID_ARGUMENT" and _named(details, _BAD_REQUEST):
+        return Verdict(Outcome.PAYLOAD_BAD, code)
+    if code in _FCM_CODES:
+        return Verdict(_FCM_CODES[code], apns or code)
+    reason = _first(details, _ERROR_INFO, "reason") or canonical or f"HTTP {status}"
+    return Verdict(_STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
+
+
+def _first(details: list[dict[str, Any]], kind: str, field: str) -> str:
+    return next((_text(one.get(field)) for one in details if one.get("@type") == kind), "")
+
+
+def _named(details: list[dict[str, Any]], kind: str) -> bool:
+    return any(one.get("@type") == kind for one in details)
+
+
+def _text(value: object) -> str:
+    return value[:_LONGEST_REASON] if isinstance(value, str) else ""
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
