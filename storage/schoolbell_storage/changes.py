@@ -153,6 +153,7 @@ class ChangeQuery:
 
     district_id: str
     keys: Collection[ChangeKey] = ()
+    sources: Collection[str] = ()
     student_ids: Collection[str] = ()
     kinds: Collection[Kind] = ()
     start_time: dt.datetime | None = None
@@ -182,6 +183,8 @@ def _conditions(query: ChangeQuery) -> Iterable[Any]:
                 for key in query.keys
             )
         )
+    if query.sources:
+        yield change.c.source.in_(list(query.sources))
     if query.student_ids:
         yield change.c.student_id.in_(list(query.student_ids))
     if query.kinds:

@@ -20,6 +20,7 @@ from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain import acceptance, timing
 from schoolbell_server.domain.acceptance import FactDelivery, Plan, PlannedDelivery, Received
 from schoolbell_server.domain.change import Change, ChangeKey
+from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.fact_keys import all_keys
 from schoolbell_server.domain.fact_state import (
@@ -93,6 +94,7 @@ class Written:
     cancelled: list[DeliveryRow] = field(default_factory=list)
     records: list[ChangeRecord] = field(default_factory=list)
     tally: Counter[tuple[str, Kind, int, int]] = field(default_factory=Counter)
+    decisions: list[Decision] = field(default_factory=list)
 
 
 class Acceptance:
@@ -317,6 +319,7 @@ class Acceptance:
             written.tally[world.district.district_id, change.kind, CHANGES_TALLY, 0] += 1
             for (gate, reason), count in counted.items():
                 written.tally[world.district.district_id, change.kind, gate, reason] += count
+        written.decisions += plan.decisions
         await change_store.insert_changes(connection, rows)
 
     async def _finish(

@@ -5,6 +5,7 @@ An answer leaves after its change is durable and decided, and before any phone i
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from schoolbell_storage.engine import Storage
 GROUP = 1_000
 """Changes in one transaction, at most."""
 _COME_BACK = dt.timedelta(seconds=2)
+_LOOK_AGAIN = 0.1  # seconds
 _QUEUE = 20 * GROUP
 """Changes that may wait for their transaction, before publishers are told to come back."""
 
@@ -56,13 +58,22 @@ class Acceptor:
         Raises SchoolbellError (BACKLOG_FULL) where too much waits, StorageError where nothing is
         known of the outcome.
         """
-        if self._backlog() > self._most_backlog or self._commits.queued > _QUEUE:
+        if self._full:
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_BACKLOG_FULL,
                 "too much waits already: come back later",
                 retry_after=_COME_BACK,
             )
         return await self._commits.submit(submission, len(submission.changes))
+
+    async def room(self) -> None:
+        """Wait while too much waits: a stream is read no further meanwhile."""
+        while self._full:
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    @property
+    def _full(self) -> bool:
+        return self._backlog() > self._most_backlog or self._commits.queued > _QUEUE
 
     async def run(self) -> None:
         """Commit until cancelled."""

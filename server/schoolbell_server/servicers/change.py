@@ -1,0 +1,159 @@
+"""What happened at school: publish it, look it up, and see what was decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from schoolbell.v1 import change_pb2
+from schoolbell.v1 import change_service_pb2 as messages
+from schoolbell.v1.change_service_pb2_grpc import ChangeServiceServicer
+from schoolbell_server.contract.change_records import write_refusals
+from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.rehearsal import Rehearsal, Rehearsed
+from schoolbell_server.pipeline.submission import Answer, Refused
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.change_readers import ChangeReaders
+from schoolbell_server.servicers.submissions import Draft, draft, earliest_token, write_ack
+
+MOST_CHANGES = 500
+WINDOW = 16
+"""Unanswered batches of a stream, beyond which nothing more is read."""
+
+
+class ChangeServicer(ChangeServiceServicer):
+    """One handler behind the three ways in; the readers are beside it."""
+
+    def __init__(self, acceptor: Acceptor, rehearsal: Rehearsal, readers: ChangeReaders) -> None:
+        self._acceptor = acceptor
+        self._rehearsal = rehearsal
+        self._readers = readers
+
+    async def PublishChange(
+        self, request: messages.PublishChangeRequest, _context: Any
+    ) -> messages.PublishChangeResponse:
+        """Publish one change; a refused one ends the call with its status."""
+        violations = Violations()
+        violations.required(request, "change")
+        violations.refuse()
+        answers, rehearsed = await self._publish(
+            request.district_id, [request.change], validate_only=request.validate_only
+        )
+        answer = answers[0]
+        if isinstance(answer, Refused):
+            raise answer.error
+        return messages.PublishChangeResponse(
+            ack=write_ack(answer),
+            resume_token="" if rehearsed else answer.resume_token,
+            rehearsal=_write_rehearsal(rehearsed),
+        )
+
+    async def BatchPublishChanges(
+        self, request: messages.BatchPublishChangesRequest, _context: Any
+    ) -> messages.BatchPublishChangesResponse:
+        """Publish a batch; an answer each."""
+        _check_count(request.changes)
+        answers, rehearsed = await self._publish(
+            request.district_id, request.changes, validate_only=request.validate_only
+        )
+        return messages.BatchPublishChangesResponse(
+            acks=[write_ack(answer) for answer in answers],
+            resume_token="" if rehearsed else earliest_token(answers),
+            rehearsal=_write_rehearsal(rehearsed),
+        )
+
+    async def PublishChanges(
+        self, requests: AsyncIterator[messages.PublishChangesRequest], _context: Any
+    ) -> AsyncIterator[messages.PublishChangesResponse]:
+        """Publish batches as they come: one response each, in order.
+
+        Up to `WINDOW` batches are under way; the acceptor takes them in the order of the stream.
+        """
+        waiting: asyncio.Queue[asyncio.Task[messages.PublishChangesResponse] | None]
+        waiting = asyncio.Queue(WINDOW)
+        reader = asyncio.create_task(self._read(requests, waiting), name="stream of changes")
+        try:
+            while (task := await waiting.get()) is not None:
+                yield await task
+            await reader
+        finally:
+            reader.cancel()
+            while not waiting.empty():
+                if (left := waiting.get_nowait()) is not None:
+                    left.cancel()
+
+    async def GetChange(
+        self, request: messages.GetChangeRequest, _context: Any
+    ) -> messages.GetChangeResponse:
+        """Answer an accepted change."""
+        return await self._readers.get(request)
+
+    async def ListChanges(
+        self, request: messages.ListChangesRequest, _context: Any
+    ) -> messages.ListChangesResponse:
+        """List accepted changes, newest first."""
+        return await self._readers.list(request)
+
+    async def ListDecisions(
+        self, request: messages.ListDecisionsRequest, _context: Any
+    ) -> messages.ListDecisionsResponse:
+        """List recorded decisions, newest first."""
+        return await self._readers.decisions(request)
+
+    async def _read(
+        self,
+        requests: AsyncIterator[messages.PublishChangesRequest],
+        waiting: asyncio.Queue[asyncio.Task[messages.PublishChangesResponse] | None],
+    ) -> None:
+        """Start a task for every batch; each reaches the acceptor before the next is read."""
+        district_id = ""
+        try:
+            async for request in requests:
+                district_id = request.district_id or district_id
+                await self._acceptor.room()
+                task = asyncio.create_task(self._batch(district_id, request))
+                await waiting.put(task)
+        finally:
+            await waiting.put(None)
+
+    async def _batch(
+        self, district_id: str, request: messages.PublishChangesRequest
+    ) -> messages.PublishChangesResponse:
+        _check_count(request.changes)
+        answers, rehearsed = await self._publish(
+            district_id, request.changes, validate_only=request.validate_only
+        )
+        return messages.PublishChangesResponse(
+            batch_number=request.batch_number,
+            acks=[write_ack(answer) for answer in answers],
+            resume_token="" if rehearsed else earliest_token(answers),
+            rehearsal=_write_rehearsal(rehearsed),
+        )
+
+    async def _publish(
+        self, district_id: str, changes: Sequence[change_pb2.Change], *, validate_only: bool
+    ) -> tuple[list[Answer], Rehearsed | None]:
+        drafted: Draft = draft(district_id, changes)
+        if validate_only:
+            rehearsed = await self._rehearsal.rehearse(drafted.submission)
+            return drafted.merge(rehearsed.answers), rehearsed
+        if not drafted.submission.changes:
+            return drafted.merge(()), None
+        return drafted.merge(await self._acceptor.publish(drafted.submission)), None
+
+
+def _check_count(changes: Sequence[change_pb2.Change]) -> None:
+    violations = Violations()
+    violations.count(changes, "changes", least=1, most=MOST_CHANGES)
+    violations.refuse()
+
+
+def _write_rehearsal(rehearsed: Rehearsed | None) -> messages.Rehearsal | None:
+    if rehearsed is None:
+        return None
+    return messages.Rehearsal(
+        recipients=rehearsed.recipients,
+        devices=rehearsed.devices,
+        refusals=write_refusals(rehearsed.refusals),
+    )
