@@ -278,6 +278,22 @@ async def test_without_a_matching_footer_nothing_is_applied(
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_later_parts_may_leave_the_district_empty_but_name_no_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        service.sis = service.keys.new(Role.PUBLISHER, "-")
+        await service.add_district()
+        await service.add_district("elm-district")
+        for name, reason in (("", ""), ("elm-district", "IMPORT_INCOMPLETE")):
+            sent = parts(f"import-{reason}", NORTH)
+            for part in sent[1:]:
+                part.district_id = name
+            if reason:
+                with refused(reason):
+                    await send(service, sent)
+            else:
+                assert (await send(service, sent)).state == roster_pb2.IMPORT_STATE_APPLIED
+
+
 async def test_every_bad_field_of_a_header_is_named(tmp_path: Path) -> None:
     bad = messages.ImportRosterHeader(max_deactivated_percent=float("nan"))
     async with serving(tmp_path) as service:

@@ -39,7 +39,8 @@ class Admission:
         if self.rule.public:
             return message
         district_id: str = getattr(message, "district_id", "")
-        if district_id != call.district_id or not district_id:
+        bound = call.district_id  # by the first message of a stream; later ones may leave it empty
+        if not bound or district_id not in ("", bound):
             self._check_district(district_id, call)
         Violations(unknown_enums(message, apart=READ_BY_SERVICERS)).refuse()
         return message
