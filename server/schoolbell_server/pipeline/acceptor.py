@@ -64,12 +64,16 @@ class Acceptor:
                 "too much waits already: come back later",
                 retry_after=_COME_BACK,
             )
+        return await self.take(submission)
+
+    async def take(self, submission: Submission) -> list[Answer]:
+        """Do what `publish` does for a stream, which waited for `room` instead."""
         return await self._commits.submit(submission, len(submission.changes))
 
     async def room(self) -> None:
         """Wait while too much waits: a stream is read no further meanwhile."""
         while self._full:
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_LOOK_AGAIN)  # noqa: ASYNC110 - other servers drain it too
 
     @property
     def _full(self) -> bool:

@@ -122,7 +122,7 @@ class ChangeServicer(ChangeServiceServicer):
     ) -> messages.PublishChangesResponse:
         _check_count(request.changes)
         answers, rehearsed = await self._publish(
-            district_id, request.changes, validate_only=request.validate_only
+            district_id, request.changes, validate_only=request.validate_only, streamed=True
         )
         return messages.PublishChangesResponse(
             batch_number=request.batch_number,
@@ -132,7 +132,12 @@ class ChangeServicer(ChangeServiceServicer):
         )
 
     async def _publish(
-        self, district_id: str, changes: Sequence[change_pb2.Change], *, validate_only: bool
+        self,
+        district_id: str,
+        changes: Sequence[change_pb2.Change],
+        *,
+        validate_only: bool,
+        streamed: bool = False,
     ) -> tuple[list[Answer], Rehearsed | None]:
         drafted: Draft = draft(district_id, changes)
         if validate_only:
@@ -140,7 +145,8 @@ class ChangeServicer(ChangeServiceServicer):
             return drafted.merge(rehearsed.answers), rehearsed
         if not drafted.submission.changes:
             return drafted.merge(()), None
-        return drafted.merge(await self._acceptor.publish(drafted.submission)), None
+        publish = self._acceptor.take if streamed else self._acceptor.publish
+        return drafted.merge(await publish(drafted.submission)), None
 
 
 def _check_count(changes: Sequence[change_pb2.Change]) -> None:

@@ -1,0 +1,254 @@
+"""The state of the service: what the portal's page shows, and what watchers are told.
+
+Links are probed also when idle. What is measured is kept by this server; a district's own part
+(its switch, its year) is read when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schoolbell.v1 import status_pb2
+from schoolbell_server.config import ConfigWarning
+from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
+from schoolbell_server.gateways.push import Gateway, GatewayHealth
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.lanes import LANES
+from schoolbell_storage.delivery_queries import LaneBacklog, backlog
+from schoolbell_storage.districts import DistrictRow, get_district, read_settings
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+from schoolbell_storage.instances import living
+from schoolbell_storage.roster import count_portal_relationships
+
+BACKLOG_INTERVAL = 1.0  # seconds
+_RATE_WINDOW = 60.0  # seconds
+_Code = status_pb2.WarningCode
+_Link = tuple[str, Platform]
+
+_logger = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _LinkState:
+    health: GatewayHealth
+    since: dt.datetime
+
+
+@dataclass(slots=True)
+class _Rate:
+    """Counts what happened in the last minute."""
+
+    marks: deque[tuple[dt.datetime, int]] = field(default_factory=deque)
+
+    def add(self, now: dt.datetime, count: int) -> None:
+        self.marks.append((now, count))
+
+    def per_second(self, now: dt.datetime) -> float:
+        while self.marks and (now - self.marks[0][0]).total_seconds() > _RATE_WINDOW:
+            self.marks.popleft()
+        return sum(count for _, count in self.marks) / _RATE_WINDOW
+
+
+class Monitor:
+    """Probes the links, counts the backlog, and puts a district's state together."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        gateways: Mapping[_Link, Gateway],
+        metrics: Metrics,
+        *,
+        warnings: Sequence[ConfigWarning],
+        probe_interval: dt.timedelta,
+        most_backlog: int,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._storage = storage
+        self._gateways = gateways
+        self._metrics = metrics
+        self._warnings = warnings
+        self._probe_interval = probe_interval.total_seconds()
+        self._most_backlog = most_backlog
+        self._clock = clock
+        self._started = clock()
+        self._links: dict[_Link, _LinkState] = {}
+        self._backlog: list[LaneBacklog] = []
+        self._writable = True
+        self.changes, self.attempts, self.accepted = _Rate(), _Rate(), _Rate()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many deliveries wait, as last counted."""
+        return sum(lane.pending + lane.held for lane in self._backlog)
+
+    async def probe(self) -> None:
+        """Probe every link once."""
+        await asyncio.gather(*(self._probe(link) for link in self._gateways))
+
+    async def run_probes(self) -> None:
+        """Probe until cancelled."""
+        while True:
+            await self.probe()
+            await asyncio.sleep(self._probe_interval)
+
+    async def run_backlog(self) -> None:
+        """Count what waits until cancelled."""
+        while True:
+            try:
+                async with self._storage.read() as connection:
+                    self._backlog = await backlog(connection)
+                self._writable = True
+            except StorageError:
+                self._writable = False
+            self._export()
+            await asyncio.sleep(BACKLOG_INTERVAL)
+
+    async def state(self, district_id: str) -> status_pb2.ServiceState:
+        """Return the state of one district."""
+        async with self._storage.read() as connection:
+            district = await get_district(connection, district_id)
+            settings = await read_settings(connection, district_id)
+            portals = await count_portal_relationships(connection, district_id)
+            workers = await living(connection)
+        enabled = settings is not None and settings.enabled
+        served = enabled and self._writable and bool(workers)
+        links = self._district_links(district)
+        return status_pb2.ServiceState(
+            district_id=district_id,
+            service_status=(
+                status_pb2.SERVICE_STATUS_ACTIVE if served else status_pb2.SERVICE_STATUS_INACTIVE
+            ),
+            connectivity=_connectivity(links),
+            links=links,
+            warnings=self._all_warnings(district, links, portals=portals, workers=len(workers)),
+            backlog=self._district_backlog(district_id),
+            rates=self._rates(),
+        )
+
+    async def _probe(self, link: _Link) -> None:
+        health = await self._gateways[link].probe()
+        before = self._links.get(link)
+        if before is None or before.health != health:
+            app_id, platform = link
+            log = _logger.info if health.connected else _logger.warning
+            log(
+                "link probed",
+                extra={
+                    "app_id": app_id,
+                    "provider": APP_PROVIDER[platform].name,
+                    "state": "connected" if health.connected else "disconnected",
+                    "provider_reason": health.reason,
+                },
+            )
+            self._links[link] = _LinkState(health, self._clock())
+        labels = (link[0], APP_PROVIDER[link[1]].name)
+        self._metrics.link_connected.labels(*labels).set(health.connected)
+
+    def _export(self) -> None:
+        now = self._clock()
+        totals: dict[int, list[float]] = defaultdict(lambda: [0, 0, 0.0])
+        for lane in self._backlog:
+            total = totals[lane.lane]
+            total[0] += lane.pending
+            total[1] += lane.held
+            total[2] = max(total[2], (now - lane.oldest_due_time).total_seconds())
+        for number, name in enumerate(LANES):
+            pending, held, oldest = totals[number]
+            self._metrics.backlog.labels(name, "PENDING").set(pending)
+            self._metrics.backlog.labels(name, "HELD").set(held)
+            self._metrics.oldest_due.labels(name).set(oldest)
+
+    def _district_links(self, district: DistrictRow | None) -> list[status_pb2.Link]:
+        apps = set() if district is None else set(district.app_ids)
+        return [
+            _link(app_id, platform, self._links.get((app_id, platform)))
+            for app_id, platform in self._gateways
+            if app_id in apps
+        ]
+
+    def _district_backlog(self, district_id: str) -> list[status_pb2.Backlog]:
+        return [
+            status_pb2.Backlog(
+                lane=LANES[lane.lane],
+                pending=lane.pending,
+                held=lane.held,
+                oldest_due_time=write_time(lane.oldest_due_time),
+            )
+            for lane in sorted(self._backlog, key=lambda lane: lane.lane)
+            if lane.district_id == district_id
+        ]
+
+    def _rates(self) -> status_pb2.Rates:
+        now = self._clock()
+        return status_pb2.Rates(
+            changes=self.changes.per_second(now),
+            attempts=self.attempts.per_second(now),
+            accepted=self.accepted.per_second(now),
+        )
+
+    def _all_warnings(
+        self,
+        district: DistrictRow | None,
+        links: Iterable[status_pb2.Link],
+        *,
+        portals: int,
+        workers: int,
+    ) -> list[status_pb2.ServiceWarning]:
+        found = [self._warning(_Code.ValueType(one.code), one.text) for one in self._warnings]
+        if district is not None and district.active_school_year is None:
+            text = "The district has no active school year: nobody is told."
+            found.append(self._warning(_Code.WARNING_CODE_NO_ACTIVE_YEAR, text))
+        if not portals:
+            text = "No relationship has the portal flag: nobody but students can be told."
+            found.append(self._warning(_Code.WARNING_CODE_NO_PORTAL_DATA, text))
+        if not workers:
+            text = "No server that sends is alive."
+            found.append(self._warning(_Code.WARNING_CODE_NO_WORKER, text))
+        if not self._writable:
+            text = "Storage does not answer: nothing is accepted."
+            found.append(self._warning(_Code.WARNING_CODE_STORAGE_UNAVAILABLE, text))
+        if self.waiting > self._most_backlog * 0.8:
+            text = f"{self.waiting} deliveries wait, near the limit of {self._most_backlog}."
+            found.append(self._warning(_Code.WARNING_CODE_BACKLOG, text))
+        for link in links:
+            if link.state == status_pb2.CONNECTIVITY_DISCONNECTED:
+                text = f"{link.name} cannot be reached: {link.reason}"
+                found.append(self._warning(_Code.WARNING_CODE_PROVIDER_UNREACHABLE, text))
+        return found
+
+    def _warning(self, code: _Code.ValueType, text: str) -> status_pb2.ServiceWarning:
+        return status_pb2.ServiceWarning(code=code, text=text, start_time=write_time(self._started))
+
+
+def _link(app_id: str, platform: Platform, state: _LinkState | None) -> status_pb2.Link:
+    link = status_pb2.Link(name=f"{app_id}/{APP_PROVIDER[platform].name.lower()}")
+    if state is None:
+        return link
+    health = state.health
+    if not health.connected:
+        link.state = status_pb2.CONNECTIVITY_DISCONNECTED
+    elif health.circuit_open or health.reason:
+        link.state = status_pb2.CONNECTIVITY_DEGRADED
+    else:
+        link.state = status_pb2.CONNECTIVITY_CONNECTED
+    link.reason = health.reason
+    link.start_time.FromDatetime(state.since)
+    return link
+
+
+def _connectivity(links: Sequence[status_pb2.Link]) -> status_pb2.Connectivity.ValueType:
+    states = {link.state for link in links}
+    if not states or states == {status_pb2.CONNECTIVITY_UNSPECIFIED}:
+        return status_pb2.CONNECTIVITY_UNSPECIFIED
+    if states == {status_pb2.CONNECTIVITY_CONNECTED}:
+        return status_pb2.CONNECTIVITY_CONNECTED
+    if states == {status_pb2.CONNECTIVITY_DISCONNECTED}:
+        return status_pb2.CONNECTIVITY_DISCONNECTED
+    return status_pb2.CONNECTIVITY_DEGRADED
