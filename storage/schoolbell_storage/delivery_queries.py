@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
@@ -39,6 +39,11 @@ class DeliveryQuery:
     limit: int = 50
 
 
+def paged(query: DeliveryQuery, before: tuple[int, str] | None, limit: int) -> DeliveryQuery:
+    """Return the part of a query that lies behind a position."""
+    return replace(query, before=before, limit=limit)
+
+
 async def list_deliveries(connection: AsyncConnection, query: DeliveryQuery) -> list[DeliveryRow]:
     """Return a page of deliveries, newest first."""
     found = await connection.execute(
@@ -69,13 +74,19 @@ def conditions(query: DeliveryQuery) -> Iterable[Any]:
     ):
         if chosen:
             yield column.in_(list(chosen))
+    if query.states:
+        yield _in_states(query.states)
     for number, members in (
         (delivery.c.kind, query.kinds),
-        (delivery.c.state, query.states),
         (delivery.c.cancel_gate, query.gates),
     ):
         if members:
             yield number.in_([int(member) for member in members])
+    yield from _span(query)
+
+
+def _span(query: DeliveryQuery) -> Iterable[Any]:
+    """Yield the conditions on time and place in the list."""
     if query.start_time is not None:
         yield delivery.c.update_time >= to_micros(query.start_time)
     if query.end_time is not None:
@@ -86,6 +97,15 @@ def conditions(query: DeliveryQuery) -> Iterable[Any]:
             delivery.c.create_time < created,
             and_(delivery.c.create_time == created, delivery.c.delivery_id < name),
         )
+
+
+def _in_states(states: Collection[DeliveryState]) -> Any:
+    """Return the condition of these states; SENDING is an unsent one with a lease."""
+    stored = [int(state) for state in states if state is not DeliveryState.SENDING]
+    standing = and_(delivery.c.state.in_(stored), delivery.c.lease_owner == "")
+    if DeliveryState.SENDING in states:
+        return or_(standing, delivery.c.lease_owner != "")
+    return standing
 
 
 async def count_states(

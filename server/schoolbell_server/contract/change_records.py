@@ -17,9 +17,7 @@ Refusals = Mapping[tuple[Gate, RefusalReason], int]
 def count_refusals(decisions: Iterable[Decision]) -> Counter[tuple[Gate, RefusalReason]]:
     """Count every refusal once, where it is recorded."""
     return Counter(
-        (refusal.gate, refusal.reason)
-        for decision in decisions
-        for refusal in decision.refusals()
+        (refusal.gate, refusal.reason) for decision in decisions for refusal in decision.refusals()
     )
 
 

@@ -72,8 +72,8 @@ class Acceptor:
 
     async def room(self) -> None:
         """Wait while too much waits: a stream is read no further meanwhile."""
-        while self._full:
-            await asyncio.sleep(_LOOK_AGAIN)  # noqa: ASYNC110 - other servers drain it too
+        while self._full:  # noqa: ASYNC110 - other servers empty it too
+            await asyncio.sleep(_LOOK_AGAIN)
 
     @property
     def _full(self) -> bool:

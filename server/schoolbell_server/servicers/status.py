@@ -1,0 +1,181 @@
+"""What is happening, and what became of every delivery."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from schoolbell.v1 import status_pb2
+from schoolbell.v1 import status_service_pb2 as messages
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell.v1.status_service_pb2_grpc import StatusServiceServicer
+from schoolbell_server.contract.deliveries import write_delivery
+from schoolbell_server.contract.delivery_filters import read_filter, write_test
+from schoolbell_server.contract.resume_tokens import ResumeToken, read_token, write_token
+from schoolbell_server.rpc.caller import current_caller
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.paging import read_page
+from schoolbell_server.servicers.service_state import ServiceStateSource
+from schoolbell_server.servicers.steering import Steering
+from schoolbell_server.servicers.tallies import read_tallies
+from schoolbell_server.status.tail import Tail
+from schoolbell_server.status.watch import Watch, Wish
+from schoolbell_storage import status_log
+from schoolbell_storage.codec import to_micros
+from schoolbell_storage.deliveries import fetch_deliveries
+from schoolbell_storage.delivery_queries import list_deliveries, paged
+from schoolbell_storage.districts import get_district, list_districts
+from schoolbell_storage.engine import Storage
+
+_Topic = messages.WatchTopic
+_MOST_DISTRICTS = 10_000
+
+
+class StatusServicer(StatusServiceServicer):
+    """Answers and streams states and deliveries; steers what waits."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        states: ServiceStateSource,
+        tail: Tail,
+        steering: Steering,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._storage = storage
+        self._states = states
+        self._tail = tail
+        self._steering = steering
+        self._clock = clock
+
+    async def GetStatus(
+        self, request: messages.GetStatusRequest, _context: Any
+    ) -> messages.GetStatusResponse:
+        """Answer the state of the service, one a district."""
+        states = [state async for state in self._states_of(request.district_id)]
+        return messages.GetStatusResponse(states=states)
+
+    async def WatchStatus(
+        self, request: messages.WatchStatusRequest, _context: Any
+    ) -> AsyncIterator[messages.WatchStatusResponse]:
+        """Stream what changes, from a position on."""
+        violations = Violations()
+        district_id = current_caller().district(request.district_id)
+        query = read_filter(request.filter, None, violations.add)
+        topics = set(request.topics) or {_Topic.WATCH_TOPIC_STATE, _Topic.WATCH_TOPIC_DELIVERIES}
+        if _Topic.WATCH_TOPIC_UNSPECIFIED in topics:
+            violations.add("topics", "must name topics")
+        violations.refuse()
+        await self._district_ids(request.district_id)
+        watch = Watch(
+            tail=self._tail,
+            wish=Wish(
+                district_id=district_id,
+                states=_Topic.WATCH_TOPIC_STATE in topics,
+                deliveries=_Topic.WATCH_TOPIC_DELIVERIES in topics,
+                changes=_Topic.WATCH_TOPIC_CHANGES in topics,
+                test=write_test(query),
+            ),
+            position=await self._start(request.resume_token),
+            states=lambda: self._states_of(request.district_id),
+            clock=self._clock,
+        )
+        async for response in watch.responses():
+            yield response
+
+    async def GetDelivery(
+        self, request: messages.GetDeliveryRequest, _context: Any
+    ) -> messages.GetDeliveryResponse:
+        """Answer a delivery with all its attempts."""
+        async with self._storage.read() as connection:
+            found = await fetch_deliveries(connection, [request.delivery_id])
+        row = found.get(request.delivery_id)
+        if row is None or row.district_id != request.district_id:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
+                "there is no such delivery, or it is no longer kept",
+                metadata={"delivery_id": request.delivery_id},
+            )
+        return messages.GetDeliveryResponse(delivery=write_delivery(row, attempts=True))
+
+    async def ListDeliveries(
+        self, request: messages.ListDeliveriesRequest, _context: Any
+    ) -> messages.ListDeliveriesResponse:
+        """List deliveries, newest first."""
+        violations = Violations()
+        page = read_page(request, (int, str), violations)
+        one = current_caller().district(request.district_id)
+        query = read_filter(request.filter, None if one is None else [one], violations.add)
+        violations.refuse()
+        await self._district_ids(request.district_id)
+        async with self._storage.read() as connection:
+            position = await status_log.position(connection)
+            before = (int(page.after[0]), str(page.after[1])) if page.after else None
+            found = await list_deliveries(connection, paged(query, before, page.limit))
+        shown, token = page.cut(found, lambda row: (to_micros(row.create_time), row.delivery_id))
+        return messages.ListDeliveriesResponse(
+            deliveries=[write_delivery(row) for row in shown],
+            next_page_token=token,
+            resume_token=write_token(ResumeToken(position.store_id, position.value)),
+        )
+
+    async def GetTallies(
+        self, request: messages.GetTalliesRequest, _context: Any
+    ) -> messages.GetTalliesResponse:
+        """Count changes, refusals and deliveries, by district and kind."""
+        district_ids = await self._district_ids(request.district_id)
+        return await read_tallies(self._storage, district_ids, request)
+
+    async def RetryDeliveries(
+        self, request: messages.RetryDeliveriesRequest, _context: Any
+    ) -> messages.RetryDeliveriesResponse:
+        """Return dead letters to the queue."""
+        await self._district_ids(request.district_id)
+        return await self._steering.retry(request)
+
+    async def CancelDeliveries(
+        self, request: messages.CancelDeliveriesRequest, _context: Any
+    ) -> messages.CancelDeliveriesResponse:
+        """Stop deliveries that have not left."""
+        await self._district_ids(request.district_id)
+        return await self._steering.cancel(request)
+
+    async def _states_of(self, district_id: str) -> AsyncIterator[status_pb2.ServiceState]:
+        for name in await self._district_ids(district_id):
+            yield await self._states.state(name)
+
+    async def _district_ids(self, asked: str) -> list[str]:
+        """Return the districts that are meant; NOT_FOUND for one that is not there."""
+        one = current_caller().district(asked)
+        async with self._storage.read() as connection:
+            if one is None:
+                rows = await list_districts(connection, "", _MOST_DISTRICTS)
+                return [row.district_id for row in rows]
+            if await get_district(connection, one) is None:
+                raise no_district(one)
+        return [one]
+
+    async def _start(self, text: str) -> ResumeToken:
+        position = await self._tail.position()
+        if not text:
+            return ResumeToken(position.store_id, position.value)
+        token = read_token(text)
+        if token is None:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_RESUME_TOKEN_INVALID, "not a resume token"
+            )
+        if token.store_id != position.store_id or token.revision > position.value:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_RESUME_TOKEN_FOREIGN,
+                "a resume token of another store: list, then watch from the list's token",
+            )
+        if token.revision < position.pruned:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_RESUME_TOKEN_EXPIRED,
+                "the position is too old: list, then watch from the list's token",
+            )
+        return token

@@ -1,0 +1,145 @@
+"""One watcher: what changed behind its position, then what changes, for as long as it listens.
+
+There is no queue per watcher: it reads the log behind its own position, so a slow one is late
+and nothing worse.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby, islice
+
+from schoolbell.v1 import change_pb2, delivery_pb2, status_pb2
+from schoolbell.v1.status_service_pb2 import WatchStatusResponse
+from schoolbell_server.contract.delivery_filters import Test
+from schoolbell_server.contract.fields import write_time
+from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
+from schoolbell_server.status.tail import Tail
+from schoolbell_storage.status_log import LogEntry
+
+SILENCE = 15.0  # seconds, at most, between two responses
+STATE_INTERVAL = 1.0  # seconds between two looks at the service's state
+MOST_UPDATES = 500
+"""Updates in one response."""
+
+States = Callable[[], "AsyncIterator[status_pb2.ServiceState]"]
+Update = delivery_pb2.Delivery | change_pb2.ChangeRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a watcher asked for."""
+
+    district_id: str | None
+    """None is every district."""
+    states: bool
+    deliveries: bool
+    changes: bool
+    test: Test | None
+
+
+@dataclass(slots=True)
+class Watch:
+    """Streams to one watcher from a position on."""
+
+    tail: Tail
+    wish: Wish
+    position: ResumeToken
+    states: States
+    clock: Callable[[], dt.datetime]
+    _known: dict[str, bytes] = field(default_factory=dict)
+    _spoke: float = 0.0
+    _looked: float = 0.0
+
+    async def responses(self) -> AsyncIterator[WatchStatusResponse]:
+        """Yield the first response at once, then everything behind the position, for ever."""
+        yield self._response(states=await self._changed_states())
+        while True:
+            entries = await self.tail.read_after(self.position.revision)
+            for response in self._updates(entries):
+                yield response
+            if entries:
+                continue
+            await self.tail.wait_beyond(self.position.revision, STATE_INTERVAL)
+            states = await self._changed_states()
+            if states or time.monotonic() - self._spoke > SILENCE:
+                yield self._response(states=states)
+
+    def _updates(self, entries: Sequence[LogEntry]) -> list[WatchStatusResponse]:
+        """Return the responses for whole revisions: as few as may be, none larger than allowed."""
+        responses: list[WatchStatusResponse] = []
+        wanted: list[Update] = []
+        for revision, group in groupby(entries, key=lambda entry: entry.revision):
+            updates = [pair for entry in group for pair in _parse(entry)]
+            for offset, (district_id, update) in islice(
+                enumerate(updates), self.position.offset, None
+            ):
+                if self._wants(district_id, update):
+                    wanted.append(update)
+                if len(wanted) == MOST_UPDATES:
+                    self._move(revision - 1, offset + 1)
+                    responses.append(self._response(updates=wanted))
+                    wanted = []
+            self._move(revision, 0)
+        if wanted:
+            responses.append(self._response(updates=wanted))
+        return responses
+
+    def _move(self, revision: int, offset: int) -> None:
+        self.position = ResumeToken(self.position.store_id, revision, offset)
+
+    def _wants(self, district_id: str, update: Update) -> bool:
+        if self.wish.district_id not in (None, district_id):
+            return False
+        if isinstance(update, delivery_pb2.Delivery):
+            return self.wish.deliveries and (self.wish.test is None or self.wish.test(update))
+        return self.wish.changes
+
+    async def _changed_states(self) -> list[status_pb2.ServiceState]:
+        now = time.monotonic()
+        if not self.wish.states or now - self._looked < STATE_INTERVAL:
+            return []
+        self._looked = now
+        changed = []
+        async for state in self.states():
+            essence = _essence(state)
+            if self._known.get(state.district_id) != essence:
+                self._known[state.district_id] = essence
+                changed.append(state)
+        return changed
+
+    def _response(
+        self,
+        *,
+        states: Sequence[status_pb2.ServiceState] = (),
+        updates: Sequence[Update] = (),
+    ) -> WatchStatusResponse:
+        self._spoke = time.monotonic()
+        return WatchStatusResponse(
+            resume_token=write_token(self.position),
+            send_time=write_time(self.clock()),
+            states=states,
+            deliveries=[one for one in updates if isinstance(one, delivery_pb2.Delivery)],
+            changes=[one for one in updates if isinstance(one, change_pb2.ChangeRecord)],
+        )
+
+
+@lru_cache(maxsize=256)
+def _parse(entry: LogEntry) -> tuple[tuple[str, Update], ...]:
+    """Return an entry's updates with their district; shared by all watchers, never changed."""
+    logged = WatchStatusResponse.FromString(entry.updates)
+    updates: tuple[Update, ...] = (*logged.changes, *logged.deliveries)
+    return tuple((entry.district_id, one) for one in updates)
+
+
+def _essence(state: status_pb2.ServiceState) -> bytes:
+    """Return what makes a state news: rates and the backlog's size alone do not."""
+    essence = status_pb2.ServiceState()
+    essence.CopyFrom(state)
+    essence.ClearField("rates")
+    essence.ClearField("backlog")
+    return essence.SerializeToString(deterministic=True)
