@@ -189,6 +189,24 @@ async def next_due(connection: AsyncConnection, route: tuple[str, Platform]) -> 
     return optional_time(found.scalar())
 
 
+async def lock_expired(
+    connection: AsyncConnection, now: dt.datetime, limit: int
+) -> list[DeliveryRow]:
+    """Lock and return deliveries that wait, unleased, beyond their time."""
+    found = await connection.execute(
+        select(delivery)
+        .where(
+            delivery.c.state.in_(UNSENT),
+            delivery.c.lease_owner == "",
+            delivery.c.expire_time <= to_micros(now),
+        )
+        .order_by(delivery.c.expire_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [decode(row) for row in found]
+
+
 async def release_leases(connection: AsyncConnection, owners: Collection[str]) -> int:
     """Take back what dead servers had leased; an attempt of theirs may have left."""
     if not owners:

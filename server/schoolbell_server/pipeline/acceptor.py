@@ -17,6 +17,7 @@ from schoolbell_server.pipeline.acceptance import Acceptance, Written
 from schoolbell_server.pipeline.group_commit import GroupCommit
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage.changes import CHANGES_TALLY
 from schoolbell_storage.engine import Storage
 
@@ -36,18 +37,18 @@ class Acceptor:
         storage: Storage,
         acceptance: Acceptance,
         metrics: Metrics,
+        monitor: Monitor,
         *,
         clock: Callable[[], dt.datetime],
-        backlog: Callable[[], int],
         most_backlog: int,
         on_written: Callable[[], None],
     ) -> None:
-        """Ask `backlog` how many deliveries wait; call `on_written` after a commit wrote some."""
+        """Call `on_written` after a commit wrote something."""
         self._storage = storage
         self._acceptance = acceptance
         self._metrics = metrics
+        self._monitor = monitor
         self._clock = clock
-        self._backlog = backlog
         self._most_backlog = most_backlog
         self._on_written = on_written
         self._commits: GroupCommit[Submission, list[Answer]] = GroupCommit(self._commit, GROUP)
@@ -77,7 +78,7 @@ class Acceptor:
 
     @property
     def _full(self) -> bool:
-        return self._backlog() > self._most_backlog or self._commits.queued > _QUEUE
+        return self._monitor.waiting > self._most_backlog or self._commits.queued > _QUEUE
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -97,6 +98,7 @@ class Acceptor:
         return answers
 
     def _count(self, written: Written, seconds: float) -> None:
+        self._monitor.changes.add(self._clock(), len(written.records))
         self._metrics.commit_duration.observe(seconds)
         self._metrics.commit_changes.observe(len(written.records))
         for (_, kind, gate, reason), count in written.tally.items():

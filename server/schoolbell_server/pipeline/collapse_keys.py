@@ -14,7 +14,7 @@ from schoolbell_storage.tables import district
 
 
 class _Opener(Protocol):
-    def open(self, sealed: bytes, context: bytes) -> bytes: ...
+    def unseal(self, sealed: bytes, associated: bytes) -> bytes: ...
 
 
 class CollapseKeys:
@@ -34,7 +34,7 @@ class CollapseKeys:
                 found = await connection.execute(
                     wanted.where(district.c.district_id == district_id)
                 )
-                self._secrets[district_id] = self._opener.open(
+                self._secrets[district_id] = self._opener.unseal(
                     found.scalar_one(), district_id.encode()
                 )
         return self._secrets

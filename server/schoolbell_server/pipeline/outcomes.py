@@ -29,6 +29,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.group_commit import GroupCommit
 from schoolbell_server.pipeline.standing import moved_to, standing_of
 from schoolbell_server.status import journal
+from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
@@ -63,6 +64,7 @@ class Outcomes:
         self,
         storage: Storage,
         metrics: Metrics,
+        monitor: Monitor,
         *,
         owner: str,
         budget: int,
@@ -73,6 +75,7 @@ class Outcomes:
     ) -> None:
         self._storage = storage
         self._metrics = metrics
+        self._monitor = monitor
         self._owner = owner
         self._budget = budget
         self._policy = policy
@@ -161,6 +164,10 @@ class Outcomes:
         )
 
     def _count(self, finished: dict[str, Finished], changed: Sequence[DeliveryRow]) -> None:
+        now = self._clock()
+        tried = [end.result.outcome for end in finished.values() if end.result is not None]
+        self._monitor.attempts.add(now, len(tried))
+        self._monitor.accepted.add(now, tried.count(Outcome.ACCEPTED))
         for row in changed:
             end = finished[row.delivery_id]
             if end.result is None:

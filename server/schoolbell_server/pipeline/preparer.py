@@ -9,17 +9,19 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.contract.changes import parse_change
-from schoolbell_server.domain.change import Change
+from schoolbell_server.domain.change import AttendanceChange, Change, ChangeKey
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.eligibility import recheck
-from schoolbell_server.domain.kinds import DetailLevel, Gate, Kind, RefusalReason
+from schoolbell_server.domain.fact import AttendanceValue
+from schoolbell_server.domain.fact_state import decode_told
+from schoolbell_server.domain.kinds import AttendanceStatus, DetailLevel, Gate, Kind, RefusalReason
 from schoolbell_server.domain.world import DistrictFacts, World
 from schoolbell_server.gateways.push import Push
 from schoolbell_server.pipeline.collapse_keys import CollapseKeys
@@ -34,8 +36,8 @@ from schoolbell_storage.world import Apps, fetch_district, fetch_world
 class Opener(Protocol):
     """Opens what was sealed for storage."""
 
-    def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Return the plain bytes; `context` is what they were sealed with."""
+    def unseal(self, sealed: bytes, associated: bytes) -> bytes:
+        """Return the secret that was sealed to what it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,20 @@ class _Facts:
 
     districts: Mapping[str, DistrictFacts]
     worlds: Mapping[str, World]
-    changes: Mapping[tuple[str, object], Change]
+    changes: Mapping[tuple[str, ChangeKey], Change]
     addresses: Mapping[str, Address]
     given_names: Mapping[tuple[str, str], str]
     collapse_secrets: Mapping[str, bytes]
+
+
+def as_told(change: Change, told: str) -> Change:
+    """Return the change as a family is told of it: of attendance, the mark that stands."""
+    current = decode_told(told).current
+    if not isinstance(change.payload, AttendanceChange) or not isinstance(current, AttendanceValue):
+        return change
+    status = current.status or AttendanceStatus.CLEARED
+    excuse = current.excuse or change.payload.excuse
+    return replace(change, payload=replace(change.payload, status=status, excuse=excuse))
 
 
 class Preparer:
@@ -136,7 +148,7 @@ class Preparer:
         self,
         connection: AsyncConnection,
         moved: Mapping[str, Sequence[DeliveryRow]],
-        changes: Mapping[tuple[str, object], Change],
+        changes: Mapping[tuple[str, ChangeKey], Change],
     ) -> dict[str, World]:
         worlds = {}
         for district_id, rows in moved.items():
@@ -185,7 +197,7 @@ class Preparer:
         facts: _Facts,
     ) -> Push:
         text = self._texts.render(
-            change,
+            as_told(change, row.told),
             app=row.app,
             detail=DetailLevel(min(district.detail_level, address.detail_level)),
             locale=address.locale or district.locale,
@@ -196,7 +208,7 @@ class Preparer:
         return Push(
             delivery_id=row.delivery_id,
             app_id=row.app_id,
-            address=self._opener.open(address.sealed, row.device_id.encode()).decode(),
+            address=self._opener.unseal(address.sealed, row.device_id.encode()).decode(),
             fid=address.fid,
             environment=address.environment,
             kind=row.kind,

@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-from schoolbell_server.domain.kinds import Platform
+from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.push import Gateway, PushResult
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.lease import Lease
@@ -121,18 +121,34 @@ class Route:
             self._wake.clear()
 
     async def _work(self, batch: Sequence[DeliveryRow]) -> None:
-        """Carry a batch to its outcomes; a fault gives the leases back and is tried again."""
-        try:
-            prepared = await self._preparer.prepare(batch)
-        except Exception:  # a fault here must not end the route
-            _logger.exception("batch not prepared", extra=self._ids(deliveries=len(batch)))
-            await self._give_back(batch)
-            return
+        """Carry a batch to its outcomes."""
+        prepared = await self._prepare(batch)
         stopped = [one for one in prepared if isinstance(one, Stopped)]
         ready = [one for one in prepared if isinstance(one, Ready)]
-        finished = [Finished(row=one.row, refusal=one.refusal) for one in stopped]
+        finished = [one for one in prepared if isinstance(one, Finished)]
+        finished += [Finished(row=one.row, refusal=one.refusal) for one in stopped]
         finished += await self._send(ready)
         await self._outcomes.write(finished)
+
+    async def _prepare(self, batch: Sequence[DeliveryRow]) -> Sequence[Ready | Stopped | Finished]:
+        """Prepare a batch; one delivery that cannot be is set aside alone, and never comes again.
+
+        A storage that fails gives the leases back.
+        """
+        try:
+            return await self._preparer.prepare(batch)
+        except StorageError as error:
+            _logger.warning("batch not prepared", extra=self._ids(cause=str(error)))
+            await self._give_back(batch)
+            return ()
+        except Exception as error:
+            if len(batch) > 1:
+                return [one for row in batch for one in await self._prepare([row])]
+            row = batch[0]
+            _logger.error(
+                "delivery set aside", extra={"delivery_id": row.delivery_id}, exc_info=error
+            )
+            return [_set_aside(row, self._clock())]
 
     async def _send(self, ready: Sequence[Ready]) -> list[Finished]:
         now = self._clock()
@@ -164,3 +180,12 @@ def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.date
     return Finished(
         row=ready.row, result=result, address=ready.address, start_time=start, end_time=end
     )
+
+
+def _set_aside(row: DeliveryRow, now: dt.datetime) -> Finished:
+    result = PushResult(
+        delivery_id=row.delivery_id,
+        outcome=Outcome.PAYLOAD_BAD,
+        provider_reason="could not be prepared",
+    )
+    return Finished(row=row, result=result, start_time=now, end_time=now)

@@ -1,0 +1,48 @@
+"""End deliveries whose time is over while they wait: they are never sent late."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+
+from schoolbell_server.domain.delivery import expire
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.status import journal
+from schoolbell_storage.deliveries import lock_expired, store_deliveries
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+
+INTERVAL = 1.0  # seconds
+_STEP = 500
+
+_logger = get_logger(__name__)
+
+
+class Expiry:
+    """Looks for what has run out of time."""
+
+    def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Expire until cancelled; a storage that fails is tried again."""
+        while True:
+            try:
+                while await self.step() == _STEP:
+                    pass
+            except StorageError as error:
+                _logger.warning("nothing expired", extra={"cause": str(error)})
+            await asyncio.sleep(INTERVAL)
+
+    async def step(self) -> int:
+        """Expire what is due, a bounded number at once; return how many."""
+        now = self._clock()
+        async with self._storage.write() as connection:
+            rows = await lock_expired(connection, now, _STEP)
+            ended = [moved_to(row, expire(standing_of(row)), now) for row in rows]
+            await store_deliveries(connection, ended)
+            await journal.record(connection, now, ended)
+        return len(ended)

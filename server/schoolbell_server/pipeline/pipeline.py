@@ -1,0 +1,124 @@
+"""Everything between the servicers and the providers, put together, started and drained."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+
+from schoolbell_server.config import Config
+from schoolbell_server.domain.retry import RetryPolicy
+from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
+from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.expiry import Expiry
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.outcomes import Outcomes
+from schoolbell_server.pipeline.preparer import Opener, Preparer
+from schoolbell_server.pipeline.route import Route
+from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.tail import Tail
+from schoolbell_server.texts import Texts
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.world import Apps
+
+
+class Pipeline:
+    """Accepts changes and sends deliveries, for one server."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        config: Config,
+        gateways: Gateways,
+        *,
+        apps: Apps,
+        opener: Opener,
+        texts: Texts,
+        metrics: Metrics,
+        monitor: Monitor,
+        tail: Tail,
+        clock: Callable[[], dt.datetime],
+        replay: bool,
+    ) -> None:
+        self._tail = tail
+        delivery = config.delivery
+        self.lease = Lease(
+            storage,
+            length=delivery.lease,
+            renewal=delivery.lease_renewal,
+            on_recovered=self.wake,
+        )
+        self.acceptance = Acceptance(apps, replay=replay, new_id=new_delivery_id)
+        self.acceptor = Acceptor(
+            storage,
+            self.acceptance,
+            metrics,
+            monitor,
+            clock=clock,
+            most_backlog=config.limits.backlog,
+            on_written=self.wake,
+        )
+        self._outcomes = Outcomes(
+            storage,
+            metrics,
+            monitor,
+            owner=self.lease.instance_id,
+            budget=delivery.attempt_budget,
+            policy=RetryPolicy(
+                first=delivery.first_backoff,
+                longest=delivery.longest_backoff,
+                longest_retry_after=delivery.longest_retry_after,
+            ),
+            clock=clock,
+            on_written=self.wake,
+            most=delivery.batch_size,
+        )
+        preparer = Preparer(storage, apps, opener, texts, clock=clock, replay=replay)
+        self._routes = [
+            Route(
+                storage,
+                self.lease,
+                preparer,
+                self._outcomes,
+                gateway,
+                app_id=app_id,
+                platform=platform,
+                batch_size=delivery.batch_size,
+                poll=delivery.claim_interval.total_seconds(),
+                clock=clock,
+            )
+            for (app_id, platform), gateway in gateways.items()
+        ]
+        self._expiry = Expiry(storage, clock)
+
+    def wake(self) -> None:
+        """Say that something was committed: senders and watchers look at once."""
+        self._tail.nudge()
+        for route in self._routes:
+            route.wake()
+
+    async def start(self) -> None:
+        """Take the lease and take back what dead servers had leased."""
+        await self.lease.start()
+
+    def run(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Start the work as tasks of a group, which ends them all where one fails."""
+        runs = {
+            "acceptor": self.acceptor.run,
+            "outcomes": self._outcomes.run,
+            "lease": self.lease.run,
+            "expiry": self._expiry.run,
+        }
+        started = [tasks.create_task(run(), name=name) for name, run in runs.items()]
+        return started + [
+            tasks.create_task(route.run(), name=f"route {number}")
+            for number, route in enumerate(self._routes)
+        ]
+
+    async def drain(self) -> None:
+        """Commit what was taken in, finish what is under way, and let go of the lease."""
+        await self.acceptor.drained()
+        await asyncio.gather(*(route.drain() for route in self._routes))
+        await self.lease.end()

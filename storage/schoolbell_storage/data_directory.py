@@ -1,0 +1,27 @@
+"""One server a data directory: a SQLite store has one writer, and every other owner is dead."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from schoolbell_storage.errors import DataDirectoryInUse
+
+
+@contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold a data directory; DataDirectoryInUse where another server does.
+
+    The lock is the kernel's: a server that is killed lets go of it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataDirectoryInUse(
+                f"another server has the data directory {directory} open"
+            ) from None
+        yield
