@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from schoolbell_server.domain.change import Change, ChangeKey
@@ -17,11 +17,12 @@ from schoolbell_server.domain.decision import Decision, Moment
 from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.fact import Baseline, FactKey, FactUpdate, Previous
 from schoolbell_server.domain.fact_state import FactState, Told
-from schoolbell_server.domain.fold import Folded, fold
+from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import App
 from schoolbell_server.domain.world import KindSettings, World
 
 _NO_SETTINGS = KindSettings()
+_NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ class FactDelivery:
 
     delivery_id: str
     device_id: str
-    fact_keys: tuple[FactKey, ...]
+    fact_key: FactKey
+    """The fact that it tells: a move's new place. Its old place does not supersede it."""
     unsent: bool
     """PENDING or HELD with no attempt and no lease: it may still be superseded."""
     seen: bool
@@ -61,8 +63,15 @@ class PlannedDelivery:
     other_key: FactKey | None
     told: Told
     correction: bool
+    lifted: bool
+    """Its change lifts an attendance mark, and so lives for the day on which it is made."""
     hold: dt.timedelta
     superseded_by: ChangeKey | None = None
+
+    @property
+    def previous(self) -> Previous:
+        """Return the baseline that it was judged against."""
+        return self.told.previous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +81,7 @@ class Plan:
     decisions: Sequence[Decision]
     """Aligned with the batch."""
     states: Mapping[FactKey, FactState]
+    """What is to be stored, sorted by key."""
     deliveries: Sequence[PlannedDelivery]
     superseded: Mapping[str, ChangeKey]
     """The existing deliveries that are cancelled, by id, with the change that did it."""
@@ -81,9 +91,44 @@ class Plan:
 class _Ledger:
     """The deliveries of every fact while the batch is folded."""
 
-    existing: dict[FactKey, list[FactDelivery]] = field(default_factory=lambda: defaultdict(list))
-    planned: dict[FactKey, list[PlannedDelivery]] = field(default_factory=lambda: defaultdict(list))
+    unsent: dict[FactKey, list[FactDelivery | PlannedDelivery]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """Oldest first; emptied by what supersedes them."""
+    seen: dict[FactKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The devices that may have been told."""
     superseded: dict[str, ChangeKey] = field(default_factory=dict)
+
+    def enter(self, delivery: FactDelivery) -> None:
+        """Take in a delivery that exists already."""
+        if delivery.unsent:
+            self.unsent[delivery.fact_key].append(delivery)
+        if delivery.seen:
+            self.seen[delivery.fact_key].add(delivery.device_id)
+
+    def supersede(self, fact_key: FactKey, by: ChangeKey) -> None:
+        """Cancel what has not left for a fact."""
+        for delivery in self.unsent.pop(fact_key, ()):
+            if isinstance(delivery, PlannedDelivery):
+                delivery.superseded_by = by
+            else:
+                self.superseded[delivery.delivery_id] = by
+
+    def baselines(self, update: FactUpdate) -> dict[str, Baseline]:
+        """Return each device's baseline: that of its oldest delivery which has not left.
+
+        A change that leaves the value as it was cancels nothing and is judged against the value.
+        """
+        unsent: dict[str, Previous] = {}
+        for delivery in self.unsent.get(update.key, ()) if update.changed else ():
+            unsent.setdefault(delivery.device_id, delivery.previous)
+        seen: Set[str] = self.seen.get(update.key, _NOBODY)
+        return {
+            device_id: Baseline(
+                previous=unsent.get(device_id, update.previous), attempted=device_id in seen
+            )
+            for device_id in unsent.keys() | seen
+        }
 
 
 def plan(
@@ -93,23 +138,21 @@ def plan(
     deliveries: Iterable[FactDelivery],
 ) -> Plan:
     """Plan a batch of one district; `states` and `deliveries` are those of the facts it touches."""
-    known, ledger = dict(states), _Ledger()
-    for delivery in deliveries:
-        for key in delivery.fact_keys:
-            ledger.existing[key].append(delivery)
+    known, ledger = dict(states), _ledger(deliveries)
     decisions: dict[int, Decision] = {}
     planned: list[PlannedDelivery] = []
     for index in sorted(range(len(batch)), key=lambda index: batch[index].change.occur_time):
         received = batch[index]
         folded = fold(received.change, received.receive_time, known)
-        decision = judge(received, folded.update, world, _baselines(folded.update, ledger))
-        _supersede(received.change.key, folded, ledger)
+        decision = judge(received, folded.update, world, ledger.baselines(folded.update))
+        for key in folded.changed_keys:
+            ledger.supersede(key, received.change.key)
         known.update(folded.states)
         decisions[index] = decision
         fresh = _deliveries(index, received, folded.update, decision, world)
-        _remember(fresh, ledger)
+        ledger.unsent[folded.update.key].extend(fresh)
         planned.extend(fresh)
-    touched = {key: state for key, state in known.items() if states.get(key) != state}
+    touched = {key: state for key, state in sorted(known.items()) if states.get(key) != state}
     return Plan(
         decisions=[decisions[index] for index in range(len(batch))],
         states=touched,
@@ -127,48 +170,14 @@ def judge(
 
 def baselines_of(update: FactUpdate, deliveries: Iterable[FactDelivery]) -> dict[str, Baseline]:
     """Return the baselines of the devices that were, or were going to be, told of a fact."""
+    return _ledger(deliveries).baselines(update)
+
+
+def _ledger(deliveries: Iterable[FactDelivery]) -> _Ledger:
     ledger = _Ledger()
-    ledger.existing[update.key].extend(deliveries)
-    return _baselines(update, ledger)
-
-
-def _baselines(update: FactUpdate, ledger: _Ledger) -> dict[str, Baseline]:
-    """Return each device's baseline: that of its oldest delivery which has not left.
-
-    A change that leaves the value as it was cancels nothing and is judged against the value.
-    """
-    unsent: dict[str, Previous] = {}
-    seen: set[str] = set()
-    for delivery in ledger.existing.get(update.key, ()):
-        if delivery.seen:
-            seen.add(delivery.device_id)
-        if delivery.unsent and delivery.delivery_id not in ledger.superseded and update.changed:
-            unsent.setdefault(delivery.device_id, delivery.previous)
-    for planned in ledger.planned.get(update.key, ()):
-        if planned.superseded_by is None and update.changed:
-            unsent.setdefault(planned.device_id, planned.told.previous)
-    return {
-        device_id: Baseline(
-            previous=unsent.get(device_id, update.previous), attempted=device_id in seen
-        )
-        for device_id in unsent.keys() | seen
-    }
-
-
-def _supersede(key: ChangeKey, folded: Folded, ledger: _Ledger) -> None:
-    for fact in folded.changed_keys:
-        for delivery in ledger.existing.get(fact, ()):
-            if delivery.unsent:
-                ledger.superseded.setdefault(delivery.delivery_id, key)
-        for planned in ledger.planned.pop(fact, ()):
-            planned.superseded_by = planned.superseded_by or key
-
-
-def _remember(fresh: Iterable[PlannedDelivery], ledger: _Ledger) -> None:
-    for planned in fresh:
-        ledger.planned[planned.fact_key].append(planned)
-        if planned.other_key is not None:
-            ledger.planned[planned.other_key].append(planned)
+    for delivery in deliveries:
+        ledger.enter(delivery)
+    return ledger
 
 
 def _deliveries(
@@ -185,6 +194,7 @@ def _deliveries(
             other_key=update.other_key,
             told=Told(device.previous, update.current),
             correction=device.correction,
+            lifted=update.lifted,
             hold=settings.hold,
         )
         for recipient, device in decision.told()

@@ -17,7 +17,7 @@ _OWN_RULES = KindSettings()
 def time_to_live(case: ChangeCase) -> dt.timedelta:
     """Return how long after its occur time the change may still be told."""
     settings = case.district.kinds.get(case.kind, _OWN_RULES)
-    return end_of_life(case.change, settings, case.zone)
+    return end_of_life(case.change, settings, case.zone, lifted=case.update.lifted)
 
 
 def _refuse_switch(case: ChangeCase) -> Refusal | None:
@@ -64,14 +64,14 @@ def _see_lateness(case: ChangeCase) -> tuple[SeenFact, ...]:
 def _refuse_older(case: ChangeCase) -> Refusal | None:
     if not case.update.older:
         return None
-    known = case.update.previous.set_time
+    known = case.update.known_time
     return Refusal(Gate.NEWEST, RefusalReason.OLDER_THAN_KNOWN, text_of(known))
 
 
 def _see_older(case: ChangeCase) -> tuple[SeenFact, ...]:
     change = case.change
     occurred = seen(EntityKind.CHANGE, change.key.change_id, occur_time=change.occur_time)
-    known = case.update.previous.set_time
+    known = case.update.known_time
     return occurred + seen(EntityKind.FACT, case.update.key, known_time=known)
 
 

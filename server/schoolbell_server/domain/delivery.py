@@ -15,7 +15,8 @@ UNSENT = frozenset({DeliveryState.PENDING, DeliveryState.HELD})
 
 _NEVER = frozenset({Outcome.TOKEN_DEAD, Outcome.TOKEN_OF_ANOTHER_APP, Outcome.PAYLOAD_BAD})
 _FREE = frozenset({Outcome.CREDENTIAL_BAD})
-"""Outcomes that spend no attempt: the delivery waits by policy until the app's circuit closes."""
+"""Outcomes that are no attempt: no phone can have seen it, and it waits until the app's circuit
+closes."""
 _RECEIPT_RANK = {DeliveryState.DISPLAYED: 1, DeliveryState.OPENED: 2}
 
 
@@ -28,7 +29,7 @@ class Standing:
     expire_time: dt.datetime
     attempt_count: int = 0
     budget_start: int = 0
-    """How many of the attempts do not count against the budget."""
+    """The attempt count at the last replay: the budget counts from it."""
     answer_lost: bool = False
     """The phone may have shown it although no answer says so."""
     cancel_asked: bool = False
@@ -51,8 +52,7 @@ def after_attempt(standing: Standing, attempt: Attempted) -> Standing:
     free = attempt.outcome in _FREE
     counted = replace(
         standing,
-        attempt_count=standing.attempt_count + 1,
-        budget_start=standing.budget_start + free,
+        attempt_count=standing.attempt_count + (not free),
         answer_lost=standing.answer_lost or attempt.outcome is Outcome.UNKNOWN,
     )
     if standing.state not in UNSENT:
@@ -98,9 +98,9 @@ def cancel(standing: Standing, *, leased: bool) -> Standing | None:
 def after_receipt(standing: Standing, receipt: DeliveryState, *, leased: bool) -> Standing | None:
     """Return where a delivery stands after DISPLAYED or OPENED; None if that is no news.
 
-    Any delivery with an attempt (a lease counts as one) can have been shown.
+    Any delivery with an attempt (a lease counts as one, also a dead server's) can have been shown.
     """
-    if standing.attempt_count == 0 and not leased:
+    if standing.attempt_count == 0 and not standing.answer_lost and not leased:
         return None
     if _RECEIPT_RANK[receipt] <= _RECEIPT_RANK.get(standing.state, 0):
         return None

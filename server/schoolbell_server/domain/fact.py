@@ -91,7 +91,7 @@ class Previous:
     from_publisher: bool = False
     """The change itself said so; Schoolbell had stored nothing."""
     set_time: dt.datetime | None = None
-    """The occur time of the change that set it; None for the publisher's and the unknown."""
+    """The receive time of the change that set it; None for the publisher's and the unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,9 @@ class FactUpdate:
     current: Value | None = None
     """The fact's value after the change (of an older change: the value that stands)."""
     older: bool = False
-    """Older than what is known: it changes nothing (gate 16)."""
+    """Older than what is known: it changes nothing that is told (gate 16)."""
+    known_time: dt.datetime | None = None
+    """When what was known occurred (of a mark: the same section's last one)."""
     changed: bool = True
     """False where the fact's known value stays as it was."""
     same_setter: bool = False

@@ -1,7 +1,7 @@
 """What one change does to the facts that it touches.
 
-Values are ordered by occur time, then by arrival. An older change changes nothing; every other
-one does, whether or not anybody is told.
+Values are ordered by occur time, then by arrival. An older change leaves a fact as it is; every
+other one updates it, whether or not anybody is told.
 """
 
 from __future__ import annotations
@@ -55,18 +55,20 @@ def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
         return _fold_mark(change, change.payload, receive_time, states)
     key = fact_key(change)
     state = states.get(key)
+    others = _fold_others(change, receive_time, states)
+    differing = tuple(name for name, new in others.items() if _differs(states.get(name), new))
     if state is not None and change.occur_time < state.occur_time:
-        return _older(key, state)
+        update = _older(key, state, state.occur_time)
+        return Folded(update=update, states=others, changed_keys=differing)
     current, setter = _value(change), setter_of(change)
     previous = _previous(change, state)
-    others = _fold_others(change, receive_time, states)
-    own_change = previous.value is None or previous.value != current
-    changed = own_change or any(_differs(states.get(name), new) for name, new in others.items())
+    changed = previous.value is None or previous.value != current or bool(differing)
     update = FactUpdate(
         key=key,
         other_key=_moved_from(change),
         previous=previous,
         current=current,
+        known_time=None if state is None else state.occur_time,
         changed=changed,
         same_setter=state is not None and state.setter == setter,
     )
@@ -83,10 +85,14 @@ def setter_of(change: Change) -> Setter:
     return Setter(change.key.source, getattr(change.payload, "section_id", ""))
 
 
-def _older(key: FactKey, state: FactState) -> Folded:
-    known = Previous(value=state.value, set_time=state.set_time)
-    return Folded(
-        update=FactUpdate(key=key, previous=known, current=state.value, older=True, changed=False)
+def _older(key: FactKey, state: FactState, known_time: dt.datetime) -> FactUpdate:
+    return FactUpdate(
+        key=key,
+        previous=Previous(value=state.value, set_time=state.set_time),
+        current=state.value,
+        older=True,
+        known_time=known_time,
+        changed=False,
     )
 
 
@@ -158,7 +164,10 @@ def _moved_from(change: Change) -> FactKey | None:
 def _fold_others(
     change: Change, receive_time: dt.datetime, states: States
 ) -> dict[FactKey, FactState]:
-    """Return the other facts' states: a move empties its old place, a withdrawal forgets."""
+    """Return the other facts' states: a move empties its old place, a withdrawal forgets.
+
+    Each is older or newer by itself: what arrives late may still be the last word of one of them.
+    """
     gone = ScheduleValue(removed=True) if _moved_from(change) else None
     setter = setter_of(change)
     return {
@@ -180,7 +189,7 @@ def _fold_mark(
     marks = {} if state is None else {mark.setter: mark for mark in state.marks}
     own = marks.get(setter)
     if state is not None and own is not None and change.occur_time < own.occur_time:
-        return _older(key, state)
+        return Folded(update=_older(key, state, own.occur_time))
     marks[setter] = Mark(
         setter=setter,
         status=payload.status,
@@ -194,6 +203,7 @@ def _fold_mark(
         key=key,
         previous=_previous(change, state),
         current=after,
+        known_time=None if own is None else own.occur_time,
         changed=changed,
         same_setter=own is not None
         and (own.status, own.excuse) == (payload.status, payload.excuse),

@@ -15,7 +15,7 @@ from schoolbell_server.domain.change import (
     ResponsiveScheduleChange,
 )
 from schoolbell_server.domain.decision import Moment
-from schoolbell_server.domain.kinds import AttendanceStatus, Kind
+from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.world import KindSettings
 
 MOST_AHEAD = dt.timedelta(minutes=5)
@@ -29,7 +29,9 @@ _LIVES = {
     Kind.LUNCH_BALANCE: dt.timedelta(hours=24),
     Kind.GRADE: dt.timedelta(hours=72),
 }
-_CORRECTIONS = (AttendanceStatus.PRESENT, AttendanceStatus.CLEARED)
+# A change may claim any time of the years 1 to 9999, in which not every zone has a local time.
+_FIRST = dt.datetime(2, 1, 1, tzinfo=dt.UTC)
+_LAST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
 
 
 @lru_cache(maxsize=64)
@@ -40,7 +42,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 def local_date(time: dt.datetime, zone: str) -> dt.date:
     """Return the day that a time falls on in a zone."""
-    return time.astimezone(zone_of(zone)).date()
+    return min(max(time, _FIRST), _LAST).astimezone(zone_of(zone)).date()
 
 
 def moment(change: Change, receive_time: dt.datetime, zone: str, *, replay: bool) -> Moment:
@@ -66,12 +68,15 @@ def judged_date(change: Change, zone: str) -> dt.date:
     return local_date(change.occur_time, zone)
 
 
-def end_of_life(change: Change, settings: KindSettings, zone: str) -> dt.timedelta:
-    """Return how long a change lives, from its occur time; at least 0."""
+def end_of_life(change: Change, settings: KindSettings, zone: str, *, lifted: bool) -> dt.timedelta:
+    """Return how long a change lives, from its occur time; at least 0.
+
+    One that lifts an attendance mark lives for the day on which it is made, however old the mark.
+    """
     if settings.time_to_live is not None:
         return settings.time_to_live
     match change.payload:
-        case AttendanceChange(status=status) if status in _CORRECTIONS:
+        case AttendanceChange() if lifted:
             return _until_end_of(local_date(change.occur_time, zone), change, zone)
         case AttendanceChange(date=date) | ResponsiveScheduleChange(date=date):
             return _until_end_of(date, change, zone)
@@ -87,5 +92,6 @@ def expire_time(
 
 def _until_end_of(date: dt.date, change: Change, zone: str) -> dt.timedelta:
     """Return the time from the change's happening to the end of a local day."""
-    midnight = dt.datetime.combine(date + _DAY, dt.time(), tzinfo=zone_of(zone))
+    within = min(max(date, _FIRST.date()), _LAST.date())
+    midnight = dt.datetime.combine(within + _DAY, dt.time(), tzinfo=zone_of(zone))
     return max(_ZERO, midnight.astimezone(dt.UTC) - change.occur_time)

@@ -243,7 +243,7 @@ class Acceptance:
         device = _device(world, change, planned)
         zone = zone_of(change, world)
         settings = world.district.kinds.get(change.kind, _NO_SETTINGS)
-        life = timing.end_of_life(change, settings, zone)
+        life = timing.end_of_life(change, settings, zone, lifted=planned.lifted)
         superseded = planned.superseded_by is not None
         waiting = DeliveryState.HELD if planned.hold else DeliveryState.PENDING
         return DeliveryRow(
@@ -362,12 +362,11 @@ def _complete(answers: Iterable[Answer | None]) -> list[Answer]:
 
 
 def _fact_delivery(row: DeliveryRow) -> FactDelivery:
-    attempted = row.attempt_count > 0 or bool(row.lease_owner)
-    others = () if row.other_fact_key is None else (row.other_fact_key,)
+    attempted = row.attempt_count > 0 or row.answer_lost or bool(row.lease_owner)
     return FactDelivery(
         delivery_id=row.delivery_id,
         device_id=row.device_id,
-        fact_keys=(row.fact_key, *others),
+        fact_key=row.fact_key,
         unsent=row.state in UNSENT and not attempted,
         seen=attempted and row.state is not DeliveryState.REJECTED,
         previous=decode_told(row.told).previous,
