@@ -1,0 +1,1 @@
+"""Sandbox gateways: an APNs and an FCM that behave as the real ones do, and break on demand."""
