@@ -174,9 +174,7 @@ def refusal(status: int, reason: str, apns_id: bytes, timestamp: int | None = No
 def refusal_body(reason: str, timestamp: int | None = None) -> bytes:
     """Return Apple's compact JSON."""
     if timestamp is not None:
-        return json.dumps(
-            {"reason": reason, "timestamp": timestamp}, separators=(",", ":")
-        ).encode()
+        return b'{"reason":"%s","timestamp":%d}' % (reason.encode(), timestamp)
     body = _BODIES.get(reason)
     if body is None:
         body = _BODIES[reason] = b'{"reason":"%s"}' % reason.encode()

@@ -90,7 +90,7 @@ def body_fault(body: bytes, push_type: bytes) -> tuple[int, str] | None:
 
 
 def is_notification(body: bytes) -> bool:
-    """Tell whether the payload is a JSON object with `aps`; what Apple does otherwise is unknown."""
+    """Tell whether the payload is an object with `aps`; what Apple does otherwise is unknown."""
     try:
         content = json.loads(body)
     except ValueError:

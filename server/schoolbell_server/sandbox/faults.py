@@ -49,11 +49,8 @@ class _Rule:
             return False
         self.seen += 1
         late = self.seen - fault.first
-        if (
-            late < 0
-            or late % fault.every
-            or (fault.times is not None and self.fired >= fault.times)
-        ):
+        spent = fault.times is not None and self.fired >= fault.times
+        if late < 0 or late % fault.every or spent:
             return False
         if fault.probability < 1.0 and dice.random() >= fault.probability:
             return False

@@ -37,9 +37,7 @@ def check_content(message: dict[str, Any], *, topic: bool) -> None:
     """Check data keys, times to live, exclusive blocks and the size."""
     android = message.get("android", {})
     if "android" in message and "android_v2" in message:
-        raise bad_request(
-            "message.android_v2", "android and android_v2 exclude each other", fcm_code=True
-        )
+        raise bad_request("message.android_v2", "android is set as well", fcm_code=True)
     for path, data in (("message", message.get("data")), ("message.android", android.get("data"))):
         check_data_keys(path, data or {})
     ttl = android.get("ttl", 0)
@@ -83,11 +81,8 @@ def check_address(address: str) -> None:
 
 def size_of(message: dict[str, Any]) -> int:
     """Return the bytes of the keys and values the phone gets."""
-    parts = (
-        message.get("notification"),
-        message.get("data"),
-        message.get("android", {}).get("data"),
-    )
+    android = message.get("android", {})
+    parts = (message.get("notification"), message.get("data"), android.get("data"))
     return sum(
         len(key.encode()) + len(str(value).encode())
         for part in parts

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as far as FCM's clients speak it: one request after the other, bodies of known length."""
+"""HTTP/1.1 as FCM's clients speak it: one request after the other, bodies of known length."""
 
 from __future__ import annotations
 

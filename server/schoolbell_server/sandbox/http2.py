@@ -8,11 +8,10 @@ talking after it).
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -159,7 +158,7 @@ class Http2Connection(asyncio.Protocol):
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         self._unanswered.add(stream_id)
-        self._incoming[stream_id] = _Incoming(cast("list[Header]", event.headers), [])
+        self._incoming[stream_id] = _Incoming(event.headers, [])
 
     def _on_data(self, event: DataReceived) -> None:
         self._consumed += event.flow_controlled_length
@@ -250,7 +249,9 @@ class Http2Connection(asyncio.Protocol):
 
     def change_settings(self, values: Mapping[str, int]) -> None:
         """Send SETTINGS, by the RFC's names."""
-        codes = {SettingCodes[name]: value for name, value in values.items()}
+        codes: dict[SettingCodes | int, int] = {
+            SettingCodes[name]: value for name, value in values.items()
+        }
         limit = codes.pop(SettingCodes.MAX_CONCURRENT_STREAMS, None)
         if limit is not None:
             self._limits_sent.append(limit)
@@ -258,7 +259,7 @@ class Http2Connection(asyncio.Protocol):
             self._write_frame(frame.serialize())
         if codes:
             self._limits_sent.append(None)
-            self._h2.update_settings(dict(codes))
+            self._h2.update_settings(codes)
             self.flush()
 
     def withhold_window(self, withheld: bool) -> None:
@@ -321,7 +322,6 @@ def to_request(fields: list[Header], body: bytes) -> Request:
 def certificate_topics(transport: asyncio.BaseTransport) -> tuple[str, ...]:
     """Return the topics a client's certificate stands for: the user ids of its subject."""
     tls = transport.get_extra_info("ssl_object")
-    certificate = tls.getpeercert() if isinstance(tls, ssl.SSLObject) else None
-    subject = certificate.get("subject", ()) if certificate else ()
-    pairs = (pair for name in subject for pair in name)
+    certificate: dict[str, Any] = (tls.getpeercert() if tls else None) or {}
+    pairs = (pair for name in certificate.get("subject", ()) for pair in name)
     return tuple(str(value) for key, value in pairs if key in ("userId", "UID"))

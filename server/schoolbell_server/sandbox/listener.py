@@ -82,8 +82,10 @@ class Listener:
 
     def cut(self) -> None:
         """Cut all connections with RST."""
-        for connection in [*self.connections, *self.http1_connections]:
+        for connection in list(self.connections):
             connection.abort()
+        for simple in list(self.http1_connections):
+            simple.abort()
 
     def use_certificate(self, flaw: CertificateFlaw = CertificateFlaw.NONE) -> None:
         """Show new connections a new certificate, flawed or good."""

@@ -11,7 +11,8 @@ from typing import Any, Self
 from schoolbell_server.sandbox import apns as apns_gateway
 from schoolbell_server.sandbox import credentials as credential_files
 from schoolbell_server.sandbox import fcm as fcm_gateway
-from schoolbell_server.sandbox.apns import Apns, ApnsSettings
+from schoolbell_server.sandbox.apns import Apns
+from schoolbell_server.sandbox.apns_settings import ApnsSettings
 from schoolbell_server.sandbox.clock import Clock
 from schoolbell_server.sandbox.credentials import SandboxCredentials
 from schoolbell_server.sandbox.faults import FaultPlan
