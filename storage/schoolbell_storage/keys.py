@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_json, to_micros
@@ -23,7 +23,9 @@ class ApiKeyRow:
     district_id: str
     """'-' is every district."""
     role: int
-    rights: tuple[str, ...]
+    user_id: str
+    """The person whose tool rights an administrator's key has."""
+    secret_tail: str
     sources: tuple[str, ...]
     display_name: str
     secret_hash: str
@@ -40,7 +42,8 @@ async def insert_key(connection: AsyncConnection, key: ApiKeyRow) -> None:
             key_id=key.key_id,
             district_id=key.district_id,
             role=key.role,
-            rights=to_json(list(key.rights)),
+            user_id=key.user_id,
+            secret_tail=key.secret_tail,
             sources=to_json(list(key.sources)),
             display_name=key.display_name,
             secret_hash=key.secret_hash,
@@ -58,15 +61,18 @@ async def find_key(connection: AsyncConnection, key_id: str) -> ApiKeyRow | None
 
 
 async def list_keys(
-    connection: AsyncConnection, district_id: str, after: str, limit: int
+    connection: AsyncConnection,
+    district_id: str,
+    after: str,
+    limit: int,
+    living_at: dt.datetime | None = None,
 ) -> Sequence[ApiKeyRow]:
-    """Return a page of a district's keys by key id."""
-    found = await connection.execute(
-        select(api_key)
-        .where(api_key.c.district_id == district_id, api_key.c.key_id > after)
-        .order_by(api_key.c.key_id)
-        .limit(limit)
-    )
+    """Return a page of a district's keys by key id; `living_at` leaves out those that ended."""
+    wanted = select(api_key).where(api_key.c.district_id == district_id, api_key.c.key_id > after)
+    if living_at is not None:
+        lasting = or_(api_key.c.expire_time.is_(None), api_key.c.expire_time > to_micros(living_at))
+        wanted = wanted.where(api_key.c.revoke_time.is_(None), lasting)
+    found = await connection.execute(wanted.order_by(api_key.c.key_id).limit(limit))
     return [_decode(row) for row in found]
 
 
@@ -92,7 +98,8 @@ def _decode(row: Row[Any]) -> ApiKeyRow:
         key_id=row.key_id,
         district_id=row.district_id,
         role=row.role,
-        rights=tuple(json.loads(row.rights)),
+        user_id=row.user_id,
+        secret_tail=row.secret_tail,
         sources=tuple(json.loads(row.sources)),
         display_name=row.display_name,
         secret_hash=row.secret_hash,

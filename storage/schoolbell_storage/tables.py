@@ -415,7 +415,8 @@ api_key = Table(
     _id("key_id", primary_key=True),
     _id("district_id"),
     _enum("role"),
-    Column("rights", Text, nullable=False, server_default="[]"),
+    _text("user_id"),
+    _text("secret_tail"),
     Column("sources", Text, nullable=False, server_default="[]"),
     _text("display_name"),
     _id("secret_hash"),
@@ -425,6 +426,17 @@ api_key = Table(
     _time("revoke_time", nullable=True),
     Index("api_key_by_district", "district_id", "key_id"),
 )
+
+tool_right = Table(
+    "tool_right",
+    metadata,
+    _id("district_id", primary_key=True),
+    Column("grantee_type", SmallInteger, primary_key=True, autoincrement=False),
+    _id("grantee_id", primary_key=True),
+    Column("tool", SmallInteger, primary_key=True, autoincrement=False),
+    Column("granted", SmallInteger, nullable=False),
+)
+"""The most that a grantee may do with a tool."""
 
 audit_entry = Table(
     "audit_entry",

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import cancel
 from schoolbell_server.domain.kinds import CancelCause
 from schoolbell_server.pipeline.standing import moved_to, standing_of
@@ -20,6 +21,7 @@ async def cancel_deliveries(
     cause: CancelCause,
     comment: str,
     now: dt.datetime,
+    refusal: Refusal | None = None,
 ) -> list[DeliveryRow]:
     """Cancel those of these locked deliveries that may be; return their snapshots for the journal.
 
@@ -30,6 +32,8 @@ async def cancel_deliveries(
         standing = cancel(standing_of(row), leased=bool(row.lease_owner))
         if standing is not None and row.cancel_cause is None:
             marked = replace(row, cancel_cause=cause, cancel_comment=comment)
+            if refusal is not None:
+                marked = replace(marked, cancel_gate=refusal.gate, cancel_refusal=refusal.reason)
             cancelled.append(moved_to(marked, standing, now))
     await store_deliveries(connection, cancelled)
     return cancelled

@@ -1,0 +1,201 @@
+"""The composition root: a whole server, started in stages and drained in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import click
+
+from schoolbell_server.config import Config, warnings
+from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.observability.log import get_logger, log_loop_errors
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
+from schoolbell_server.observability.standard_services import (
+    add_health,
+    add_reflection,
+    set_serving,
+)
+from schoolbell_server.pipeline.pipeline import Pipeline
+from schoolbell_server.rpc.authentication import Authenticator, utc_now
+from schoolbell_server.rpc.conduct import Conduct
+from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_server.security.key_store import StoredKeys
+from schoolbell_server.security.operator_key import ensure_operator_key
+from schoolbell_server.security.sealer import Sealer
+from schoolbell_server.security.tls import ServerTls
+from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.services import Parts, add_services
+from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.tail import Tail
+from schoolbell_server.texts import Texts
+from schoolbell_storage.data_directory import exclusive
+from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.migrate import migrate as migrate_storage
+
+_SQLITE_FILE = "schoolbell.db"
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that serves."""
+
+    port: int
+    stop: asyncio.Event
+    """Set it to drain and end the server."""
+
+
+async def serve(config: Config, *, replay: bool) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    loop = asyncio.get_running_loop()
+    log_loop_errors(loop)
+    async with running(config, replay=replay) as server:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, server.stop.set)
+        click.echo(f"Schoolbell listens on {config.server.listen.host}:{server.port}", err=True)
+        await server.stop.wait()
+        _logger.info("draining")
+
+
+async def migrate(config: Config) -> None:
+    """Bring the database to this version's schema and end."""
+    async with AsyncExitStack() as stack:
+        await _open_storage(config, stack)
+
+
+@asynccontextmanager
+async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
+    """Run a whole server; the end of the block drains it."""
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        metrics = Metrics()
+        if config.server.metrics_listen is not None:
+            stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
+        parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
+        await parts.pipeline.start()
+        await parts.tail.start()
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        work = parts.pipeline.run(tasks)
+        work += [
+            tasks.create_task(parts.tail.run(), name="status log"),
+            tasks.create_task(parts.monitor.run_probes(), name="probes"),
+            tasks.create_task(parts.monitor.run_backlog(), name="backlog"),
+        ]
+        await parts.finisher.resume()
+        conduct = Conduct(
+            Authenticator(parts.keys),
+            metrics,
+            most_bytes=config.limits.message_bytes,
+            most_calls=config.limits.concurrent_calls,
+        )
+        server = ConductedServer(conduct, config.limits.message_bytes)
+        names = add_services(server, parts)
+        health = await add_health(server, names)
+        if config.server.reflection:
+            add_reflection(server, names)
+        port = _listen(config, server, tasks, work)
+        await server.start()
+        await set_serving(health, "", *names, serving=True)
+        stop = asyncio.Event()
+        try:
+            yield Running(port, stop)
+        finally:
+            await health.enter_graceful_shutdown()
+            conduct.drain()
+            await server.stop(config.server.drain_grace.total_seconds())
+            await parts.finisher.drain()
+            await parts.pipeline.drain()
+            for task in work:
+                task.cancel()
+
+
+async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
+    """Open the database and bring it to this version's schema."""
+    url = config.storage.url.reveal()
+    if not url:
+        stack.enter_context(exclusive(config.server.data_dir))
+        url = f"sqlite+aiosqlite:///{(config.server.data_dir / _SQLITE_FILE).absolute()}"
+    config.server.data_dir.mkdir(parents=True, exist_ok=True)
+    storage = open_storage(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    stack.push_async_callback(storage.close)
+    await migrate_storage(storage)
+    return storage
+
+
+async def _parts(
+    config: Config, storage: Storage, metrics: Metrics, *, replay: bool, stack: AsyncExitStack
+) -> Parts:
+    folder = config.server.data_dir / "keys"
+    sealer = Sealer.load(folder)
+    fingerprints = TokenFingerprints.load(folder)
+    keys = StoredKeys(storage)
+    operator, path = ensure_operator_key(config.server.data_dir)
+    await keys.ensure(operator)
+    _logger.info("operator's key", extra={"path": str(path)})
+    gateways = build_gateways(
+        config.apps,
+        in_flight=config.delivery.in_flight,
+        deadline=config.delivery.attempt_timeout,
+        clock=utc_now,
+    )
+    for gateway in gateways.values():
+        stack.push_async_callback(gateway.close)
+    monitor = Monitor(
+        storage,
+        gateways,
+        metrics,
+        warnings=warnings(config, replay=replay),
+        probe_interval=config.delivery.probe_interval,
+        most_backlog=config.limits.backlog,
+        clock=utc_now,
+    )
+    tail, texts = Tail(storage), Texts()
+    apps = {app_id: app.kind for app_id, app in config.apps.items()}
+    pipeline = Pipeline(
+        storage,
+        config,
+        gateways,
+        apps=apps,
+        opener=sealer,
+        texts=texts,
+        metrics=metrics,
+        monitor=monitor,
+        tail=tail,
+        clock=utc_now,
+        replay=replay,
+    )
+    return Parts(
+        storage=storage,
+        apps=apps,
+        sealer=sealer,
+        fingerprints=fingerprints,
+        keys=keys,
+        gateways=gateways,
+        texts=texts,
+        monitor=monitor,
+        tail=tail,
+        pipeline=pipeline,
+        finisher=ImportFinisher(storage),
+        clock=utc_now,
+        replay=replay,
+    )
+
+
+def _listen(
+    config: Config,
+    server: ConductedServer,
+    tasks: asyncio.TaskGroup,
+    work: list[asyncio.Task[None]],
+) -> int:
+    address = str(config.server.listen)
+    if config.server.plaintext:
+        return server.add_insecure_port(address)
+    tls = ServerTls(config.server.tls, config.server.data_dir)
+    work.append(tasks.create_task(tls.watch(), name="certificates"))
+    return server.add_secure_port(address, tls.credentials())

@@ -1,0 +1,129 @@
+"""What a phone's settings page offers: each student and kind, and which gate closes it today.
+
+The gates themselves decide, on a probe: a change of the kind that would happen today.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from schoolbell_server.domain.calendar_gates import survey
+from schoolbell_server.domain.cases import change_case, named_recipient, places
+from schoolbell_server.domain.change import (
+    AssignmentChange,
+    AttendanceChange,
+    Change,
+    ChangeKey,
+    GradeChange,
+    LunchBalanceChange,
+    Payload,
+    ResponsiveScheduleChange,
+)
+from schoolbell_server.domain.change_gates import SWITCH_RULES
+from schoolbell_server.domain.decision import Moment, Refusal
+from schoolbell_server.domain.eligibility import ended_apps
+from schoolbell_server.domain.fact import FactUpdate
+from schoolbell_server.domain.gate import first_refusal
+from schoolbell_server.domain.kinds import (
+    App,
+    AssignmentAction,
+    AttendanceExcuse,
+    AttendanceStatus,
+    Gate,
+    Kind,
+    ScheduleAction,
+)
+from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
+from schoolbell_server.domain.timing import zone_of
+from schoolbell_server.domain.world import StudentFacts, World
+
+_NOON = dt.time(12)
+_KEY = ChangeKey(source="offer", change_id="offer")
+_RELATED = RECIPIENT_RULES[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One student and kind on the page."""
+
+    student_id: str
+    kind: Kind
+    closed_by: Gate | None
+    """The first of gates 1, 2 and 4 to 8 that is closed; None where the kind is offered."""
+
+
+def offers(world: World, user_id: str, app: App, today: dt.date) -> Iterator[Offer]:
+    """Yield every kind of every student of the world, as one user of an app sees them."""
+    for student_id in sorted(world.students):
+        for kind in Kind:
+            yield Offer(student_id, kind, _closed_by(world, student_id, kind, user_id, app, today))
+
+
+def _closed_by(
+    world: World, student_id: str, kind: Kind, user_id: str, app: App, today: dt.date
+) -> Gate | None:
+    """Return the gate that closes a kind in the calendar in which it gets furthest."""
+    refusals = [
+        _refusal(world, probe, user_id, app, today)
+        for probe in _probes(world, world.students[student_id], kind, today)
+    ]
+    if any(refusal is None for refusal in refusals):
+        return None
+    return max((refusal.gate for refusal in refusals if refusal is not None), key=_ORDER.index)
+
+
+_ORDER = [
+    Gate.DISTRICT_ENABLED,
+    Gate.KIND_LICENSED,
+    Gate.ACTIVE_YEAR,
+    Gate.CALENDAR_ENABLED,
+    Gate.ENROLLED,
+    Gate.TOOL_SHOWN,
+    Gate.RELATED,
+]
+
+
+def _refusal(world: World, probe: Change, user_id: str, app: App, today: dt.date) -> Refusal | None:
+    moment = Moment(lateness=dt.timedelta(0), school_day=today)
+    case = change_case(probe, moment, FactUpdate(key=""), world)
+    refusal = first_refusal(SWITCH_RULES, case)
+    if refusal is not None:
+        return refusal
+    found = survey(places(case, world))
+    hidden = dict(ended_apps(found)).get(app)
+    recipient = named_recipient(case, user_id, world)
+    return found.refusal or hidden or first_refusal(_RELATED, recipient)
+
+
+def _probes(world: World, student: StudentFacts, kind: Kind, today: dt.date) -> Iterator[Change]:
+    zone = zone_of(world.district.time_zone)
+    occur_time = dt.datetime.combine(today, _NOON, tzinfo=zone).astimezone(dt.UTC)
+    calendars = sorted({stay.calendar_id for stay in student.enrollments})
+    for calendar_id in calendars or (None,):
+        yield Change(
+            key=_KEY,
+            student_id=student.student.user_id,
+            calendar_id=calendar_id,
+            occur_time=occur_time,
+            payload=_payload(kind, today),
+        )
+
+
+def _payload(kind: Kind, today: dt.date) -> Payload:
+    match kind:
+        case Kind.ASSIGNMENT:
+            action = AssignmentAction.ASSIGNED
+            return AssignmentChange(action=action, assignment_id="offer", section_id="offer")
+        case Kind.GRADE:
+            return GradeChange(section_id="offer", task="offer", grading_period="offer")
+        case Kind.ATTENDANCE:
+            return AttendanceChange(
+                date=today, status=AttendanceStatus.ABSENT, excuse=AttendanceExcuse.UNKNOWN
+            )
+        case Kind.LUNCH_BALANCE:
+            return LunchBalanceChange(account_id="offer", balance=Decimal(0))
+        case Kind.RESPONSIVE_SCHEDULE:
+            return ResponsiveScheduleChange(action=ScheduleAction.ADDED, date=today, period="1")

@@ -1,0 +1,89 @@
+"""API keys as the authenticator finds them: stored, with the rights of the person behind them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
+
+from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key
+from schoolbell_storage.rights import rights_of
+
+CACHE = 5.0  # seconds that a key is remembered; a revoked one ends within it on every server
+_MOST = 10_000
+
+
+class StoredKeys:
+    """Finds keys, with a short memory so that a call costs no look-up."""
+
+    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._known: dict[str, tuple[float, ApiKey | None]] = {}
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Return a key, also a revoked or expired one; None if there never was one."""
+        now = self._clock()
+        known = self._known.get(key_id)
+        if known is not None and known[0] > now:
+            return known[1]
+        key = await self._read(key_id)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[key_id] = (now + CACHE, key)
+        return key
+
+    def forget(self) -> None:
+        """Look everything up again: a key or a right has changed."""
+        self._known.clear()
+
+    async def ensure(self, key: ApiKey) -> None:
+        """Store the operator's key as its file has it, if it is not there."""
+        async with self._storage.write() as connection:
+            if await find_key(connection, key.key_id) is None:
+                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), "start", ""))
+
+    async def _read(self, key_id: str) -> ApiKey | None:
+        async with self._storage.read() as connection:
+            row = await find_key(connection, key_id)
+            if row is None:
+                return None
+            rights: Mapping[int, int] = {}
+            if row.user_id:
+                rights = await rights_of(connection, row.district_id, row.user_id)
+        return key_of(row, rights)
+
+
+def row_of(key: ApiKey, now: dt.datetime, creator: str, secret_tail: str) -> ApiKeyRow:
+    """Return a new key as it is stored."""
+    return ApiKeyRow(
+        key_id=key.key_id,
+        district_id=key.district_id,
+        role=key.role,
+        user_id=key.user_id,
+        secret_tail=secret_tail,
+        sources=tuple(sorted(key.sources)),
+        display_name=key.display_name,
+        secret_hash=key.secret_hash,
+        create_time=now,
+        creator=creator,
+        expire_time=key.expire_time,
+    )
+
+
+def key_of(row: ApiKeyRow, rights: Mapping[int, int]) -> ApiKey:
+    """Return a stored key with the rights of the person behind it."""
+    return ApiKey(
+        key_id=row.key_id,
+        secret_hash=row.secret_hash,
+        district_id=row.district_id,
+        role=Role(row.role),
+        display_name=row.display_name,
+        rights={Tool(tool): Right(granted) for tool, granted in rights.items()},
+        sources=frozenset(row.sources),
+        user_id=row.user_id,
+        expire_time=row.expire_time,
+        revoke_time=row.revoke_time,
+    )

@@ -1,0 +1,147 @@
+"""What an app shows once it is unlocked: the detailed text; and notifications for a try."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+
+from schoolbell.v1 import common_pb2, delivery_pb2
+from schoolbell.v1 import device_service_pb2 as messages
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.changes import parse_change
+from schoolbell_server.contract.fields import read_id, write_time
+from schoolbell_server.domain.eligibility import recheck
+from schoolbell_server.domain.kinds import DetailLevel, Gate
+from schoolbell_server.domain.timing import local_date
+from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.gateways.push import Push
+from schoolbell_server.pipeline.preparer import Opener, as_told
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.texts import Texts
+from schoolbell_storage.addresses import fetch_given_names
+from schoolbell_storage.changes import fetch_changes
+from schoolbell_storage.deliveries import fetch_deliveries
+from schoolbell_storage.devices import DeviceRow, get_device
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.world import Apps, fetch_world
+
+_OF_THE_DEVICE = frozenset({Gate.DEVICE_USABLE, Gate.STAYS_LOGGED_IN, Gate.SUBSCRIBED})
+_TEST_LIFE = dt.timedelta(minutes=5)
+
+
+class Notifications:
+    """Words deliveries for their users."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        apps: Apps,
+        texts: Texts,
+        gateways: Gateways,
+        opener: Opener,
+        clock: Callable[[], dt.datetime],
+        replay: bool,
+    ) -> None:
+        self._storage = storage
+        self._apps = apps
+        self._texts = texts
+        self._gateways = gateways
+        self._opener = opener
+        self._clock = clock
+        self._replay = replay
+
+    async def get(
+        self, request: messages.GetNotificationRequest
+    ) -> messages.GetNotificationResponse:
+        """Return a delivery's detailed text, as long as gates 1 to 9 still let its user see it."""
+        violations = Violations()
+        read_id(request.user_id, "user_id", violations.add)
+        read_id(request.delivery_id, "delivery_id", violations.add)
+        violations.refuse()
+        missing = SchoolbellError(
+            ErrorReason.ERROR_REASON_NOTIFICATION_NOT_FOUND,
+            "the user has no such notification",
+            metadata={"delivery_id": request.delivery_id},
+        )
+        async with self._storage.read() as connection:
+            rows = await fetch_deliveries(connection, [request.delivery_id])
+            row = rows.get(request.delivery_id)
+            if row is None or (row.district_id, row.user_id) != (
+                request.district_id,
+                request.user_id,
+            ):
+                raise missing
+            found = await fetch_changes(connection, [(row.district_id, row.key)])
+            stored = found.get((row.district_id, row.key))
+            if stored is None:
+                raise missing
+            change = parse_change(stored.content)
+            calendars = [change.calendar_id] if change.calendar_id else []
+            world = await fetch_world(
+                connection, row.district_id, [row.student_id], calendars, self._apps
+            )
+            names = await fetch_given_names(connection, [(row.district_id, row.student_id)])
+            device = await get_device(connection, row.district_id, row.user_id, row.device_id)
+        if world is None:
+            raise missing
+        day = row.school_day if self._replay else local_date(self._clock(), row.time_zone)
+        refusal = recheck(change, row.user_id, row.device_id, day, world)
+        if refusal is not None and refusal.gate not in _OF_THE_DEVICE:
+            raise missing
+        text = self._texts.render(
+            as_told(change, row.told),
+            app=row.app,
+            detail=DetailLevel.DETAILED,
+            locale=(device.locale if device else "") or world.district.locale,
+            student_name=names.get((row.district_id, row.student_id), ""),
+            correction=row.correction,
+            currency_code=world.district.currency_code,
+        )
+        return messages.GetNotificationResponse(
+            notification=messages.Notification(
+                delivery_id=row.delivery_id,
+                kind=common_pb2.Kind.ValueType(row.kind),
+                student_id=row.student_id,
+                title=text.title,
+                body=text.body,
+                occur_time=write_time(change.occur_time),
+            )
+        )
+
+    async def send_test(
+        self, row: DeviceRow, sealed: bytes
+    ) -> messages.SendTestNotificationResponse:
+        """Send a text that says it is a try, and return what the provider answered."""
+        gateway = self._gateways.get((row.app_id, row.platform))
+        if gateway is None:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_APP_NOT_FOUND,
+                "the app has no account at this provider",
+                metadata={"app_id": row.app_id},
+            )
+        text, start = self._texts.test_text(row.locale), self._clock()
+        push = Push(
+            delivery_id=str(uuid.uuid4()),
+            app_id=row.app_id,
+            address=self._opener.unseal(sealed, row.device_id.encode()).decode(),
+            fid=row.fid,
+            environment=row.environment,
+            title=text.title,
+            body=text.body,
+            expire_time=start + _TEST_LIFE,
+            registration_ref=row.registration_ref,
+        )
+        (result,) = await gateway.send([push])
+        return messages.SendTestNotificationResponse(
+            attempt=delivery_pb2.Attempt(
+                number=1,
+                start_time=write_time(start),
+                end_time=write_time(self._clock()),
+                outcome=delivery_pb2.Outcome.ValueType(result.outcome),
+                provider_reason=result.provider_reason,
+            ),
+            provider_message_id=result.provider_message_id,
+        )

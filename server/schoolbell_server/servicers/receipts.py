@@ -1,0 +1,114 @@
+"""Receipts: what the phones themselves say became of a notification."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+
+from schoolbell.v1 import delivery_pb2
+from schoolbell.v1 import device_service_pb2 as messages
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.fields import read_id, read_time
+from schoolbell_server.domain.delivery import after_receipt
+from schoolbell_server.domain.kinds import DeliveryState
+from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
+from schoolbell_server.rpc.status import to_status
+from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.status import journal
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.engine import Storage
+
+MOST = 500
+_EVENTS = {
+    messages.RECEIPT_EVENT_DISPLAYED: DeliveryState.DISPLAYED,
+    messages.RECEIPT_EVENT_OPENED: DeliveryState.OPENED,
+}
+
+
+class Receipts:
+    """Writes receipts into deliveries."""
+
+    def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    async def report(
+        self, request: messages.ReportReceiptsRequest
+    ) -> messages.ReportReceiptsResponse:
+        """Take a user's receipts; a result each, and a bad one spoils no other."""
+        violations = Violations()
+        read_id(request.user_id, "user_id", violations.add)
+        violations.count(request.receipts, "receipts", least=1, most=MOST)
+        violations.refuse()
+        now = self._clock()
+        errors = [_check(receipt) for receipt in request.receipts]
+        ids = {
+            receipt.delivery_id
+            for receipt, error in zip(request.receipts, errors, strict=True)
+            if error is None
+        }
+        async with self._storage.write() as connection:
+            rows = await fetch_deliveries(connection, ids, lock=True)
+            known = {
+                name: row
+                for name, row in rows.items()
+                if row.user_id == request.user_id and row.district_id == request.district_id
+            }
+            before = dict(known)
+            results = [
+                _take(receipt, error, known, now)
+                for receipt, error in zip(request.receipts, errors, strict=True)
+            ]
+            changed = [row for name, row in known.items() if row != before[name]]
+            await store_deliveries(connection, changed)
+            await journal.record(connection, now, changed)
+        return messages.ReportReceiptsResponse(results=results)
+
+
+def _check(receipt: messages.Receipt) -> SchoolbellError | None:
+    violations = Violations()
+    if not receipt.delivery_id:
+        violations.add("delivery_id", REQUIRED)
+    if receipt.event not in _EVENTS:
+        violations.add("event", REQUIRED if not receipt.event else "is not a known event")
+    if receipt.HasField("event_time"):
+        read_time(receipt.event_time, "event_time", violations.add)
+    try:
+        violations.refuse()
+    except InvalidFields as error:
+        return error
+    return None
+
+
+def _take(
+    receipt: messages.Receipt,
+    error: SchoolbellError | None,
+    known: dict[str, DeliveryRow],
+    now: dt.datetime,
+) -> messages.ReceiptResult:
+    if error is not None:
+        return messages.ReceiptResult(error=to_status(error))
+    row = known.get(receipt.delivery_id)
+    if row is None:
+        missing = SchoolbellError(
+            ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
+            "the user has no such delivery",
+            metadata={"delivery_id": receipt.delivery_id[:128]},
+        )
+        return messages.ReceiptResult(error=to_status(missing))
+    event = _EVENTS[receipt.event]
+    standing = after_receipt(standing_of(row), event, leased=bool(row.lease_owner))
+    if standing is not None:
+        time = (
+            receipt.event_time.ToDatetime(tzinfo=dt.UTC) if receipt.HasField("event_time") else now
+        )
+        row = known[row.delivery_id] = _seen(moved_to(row, standing, now), event, time)
+    return messages.ReceiptResult(state=delivery_pb2.DeliveryState.ValueType(row.state))
+
+
+def _seen(row: DeliveryRow, event: DeliveryState, time: dt.datetime) -> DeliveryRow:
+    if event is DeliveryState.OPENED:
+        return replace(row, open_time=time, display_time=row.display_time or time)
+    return replace(row, display_time=time)

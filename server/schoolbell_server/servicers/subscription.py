@@ -1,0 +1,209 @@
+"""What a phone's settings page shows, and what it saves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell.v1 import common_pb2, subscription_pb2
+from schoolbell.v1 import subscription_service_pb2 as messages
+from schoolbell.v1.subscription_service_pb2_grpc import SubscriptionServiceServicer
+from schoolbell_server.contract.conditions import read_condition, write_condition
+from schoolbell_server.contract.fields import read_id
+from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.offers import Offer, offers
+from schoolbell_server.domain.timing import local_date
+from schoolbell_server.domain.world import Subscription, World
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.device import device_retired, no_device
+from schoolbell_server.servicers.etags import etag, must_write
+from schoolbell_server.servicers.missing import no_district
+from schoolbell_storage.devices import DeviceRow, get_device
+from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.relations import students_of
+from schoolbell_storage.subscriptions import (
+    Subscriptions,
+    read_subscriptions,
+    replace_subscriptions,
+)
+from schoolbell_storage.world import Apps, fetch_world
+
+MOST = 500
+_OFF = Subscription(enabled=False)
+
+
+class SubscriptionServicer(SubscriptionServiceServicer):
+    """Answers and saves a device's subscriptions."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        apps: Apps,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._storage = storage
+        self._apps = apps
+        self._clock = clock
+
+    async def GetSubscriptions(
+        self, request: messages.GetSubscriptionsRequest, _context: Any
+    ) -> messages.GetSubscriptionsResponse:
+        """Answer the page: every student and kind, with what closes it."""
+        violations = Violations()
+        read_id(request.user_id, "user_id", violations.add)
+        read_id(request.device_id, "device_id", violations.add)
+        violations.refuse()
+        async with self._storage.read() as connection:
+            row = await get_device(
+                connection, request.district_id, request.user_id, request.device_id
+            )
+            if row is None:
+                raise no_device(request.device_id)
+            world = await self._world(connection, row)
+            stored = await read_subscriptions(connection, row.device_id)
+        return messages.GetSubscriptionsResponse(
+            options=self._options(row, world, stored), etag=_etag(row)
+        )
+
+    async def UpdateSubscriptions(
+        self, request: messages.UpdateSubscriptionsRequest, _context: Any
+    ) -> messages.UpdateSubscriptionsResponse:
+        """Save the named ones whole, all or none."""
+        violations, now = Violations(), self._clock()
+        read_id(request.user_id, "user_id", violations.add)
+        read_id(request.device_id, "device_id", violations.add)
+        violations.count(request.subscriptions, "subscriptions", least=1, most=MOST)
+        async with self._storage.write() as connection:
+            row = await get_device(
+                connection, request.district_id, request.user_id, request.device_id, lock=True
+            )
+            world = None if row is None else await self._world(connection, row)
+            currency = "USD" if world is None else world.district.currency_code
+            asked = _read(request.subscriptions, currency, violations)
+            if world is not None:
+                _check_students(request.subscriptions, world, violations)
+            violations.refuse()
+            if row is None or world is None:
+                raise no_device(request.device_id)
+            if row.retirement_reason is not None:
+                raise device_retired(row.device_id)
+            stored = await read_subscriptions(connection, row.device_id)
+            changed = {
+                name: _with_limit_time(one, stored.get(name), now)
+                for name, one in asked.items()
+                if not _same(one, stored.get(name))
+            }
+            if must_write(changes=bool(changed), asked=request.etag, present=_etag(row)):
+                await replace_subscriptions(connection, row.device_id, changed, now)
+                await bump_facts(connection, request.district_id)
+                row = await get_device(
+                    connection, request.district_id, request.user_id, request.device_id
+                )
+            assert row is not None
+            stored = dict(stored) | changed
+        return messages.UpdateSubscriptionsResponse(
+            options=self._options(row, world, stored), etag=_etag(row)
+        )
+
+    async def _world(self, connection: AsyncConnection, row: DeviceRow) -> World:
+        """Return the facts of every student whom the device's user may be told of."""
+        students = {row.user_id}
+        if self._apps.get(row.app_id) is App.PARENT:
+            students = await students_of(connection, row.district_id, [row.user_id])
+        world = await fetch_world(connection, row.district_id, students, (), self._apps)
+        if world is None:
+            raise no_district(row.district_id)
+        return world
+
+    def _options(
+        self, row: DeviceRow, world: World, stored: Subscriptions
+    ) -> list[messages.SubscriptionOption]:
+        today = local_date(self._clock(), world.district.time_zone)
+        app = self._apps.get(row.app_id, App.STUDENT)
+        currency = world.district.currency_code
+        return [
+            _write(offer, _standing(offer, app, world, stored), currency)
+            for offer in offers(world, row.user_id, app, today)
+        ]
+
+
+def _standing(offer: Offer, app: App, world: World, stored: Subscriptions) -> Subscription:
+    default = world.district.default_subscriptions.get((app, offer.kind), _OFF)
+    return stored.get((offer.student_id, offer.kind), default)
+
+
+def _write(
+    offer: Offer, subscription: Subscription, currency_code: str
+) -> messages.SubscriptionOption:
+    message = subscription_pb2.Subscription(
+        student_id=offer.student_id,
+        kind=common_pb2.Kind.ValueType(offer.kind),
+        enabled=subscription.enabled,
+    )
+    write_condition(subscription.condition, message, currency_code)
+    gate = offer.closed_by
+    return messages.SubscriptionOption(
+        subscription=message,
+        offered=gate is None,
+        closed_by=common_pb2.Gate.ValueType(gate or 0),
+    )
+
+
+def _read(
+    asked: Sequence[subscription_pb2.Subscription], currency_code: str, violations: Violations
+) -> dict[tuple[str, Kind], Subscription]:
+    found: dict[tuple[str, Kind], Subscription] = {}
+    for index, message in enumerate(asked):
+        path = f"subscriptions[{index}]."
+        student_id = read_id(message.student_id, path + "student_id", violations.add)
+        kind = violations.member(Kind, message.kind, path + "kind")
+        condition = read_condition(message, path, currency_code, violations.add)
+        if kind is None:
+            continue
+        if (student_id, kind) in found:
+            violations.add(path + "kind", "names the same student and kind twice")
+        found[student_id, kind] = Subscription(enabled=message.enabled, condition=condition)
+    return found
+
+
+def _check_students(
+    asked: Sequence[subscription_pb2.Subscription], world: World, violations: Violations
+) -> None:
+    for index, message in enumerate(asked):
+        if message.student_id and message.student_id not in world.students:
+            path = f"subscriptions[{index}].student_id"
+            violations.add(path, "names nobody to whom the user is related")
+
+
+def _limit(subscription: Subscription) -> object:
+    condition = subscription.condition
+    for name in ("below_percent", "below_balance"):
+        if hasattr(condition, name):
+            return getattr(condition, name)
+    return None
+
+
+def _same(asked: Subscription, stored: Subscription | None) -> bool:
+    return stored is not None and (asked.enabled, asked.condition) == (
+        stored.enabled,
+        stored.condition,
+    )
+
+
+def _with_limit_time(
+    asked: Subscription, stored: Subscription | None, now: dt.datetime
+) -> Subscription:
+    """Say since when the limit counts: since it was enabled, or its limit changed."""
+    since = now
+    if stored is not None and stored.enabled and _limit(stored) == _limit(asked):
+        since = stored.limit_time or now
+    return Subscription(enabled=asked.enabled, condition=asked.condition, limit_time=since)
+
+
+def _etag(row: DeviceRow) -> str:
+    return etag(f"subscriptions/{row.device_id}", row.subscriptions_version)

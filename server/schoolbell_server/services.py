@@ -1,0 +1,147 @@
+"""Every service of the contract, put together from its parts and added to a server."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schoolbell.v1 import (
+    access_service_pb2,
+    access_service_pb2_grpc,
+    change_service_pb2,
+    change_service_pb2_grpc,
+    device_service_pb2,
+    device_service_pb2_grpc,
+    district_service_pb2,
+    district_service_pb2_grpc,
+    roster_service_pb2,
+    roster_service_pb2_grpc,
+    settings_service_pb2,
+    settings_service_pb2_grpc,
+    status_service_pb2,
+    status_service_pb2_grpc,
+    subscription_service_pb2,
+    subscription_service_pb2_grpc,
+)
+from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.pipeline.pipeline import Pipeline
+from schoolbell_server.pipeline.rehearsal import Rehearsal
+from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_server.security.key_store import StoredKeys
+from schoolbell_server.security.sealer import Sealer
+from schoolbell_server.servicers.access import AccessServicer
+from schoolbell_server.servicers.change import ChangeServicer
+from schoolbell_server.servicers.change_readers import ChangeReaders
+from schoolbell_server.servicers.device import DeviceServicer
+from schoolbell_server.servicers.district import DistrictServicer
+from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.notifications import Notifications
+from schoolbell_server.servicers.receipts import Receipts
+from schoolbell_server.servicers.registration import Registrar
+from schoolbell_server.servicers.roster import RosterServicer
+from schoolbell_server.servicers.settings import SettingsServicer
+from schoolbell_server.servicers.status import StatusServicer
+from schoolbell_server.servicers.steering import Steering
+from schoolbell_server.servicers.subscription import SubscriptionServicer
+from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.tail import Tail
+from schoolbell_server.texts import Texts
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.world import Apps
+
+_FILES = (
+    district_service_pb2,
+    settings_service_pb2,
+    roster_service_pb2,
+    device_service_pb2,
+    subscription_service_pb2,
+    change_service_pb2,
+    status_service_pb2,
+    access_service_pb2,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the services are made of."""
+
+    storage: Storage
+    apps: Apps
+    sealer: Sealer
+    fingerprints: TokenFingerprints
+    keys: StoredKeys
+    gateways: Gateways
+    texts: Texts
+    monitor: Monitor
+    tail: Tail
+    pipeline: Pipeline
+    finisher: ImportFinisher
+    clock: Callable[[], dt.datetime]
+    replay: bool
+
+
+def add_services(server: ConductedServer, parts: Parts) -> list[str]:
+    """Add every service; return their full names."""
+    storage, clock, wake = parts.storage, parts.clock, parts.pipeline.wake
+    district_service_pb2_grpc.add_DistrictServiceServicer_to_server(
+        DistrictServicer(storage, apps=parts.apps, sealer=parts.sealer), server
+    )
+    settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
+        SettingsServicer(storage, states=parts.monitor), server
+    )
+    roster_service_pb2_grpc.add_RosterServiceServicer_to_server(
+        RosterServicer(storage, finisher=parts.finisher), server
+    )
+    device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
+    subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(
+        SubscriptionServicer(storage, apps=parts.apps, clock=clock), server
+    )
+    change_service_pb2_grpc.add_ChangeServiceServicer_to_server(
+        ChangeServicer(
+            parts.pipeline.acceptor,
+            Rehearsal(storage, parts.pipeline.acceptance, clock),
+            ChangeReaders(storage),
+        ),
+        server,
+    )
+    status_service_pb2_grpc.add_StatusServiceServicer_to_server(
+        StatusServicer(
+            storage,
+            states=parts.monitor,
+            tail=parts.tail,
+            steering=Steering(storage, clock=clock, on_written=wake),
+            clock=clock,
+        ),
+        server,
+    )
+    access_service_pb2_grpc.add_AccessServiceServicer_to_server(
+        AccessServicer(storage, keys=parts.keys, clock=clock), server
+    )
+    return [name for file in _FILES for name in _services_of(file)]
+
+
+def _devices(parts: Parts) -> DeviceServicer:
+    return DeviceServicer(
+        parts.storage,
+        apps=parts.apps,
+        registrar=Registrar(parts.sealer, parts.fingerprints),
+        receipts=Receipts(parts.storage, parts.clock),
+        notifications=Notifications(
+            parts.storage,
+            apps=parts.apps,
+            texts=parts.texts,
+            gateways=parts.gateways,
+            opener=parts.sealer,
+            clock=parts.clock,
+            replay=parts.replay,
+        ),
+        clock=parts.clock,
+        on_written=parts.pipeline.wake,
+    )
+
+
+def _services_of(file: object) -> list[str]:
+    descriptor = file.DESCRIPTOR  # type: ignore[attr-defined]
+    return [service.full_name for service in descriptor.services_by_name.values()]

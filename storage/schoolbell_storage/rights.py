@@ -1,0 +1,116 @@
+"""Tool rights: what a person or a group may do with a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.tables import tool_right
+
+USER = 1
+"""The grantee type of one person; numbers are the contract's."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RightRow:
+    """The most that a grantee may do with a tool."""
+
+    grantee_type: int
+    grantee_id: str
+    tool: int
+    granted: int
+
+
+async def rights_of(connection: AsyncConnection, district_id: str, user_id: str) -> dict[int, int]:
+    """Return a person's rights by tool."""
+    found = await connection.execute(
+        select(tool_right.c.tool, tool_right.c.granted).where(
+            tool_right.c.district_id == district_id,
+            tool_right.c.grantee_type == USER,
+            tool_right.c.grantee_id == user_id,
+        )
+    )
+    return {row.tool: row.granted for row in found}
+
+
+async def grant(
+    connection: AsyncConnection, district_id: str, rights: Collection[RightRow]
+) -> None:
+    """Grant rights; one that is there and goes further stays."""
+    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    adding = dialect(tool_right)
+    statement = adding.on_conflict_do_update(
+        index_elements=["district_id", "grantee_type", "grantee_id", "tool"],
+        set_={"granted": adding.excluded.granted},
+        where=tool_right.c.granted < adding.excluded.granted,
+    )
+    await connection.execute(
+        statement,
+        [
+            {
+                "district_id": district_id,
+                "grantee_type": right.grantee_type,
+                "grantee_id": right.grantee_id,
+                "tool": right.tool,
+                "granted": right.granted,
+            }
+            for right in sorted(rights)
+        ],
+    )
+
+
+async def revoke(
+    connection: AsyncConnection, district_id: str, rights: Collection[RightRow]
+) -> None:
+    """Take rights away: revoking READ takes WRITE along, revoking WRITE leaves READ."""
+    for right in sorted(rights):
+        same = and_(
+            tool_right.c.district_id == district_id,
+            tool_right.c.grantee_type == right.grantee_type,
+            tool_right.c.grantee_id == right.grantee_id,
+            tool_right.c.tool == right.tool,
+        )
+        if right.granted == 1:
+            await connection.execute(delete(tool_right).where(same))
+        else:
+            await connection.execute(
+                tool_right.update()
+                .where(same, tool_right.c.granted >= right.granted)
+                .values(granted=right.granted - 1)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RightQuery:
+    """Which rights of a district to list, by grantee and tool; empty is all."""
+
+    district_id: str
+    grantee_ids: Collection[str] = ()
+    tool: int = 0
+    after: tuple[int, str, int] | None = None
+    """The (grantee type, grantee, tool) of the last right of the page before."""
+    limit: int = 1000
+
+
+async def list_rights(connection: AsyncConnection, query: RightQuery) -> Sequence[RightRow]:
+    """Return a page of rights."""
+    place = (tool_right.c.grantee_type, tool_right.c.grantee_id, tool_right.c.tool)
+    wanted = select(tool_right).where(tool_right.c.district_id == query.district_id)
+    if query.grantee_ids:
+        wanted = wanted.where(tool_right.c.grantee_id.in_(list(query.grantee_ids)))
+    if query.tool:
+        wanted = wanted.where(tool_right.c.tool == query.tool)
+    if query.after is not None:
+        wanted = wanted.where(tuple_(*place) > query.after)
+    found = await connection.execute(wanted.order_by(*place).limit(query.limit))
+    return [_decode(row) for row in found]
+
+
+def _decode(row: Row[Any]) -> RightRow:
+    return RightRow(row.grantee_type, row.grantee_id, row.tool, row.granted)
