@@ -77,6 +77,11 @@ class Http2Connection(asyncio.Protocol):
         self._withheld = False
         self._consumed = 0
 
+    @property
+    def newest_stream(self) -> int:
+        """The highest stream the client has opened."""
+        return self._h2.highest_inbound_stream_id
+
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -7,11 +7,12 @@ import os
 import socket
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
 from schoolbell_server.sandbox.certificates import Authority, CertificateFlaw, CertificatePem
+from schoolbell_server.sandbox.effect import GoAway
 from schoolbell_server.sandbox.exchange import SessionFactory
 from schoolbell_server.sandbox.http1 import Http1Connection
 from schoolbell_server.sandbox.http2 import Http2Connection
@@ -91,13 +92,24 @@ class Listener:
         """Show new connections a new certificate, flawed or good."""
         _load(self._context, self._authority.server(flaw))
 
-    def use_tls_1_1(self) -> None:
-        """Offer new connections nothing newer than TLS 1.1; takes effect when the mode is set."""
-        context = self._new_context()
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
-        self._context = context
+    def offer_tls_1_1(self, only: bool) -> None:
+        """Offer nothing newer than TLS 1.1, or nothing older than 1.2; from the next mode on."""
+        context = self._context
+        context.set_ciphers("ALL:@SECLEVEL=0" if only else "DEFAULT")
+        newest = ssl.TLSVersion.TLSv1_1 if only else ssl.TLSVersion.MAXIMUM_SUPPORTED
+        context.minimum_version = ssl.TLSVersion.TLSv1 if only else ssl.TLSVersion.TLSv1_2
+        context.maximum_version = newest
+
+    def change_settings(self, values: Mapping[str, int]) -> None:
+        """Send SETTINGS on all connections."""
+        for connection in list(self.connections):
+            connection.change_settings(values)
+
+    def go_away(self, goaway: GoAway) -> None:
+        """Send GOAWAY on all connections, counted from the newest request of each."""
+        for connection in list(self.connections):
+            connection.go_away(goaway, connection.newest_stream)
+            connection.settle()
 
     async def _stop_listening(self) -> None:
         server, self._server = self._server, None

@@ -1,70 +1,39 @@
-"""The sandbox as a whole: both gateways, their ledger and the control API."""
+"""The sandbox as a whole: both gateways, listening, with their control API."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from schoolbell_server.sandbox import apns as apns_gateway
+from aiohttp import web
+
 from schoolbell_server.sandbox import credentials as credential_files
-from schoolbell_server.sandbox import fcm as fcm_gateway
-from schoolbell_server.sandbox.apns import Apns
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.clock import Clock
+from schoolbell_server.sandbox.control import Control
 from schoolbell_server.sandbox.credentials import SandboxCredentials
-from schoolbell_server.sandbox.faults import FaultPlan
-from schoolbell_server.sandbox.fcm import Fcm, FcmSettings, Project
-from schoolbell_server.sandbox.ledger import Ledger, LedgerLimits
-from schoolbell_server.sandbox.listener import Listener
-from schoolbell_server.sandbox.oauth import ServiceAccount
-from schoolbell_server.sandbox.provider_token import ApnsKey
+from schoolbell_server.sandbox.gateways import Gateways
+from schoolbell_server.sandbox.settings import SandboxSettings
+
+__all__ = ["Sandbox", "SandboxSettings"]
+
+_PORTS = ("apns_port", "fcm_port", "control_port")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxSettings:
-    """Where the sandbox listens and how strict it is."""
-
-    host: str = "127.0.0.1"
-    apns_port: int = 0
-    """0 lets the kernel choose, here and below."""
-    fcm_port: int = 0
-    control_port: int = 0
-    credentials: SandboxCredentials | None = None
-    """Made when the sandbox starts, unless given or found in `directory`."""
-    directory: Path | None = None
-    """Credentials and ports are kept here, so that a restart has the same."""
-    apns: ApnsSettings = field(default_factory=ApnsSettings)
-    fcm: FcmSettings = field(default_factory=FcmSettings)
-    limits: LedgerLimits = field(default_factory=LedgerLimits)
-    require_alpn: bool = False
-    """Refuse APNs clients that do not negotiate `h2` (stock aioapns does not)."""
-
-
-class Sandbox:
+class Sandbox(Gateways):
     """Runs while its context is open."""
 
     def __init__(self, settings: SandboxSettings | None = None) -> None:
-        self.settings = settings or SandboxSettings()
-        kept = credential_files.load(self.settings.directory) if self.settings.directory else None
-        loaded, self._facts = kept or (None, {})
-        self.credentials = self.settings.credentials or loaded or SandboxCredentials.create()
-        self.clock = Clock()
-        self.faults = FaultPlan()
-        self.ledger = Ledger(self.settings.limits)
-        self.apns = Apns(self.settings.apns, self.ledger, self.clock, self.faults)
-        self.fcm = Fcm(self.settings.fcm, self.ledger, self.clock, self.faults)
-        self.apns_listener = self._listener(
-            self.apns, "apns_port", apns_gateway.STREAM_LIMIT_BEFORE_TRUST, http1=False
-        )
-        self.fcm_listener = self._listener(
-            self.fcm, "fcm_port", fcm_gateway.STREAM_LIMIT, http1=True
-        )
-        self._control_port = self._port("control_port")
+        """Take credentials and ports from the settings, else from the directory, else new ones."""
+        chosen = settings or SandboxSettings()
+        kept = credential_files.load(chosen.directory) if chosen.directory else None
+        found, facts = kept or (None, {})
+        ports = {name: getattr(chosen, name) or facts.get(name, 0) for name in _PORTS}
+        credentials = chosen.credentials or found or SandboxCredentials.create()
+        super().__init__(replace(chosen, **ports), credentials)
+        self._control_port = self.settings.control_port
         self._stack = AsyncExitStack()
-        self._introduce()
 
     @property
     def apns_port(self) -> int:
@@ -114,19 +83,13 @@ class Sandbox:
         """Write `ca.pem`, `apns.p8`, `service-account.json` and `sandbox.json`."""
         credential_files.save(directory, self.credentials, self.facts)
 
-    def reset(self) -> None:
-        """Forget devices, faults, quotas, the ledger and the moved clock; keys stay."""
-        self.clock.reset()
-        self.faults.clear()
-        self.ledger.reset()
-        self.apns.reset()
-        self.fcm.reset()
-
     async def __aenter__(self) -> Self:
+        """Listen, and write the credentials if a directory is set."""
         async with AsyncExitStack() as stack:
             for listener in (self.apns_listener, self.fcm_listener):
-                await listener.start()
                 stack.push_async_callback(listener.close)
+                await listener.start()
+            await self._start_control(stack)
             self._stack = stack.pop_all()
         if self.settings.directory:
             self.write_credentials(self.settings.directory)
@@ -138,34 +101,13 @@ class Sandbox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop listening and cut all connections."""
         await self._stack.aclose()
 
-    def _port(self, name: str) -> int:
-        return int(getattr(self.settings, name) or self._facts.get(name, 0))
-
-    def _listener(self, gateway: Apns | Fcm, port: str, limit: int, *, http1: bool) -> Listener:
-        return Listener(
-            gateway.session,
-            self.credentials.authority,
-            host=self.settings.host,
-            port=self._port(port),
-            stream_limit=limit,
-            http1=http1,
-            require_alpn=self.settings.require_alpn,
-        )
-
-    def _introduce(self) -> None:
-        own = self.credentials
-        self.apns.keys.add_key(
-            ApnsKey(
-                key_id=own.apns_key_id, team_id=own.apns_team_id, public_key=own.apns_public_key
-            )
-        )
-        self.fcm.add_project(Project(project_id=own.fcm_project_id, number=own.fcm_project_number))
-        self.fcm.oauth.add_account(
-            ServiceAccount(
-                client_email=own.fcm_client_email,
-                public_key=own.fcm_public_key,
-                projects=frozenset({own.fcm_project_id, own.fcm_project_number}),
-            )
-        )
+    async def _start_control(self, stack: AsyncExitStack) -> None:
+        # A reader of the stream never leaves by itself: do not wait for it.
+        runner = web.AppRunner(Control(self).application(), access_log=None, shutdown_timeout=0)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self._control_port).start()
+        self._control_port = runner.addresses[0][1]

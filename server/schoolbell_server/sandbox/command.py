@@ -1,0 +1,90 @@
+"""The `schoolbell-server sandbox` command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tomllib
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import uvloop
+from rich.console import Console
+
+from schoolbell_server.sandbox.faults import Fault
+from schoolbell_server.sandbox.from_json import BadInput, decode
+from schoolbell_server.sandbox.phones import show_phones
+from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOptions:
+    """What the command line says."""
+
+    settings: SandboxSettings
+    phones: bool = False
+    faults: tuple[Fault, ...] = ()
+
+
+@click.command()
+@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Keep keys and ports.")
+@click.option("--apns-port", default=0, help="0 takes a free one, or that of the last run.")
+@click.option("--fcm-port", default=0, help="0 takes a free one, or that of the last run.")
+@click.option("--control-port", default=0, help="0 takes a free one, or that of the last run.")
+@click.option("--phones", is_flag=True, help="Show notifications as the phones do.")
+@click.option(
+    "--faults",
+    "faults_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML: the faults to inject, each a [[faults]] table.",
+)
+def sandbox_command(
+    directory: Path | None,
+    apns_port: int,
+    fcm_port: int,
+    control_port: int,
+    phones: bool,
+    faults_file: Path | None,
+) -> None:
+    """Run sandbox gateways that behave as APNs and FCM do, until interrupted."""
+    settings = SandboxSettings(
+        directory=directory, apns_port=apns_port, fcm_port=fcm_port, control_port=control_port
+    )
+    faults = read_faults(faults_file) if faults_file else ()
+    run(CommandOptions(settings=settings, phones=phones, faults=faults))
+
+
+def run(options: CommandOptions) -> None:
+    """Run the sandbox until SIGINT or SIGTERM."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(options, Console()))
+
+
+async def serve(options: CommandOptions, console: Console) -> None:
+    """Serve until a signal comes."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(Sandbox(options.settings))
+        for fault in options.faults:
+            sandbox.faults.add(fault)
+        for name, value in sandbox.facts.items():
+            console.print(f"{name} = {value}", highlight=False, soft_wrap=True)
+        if options.phones:
+            phones = asyncio.create_task(show_phones(sandbox.ledger, console), name="phones")
+            stack.callback(phones.cancel)
+        await stop.wait()
+    totals = sandbox.ledger.totals()
+    console.print(f"{totals.accepted} accepted, {totals.duplicates} of them duplicates.")
+
+
+def read_faults(path: Path) -> tuple[Fault, ...]:
+    """Read faults from a TOML file; raise click.BadParameter with the field at fault."""
+    try:
+        entries = tomllib.loads(path.read_text()).get("faults", [])
+        return tuple(decode(Fault, entry) for entry in entries)
+    except (tomllib.TOMLDecodeError, BadInput) as error:
+        raise click.BadParameter(str(error), param_hint="--faults") from error
