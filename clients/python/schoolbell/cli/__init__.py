@@ -1,0 +1,1 @@
+"""The `schoolbell` command."""

@@ -1,0 +1,112 @@
+"""Rosters: OneRoster CSV in, and who is who."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from schoolbell import oneroster
+from schoolbell.cli.session import Session, to_json
+from schoolbell.v1 import roster_pb2, roster_service_pb2
+
+_BATCH = 1000
+_DEADLINE = 600.0  # seconds
+_MOST_SHOWN = 20
+
+
+@click.group()
+def roster() -> None:
+    """Import rosters and look students up."""
+
+
+@roster.command("import")
+@click.option(
+    "--oneroster",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="A folder of OneRoster 1.1 CSV files.",
+)
+@click.option(
+    "--relationships",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What OneRoster cannot say: portal flags and bars.",
+)
+@click.option(
+    "--end-dates",
+    type=click.Choice(["inclusive", "exclusive"]),
+    default="inclusive",
+    show_default=True,
+)
+@click.option("--source", default="oneroster", show_default=True)
+@click.option("--import-id", default="", help="Your own id; the same again is not imported twice.")
+@click.option("--active-year", type=int, help="Make this the active school year (it ends in).")
+@click.option("--validate-only", is_flag=True, help="Check everything and change nothing.")
+@click.pass_obj
+def import_roster(
+    session: Session,
+    *,
+    directory: Path,
+    relationships: Path | None,
+    end_dates: oneroster.EndDates,
+    source: str,
+    import_id: str,
+    active_year: int | None,
+    validate_only: bool,
+) -> None:
+    """Import a whole roster."""
+    try:
+        read = oneroster.read(directory, relationships, end_dates)
+    except oneroster.UnusableRosterError as error:
+        raise click.ClickException(str(error)) from None
+    for problem in read.problems[:_MOST_SHOWN]:
+        click.echo(f"warning: {problem}", err=True)
+    if read.problem_count > _MOST_SHOWN:
+        click.echo(f"warning: and {read.problem_count - _MOST_SHOWN} more", err=True)
+    district_id = session.need_district()
+    header = roster_service_pb2.ImportRosterHeader(
+        import_id=import_id or str(uuid.uuid4()),
+        mode=roster_pb2.IMPORT_MODE_FULL,
+        source=source,
+        validate_only=validate_only,
+    )
+    with session.client() as client:
+        parts = import_parts(district_id, header, read)
+        answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        if active_year is not None and not validate_only:
+            client.roster.SetActiveSchoolYear(
+                roster_service_pb2.SetActiveSchoolYearRequest(
+                    district_id=district_id, school_year=active_year
+                )
+            )
+    click.echo(to_json(answer.roster_import))
+
+
+def import_parts(
+    district_id: str, header: roster_service_pb2.ImportRosterHeader, read: oneroster.Roster
+) -> Iterator[roster_service_pb2.ImportRosterRequest]:
+    """Yield an import: its header, its records in batches, its footer."""
+    part = roster_service_pb2.ImportRosterRequest
+    yield part(district_id=district_id, header=header)
+    records, count = oneroster.to_proto(read), 0
+    while batch := list(itertools.islice(records, _BATCH)):
+        count += len(batch)
+        yield part(records=roster_service_pb2.ImportRosterRecords(records=batch))
+    yield part(footer=roster_service_pb2.ImportRosterFooter(record_count=count))
+
+
+@roster.command("students")
+@click.pass_obj
+def list_students(session: Session) -> None:
+    """List students."""
+    request = roster_service_pb2.ListStudentsRequest(
+        district_id=session.need_district(), page_size=1000
+    )
+    with session.client() as client:
+        found = client.roster.ListStudents(request).students
+    rows = [(one.user.user_id, len(one.relationships), len(one.enrollments)) for one in found]
+    session.show_rows(found, ("student", "relationships", "enrolments"), rows)
