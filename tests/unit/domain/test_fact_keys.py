@@ -1,0 +1,125 @@
+"""Which changes speak of the same fact, and which never do."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schoolbell_server.domain.change import Change, GradeChange
+from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
+from schoolbell_server.domain.kinds import AssignmentAction, AttendanceStatus, ScheduleAction
+from tests.unit.domain.happenings import (
+    TODAY,
+    VENDOR,
+    assignment,
+    balance,
+    change,
+    flex,
+    grade,
+    mark,
+)
+
+ABSENT, CLEARED = AttendanceStatus.ABSENT, AttendanceStatus.CLEARED
+ADDED, MOVED, REMOVED = ScheduleAction.ADDED, ScheduleAction.MOVED, ScheduleAction.REMOVED
+
+SAME = {
+    "a score, and that it is missing": (
+        change(assignment(AssignmentAction.SCORED, "80")),
+        change(assignment(AssignmentAction.MISSING)),
+    ),
+    "assigned, and withdrawn": (
+        change(assignment(AssignmentAction.ASSIGNED)),
+        change(assignment(AssignmentAction.WITHDRAWN)),
+    ),
+    "a grade from two sources": (change(grade("80")), change(grade("70", "C"), source=VENDOR)),
+    "one period, two sections": (change(mark(ABSENT, "a")), change(mark(CLEARED, "b"))),
+    "a lunch account, whatever the calendar": (
+        change(balance("5")),
+        change(balance("6"), calendar_id=None),
+    ),
+    "an offering, and its removal": (change(flex(ADDED, "4")), change(flex(REMOVED, "4", ""))),
+    "a move's new place": (change(flex(MOVED, "4", before="5")), change(flex(ADDED, "4"))),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), SAME.values(), ids=SAME)
+def test_changes_of_one_fact(one: Change, other: Change) -> None:
+    assert fact_key(one) == fact_key(other)
+
+
+def test_every_part_of_an_identity_tells_facts_apart() -> None:
+    changes = [
+        *(change(assignment(action)) for action in _ASPECTS),
+        change(assignment(assignment_id="poem")),
+        change(assignment(), student_id="bob"),
+        change(grade("80")),
+        change(dataclasses.replace(grade("80"), task="Exam")),
+        change(dataclasses.replace(grade("80"), grading_period="T2")),
+        change(dataclasses.replace(grade("80"), section_id="english-2")),
+        change(mark(ABSENT)),
+        change(mark(ABSENT, period="")),
+        change(mark(ABSENT, date=TODAY + dt.timedelta(days=1))),
+        change(mark(ABSENT), calendar_id="oak:2027"),
+        change(balance("5")),
+        change(dataclasses.replace(balance("5"), account_id="snacks")),
+        change(flex(ADDED, "1")),
+        change(flex(ADDED, "2")),
+        change(flex(ADDED, "1", date=TODAY + dt.timedelta(days=1))),
+        change(flex(ADDED, "1"), calendar_id="oak:2027"),
+    ]
+    assert len({fact_key(one) for one in changes}) == len(changes)
+
+
+_ASPECTS = (
+    AssignmentAction.ASSIGNED,
+    AssignmentAction.SCORED,
+    AssignmentAction.DUE_DATE_MOVED,
+)
+
+
+_IDS = st.tuples(*[st.text(max_size=4, alphabet='a",[]\\\x00é')] * 4)
+
+
+@given(_IDS, _IDS)
+def test_no_ids_collide(ones: tuple[str, ...], others: tuple[str, ...]) -> None:
+    first, second = (
+        change(
+            GradeChange(section_id=section, task=task, grading_period=period), student_id=student
+        )
+        for student, section, task, period in (ones, others)
+    )
+    assert (fact_key(first) == fact_key(second)) == (ones == others)
+
+
+def test_a_move_touches_its_old_place_too() -> None:
+    moved = change(flex(MOVED, "4", before="5"))
+    assert other_keys(moved) == (fact_key(change(flex(REMOVED, "5"))),)
+    assert all_keys(moved) == (fact_key(moved), *other_keys(moved))
+
+
+def test_a_move_to_another_day_keeps_its_period() -> None:
+    monday = TODAY - dt.timedelta(days=1)
+    moved = change(flex(MOVED, "4", date_before=monday))
+    assert other_keys(moved) == (fact_key(change(flex(ADDED, "4", date=monday))),)
+
+
+def test_a_move_within_its_place_touches_one_fact() -> None:
+    assert other_keys(change(flex(MOVED, "4", before="4", date_before=TODAY))) == ()
+
+
+def test_an_addition_touches_one_fact_whatever_was_before() -> None:
+    assert other_keys(change(flex(ADDED, "4", before="5"))) == ()
+
+
+def test_a_withdrawal_touches_every_aspect() -> None:
+    withdrawn = change(assignment(AssignmentAction.WITHDRAWN))
+    assert set(all_keys(withdrawn)) == {fact_key(change(assignment(a))) for a in _ASPECTS}
+
+
+def test_other_changes_touch_only_what_they_tell() -> None:
+    for payload in (assignment(), grade("80"), mark(CLEARED), balance("5"), flex(REMOVED, "4")):
+        assert all_keys(change(payload)) == (fact_key(change(payload)),)

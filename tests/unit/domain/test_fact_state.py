@@ -1,0 +1,82 @@
+"""What is stored of a fact comes back as it was, to the last decimal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schoolbell_server.domain.fact import BalanceValue, Previous, Value
+from schoolbell_server.domain.fact_state import (
+    FactState,
+    Setter,
+    Told,
+    decode_state,
+    decode_told,
+    decode_value,
+    encode_state,
+    encode_told,
+    encode_value,
+)
+from tests.unit.domain.happenings import at
+from tests.unit.domain.strategies import previouses, states, values
+
+
+@given(states)
+def test_a_state_comes_back(state: FactState) -> None:
+    assert decode_state(encode_state(state)) == state
+
+
+@given(previouses, st.none() | values)
+def test_what_a_delivery_tells_comes_back(previous: Previous, current: Value | None) -> None:
+    told = Told(previous, current)
+    assert decode_told(encode_told(told)) == told
+
+
+@given(values, values)
+def test_different_values_are_different_documents(one: Value, other: Value) -> None:
+    same = encode_value(one) == encode_value(other)
+    assert not same or one == other
+
+
+@pytest.mark.parametrize("number", ["0.1", "-12.3400", "1E+3", "123456789012.000000001", "-0"])
+def test_a_number_keeps_every_digit(number: str) -> None:
+    value = decode_value(encode_value(BalanceValue(Decimal(number))))
+    assert isinstance(value, BalanceValue)
+    assert str(value.balance) == number
+
+
+def test_unknown_is_a_value_of_its_own() -> None:
+    assert decode_value(encode_value(None)) is None
+
+
+def test_a_state_is_short() -> None:
+    state = FactState(
+        value=BalanceValue(Decimal("9.50")),
+        occur_time=at(0),
+        set_time=at(1),
+        setter=Setter("sis", ""),
+    )
+    assert len(encode_state(state)) < 110
+
+
+def test_times_are_stored_in_utc() -> None:
+    chicago = dt.timezone(dt.timedelta(hours=-5))
+    state = FactState(
+        value=None,
+        occur_time=at(0).astimezone(chicago),
+        set_time=at(1).astimezone(chicago),
+        setter=Setter("sis", ""),
+    )
+    decoded = decode_state(encode_state(state))
+    assert decoded == state
+    assert decoded.occur_time.utcoffset() == dt.timedelta(0)
+
+
+@pytest.mark.parametrize("document", [["grade"], ["colour", "blue"], []])
+def test_what_is_no_value_is_refused(document: list[str]) -> None:
+    with pytest.raises(ValueError, match="not a value"):
+        decode_value(document)

@@ -1,0 +1,96 @@
+"""A decision comes back from its blob as it was made."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schoolbell_server.domain.decision import (
+    Decision,
+    DeviceDecision,
+    RecipientDecision,
+    Refusal,
+)
+from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record
+from tests.unit.domain.happenings import NOON
+from tests.unit.domain.strategies import previouses, texts, times
+
+refusals = st.builds(Refusal, st.sampled_from(Gate), st.sampled_from(RefusalReason), texts)
+apps = st.sampled_from(App)
+devices = st.builds(
+    DeviceDecision,
+    device_id=texts,
+    refusal=st.none() | refusals,
+    previous=previouses,
+    correction=st.booleans(),
+)
+recipients = st.builds(
+    RecipientDecision,
+    user_id=texts,
+    app=apps,
+    refusal=st.none() | refusals,
+    devices=st.lists(devices, max_size=3).map(tuple),
+)
+decisions = st.builds(
+    Decision,
+    refusal=st.none() | refusals,
+    app_refusals=st.lists(st.tuples(apps, refusals), max_size=2).map(tuple),
+    recipients=st.lists(recipients, max_size=3).map(tuple),
+)
+records = st.builds(
+    DecisionRecord,
+    decision=decisions,
+    facts_version=st.integers(0, 2**63 - 1),
+    decide_time=times,
+)
+
+NOT_SUBSCRIBED = Refusal(Gate.SUBSCRIBED, RefusalReason.NOT_SUBSCRIBED)
+
+
+@given(records)
+def test_a_record_comes_back(record: DecisionRecord) -> None:
+    assert decode_record(encode_record(record)) == record
+
+
+def many(count: int) -> DecisionRecord:
+    """Return a record of guardians with a device each, all refused for one reason."""
+    guardians = tuple(
+        RecipientDecision(
+            user_id=f"guardian-{number}",
+            app=App.PARENT,
+            devices=(DeviceDecision(device_id=f"device-{number}", refusal=NOT_SUBSCRIBED),),
+        )
+        for number in range(count)
+    )
+    return DecisionRecord(
+        decision=Decision(recipients=guardians), facts_version=7, decide_time=NOON
+    )
+
+
+def test_a_record_is_compact() -> None:
+    assert len(encode_record(many(0))) < 60
+    assert len(encode_record(many(50))) < 50 * 20
+
+
+def test_the_same_decision_is_the_same_blob() -> None:
+    assert encode_record(many(3)) == encode_record(many(3))
+
+
+def test_times_are_kept_in_utc() -> None:
+    elsewhere = dt.timezone(dt.timedelta(hours=-5))
+    record = DecisionRecord(
+        decision=Decision(), facts_version=1, decide_time=NOON.astimezone(elsewhere)
+    )
+    decided = decode_record(encode_record(record)).decide_time
+    assert (decided, decided.utcoffset()) == (NOON, dt.timedelta(0))
+
+
+@pytest.mark.parametrize("blob", [b"", b"\x00", b"\x02" + zlib.compress(b"[]"), b"{}"])
+def test_another_version_is_refused(blob: bytes) -> None:
+    with pytest.raises(ValueError, match="unknown version"):
+        decode_record(blob)
