@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
 from schoolbell_server.sandbox.certificates import Authority, CertificateFlaw, CertificatePem
 from schoolbell_server.sandbox.effect import GoAway
@@ -153,10 +154,11 @@ class _Negotiation(asyncio.Protocol):
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if protocol is None or not isinstance(transport, asyncio.Transport):
+        if protocol is None:
             transport.close()
             return
-        transport.set_protocol(protocol)
+        # uvloop's transports are no subclass of asyncio's: there is nothing to check against.
+        cast(asyncio.Transport, transport).set_protocol(protocol)
         protocol.connection_made(transport)
 
 
