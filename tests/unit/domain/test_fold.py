@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from random import Random
 
@@ -17,8 +16,6 @@ from schoolbell_server.domain.fact import (
     AttendanceValue,
     BalanceValue,
     DueDateValue,
-    FactKey,
-    FactUpdate,
     GradeValue,
     Previous,
     ScheduleValue,
@@ -26,8 +23,7 @@ from schoolbell_server.domain.fact import (
     Value,
 )
 from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
-from schoolbell_server.domain.fact_state import FactState, Mark, Setter
-from schoolbell_server.domain.fold import Folded, fold
+from schoolbell_server.domain.fact_state import Setter
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
@@ -46,6 +42,7 @@ from tests.unit.domain.happenings import (
     grade,
     mark,
 )
+from tests.unit.domain.memory import NOTHING, Memory, core, days, folded_in
 
 ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 MISSING, WITHDRAWN = AssignmentAction.MISSING, AssignmentAction.WITHDRAWN
@@ -54,25 +51,6 @@ ABSENT, TARDY = AttendanceStatus.ABSENT, AttendanceStatus.TARDY
 PRESENT, CLEARED = AttendanceStatus.PRESENT, AttendanceStatus.CLEARED
 ADDED, MOVED, REMOVED = ScheduleAction.ADDED, ScheduleAction.MOVED, ScheduleAction.REMOVED
 UNKNOWN, EXCUSED = AttendanceExcuse.UNKNOWN, AttendanceExcuse.EXCUSED
-
-
-class Memory:
-    """What is stored, fed change by change; each is received a second after it occurred."""
-
-    def __init__(self) -> None:
-        self.states: dict[FactKey, FactState] = {}
-
-    def take(self, one: Change) -> Folded:
-        folded = fold(one, one.occur_time + dt.timedelta(seconds=1), self.states)
-        self.states.update(folded.states)
-        return folded
-
-    def tell(self, payload: Payload, minute: float, source: str = SIS) -> FactUpdate:
-        return self.take(change(payload, minute, source=source)).update
-
-    def value(self, payload: Payload) -> Value | None:
-        state = self.states.get(fact_key(change(payload)))
-        return None if state is None else state.value
 
 
 FIRST_VALUES: dict[str, tuple[Payload, Value]] = {
@@ -245,78 +223,6 @@ class TestWhoSaysSo:
         assert (again.changed, again.same_setter) == (False, True)
 
 
-class TestAttendance:
-    """Every section has its own mark; the most serious one is the value."""
-
-    def test_a_double_scheduled_absence_is_one_absence(self) -> None:
-        memory = Memory()
-        assert memory.tell(mark(ABSENT, "a"), 1).changed
-        assert not memory.tell(mark(ABSENT, "b"), 2).changed
-
-    def test_only_the_section_that_set_a_mark_lifts_it(self) -> None:
-        memory = Memory()
-        memory.tell(mark(ABSENT, "a"), 1)
-        other = memory.tell(mark(PRESENT, "b"), 2)
-        assert (other.changed, other.lifted) == (False, False)
-        assert other.current == AttendanceValue(ABSENT, UNKNOWN)
-        own = memory.tell(mark(PRESENT, "a"), 3)
-        assert (own.changed, own.lifted) == (True, True)
-        assert own.current == AttendanceValue(PRESENT, UNKNOWN)
-
-    def test_another_source_does_not_lift_it_either(self) -> None:
-        memory = Memory()
-        memory.tell(mark(ABSENT), 1)
-        assert not memory.tell(mark(CLEARED), 2, VENDOR).lifted
-        assert memory.value(mark(ABSENT)) == AttendanceValue(ABSENT, UNKNOWN)
-
-    def test_clearing_one_of_two_leaves_the_other(self) -> None:
-        memory = Memory()
-        memory.tell(mark(ABSENT, "a"), 1)
-        memory.tell(mark(TARDY, "b"), 2)
-        update = memory.tell(mark(CLEARED, "a"), 3)
-        assert update.current == AttendanceValue(TARDY, UNKNOWN)
-        assert (update.changed, update.lifted) == (True, False)
-        assert memory.tell(mark(CLEARED, "b"), 4).lifted
-
-    def test_absent_to_tardy_is_an_ordinary_change(self) -> None:
-        memory = Memory()
-        memory.tell(mark(ABSENT), 1)
-        update = memory.tell(mark(TARDY), 2)
-        assert update.previous.value == AttendanceValue(ABSENT, UNKNOWN)
-        assert (update.changed, update.lifted) == (True, False)
-
-    def test_older_is_by_section(self) -> None:
-        memory = Memory()
-        memory.tell(mark(TARDY, "a"), 5)
-        late = memory.tell(mark(ABSENT, "b"), 1)
-        assert not late.older
-        assert late.current == AttendanceValue(ABSENT, UNKNOWN)
-        older = memory.tell(mark(PRESENT, "a"), 4)
-        assert (older.older, older.known_time) == (True, at(5))
-        assert older.current == AttendanceValue(ABSENT, UNKNOWN)
-
-    def test_a_cleared_mark_is_still_newer_than_what_came_before_it(self) -> None:
-        memory = Memory()
-        memory.tell(mark(CLEARED), 5)
-        assert memory.tell(mark(ABSENT), 4).older
-        assert memory.value(mark(ABSENT)) == AttendanceValue()
-
-    def test_an_excuse_that_arrives_later_changes_the_value(self) -> None:
-        memory = Memory()
-        memory.tell(mark(ABSENT), 1)
-        assert memory.tell(mark(ABSENT, excuse=EXCUSED), 2).changed
-
-    def test_the_state_remembers_which_section_said_what(self) -> None:
-        memory = Memory()
-        memory.tell(mark(ABSENT, "a"), 1)
-        memory.tell(mark(PRESENT, "b"), 2)
-        (state,) = memory.states.values()
-        assert set(state.marks) == {
-            Mark(setter=Setter(SIS, "a"), status=ABSENT, excuse=UNKNOWN, occur_time=at(1)),
-            Mark(setter=Setter(SIS, "b"), status=PRESENT, excuse=UNKNOWN, occur_time=at(2)),
-        }
-
-
 class TestAWithdrawal:
     """It belongs to the aspect assigned and makes the others unknown."""
 
@@ -404,51 +310,6 @@ class TestAMove:
         assert memory.tell(flex(ADDED, "4", location="Hall"), 2).changed
 
 
-Core = tuple[Value | None, dt.datetime, frozenset[Mark]]
-
-
-def core(states: Mapping[FactKey, FactState]) -> dict[FactKey, Core]:
-    """Return what the order of arrival must not matter to."""
-    return {
-        key: (state.value, state.occur_time, frozenset(state.marks))
-        for key, state in states.items()
-    }
-
-
-def folded_in(order: Iterable[Change]) -> dict[FactKey, Core]:
-    memory = Memory()
-    for one in order:
-        memory.take(one)
-    return core(memory.states)
-
-
-_PERIODS = st.sampled_from("123")
-_PAYLOADS: st.SearchStrategy[Payload] = st.one_of(
-    st.builds(assignment, st.sampled_from(AssignmentAction), st.sampled_from(["60", "80", None])),
-    st.builds(grade, st.sampled_from(["60", "60.0", "80", None]), st.sampled_from(["", "B"])),
-    st.builds(mark, st.sampled_from(AttendanceStatus), st.sampled_from("ab")),
-    st.builds(balance, st.sampled_from(["1", "2"])),
-    st.builds(
-        flex,
-        st.sampled_from(ScheduleAction),
-        _PERIODS,
-        st.sampled_from(["Robotics", "Chess"]),
-        before=_PERIODS,
-    ),
-)
-
-
-@st.composite
-def days(draw: st.DrawFn) -> list[Change]:
-    """Return changes that all occurred at different times."""
-    payloads = draw(st.lists(_PAYLOADS, max_size=12))
-    sources = draw(st.lists(st.sampled_from([SIS, VENDOR]), min_size=12, max_size=12))
-    return [
-        change(payload, minute, source=source)
-        for minute, (payload, source) in enumerate(zip(payloads, sources, strict=False))
-    ]
-
-
 @given(days(), st.randoms())
 def test_the_order_of_arrival_never_matters_in_the_end(day: list[Change], random: Random) -> None:
     shuffled = day.copy()
@@ -468,6 +329,3 @@ def test_an_update_says_what_is_stored(day: list[Change]) -> None:
         differing = {key for key in after if after[key][0] != before.get(key, NOTHING)[0]}
         assert differing <= set(folded.changed_keys)
         assert folded.update.changed or folded.update.older or not folded.changed_keys
-
-
-NOTHING: Core = (None, at(0), frozenset())
