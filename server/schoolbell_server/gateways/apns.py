@@ -57,10 +57,10 @@ class ApnsGateway:
         return await asyncio.gather(*(self._send(push) for push in batch))
 
     async def probe(self) -> GatewayHealth:
-        """Send to a token that cannot exist: Apple's refusal of it says that all is well."""
+        """Send a request without a payload: Apple's refusal of just that says that all is well."""
         headers = self._headers(_request("", _PROBE_TOKEN, {}, self._config.topic, None, None))
         transport = self._transports[self._config.environment]
-        answer = await transport.post(f"3/device/{_PROBE_TOKEN}", b'{"aps":{}}', headers)
+        answer = await transport.post(f"3/device/{_PROBE_TOKEN}", b"", headers)
         if isinstance(answer, Fault):
             return self._circuit.health(connected=False, reason=answer.reason)
         reason = _reason(answer)

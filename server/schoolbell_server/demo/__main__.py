@@ -1,0 +1,105 @@
+"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from schoolbell import oneroster
+from schoolbell.client import AsyncClient
+from schoolbell.v1 import access_service_pb2
+from schoolbell_server import sample
+from schoolbell_server.demo import day, report
+from schoolbell_server.demo.district import set_up
+from schoolbell_server.demo.stage import DISTRICT, Stage, stage
+
+FOLDER = Path(".run")
+ZONE = "America/Chicago"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What is played."""
+
+    roster: oneroster.Roster
+    changes: Path
+    school_year: int
+    replay: bool
+
+
+def main() -> int:
+    """Play the day and return the exit code."""
+    once = bool(os.environ.get("ONCE"))
+    return asyncio.run(_main(once=once))
+
+
+async def _main(*, once: bool) -> int:
+    console, began = Console(), time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    script = _script()
+    async with stage(FOLDER.absolute(), replay=script.replay) as on:
+        console.print("Schoolbell runs; setting the district up …")
+        phones = await set_up(on, script.roster, ZONE, script.school_year)
+        console.print(f"{len(phones)} phones registered; the day begins.")
+        results = await day.play(on, script.changes, console)
+        async with AsyncClient(on.connection(access_service_pb2.ROLE_MONITOR)) as monitor:
+            tallies = await day.settled(monitor)
+        await report.show_phones(on, phones, console)
+        await report.show_nobody(on, phones, console)
+        report.show_sums(tallies, console)
+        right = report.went_right(results, tallies)
+        answers = ", ".join(f"{count} {name}" for name, count in results.items())
+        console.print(f"Changes: {answers}. {time.monotonic() - began:.0f} s in all.")
+        if not once:
+            await _stay(on, console)
+    console.print("All went right." if right else "Something went wrong: see .run/*.log")
+    return 0 if right else 1
+
+
+def _script() -> Script:
+    """Return the caller's own roster and changes, else the sample's of today."""
+    roster, changes = os.environ.get("ROSTER"), os.environ.get("CHANGES")
+    if roster and changes:
+        relationships = Path(roster).parent / "relationships.csv"
+        read = oneroster.read(Path(roster), relationships if relationships.exists() else None)
+        year = max(calendar.school_year for calendar in read.calendars)
+        return Script(roster=read, changes=Path(changes), school_year=year, replay=True)
+    written = sample.write(FOLDER / "sample", dt.datetime.now(dt.UTC), ZONE)
+    return Script(
+        roster=oneroster.read(written.roster, written.relationships),
+        changes=written.changes,
+        school_year=written.school_year,
+        replay=False,
+    )
+
+
+async def _stay(on: Stage, console: Console) -> None:
+    """Serve until Ctrl-C."""
+    data = on.folder / "data"
+    console.print(
+        f"\nServing on localhost:{on.port} until Ctrl-C. Try, in another terminal:\n"
+        f"  export SCHOOLBELL_TARGET=localhost:{on.port} SCHOOLBELL_DISTRICT={DISTRICT}\n"
+        f"  export SCHOOLBELL_CA_FILE={data / 'tls' / 'ca.pem'}\n"
+        f"  export SCHOOLBELL_KEY_FILE={data / 'credentials' / 'operator.key'}\n"
+        "  .venv/bin/schoolbell status",
+        soft_wrap=True,
+        highlight=False,
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

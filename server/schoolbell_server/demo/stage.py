@@ -1,0 +1,173 @@
+"""The stage: a sandbox and a server as processes of their own, and keys for every role."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schoolbell import AsyncClient, Connection, read_key
+from schoolbell.v1 import access_service_pb2 as access
+
+DISTRICT = "sample-district"
+APPS = {"district-parent": "parent", "district-student": "student"}
+_START_TIMEOUT = 60.0  # seconds
+_STOP_TIMEOUT = 60.0  # seconds
+_PORT = 7443
+_ADMINISTRATOR = "principal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A running service, and how each kind of caller reaches it."""
+
+    port: int
+    folder: Path
+    sandbox: dict[str, Any]
+    """What `sandbox.json` says."""
+    keys: dict[access.Role.ValueType, str]
+
+    def connection(self, role: access.Role.ValueType) -> Connection:
+        """Return the connection of a caller of a role."""
+        return Connection(
+            target=f"localhost:{self.port}",
+            key=self.keys[role],
+            ca=(self.folder / "data" / "tls" / "ca.pem").read_bytes(),
+        )
+
+
+@asynccontextmanager
+async def stage(folder: Path, *, replay: bool) -> AsyncIterator[Stage]:
+    """Start the sandbox, then the server; stop both at the end."""
+    async with AsyncExitStack() as stack:
+        sandbox_dir = folder / "sandbox"
+        await _start(stack, ["sandbox", "--dir", str(sandbox_dir)], folder / "sandbox.log")
+        facts = json.loads(await _appears(sandbox_dir / "sandbox.json"))
+        port = _free_port()
+        config = folder / "schoolbell.toml"
+        config.write_text(_config(folder, facts, port), encoding="utf-8")
+        arguments = ["serve", "--config", str(config)] + (["--replay"] if replay else [])
+        await _start(stack, arguments, folder / "server.log")
+        operator = folder / "data" / "credentials" / "operator.key"
+        await _appears(operator)
+        await _appears(folder / "data" / "tls" / "ca.pem")
+        keys = {access.ROLE_OPERATOR: read_key(operator)}
+        found = Stage(port=port, folder=folder, sandbox=facts, keys=keys)
+        await _answers(found)
+        yield found
+
+
+async def make_keys(on: Stage) -> None:
+    """Make a key for every role, and give the administrator every right."""
+    async with AsyncClient(on.connection(access.ROLE_OPERATOR)) as client:
+        for role in access.Role.values()[1:5]:
+            key = access.ApiKey(display_name=access.Role.Name(role), role=role)
+            if role == access.ROLE_ADMINISTRATOR:
+                key.user_id = _ADMINISTRATOR
+            request = access.CreateApiKeyRequest(district_id=DISTRICT, api_key=key)
+            on.keys[role] = (await client.access.CreateApiKey(request)).secret
+        rights = [
+            access.ToolRight(
+                grantee_type=access.GRANTEE_TYPE_USER,
+                grantee_id=_ADMINISTRATOR,
+                tool=tool,
+                right=access.RIGHT_WRITE,
+            )
+            for tool in access.Tool.values()[1:]
+        ]
+        await client.access.GrantRights(
+            access.GrantRightsRequest(district_id=DISTRICT, rights=rights)
+        )
+
+
+def _config(folder: Path, facts: dict[str, Any], port: int) -> str:
+    """Return the server's configuration: both apps, pointed at the sandbox."""
+    sandbox = folder / "sandbox"
+    lines = [
+        "[server]",
+        f'listen = "127.0.0.1:{port}"',
+        f"data_dir = {json.dumps(str(folder / 'data'))}",
+    ]
+    for app_id, kind in APPS.items():
+        lines += [
+            f"[apps.{app_id}]",
+            f'kind = "{kind}"',
+            f"[apps.{app_id}.ios]",
+            f'topic = "org.example.{kind}"',
+            f'team_id = "{facts["apns_team_id"]}"',
+            f'key_id = "{facts["apns_key_id"]}"',
+            f"key_file = {json.dumps(str(sandbox / 'apns.p8'))}",
+            'environment = "sandbox"',
+            f'server = "localhost:{facts["apns_port"]}"',
+            f"ca_file = {json.dumps(str(sandbox / 'ca.pem'))}",
+            f"[apps.{app_id}.android]",
+            f'project_id = "{facts["fcm_project_id"]}"',
+            f"service_account_file = {json.dumps(str(sandbox / 'service-account.json'))}",
+            f'endpoint = "https://localhost:{facts["fcm_port"]}"',
+            f"ca_file = {json.dumps(str(sandbox / 'ca.pem'))}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+async def _start(stack: AsyncExitStack, arguments: Sequence[str], log: Path) -> None:
+    output = stack.enter_context(log.open("wb"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "schoolbell_server",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,  # Ctrl-C is ours: the processes are drained in order
+    )
+    stack.push_async_callback(_stop, process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_TIMEOUT)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _appears(path: Path) -> str:
+    """Wait until a process has written a file, and return it."""
+    async with asyncio.timeout(_START_TIMEOUT):
+        while not (text := await asyncio.to_thread(_read, path)):
+            await asyncio.sleep(0.05)
+    return text
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+async def _answers(on: Stage) -> None:
+    """Wait until the server takes connections."""
+    async with asyncio.timeout(_START_TIMEOUT):
+        channel = on.connection(access.ROLE_OPERATOR).aio_channel()
+        await channel.channel_ready()
+        await channel.close()
+
+
+def _free_port() -> int:
+    """Return the service's own port where it is free, else any that is."""
+    for wanted in (_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("no port is free")
