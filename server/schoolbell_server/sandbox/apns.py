@@ -118,7 +118,7 @@ class ApnsSession:
         apns = self._apns
         address = request.path[len(rules.PATH) :].decode()
         device = apns.devices.get(address)
-        if device is None and apns.settings.trusting:
+        if device is None and apns.settings.trusting and rules.is_plausible(address):
             environment = apns.settings.environment
             device = apns.devices.add(Device(address=address, app=bundle, environment=environment))
         if device is None or device.environment not in ("", apns.settings.environment):

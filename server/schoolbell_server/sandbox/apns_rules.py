@@ -70,6 +70,11 @@ def header_fault(headers: dict[bytes, bytes]) -> str | None:
     return None
 
 
+def is_plausible(address: str) -> bool:
+    """Tell whether a device could have the address: nobody has nothing but zeros."""
+    return bool(address.strip("0"))
+
+
 def bundle_of(topic: bytes, push_type: bytes) -> bytes | None:
     """Return the bundle id a topic names, or nothing if topic and push type do not fit."""
     if not _TOPIC.fullmatch(topic):

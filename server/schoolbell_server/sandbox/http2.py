@@ -88,7 +88,6 @@ class Http2Connection(asyncio.Protocol):
         """Send our SETTINGS: the client must wait for them before it sends more than one."""
         self._transport = cast(asyncio.Transport, transport)
         self._peers.add(self)
-        self._session = self._sessions(self, certificate_topics(self._transport))
         self._h2.local_settings = Settings(
             client=False,
             initial_values={
@@ -103,6 +102,7 @@ class Http2Connection(asyncio.Protocol):
             client=False, initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAM_ID}
         )
         self.flush()
+        self._session = self._sessions(self, certificate_topics(self._transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was under way."""

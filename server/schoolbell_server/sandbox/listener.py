@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -97,9 +98,11 @@ class Listener:
         """Offer nothing newer than TLS 1.1, or nothing older than 1.2; from the next mode on."""
         context = self._context
         context.set_ciphers("ALL:@SECLEVEL=0" if only else "DEFAULT")
-        newest = ssl.TLSVersion.TLSv1_1 if only else ssl.TLSVersion.MAXIMUM_SUPPORTED
-        context.minimum_version = ssl.TLSVersion.TLSv1 if only else ssl.TLSVersion.TLSv1_2
-        context.maximum_version = newest
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+            context.minimum_version = ssl.TLSVersion.TLSv1 if only else ssl.TLSVersion.TLSv1_2
+            newest = ssl.TLSVersion.TLSv1_1 if only else ssl.TLSVersion.MAXIMUM_SUPPORTED
+            context.maximum_version = newest
 
     def change_settings(self, values: Mapping[str, int]) -> None:
         """Send SETTINGS on all connections."""
