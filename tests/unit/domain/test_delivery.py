@@ -79,6 +79,10 @@ def test_every_outcome_is_final_or_tried_again() -> None:
     assert not FINAL_OUTCOMES.keys() & RETRIED_OUTCOMES.keys()
 
 
+def test_a_new_delivery_has_no_history() -> None:
+    assert Standing(state=PENDING, due_time=DUE, expire_time=EXPIRY) == standing()
+
+
 class TestAnAttempt:
     """What its outcome makes of a delivery."""
 

@@ -263,6 +263,12 @@ class TestAWithdrawal:
         assert memory.value(assignment(ASSIGNED)) == AssignedValue()
         assert memory.value(assignment(SCORED)) is None
 
+    def test_reaches_a_score_of_its_own_moment_that_arrived_before_it(self) -> None:
+        memory = Memory()
+        memory.tell(assignment(SCORED, "60"), 1)
+        memory.tell(assignment(WITHDRAWN), 1)
+        assert memory.value(assignment(SCORED)) is None
+
     def test_repeated_it_changes_nothing(self) -> None:
         memory = Memory()
         memory.tell(assignment(WITHDRAWN), 1)

@@ -88,3 +88,17 @@ def test_the_state_remembers_which_section_said_what() -> None:
         Mark(setter=Setter(SIS, "a"), status=ABSENT, excuse=UNKNOWN, occur_time=at(1)),
         Mark(setter=Setter(SIS, "b"), status=PRESENT, excuse=UNKNOWN, occur_time=at(2)),
     }
+
+
+def test_of_equal_times_the_section_s_later_word_counts() -> None:
+    memory = Memory()
+    memory.tell(mark(ABSENT), 1)
+    assert memory.tell(mark(PRESENT), 1).lifted
+
+
+def test_the_fact_is_as_new_as_its_newest_mark() -> None:
+    memory = Memory()
+    memory.tell(mark(ABSENT, "a"), 5)
+    memory.tell(mark(ABSENT, "b"), 1)
+    (state,) = memory.states.values()
+    assert state.occur_time == at(5)
