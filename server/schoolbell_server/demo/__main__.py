@@ -38,16 +38,15 @@ class Script:
 
 def main() -> int:
     """Play the day and return the exit code."""
-    once = bool(os.environ.get("ONCE"))
-    return asyncio.run(_main(once=once))
+    once, folder = bool(os.environ.get("ONCE")), FOLDER.absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return asyncio.run(_play(folder, _script(), once=once))
 
 
-async def _main(*, once: bool) -> int:
+async def _play(folder: Path, script: Script, *, once: bool) -> int:
     console, began = Console(), time.monotonic()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
-    script = _script()
-    async with stage(FOLDER.absolute(), replay=script.replay) as on:
+    async with stage(folder, replay=script.replay) as on:
         console.print("Schoolbell runs; setting the district up …")
         phones = await set_up(on, script.roster, ZONE, script.school_year)
         console.print(f"{len(phones)} phones registered; the day begins.")

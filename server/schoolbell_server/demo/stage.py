@@ -143,7 +143,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 async def _appears(path: Path) -> str:
     """Wait until a process has written a file, and return it."""
     async with asyncio.timeout(_START_TIMEOUT):
-        while not (text := await asyncio.to_thread(_read, path)):
+        while not (text := await asyncio.to_thread(_read, path)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return text
 

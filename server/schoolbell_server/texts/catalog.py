@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from fluent.runtime import FluentBundle, FluentResource
@@ -24,7 +24,7 @@ def chain(locale: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*known, FALLBACK]))
 
 
-@cache
+@lru_cache(maxsize=256)
 def bundle(language: str, locale: str) -> FluentBundle:
     """Return a language's messages, with numbers and dates as a locale writes them."""
     found = FluentBundle([locale, language], use_isolating=False)
