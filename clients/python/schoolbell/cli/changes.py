@@ -73,7 +73,7 @@ def publish(session: Session, *, file: Path, source: str) -> None:
 async def publish_feed(session: Session, file: Path, source: str) -> Published:
     """Stream a feed's good lines and collect every answer."""
     published, numbers = Published(), []
-    total = sum(1 for _ in feed.read(file, source)) if session.console.is_terminal else None
+    total = feed.count(file) if session.console.is_terminal else None
 
     def good() -> Iterator[Change]:
         for line in feed.read(file, source):

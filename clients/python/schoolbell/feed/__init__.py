@@ -1,5 +1,5 @@
 """The JSON Lines feed: ProtoJSON of `Change`, one a line, plain or gzip."""
 
-from schoolbell.feed.reader import BadLine, Line, read
+from schoolbell.feed.reader import BadLine, Line, count, read
 
-__all__ = ["BadLine", "Line", "read"]
+__all__ = ["BadLine", "Line", "count", "read"]

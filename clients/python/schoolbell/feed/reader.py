@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from schoolbell.v1.change_pb2 import Change
 
 LONGEST_LINE = 64 * 1024  # bytes
 _GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_TEXT = 200  # characters of a complaint
 
 
@@ -28,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is no change, and why not; the text quotes nothing personal but field names."""
+    """A line that is no change, and why not: for the publisher's eyes, it may quote the line."""
 
     number: int
     text: str
@@ -38,29 +40,46 @@ def read(path: Path, source: str) -> Iterator[Line | BadLine]:
     """Yield every line of a feed but empty ones.
 
     A line without a key gets `source` and the SHA-256 of the line as its change_id, so that the
-    same file can be published again without doubling anything.
+    same file can be published again without doubling anything. Damaged gzip data end the feed
+    with a bad line.
     """
+    for number, raw in _lines(path):
+        if isinstance(raw, str):
+            yield BadLine(number, raw)
+        elif len(raw) > LONGEST_LINE:
+            yield BadLine(number, f"is longer than {LONGEST_LINE} bytes")
+        else:
+            yield _parse(number, raw, source)
+
+
+def count(path: Path) -> int:
+    """Return how many lines `read` yields, without parsing them."""
+    return sum(1 for _ in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:
+    """Yield number and bytes of each line; an overlong one is cut, damage is told in words."""
+    number = 0
     with _open(path) as file:
-        number = 0
-        while raw := file.readline(LONGEST_LINE + 1):
-            number += 1
-            if len(raw) > LONGEST_LINE:
+        try:
+            while raw := file.readline(LONGEST_LINE + 1):
+                number += 1
                 _skip_rest(file, raw)
-                yield BadLine(number, f"is longer than {LONGEST_LINE} bytes")
-            elif stripped := raw.strip():
-                yield _parse(number, stripped, source)
+                bare = raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
+                if stripped := bare.strip() if len(raw) <= LONGEST_LINE else raw:
+                    yield number, stripped
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield number + 1, f"and all after it cannot be read, the gzip data are damaged: {error}"
 
 
 def _parse(number: int, raw: bytes, source: str) -> Line | BadLine:
-    try:
-        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        return BadLine(number, f"is not UTF-8 at byte {error.start + 1}")
     change = Change()
     try:
-        json_format.Parse(text, change)
+        json_format.Parse(raw.decode("utf-8"), change)
+    except UnicodeDecodeError as error:
+        return BadLine(number, f"is not UTF-8 at byte {error.start + 1}")
     except json_format.ParseError as error:
-        return BadLine(number, _first_line(error))
+        return BadLine(number, _readable(error))
     if not change.key.change_id:
         change.key.change_id = hashlib.sha256(raw).hexdigest()
     if not change.key.source:
@@ -68,14 +87,14 @@ def _parse(number: int, raw: bytes, source: str) -> Line | BadLine:
     return Line(number, change)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines() or ["is not a change"]
-    return lines[0][:_LONGEST_TEXT]
+def _readable(error: Exception) -> str:
+    line = (str(error).splitlines() or ["is not a change"])[0][:_LONGEST_TEXT]
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)
 
 
 def _skip_rest(file: IO[bytes], raw: bytes) -> None:
-    while raw and not raw.endswith(b"\n"):
-        raw = file.readline(LONGEST_LINE)
+    while len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
+        raw = file.readline(LONGEST_LINE + 1)
 
 
 def _open(path: Path) -> IO[bytes]:
