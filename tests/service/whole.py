@@ -96,13 +96,17 @@ class Whole:
     def connection(self, role: access.Role.ValueType = access.ROLE_OPERATOR) -> Connection:
         """Return the connection of a caller of a role."""
         assert self.server is not None
-        data_dir = self.config.server.data_dir
-        key = self._keys.get(role) or (data_dir / "credentials" / "operator.key").read_text()
         return Connection(
             target=f"localhost:{self.server.port}",
-            key=key.strip(),
-            ca=(data_dir / "tls" / "ca.pem").read_bytes(),
+            key=self.key(role),
+            ca=(self.config.server.data_dir / "tls" / "ca.pem").read_bytes(),
         )
+
+    def key(self, role: access.Role.ValueType) -> str:
+        """Return the API key of a role; the operator's lies in its file."""
+        known = self._keys.get(role)
+        path = self.config.server.data_dir / "credentials" / "operator.key"
+        return known or path.read_text(encoding="utf-8").strip()
 
     @asynccontextmanager
     async def client(

@@ -1,0 +1,204 @@
+"""A small scene for whole-service tests: one school, two students, two guardians, their phones."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.type.date_pb2 import Date
+from google.type.money_pb2 import Money
+
+from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import (
+    change_pb2,
+    common_pb2,
+    device_service_pb2,
+    roster_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+    subscription_pb2,
+    subscription_service_pb2,
+)
+from schoolbell.v1.change_pb2 import Change
+from tests.service.whole import DISTRICT, KINDS, PARENT_APP, STUDENT_APP, Whole
+
+CALENDAR = "elm:2027"
+STUDENT, SIBLING, MOTHER, FATHER = "student-1", "student-2", "mother", "father"
+SOURCE = "sis"
+_YEAR = dt.timedelta(days=150)
+
+
+def today() -> dt.date:
+    """Return the district's day; it lives in UTC."""
+    return dt.datetime.now(dt.UTC).date()
+
+
+def date(day: dt.date) -> Date:
+    """Return a date as a message."""
+    return Date(year=day.year, month=day.month, day=day.day)
+
+
+async def populate(service: Whole) -> None:
+    """Create the district with its people; the mother sees both children, the father one."""
+    await service.create_district()
+    async with service.client(access.ROLE_PUBLISHER) as publisher:
+        await publisher.roster.UpsertRecords(
+            roster_service_pb2.UpsertRecordsRequest(
+                district_id=DISTRICT, source=SOURCE, records=_records()
+            )
+        )
+        await publisher.roster.SetActiveSchoolYear(
+            roster_service_pb2.SetActiveSchoolYearRequest(district_id=DISTRICT, school_year=2027)
+        )
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        await administrator.settings.UpdateSettings(
+            settings_service_pb2.UpdateSettingsRequest(
+                district_id=DISTRICT,
+                settings=settings_service_pb2.Settings(
+                    detail_level=common_pb2.DETAIL_LEVEL_DETAILED,
+                    default_subscriptions=[
+                        settings_service_pb2.DefaultSubscription(app=app, kind=kind)
+                        for app in common_pb2.App.values()[1:]
+                        for kind in KINDS
+                    ],
+                ),
+                update_mask=FieldMask(paths=["detail_level", "default_subscriptions"]),
+            )
+        )
+
+
+def _records() -> list[roster_pb2.RosterRecord]:
+    record = roster_pb2.RosterRecord
+    calendar = roster_pb2.Calendar(
+        calendar_id=CALENDAR,
+        school_id="elm",
+        school_year=2027,
+        start_date=date(today() - _YEAR),
+        end_date=date(today() + _YEAR),
+        terms=[
+            roster_pb2.Term(
+                term_id="t1",
+                display_name="Term 1",
+                start_date=date(today() - _YEAR),
+                end_date=date(today() + _YEAR),
+            )
+        ],
+    )
+    ties = [(STUDENT, MOTHER), (SIBLING, MOTHER), (STUDENT, FATHER)]
+    return [
+        record(school=roster_pb2.School(school_id="elm", display_name="Elm School")),
+        record(calendar=calendar),
+        *(
+            record(user=roster_pb2.User(user_id=user_id, enabled=True))
+            for user_id in (STUDENT, SIBLING, MOTHER, FATHER)
+        ),
+        *(
+            record(
+                relationship=roster_pb2.Relationship(
+                    student_id=student, guardian_id=guardian, portal_enabled=True
+                )
+            )
+            for student, guardian in ties
+        ),
+        *(
+            record(
+                enrollment=roster_pb2.Enrollment(
+                    enrollment_id=f"stay-of-{student}",
+                    student_id=student,
+                    calendar_id=CALENDAR,
+                    start_date=date(today() - _YEAR),
+                    end_date=date(today() + _YEAR),
+                    portal_visible=True,
+                )
+            )
+            for student in (STUDENT, SIBLING)
+        ),
+    ]
+
+
+def phone(
+    user_id: str, *, ios: bool = True, number: int = 1, stay_logged_in: bool = True
+) -> device_service_pb2.RegisterDeviceRequest:
+    """Return the registration of a user's phone."""
+    student = user_id in (STUDENT, SIBLING)
+    name = f"{user_id}-{number}"
+    token = name.encode().hex().rjust(64, "0") if ios else f"fcm-{name}:" + "A" * 140
+    return device_service_pb2.RegisterDeviceRequest(
+        district_id=DISTRICT,
+        user_id=user_id,
+        device=device_service_pb2.Device(
+            app_id=STUDENT_APP if student else PARENT_APP,
+            platform=common_pb2.PLATFORM_IOS if ios else common_pb2.PLATFORM_ANDROID,
+            environment=common_pb2.ENVIRONMENT_SANDBOX,
+            token=token,
+            installation_id=f"installation-{name}",
+            stay_logged_in=stay_logged_in,
+        ),
+    )
+
+
+async def register(
+    service: Whole, *requests: device_service_pb2.RegisterDeviceRequest
+) -> list[device_service_pb2.Device]:
+    """Register phones and return the devices."""
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        return [(await backend.devices.RegisterDevice(one)).device for one in requests]
+
+
+async def subscribe(
+    service: Whole,
+    device: device_service_pb2.Device,
+    *subscriptions: subscription_pb2.Subscription,
+) -> subscription_service_pb2.UpdateSubscriptionsResponse:
+    """Save subscriptions of a device."""
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        return await backend.subscriptions.UpdateSubscriptions(
+            subscription_service_pb2.UpdateSubscriptionsRequest(
+                district_id=DISTRICT,
+                user_id=device.user_id,
+                device_id=device.device_id,
+                subscriptions=subscriptions,
+            )
+        )
+
+
+def change(change_id: str, student_id: str = STUDENT, *, seconds_ago: float = 1) -> Change:
+    """Return a change without a payload, that happened just now."""
+    found = Change(student_id=student_id, calendar_id=CALENDAR)
+    found.key.source, found.key.change_id = SOURCE, change_id
+    now = dt.datetime.now(dt.UTC)
+    found.occur_time.FromDatetime(now - dt.timedelta(seconds=seconds_ago))
+    return found
+
+
+def grade(change_id: str, percent: float, student_id: str = STUDENT) -> Change:
+    """Return a grade of the same task every time."""
+    found = change(change_id, student_id)
+    found.grade.section_id, found.grade.course_name = "algebra-1", "Algebra"
+    found.grade.task, found.grade.grading_period = "Semester grade", "S1"
+    found.grade.percent = percent
+    return found
+
+
+def absence(
+    change_id: str,
+    student_id: str = STUDENT,
+    *,
+    status: change_pb2.AttendanceStatus.ValueType = change_pb2.ATTENDANCE_STATUS_ABSENT,
+    section: str = "algebra-1",
+) -> Change:
+    """Return a mark of today's second period."""
+    found = change(change_id, student_id)
+    found.attendance.date.CopyFrom(date(today()))
+    found.attendance.period, found.attendance.section_id = "2", section
+    found.attendance.status = status
+    found.attendance.excuse = change_pb2.ATTENDANCE_EXCUSE_UNEXCUSED
+    return found
+
+
+def lunch(change_id: str, units: int, student_id: str = STUDENT) -> Change:
+    """Return a lunch balance."""
+    found = change(change_id, student_id)
+    found.lunch_balance.account_id = f"lunch-{student_id}"
+    found.lunch_balance.balance.CopyFrom(Money(currency_code="USD", units=units))
+    return found
