@@ -2,32 +2,66 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from pathlib import Path
 
+from babel import Locale, UnknownLocaleError
 from fluent.runtime import FluentBundle, FluentResource
+from fluent.syntax.ast import Resource
 
 LOCALES = Path(__file__).parent / "locales"
 FALLBACK = "en"
+_BESIDE_THE_TAG = re.compile("[@.]")  # "es_MX.UTF-8" and "es_MX@calendar=gregorian" are es-MX
 
 
-@cache
-def languages() -> frozenset[str]:
-    """Return the languages that have a file."""
-    return frozenset(file.stem for file in LOCALES.glob("*.ftl"))
+class Catalog:
+    """The Fluent files of one purpose: `<prefix><language>.ftl`."""
 
+    def __init__(self, prefix: str = "") -> None:
+        """Look for the files; they are read when they are first needed."""
+        found = (file.stem for file in LOCALES.glob(f"{prefix}*.ftl"))
+        names = (stem.removeprefix(prefix) for stem in found)
+        self._languages = {name.lower(): name for name in names if "_" not in name}
+        self._prefix = prefix
+        self._resource = cache(self._read)
+        self._bundle = lru_cache(maxsize=256)(self._make_bundle)
 
-def chain(locale: str) -> tuple[str, ...]:
-    """Return the languages to try for a locale, the best first; the last one always has a text."""
-    language = locale.replace("_", "-").split("-")[0].lower()
-    known = [language] if language in languages() else []
-    return tuple(dict.fromkeys([*known, FALLBACK]))
+    @property
+    def languages(self) -> frozenset[str]:
+        """Return the languages that have a file."""
+        return frozenset(self._languages.values())
+
+    def bundles(self, locale: str) -> list[FluentBundle]:
+        """Return the messages to try for a locale: its own, its language's, English.
+
+        Numbers and dates are written as the locale writes them where the language is its own.
+        """
+        tag = _BESIDE_THE_TAG.split(locale.replace("_", "-"))[0].lower()
+        parts = tag.split("-")
+        tries = ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        found = [self._languages[each] for each in tries if each in self._languages]
+        return [
+            self._bundle(language, _conventions(tag, language))
+            for language in dict.fromkeys([*found, FALLBACK])
+        ]
+
+    def _make_bundle(self, language: str, conventions: str) -> FluentBundle:
+        bundle = FluentBundle([conventions], use_isolating=False)
+        bundle.add_resource(self._resource(language))
+        return bundle
+
+    def _read(self, language: str) -> Resource:
+        file = LOCALES / f"{self._prefix}{language}.ftl"
+        return FluentResource(file.read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=256)
-def bundle(language: str, locale: str) -> FluentBundle:
-    """Return a language's messages, with numbers and dates as a locale writes them."""
-    found = FluentBundle([locale, language], use_isolating=False)
-    text = (LOCALES / f"{language}.ftl").read_text(encoding="utf-8")
-    found.add_resource(FluentResource(text))
-    return found
+def _conventions(tag: str, language: str) -> str:
+    """Return the known locale that a tag of a language means, or else the language itself."""
+    try:
+        locale = Locale.parse(tag, sep="-")
+    except (ValueError, UnknownLocaleError):  # a phone may send anything
+        return language
+    own = locale.language == language.split("-")[0].lower()
+    return str(locale).replace("_", "-") if own else language

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import App, DetailLevel
-from schoolbell_server.texts.catalog import bundle, chain
-from schoolbell_server.texts.words import Values, message_of, values_of
+from schoolbell_server.texts.catalog import Catalog
+from schoolbell_server.texts.words import Values, clean, message_of, values_of
 
 _FORMS = {App.STUDENT: "student", App.PARENT: "parent"}
 _GENERIC = "generic"
@@ -24,6 +25,11 @@ class Text:
 class Texts:
     """Renders notifications; a language that lacks a message falls back to English."""
 
+    def __init__(self) -> None:
+        """Know the languages that are there."""
+        self._catalog = Catalog()
+        self._generic = lru_cache(maxsize=1024)(self._make_generic)
+
     def render(
         self,
         change: Change,
@@ -35,37 +41,35 @@ class Texts:
         correction: bool,
         currency_code: str,
     ) -> Text:
-        """Return the text of a change: at GENERIC it names nobody and no value."""
+        """Return the text of a change: at GENERIC it names nobody and no value.
+
+        `student_name` is the given name; only the parents' app shows it.
+        """
         message = message_of(change, correction=correction)
-        if detail is DetailLevel.GENERIC:
-            return self._text(locale, message, _GENERIC, {})
+        if detail is not DetailLevel.DETAILED:
+            return self._generic(locale, message)
         values = values_of(change, student_name, currency_code)
         return self._text(locale, message, _FORMS[app], values)
 
     def test_text(self, locale: str) -> Text:
         """Return the text of a notification that only tries whether it arrives."""
-        return self._text(locale, "test", _GENERIC, {})
+        return self._generic(locale, "test")
+
+    def _make_generic(self, locale: str, message: str) -> Text:
+        return self._text(locale, message, _GENERIC, {})
 
     def _text(self, locale: str, message: str, form: str, values: Values) -> Text:
         return Text(
-            title=_format(locale, message, f"{form}-title", values),
-            body=_format(locale, message, f"{form}-body", values),
+            title=self._format(locale, message, f"{form}-title", values),
+            body=self._format(locale, message, f"{form}-body", values),
         )
 
-
-def _format(locale: str, message: str, attribute: str, values: Values) -> str:
-    for language in chain(locale):
-        messages = bundle(language, _regional(locale, language))
-        if not messages.has_message(message):
-            continue
-        pattern = messages.get_message(message).attributes.get(attribute)
-        if pattern is not None:
-            text, _errors = messages.format_pattern(pattern, values)
-            return str(text)
-    raise LookupError(f"no language has {message}.{attribute}")
-
-
-def _regional(locale: str, language: str) -> str:
-    """Return the locale itself where it is one of the language's, so that numbers follow it."""
-    wanted = locale.replace("_", "-")
-    return wanted if wanted.split("-")[0].lower() == language else language
+    def _format(self, locale: str, message: str, attribute: str, values: Values) -> str:
+        for bundle in self._catalog.bundles(locale):
+            if not bundle.has_message(message):
+                continue
+            pattern = bundle.get_message(message).attributes.get(attribute)
+            if pattern is not None:
+                text, _errors = bundle.format_pattern(pattern, values)
+                return clean(str(text), longest=None)
+        raise LookupError(f"no language has {message}.{attribute}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from decimal import Decimal
 
-from fluent.runtime.types import fluent_date, fluent_number
+from fluent.runtime.types import FluentType, fluent_date, fluent_number
 
 from schoolbell_server.domain.change import (
     AssignmentChange,
@@ -16,7 +17,8 @@ from schoolbell_server.domain.change import (
 )
 from schoolbell_server.domain.kinds import AssignmentAction
 
-Values = dict[str, Any]
+Values = dict[str, str | FluentType]
+UNKNOWN = "•"  # what stands for a name that the publisher left out
 _LONGEST = 200  # characters of a name within a text
 
 
@@ -45,50 +47,86 @@ def message_of(change: Change, *, correction: bool) -> str:
 
 def values_of(change: Change, student_name: str, currency_code: str) -> Values:
     """Return the values that a detailed text may name; every message takes what it needs."""
-    values: Values = {"student": clean(student_name) or "•", "course": "•", "title": "•"}
+    name = clean(student_name)
+    student: Values = {"student": name, "known": "named" if name else "unnamed"}
     match change.payload:
         case AssignmentChange() as one:
-            values |= _assignment(one)
+            return student | _assignment(one)
         case GradeChange() as one:
-            values |= {"task": clean(one.task), "mark": clean(one.mark)}
-            if one.percent is not None:
-                values["percent"] = float(one.percent)
+            return student | _grade(one)
         case AttendanceChange() as one:
-            values |= {"period": clean(one.period), "date": _date(one.date)}
-            values["when"] = "period" if one.period else "day"
+            return student | _attendance(one)
         case LunchBalanceChange() as one:
-            values["balance"] = fluent_number(one.balance, style="currency", currency=currency_code)
+            return student | {"balance": _money(one.balance, currency_code)}
         case ResponsiveScheduleChange() as one:
-            offering = clean(one.offering_name) or clean(one.previous_offering_name)
-            values |= {"period": clean(one.period), "date": _date(one.date)}
-            values |= {"offering": offering or "•", "place": clean(one.location)}
-            values["known-place"] = "yes" if one.location else "no"
-    course = clean(getattr(change.payload, "course_name", ""))
-    section = clean(getattr(change.payload, "section_id", ""))
-    values["course"] = course or section or "•"
-    return values
+            return student | _schedule(one)
 
 
 def _assignment(one: AssignmentChange) -> Values:
-    values: Values = {"title": clean(one.title) or clean(one.assignment_id)}
-    if one.score_percent is not None:
-        values["percent"] = float(one.score_percent)
-    if one.points is not None:
-        values["points"] = float(one.points)
-    if one.due_date is not None:
-        values["date"] = _date(one.due_date)
-    return values
+    return {
+        "course": _named(one.course_name, one.section_id),
+        "title": _named(one.title, one.assignment_id),
+        "percent": _percent(one.score_percent),
+        "points": UNKNOWN if one.points is None else fluent_number(one.points),
+        "date": _date(one.due_date),
+    }
 
 
-def _date(date: Any) -> Any:
-    return fluent_date(date, dateStyle="medium")
+def _grade(one: GradeChange) -> Values:
+    return {
+        "course": _named(one.course_name, one.section_id),
+        "task": _named(one.task),
+        "percent": _percent(one.percent),
+        "mark": _named(one.mark),
+    }
+
+
+def _attendance(one: AttendanceChange) -> Values:
+    course, period = clean(one.course_name), clean(one.period)
+    parts = [name for name, part in (("course", course), ("period", period)) if part]
+    return {
+        "course": course,
+        "period": period,
+        "date": _date(one.date),
+        "span": "-".join(parts) or "day",
+    }
+
+
+def _schedule(one: ResponsiveScheduleChange) -> Values:
+    offering = clean(one.offering_name) or clean(one.previous_offering_name)
+    place = clean(one.location)
+    return {
+        "offering": offering,
+        "place": place,
+        "naming": "unnamed" if not offering else "place" if place else "offering",
+        "period": _named(one.period),
+        "date": _date(one.date),
+    }
+
+
+def _named(*texts: str) -> str:
+    return next((found for text in texts if (found := clean(text))), UNKNOWN)
+
+
+def _percent(percent: Decimal | None) -> str | FluentType:
+    if percent is None:
+        return UNKNOWN
+    return fluent_number(percent / 100, style="percent", maximumFractionDigits=2)
+
+
+def _money(amount: Decimal, currency_code: str) -> FluentType:
+    return fluent_number(amount, style="currency", currency=clean(currency_code))
+
+
+def _date(date: dt.date | None) -> str | FluentType:
+    return UNKNOWN if date is None else fluent_date(date, dateStyle="medium")
 
 
 def _slug(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def clean(text: str) -> str:
+def clean(text: str, longest: int | None = _LONGEST) -> str:
     """Return a publisher's text as it may stand in a notification: one line, nothing invisible."""
     visible = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(visible.split())[:_LONGEST]
+    return " ".join(visible.split())[:longest]
