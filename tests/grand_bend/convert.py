@@ -1,6 +1,6 @@
 """Turn Grand Bend's recorded changes into our feed: ProtoJSON of `Change`, one a line.
 
-Keys are made from what a line says, so that the same year is the same changes every time.
+Keys are made from what a line says, so that a recorded row is the same change every time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ _MARKS = {
         change_pb2.ATTENDANCE_STATUS_ABSENT,
         change_pb2.ATTENDANCE_EXCUSE_UNEXCUSED,
     ),
-    "Tardy": (change_pb2.ATTENDANCE_STATUS_TARDY, change_pb2.ATTENDANCE_EXCUSE_UNKNOWN),
 }
 
 
@@ -45,11 +44,11 @@ class GradeForm(Enum):
 
 def attendance(folder: Path) -> Iterator[Change]:
     """Yield the attendance of a year, in date and period order."""
-    for number, row in enumerate(_rows(folder / "changes" / "attendance.jsonl.gz")):
+    for row in _rows(folder / "changes" / "attendance.jsonl.gz"):
         status, excuse = _MARKS[row["category"]]
         date = dt.date.fromisoformat(row["date"])
         period = int(row["period"])
-        change = _change(f"attendance-{number}", row)
+        change = _change(row, "attendance", row["date"], row["period"])
         start = dt.datetime.combine(date, _FIRST_PERIOD) + (period - 1) * _PERIOD
         change.occur_time.FromDatetime(start)
         mark = change.attendance
@@ -61,8 +60,8 @@ def attendance(folder: Path) -> Iterator[Change]:
 
 def grades(folder: Path, form: GradeForm = GradeForm.PERIOD) -> Iterator[Change]:
     """Yield the grades of a year in posting order."""
-    for number, row in enumerate(_rows(folder / "changes" / "grades.jsonl.gz")):
-        change = _change(f"grade-{form.name.lower()}-{number}", row)
+    for row in _rows(folder / "changes" / "grades.jsonl.gz"):
+        change = _change(row, form.name.lower(), row["gradingPeriod"])
         posted = dt.date.fromisoformat(row["postedOn"])
         change.occur_time.FromDatetime(dt.datetime.combine(posted, _POSTING))
         grade = change.grade
@@ -87,9 +86,10 @@ def write_feed(changes: Iterator[Change], path: Path) -> int:
     return count
 
 
-def _change(change_id: str, row: dict[str, Any]) -> Change:
+def _change(row: dict[str, Any], *names: str) -> Change:
     change = Change(student_id=row["student"], calendar_id=f"{row['school']}:2027")
-    change.key.source, change.key.change_id = SOURCE, change_id
+    change.key.source = SOURCE
+    change.key.change_id = "/".join((*names, row["section"], row["student"]))
     return change
 
 
