@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from h2.settings import SettingCodes
+
 
 class LastStream(StrEnum):
     """Where a GOAWAY draws the line, seen from the request that set it off."""
@@ -60,6 +62,16 @@ class SettingsStep:
     """By the RFC's names, such as `MAX_CONCURRENT_STREAMS`."""
     after: float = 0.0
     """Seconds."""
+
+    def __post_init__(self) -> None:
+        check_settings(self.values)
+
+
+def check_settings(values: Mapping[str, int]) -> None:
+    """Raise ValueError for a setting HTTP/2 does not know."""
+    unknown = sorted(values.keys() - SettingCodes.__members__.keys())
+    if unknown:
+        raise ValueError(f"HTTP/2 knows no setting {unknown[0]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def _decode_fields(kind: Any, values: dict[str, Any], path: str) -> Any:
     }
     try:
         return kind(**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise BadInput(f"{path or kind.__name__}: {error}") from error
 
 

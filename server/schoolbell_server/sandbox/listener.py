@@ -57,7 +57,7 @@ class Listener:
         self._context = self._new_context()
         self.connections: set[Http2Connection] = set()
         self.http1_connections: set[Http1Connection] = set()
-        self._silent: set[asyncio.BaseTransport] = set()
+        self._silent: set[asyncio.Transport] = set()
 
     async def start(self, mode: PortMode = PortMode.SERVING) -> None:
         """Listen, in the given mode."""
@@ -80,8 +80,11 @@ class Listener:
         """Stop listening and cut all connections."""
         await self._stop_listening()
         self.cut()
-        for transport in list(self._silent):
-            transport.close()
+        for transport in self._silent:
+            transport.abort()
+        # The loop reports the loss of each in one of its next rounds, to the connection alone.
+        while self.connections or self.http1_connections or self._silent:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     def cut(self) -> None:
         """Cut all connections with RST."""
@@ -168,12 +171,12 @@ class _Negotiation(asyncio.Protocol):
 class _Mute(asyncio.Protocol):
     """Takes everything and says nothing."""
 
-    def __init__(self, transports: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, transports: set[asyncio.Transport]) -> None:
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._transports.add(transport)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transports.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transports.discard(self._transport)

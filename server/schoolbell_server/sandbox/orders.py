@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from schoolbell_server.sandbox.certificates import CertificateFlaw
 from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.effect import GoAway
+from schoolbell_server.sandbox.effect import GoAway, check_settings
 from schoolbell_server.sandbox.faults import Endpoint
 from schoolbell_server.sandbox.fcm import Project
 from schoolbell_server.sandbox.from_json import BadInput
@@ -151,6 +151,9 @@ class ConnectionsOrder:
     settings: Mapping[str, int] | None = None
     goaway: GoAway | None = None
     cut: bool = False
+
+    def __post_init__(self) -> None:
+        check_settings(self.settings or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,7 @@ class Sandbox(Gateways):
 
     async def _start_control(self, stack: AsyncExitStack) -> None:
         # A reader of the stream never leaves by itself: do not wait for it.
-        runner = web.AppRunner(Control(self).application(), access_log=None, shutdown_timeout=0)
+        runner = web.AppRunner(Control(self).application(), access_log=None, shutdown_timeout=0.1)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self._control_port).start()

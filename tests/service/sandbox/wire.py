@@ -8,7 +8,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
@@ -91,6 +91,7 @@ class Wire:
         self.streams: dict[int, Stream] = {}
         self.goaways: list[GoAwayFrame] = []
         self.settings: list[dict[int, int]] = []
+        self.finished: list[int] = []
         self.pings: list[bytes] = []
         self.closed = False
         self._news = asyncio.Condition()
@@ -108,9 +109,8 @@ class Wire:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        self._writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError):
-            await self._writer.wait_closed()
+        # A peer that plays dead would let a clean end of TLS wait.
+        self._writer.transport.abort()
 
     def send(
         self, path: str, headers: Mapping[str, str], body: bytes = b"", *, method: str = "POST"
@@ -131,6 +131,11 @@ class Wire:
             self.h2.send_data(stream_id, body, end_stream=True)
         self._flush()
         return stream_id
+
+    def ping(self) -> None:
+        """Send a PING, and whatever else is ready."""
+        self.h2.ping(b"schoolbl")
+        self._flush()
 
     async def answer(self, stream_id: int) -> Stream:
         """Wait for the end of a stream."""
@@ -163,11 +168,11 @@ class Wire:
     def _on(self, event: Event) -> None:
         match event:
             case ResponseReceived():
-                self.streams[event.stream_id].headers = dict(event.headers)
+                self.streams[event.stream_id].headers = texts(event.headers)
             case InformationalResponseReceived():
                 self.streams[event.stream_id].informational += 1
             case TrailersReceived():
-                self.streams[event.stream_id].trailers = dict(event.headers)
+                self.streams[event.stream_id].trailers = texts(event.headers)
             case DataReceived():
                 stream = self.streams[event.stream_id]
                 stream.body += event.data
@@ -177,6 +182,7 @@ class Wire:
                     self.h2.acknowledge_received_data(size, event.stream_id)
             case StreamEnded():
                 self.streams[event.stream_id].ended = True
+                self.finished.append(event.stream_id)
             case StreamReset():
                 self.streams[event.stream_id].reset = int(event.error_code)
             case PingAckReceived():
@@ -194,6 +200,11 @@ class Wire:
     def _flush(self) -> None:
         if not self._writer.is_closing():
             self._writer.write(self.h2.data_to_send())
+
+
+def texts(fields: Iterable[tuple[str | bytes, str | bytes]]) -> dict[str, str]:
+    """Return header fields, which h2 was told to decode."""
+    return {str(name): str(value) for name, value in fields}
 
 
 def client_context(box: Sandbox, *, alpn: str | None = "h2") -> ssl.SSLContext:
