@@ -10,7 +10,10 @@ import pytest
 from schoolbell_server.sandbox.certificates import CertificateFlaw
 from schoolbell_server.sandbox.listener import PortMode
 from tests.service.sandbox.wire import (
+    ALERT,
+    TOKEN,
     access_token,
+    apns_headers,
     ask_token,
     assertion,
     push,
@@ -73,7 +76,7 @@ async def test_a_port_may_accept_and_say_nothing() -> None:
                 pass
         await box.apns_listener.set_mode(PortMode.SILENT_TLS)
         async with to_apns(box) as wire:
-            start(wire, 1)
+            wire.send(f"/3/device/{TOKEN}", apns_headers(), ALERT)
             async with to_fcm(box) as other:
                 assert await access_token(other, box)
             assert (wire.settings, wire.closed) == ([], False)
