@@ -30,8 +30,8 @@ from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosCon
 from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
 
 DISTRICT = "maple-county"
-PARENT_APP = "maple-parent"
-STUDENT_APP = "maple-student"
+PARENT_APP = "district-parent"
+STUDENT_APP = "district-student"
 TOPICS = {PARENT_APP: "org.maple.parent", STUDENT_APP: "org.maple.student"}
 KINDS = [kind for kind in common_pb2.Kind.values() if kind]
 

@@ -109,7 +109,9 @@ def phones_of(user_ids: Sequence[str]) -> list[Phone]:
     ]
 
 
-async def register(client: AsyncClient, phones: Iterable[Phone], students: set[str]) -> None:
+async def register(
+    client: AsyncClient, phones: Iterable[Phone], students: set[str], district_id: str = DISTRICT
+) -> None:
     """Register phones as a mobile backend does, some at once."""
     room = asyncio.Semaphore(_AT_ONCE)
     parent_app, student_app = APPS
@@ -126,7 +128,7 @@ async def register(client: AsyncClient, phones: Iterable[Phone], students: set[s
         async with room:
             await client.devices.RegisterDevice(
                 device_service_pb2.RegisterDeviceRequest(
-                    district_id=DISTRICT, user_id=phone.user_id, device=device
+                    district_id=district_id, user_id=phone.user_id, device=device
                 )
             )
 
