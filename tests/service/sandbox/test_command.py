@@ -8,10 +8,13 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import jwt
 import pytest
 from click.testing import CliRunner
+from pyreqwest.client import SyncClientBuilder
 
 from schoolbell_server.sandbox.command import read_faults, sandbox_command
 from schoolbell_server.sandbox.effect import Closing
@@ -77,8 +80,7 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
                 break
         facts = json.loads((keys / "sandbox.json").read_text())
         assert f"apns_port = {facts['apns_port']}" in seen
-        statuses = curl(keys, facts)
-        assert statuses == ["200", "503"]
+        assert push_twice(keys, facts) == [200, 503]
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=20)
     assert process.returncode == 0
@@ -86,25 +88,17 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert "1 accepted, 0 of them duplicates." in rest
 
 
-def curl(keys: Path, facts: dict[str, str]) -> list[str]:
-    """Push twice with a client that nobody here wrote."""
-    import time
-
-    import jwt
-
+def push_twice(keys: Path, facts: dict[str, str]) -> list[int]:
+    """Push from outside, with nothing but what lies in the directory."""
     claims = {"iss": facts["apns_team_id"], "iat": int(time.time())}
     key = (keys / "apns.p8").read_text()
     token = jwt.encode(claims, key, "ES256", headers={"kid": facts["apns_key_id"]})
     headers = apns_headers(authorization=f"bearer {token}", apns_id=None)
-    command = ["curl", "--silent", "--http2", "--cacert", str(keys / "ca.pem")]
-    for name, value in headers.items():
-        command += ["--header", f"{name}: {value}"]
     url = f"https://localhost:{facts['apns_port']}/3/device/{TOKEN}"
-    command += ["--write-out", "%{http_code}", "--output", "/dev/null", "--data", ALERT.decode()]
-    return [
-        subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-        for _ in range(2)
-    ]
+    builder = SyncClientBuilder().http2_prior_knowledge()
+    with builder.add_root_certificate_pem((keys / "ca.pem").read_bytes()).build() as client:
+        requests = [client.post(url).headers(headers).body_bytes(ALERT) for _ in range(2)]
+        return [request.build().send().status for request in requests]
 
 
 def test_a_faults_file_may_hold_everything(tmp_path: Path) -> None:
