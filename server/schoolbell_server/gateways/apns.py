@@ -1,20 +1,19 @@
-"""The APNs gateway of one app: alerts over HTTP/2, one attempt each."""
+"""The APNs gateway of one app: alerts over HTTP/2, one attempt each, in both environments."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
-from aioapns import NotificationRequest, PushType
-from aioapns.common import PRIORITY_HIGH
-
-from schoolbell_server.domain.kinds import Environment, Kind, Outcome
-from schoolbell_server.gateways.apns_reasons import outcome_of
+from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.gateways.apns_message import encode, headers_of, notification
+from schoolbell_server.gateways.apns_reasons import WORN_OUT, outcome_of
+from schoolbell_server.gateways.attempts import Attempts
 from schoolbell_server.gateways.circuit import Circuit
-from schoolbell_server.gateways.fitting import fit_body
 from schoolbell_server.gateways.provider_token import ProviderToken
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
 from schoolbell_server.gateways.retry_after import read_retry_after
@@ -25,86 +24,109 @@ HOSTS = {
     Environment.PRODUCTION: "api.push.apple.com:443",
     Environment.SANDBOX: "api.sandbox.push.apple.com:443",
 }
-PAYLOAD_LIMIT = 4096  # bytes of UTF-8
-_PROBE_TOKEN = "0" * 64
+_PROBE = Push(delivery_id="00000000-0000-4000-8000-000000000000", app_id="", address="0" * 64)
+_LONGEST_REASON = 64  # characters
 
 
 class ApnsGateway:
-    """Sends an app's pushes to Apple, in both environments."""
+    """Sends an app's pushes to Apple."""
 
     def __init__(
         self,
         config: IosConfig,
-        token: ProviderToken,
+        token: ProviderToken | None,
         *,
         in_flight: int,
         deadline: dt.timedelta,
         circuit: Circuit,
         clock: Callable[[], dt.datetime],
     ) -> None:
+        """Without a `token` the connections show the app's certificate."""
         self._config = config
         self._token = token
+        self._rotations = token.rotations if token is not None else 0
         self._circuit = circuit
         self._clock = clock
-        self._room = asyncio.Semaphore(in_flight)
+        self._deadline = deadline.total_seconds()
+        self._attempts = Attempts(
+            self._attempt, in_flight=in_flight, deadline=deadline, circuit=circuit, clock=clock
+        )
         self._transports = {
-            environment: Transport(f"https://{config.server or host}", config.ca_file, deadline)
+            environment: Transport(
+                f"https://{config.server or host}",
+                deadline=deadline,
+                ca_file=config.ca_file,
+                identity_file=config.certificate_file,
+            )
             for environment, host in HOSTS.items()
         }
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
         """Send every push once and answer one result each, in the batch's order."""
-        return await asyncio.gather(*(self._send(push) for push in batch))
+        return await self._attempts.send(batch)
 
     async def probe(self) -> GatewayHealth:
-        """Send a request without a payload: Apple's refusal of just that says that all is well."""
-        headers = self._headers(_request("", _PROBE_TOKEN, {}, self._config.topic, None, None))
-        transport = self._transports[self._config.environment]
-        answer = await transport.post(f"3/device/{_PROBE_TOKEN}", b"", headers)
+        """Send a request without a payload to no device, in the app's own environment.
+
+        It is refused for the missing payload, and only after the connection, the credentials and
+        the topic were found good; nothing can be shown anywhere.
+        """
+        headers = headers_of(notification(_PROBE, self._config.topic))
+        environment = self._config.environment
+        answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
         if isinstance(answer, Fault):
-            return self._circuit.health(connected=False, reason=answer.reason)
-        reason = _reason(answer)
-        outcome = outcome_of(answer.status, reason)
-        self._circuit.probed(outcome)
-        down = outcome in (Outcome.PROVIDER_DOWN, Outcome.CREDENTIAL_BAD)
-        return self._circuit.health(connected=not down, reason=reason if down else "")
+            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN
+            return self._attempts.probed(outcome, answer.reason)
+        reason = _reason(_document(answer.body))
+        return self._attempts.probed(outcome_of(answer.status, reason), _word(answer, reason))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections once everything under way is answered."""
+        await self._attempts.drain()
         for transport in self._transports.values():
             await transport.close()
 
-    async def _send(self, push: Push) -> PushResult:
-        if self._circuit.is_open:
-            return PushResult(
-                delivery_id=push.delivery_id,
-                outcome=Outcome.CREDENTIAL_BAD,
-                provider_reason="circuit open",
-            )
+    async def _attempt(self, push: Push, left: float) -> PushResult:
         request = notification(push, self._config.topic)
-        body = encode(request.message)
-        async with self._room:
-            answer = await self._transports[push.environment].post(
-                f"3/device/{push.address}", body, self._headers(request)
-            )
+        body, headers = encode(request.message), headers_of(request)
+        answer = await self._post(push.environment, push.address, body, headers, left)
         result = self._result(push, answer)
-        self._circuit.sent(result.outcome)
+        self._circuit.record(result.outcome)
         return result
 
-    def _headers(self, request: NotificationRequest) -> Mapping[str, str]:
-        headers = {
-            "authorization": self._token.header(),
-            "apns-topic": str(request.apns_topic),
-            "apns-push-type": PushType.ALERT.value,
-            "apns-priority": str(request.priority),
-        }
-        if request.notification_id:
-            headers["apns-id"] = request.notification_id
-        if request.time_to_live is not None:
-            headers["apns-expiration"] = str(request.time_to_live)
-        if request.collapse_key:
-            headers["apns-collapse-id"] = request.collapse_key
-        return headers
+    async def _post(
+        self,
+        environment: Environment,
+        address: str,
+        body: bytes,
+        headers: dict[str, str],
+        left: float,
+    ) -> Answer | Fault:
+        """Post; once more where the provider token was refused as too old and there is another."""
+        path, end = f"3/device/{quote(address, safe='')}", time.monotonic() + left
+        transport = self._transports[environment]
+        shown = self._authorize(headers)
+        answer = await transport.post(path, body, headers, left)
+        if isinstance(answer, Fault) or answer.status == 200:
+            return answer
+        reason = _reason(_document(answer.body))
+        if reason in WORN_OUT:
+            transport.renew(answer.client)
+        if reason != "ExpiredProviderToken" or self._token is None or not self._token.renew(shown):
+            return answer
+        self._authorize(headers)
+        return await transport.post(path, body, headers, end - time.monotonic())
+
+    def _authorize(self, headers: dict[str, str]) -> str:
+        """Set and return the authorization; a new key gets new connections."""
+        if self._token is None:
+            return ""
+        headers["authorization"] = shown = self._token.get_header()
+        if self._token.rotations != self._rotations:
+            self._rotations = self._token.rotations
+            for transport in self._transports.values():
+                transport.renew_now()
+        return shown
 
     def _result(self, push: Push, answer: Answer | Fault) -> PushResult:
         if isinstance(answer, Fault):
@@ -113,90 +135,45 @@ class ApnsGateway:
                 outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN,
                 provider_reason=answer.reason,
             )
-        reason = _reason(answer)
+        apns_id = answer.header("apns-id") or push.delivery_id
+        if answer.status == 200:
+            return PushResult(
+                delivery_id=push.delivery_id,
+                outcome=Outcome.ACCEPTED,
+                provider_message_id=apns_id,
+            )
+        document = _document(answer.body)
+        reason = _reason(document)
         return PushResult(
             delivery_id=push.delivery_id,
             outcome=outcome_of(answer.status, reason),
-            provider_reason=reason,
-            provider_message_id=answer.headers.get("apns-id", ""),
-            token_dead_since=_dead_since(answer),
-            retry_after=read_retry_after(answer.headers.get("retry-after", ""), self._clock()),
+            provider_reason=_word(answer, reason),
+            provider_message_id=apns_id,
+            token_dead_since=_dead_since(answer.status, document),
+            retry_after=read_retry_after(answer.header("retry-after") or "", self._clock()),
         )
 
 
-def notification(push: Push, topic: str) -> NotificationRequest:
-    """Return a push as aioapns' request; `time_to_live` is Apple's absolute expiry in seconds."""
-    payload = fit_body(payload_of(push), ("aps", "alert", "body"), encode, PAYLOAD_LIMIT)
-    expiry = None if push.expire_time is None else int(push.expire_time.timestamp())
-    return _request(push.delivery_id, push.address, payload, topic, expiry, push.collapse_key)
+def _word(answer: Answer, reason: str) -> str:
+    return reason or f"HTTP {answer.status}"
 
 
-def _request(
-    delivery_id: str,
-    address: str,
-    payload: dict[str, Any],
-    topic: str,
-    expiry: int | None,
-    collapse_key: str | None,
-) -> NotificationRequest:
-    return NotificationRequest(
-        device_token=address,
-        message=payload,
-        notification_id=delivery_id,
-        time_to_live=expiry,
-        priority=int(PRIORITY_HIGH),
-        collapse_key=collapse_key or None,
-        push_type=PushType.ALERT,
-        apns_topic=topic,
-    )
+def _reason(document: dict[str, Any]) -> str:
+    found = document.get("reason", "")
+    return found[:_LONGEST_REASON] if isinstance(found, str) else ""
 
 
-def payload_of(push: Push) -> dict[str, Any]:
-    """Return the payload: the alert for the screen, and beside it what the app reads."""
-    aps: dict[str, Any] = {
-        "alert": {"title": push.title, "body": push.body},
-        "sound": "default",
-        "mutable-content": 1,
-        "interruption-level": "time-sensitive" if push.time_sensitive else "active",
-    }
-    if push.collapse_key:
-        aps["thread-id"] = push.collapse_key
-    if isinstance(push.kind, Kind):
-        aps["category"] = push.kind.name
-    return {"aps": aps, **app_keys(push)}
-
-
-def app_keys(push: Push) -> dict[str, str]:
-    """Return what the app is told besides the text."""
-    keys = {"delivery_id": push.delivery_id, **push.data}
-    if push.kind is not None:
-        keys["kind"] = push.kind.name
-    if push.registration_ref:
-        keys["registration_ref"] = push.registration_ref
-    return keys
-
-
-def encode(payload: Mapping[str, Any]) -> bytes:
-    """Return the exact bytes that are sent, which Apple counts."""
-    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _reason(answer: Answer) -> str:
-    found = _document(answer).get("reason", "")
-    return found[:64] if isinstance(found, str) else ""
-
-
-def _dead_since(answer: Answer) -> dt.datetime | None:
+def _dead_since(status: int, document: dict[str, Any]) -> dt.datetime | None:
     """Return when Apple says the token died: milliseconds since the epoch, of a 410 only."""
-    millis = _document(answer).get("timestamp")
-    if answer.status != 410 or not isinstance(millis, int) or not 0 < millis < 10**14:
+    millis = document.get("timestamp")
+    if status != 410 or type(millis) is not int or not 0 < millis < 10**14:
         return None
     return dt.datetime.fromtimestamp(millis / 1000, dt.UTC)
 
 
-def _document(answer: Answer) -> dict[str, Any]:
+def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(answer.body) if answer.body else {}
+        document = json.loads(body) if body else {}
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from schoolbell_server.domain.kinds import Outcome
 
 OUTCOMES: dict[str, Outcome] = {
-    "BadDeviceToken": Outcome.TOKEN_OF_ANOTHER_APP,
+    "BadDeviceToken": Outcome.TOKEN_DEAD,  # or of the other environment: see `mass_death`
     "DeviceTokenNotForTopic": Outcome.TOKEN_OF_ANOTHER_APP,
     "Unregistered": Outcome.TOKEN_DEAD,
     "ExpiredToken": Outcome.TOKEN_DEAD,
@@ -45,17 +45,24 @@ OUTCOMES: dict[str, Outcome] = {
 }
 
 
-def outcome_of(status: int, reason: str) -> Outcome:
-    """Return what an answer means; one that is not Apple's own is the provider being down.
+RETIRING_STATUSES = frozenset({400, 410})
+"""The statuses with which Apple says that a token is dead."""
 
-    A reason that Apple adds later is judged by its status class: what Apple will not take is
-    never tried for ever, and no token dies of it.
+WORN_OUT = frozenset(
+    {"ExpiredProviderToken", "TooManyProviderTokenUpdates", "IdleTimeout", "Shutdown"}
+)
+"""Reasons after which the connection answers nothing else: the next push needs a new one."""
+
+
+def outcome_of(status: int, reason: str) -> Outcome:
+    """Return what an answer means.
+
+    What is not Apple's own word (a proxy's page, no body, a reason that we do not know) is the
+    provider being down: it is tried again within the budget, and no token dies of it.
     """
     if status == 200:
         return Outcome.ACCEPTED
-    known = OUTCOMES.get(reason)
-    if known is not None:
-        return known
-    if not reason or status >= 500:
+    outcome = OUTCOMES.get(reason, Outcome.PROVIDER_DOWN)
+    if outcome is Outcome.TOKEN_DEAD and status not in RETIRING_STATUSES:
         return Outcome.PROVIDER_DOWN
-    return Outcome.THROTTLED_DEVICE if status == 429 else Outcome.PAYLOAD_BAD
+    return outcome

@@ -1,69 +1,108 @@
-"""A circuit per app and provider: refused credentials open it, a good answer closes it.
+"""A circuit per app and provider: trouble opens it, a good answer closes it.
 
-While it is open nothing is sent and the app's deliveries are held; a probe, or after a while one
-push, finds out whether the provider takes them again.
+Refused credentials open it at once, a provider that is down after so many failures in a row.
+While it is open nothing is sent but one trial now and then; a probe counts as one too.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
+from enum import StrEnum, unique
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.push import GatewayHealth
 
-HALF_OPEN_AFTER = 30.0  # seconds
-_DOWN_IN_A_ROW = 20
+DOWN_IN_A_ROW = 20
+"""So many failures without a single answer between them, and the provider is down."""
+CREDENTIAL_PAUSE = 30.0
+"""Seconds between trials of refused credentials: people have to mend them."""
+FIRST_PAUSE = 1.0
+"""Seconds until the first trial of a provider that is down; doubled at every failure."""
+LONGEST_PAUSE = 60.0
+
+_DOWN = frozenset({Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN})
+
+
+@unique
+class CircuitState(StrEnum):
+    """Whether pushes leave."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    """Open, and a trial is under way."""
 
 
 class Circuit:
-    """Closed, open, or half-open: open, but one push is let through to see."""
+    """Closed, open or half-open, driven by the outcomes of attempts and probes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._opened: float | None = None
+        self._state = CircuitState.CLOSED
+        self._cause = Outcome.ACCEPTED
+        self._pause = FIRST_PAUSE
+        self._next_trial = 0.0
         self._down = 0
-        self._reason = ""
+
+    @property
+    def state(self) -> CircuitState:
+        """Return whether pushes leave."""
+        return self._state
 
     @property
     def is_open(self) -> bool:
-        """Return whether a push must wait; letting one through when half-open."""
-        if self._opened is None:
+        """Return whether there is trouble, be a trial under way or not."""
+        return self._state is not CircuitState.CLOSED
+
+    @property
+    def cause(self) -> Outcome:
+        """Return what a push that may not leave is told: why it is open."""
+        return self._cause
+
+    @property
+    def reason(self) -> str:
+        """Return why it is open, in words; '' if it is closed."""
+        if not self.is_open:
+            return ""
+        refused = self._cause is Outcome.CREDENTIAL_BAD
+        return "credentials refused" if refused else "provider down"
+
+    @property
+    def wait(self) -> dt.timedelta:
+        """Return the time until the next trial."""
+        return dt.timedelta(seconds=max(0.0, self._next_trial - self._clock()))
+
+    def admit(self) -> bool:
+        """Return whether a push may leave; once per pause an open circuit lets one through."""
+        if self._state is CircuitState.CLOSED:
+            return True
+        now = self._clock()
+        if now < self._next_trial:
             return False
-        if self._clock() - self._opened >= HALF_OPEN_AFTER:
-            self._opened = self._clock()
-            return False
+        self._state = CircuitState.HALF_OPEN
+        self._next_trial = now + self._pause  # a trial that is never heard of again stops nothing
         return True
 
-    def sent(self, outcome: Outcome) -> None:
-        """Take note of an answer to a push."""
+    def record(self, outcome: Outcome) -> None:
+        """Take note of what became of an attempt or a probe."""
         if outcome is Outcome.CREDENTIAL_BAD:
-            self._open("credentials refused")
-        elif outcome in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN):
-            self._down += 1
-        else:
+            self._open(outcome, CREDENTIAL_PAUSE)
+        elif outcome not in _DOWN:
             self._close()
+        elif self._state is CircuitState.HALF_OPEN:
+            self._open(self._cause, min(self._pause * 2, LONGEST_PAUSE))
+        elif self._state is CircuitState.CLOSED:
+            self._down += 1
+            if self._down >= DOWN_IN_A_ROW:
+                self._open(Outcome.NOT_SENT, FIRST_PAUSE)
 
-    def probed(self, outcome: Outcome) -> None:
-        """Take note of an answer to a probe."""
-        self.sent(outcome)
-
-    def health(self, *, connected: bool, reason: str) -> GatewayHealth:
-        """Return what the status shows of the link."""
-        is_open = self._opened is not None
-        troubled = self._down >= _DOWN_IN_A_ROW
-        return GatewayHealth(
-            connected=connected and not troubled,
-            reason=reason or (self._reason if is_open else ""),
-            circuit_open=is_open,
-        )
-
-    def _open(self, reason: str) -> None:
-        if self._opened is None:
-            self._opened = self._clock()
-        self._reason = reason
+    def _open(self, cause: Outcome, pause: float) -> None:
+        self._state = CircuitState.OPEN
+        self._cause = cause
+        self._pause = pause
+        self._next_trial = self._clock() + pause
 
     def _close(self) -> None:
-        self._opened = None
+        self._state = CircuitState.CLOSED
         self._down = 0
-        self._reason = ""

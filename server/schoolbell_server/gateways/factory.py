@@ -1,4 +1,4 @@
-"""Build the gateways of all configured apps; tokens are shared where keys are."""
+"""Build the gateways of all configured apps; tokens and rates are shared where accounts are."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from schoolbell_server.gateways.access_token import AccessToken
 from schoolbell_server.gateways.apns import ApnsGateway
 from schoolbell_server.gateways.circuit import Circuit
 from schoolbell_server.gateways.fcm import FcmGateway
-from schoolbell_server.gateways.provider_token import ProviderTokens
+from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
 from schoolbell_server.gateways.push import Gateway
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.rate import TokenBucket
+from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+
+FCM_PER_SECOND = 600_000 / 60
+"""FCM's rate of a project."""
 
 Gateways = Mapping[tuple[str, Platform], Gateway]
 """The way out of every (app_id, platform)."""
@@ -27,31 +31,58 @@ def build_gateways(
     clock: Callable[[], dt.datetime],
 ) -> Gateways:
     """Return a gateway for every app and platform; must be called inside the event loop."""
-    provider_tokens = ProviderTokens()
-    access_tokens: dict[Path, AccessToken] = {}
+    builder = _Builder(in_flight, deadline, clock)
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
         if app.ios is not None:
-            ios = app.ios
-            gateways[app_id, Platform.IOS] = ApnsGateway(
-                ios,
-                provider_tokens.of(ios.key_file, ios.key_id, ios.team_id),
-                in_flight=in_flight,
-                deadline=deadline,
-                circuit=Circuit(),
-                clock=clock,
-            )
+            gateways[app_id, Platform.IOS] = builder.apns(app.ios)
         if app.android is not None:
-            android = app.android
-            account = android.service_account_file
-            if account not in access_tokens:
-                access_tokens[account] = AccessToken(account, android.ca_file, deadline)
-            gateways[app_id, Platform.ANDROID] = FcmGateway(
-                android,
-                access_tokens[account],
-                in_flight=in_flight,
-                deadline=deadline,
-                circuit=Circuit(),
-                clock=clock,
-            )
+            gateways[app_id, Platform.ANDROID] = builder.fcm(app.android)
     return gateways
+
+
+class _Builder:
+    """Remembers what gateways share."""
+
+    def __init__(
+        self, in_flight: int, deadline: dt.timedelta, clock: Callable[[], dt.datetime]
+    ) -> None:
+        self._in_flight = in_flight
+        self._deadline = deadline
+        self._clock = clock
+        self._provider_tokens = ProviderTokens()
+        self._access_tokens: dict[Path, AccessToken] = {}
+        self._rates: dict[str, TokenBucket] = {}
+
+    def apns(self, config: IosConfig) -> ApnsGateway:
+        return ApnsGateway(
+            config,
+            self._provider_token(config),
+            in_flight=self._in_flight,
+            deadline=self._deadline,
+            circuit=Circuit(),
+            clock=self._clock,
+        )
+
+    def fcm(self, config: AndroidConfig) -> FcmGateway:
+        account = config.service_account_file
+        if account not in self._access_tokens:
+            self._access_tokens[account] = AccessToken(account, config.ca_file, self._deadline)
+        if config.project_id not in self._rates:
+            self._rates[config.project_id] = TokenBucket(FCM_PER_SECOND)
+        return FcmGateway(
+            config,
+            self._access_tokens[account],
+            rate=self._rates[config.project_id],
+            in_flight=self._in_flight,
+            deadline=self._deadline,
+            circuit=Circuit(),
+            clock=self._clock,
+        )
+
+    def _provider_token(self, config: IosConfig) -> ProviderToken | None:
+        if config.certificate_file is not None:
+            return None
+        if config.key_file is None:
+            raise ValueError(f"{config.topic}: neither key_file nor certificate_file is set")
+        return self._provider_tokens.of(config.key_file, config.key_id, config.team_id)

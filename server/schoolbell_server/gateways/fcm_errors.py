@@ -13,10 +13,11 @@ from typing import Any
 
 from schoolbell_server.domain.kinds import Outcome
 
-_FCM_CODES: dict[str, Outcome] = {
+FCM_CODES: dict[str, Outcome] = {
     "UNREGISTERED": Outcome.TOKEN_DEAD,
     "SENDER_ID_MISMATCH": Outcome.TOKEN_OF_ANOTHER_APP,
-    "INVALID_ARGUMENT": Outcome.TOKEN_OF_ANOTHER_APP,
+    # Without a field violation it is the address: the payload was checked before it left.
+    "INVALID_ARGUMENT": Outcome.TOKEN_DEAD,
     "QUOTA_EXCEEDED": Outcome.THROTTLED_PROJECT,
     "UNAVAILABLE": Outcome.PROVIDER_DOWN,
     "INTERNAL": Outcome.PROVIDER_DOWN,
@@ -24,7 +25,7 @@ _FCM_CODES: dict[str, Outcome] = {
     "THIRD_PARTY_AUTH_ERROR": Outcome.CREDENTIAL_BAD,
     "APNS_AUTH_ERROR": Outcome.CREDENTIAL_BAD,
 }
-_STATUSES: dict[str, Outcome] = {
+STATUSES: dict[str, Outcome] = {
     "INVALID_ARGUMENT": Outcome.PAYLOAD_BAD,
     "NOT_FOUND": Outcome.CREDENTIAL_BAD,  # the project or the URL is wrong: nobody's token is
     "PERMISSION_DENIED": Outcome.CREDENTIAL_BAD,
@@ -33,6 +34,14 @@ _STATUSES: dict[str, Outcome] = {
     "INTERNAL": Outcome.PROVIDER_DOWN,
     "UNAVAILABLE": Outcome.PROVIDER_DOWN,
 }
+_STALE = frozenset(
+    {
+        "ACCESS_TOKEN_EXPIRED",
+        "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+        "CREDENTIALS_MISSING",
+        "UNAUTHENTICATED",
+    }
+)
 _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 _APNS_ERROR = "type.googleapis.com/google.firebase.fcm.v1.ApnsError"
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
@@ -47,6 +56,11 @@ class Verdict:
     outcome: Outcome
     reason: str
     message_id: str = ""
+
+    @property
+    def access_token_refused(self) -> bool:
+        """Return whether another access token may help."""
+        return self.reason in _STALE
 
 
 def verdict_of(status: int, body: bytes) -> Verdict:
@@ -68,10 +82,10 @@ def _judge(status: int, canonical: str, details: list[dict[str, Any]]) -> Verdic
         return Verdict(Outcome.TOKEN_DEAD, apns)
     if code == "INVALID_ARGUMENT" and _named(details, _BAD_REQUEST):
         return Verdict(Outcome.PAYLOAD_BAD, code)
-    if code in _FCM_CODES:
-        return Verdict(_FCM_CODES[code], apns or code)
+    if code in FCM_CODES:
+        return Verdict(FCM_CODES[code], apns or code)
     reason = _first(details, _ERROR_INFO, "reason") or canonical or f"HTTP {status}"
-    return Verdict(_STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
+    return Verdict(STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
 
 
 def _first(details: list[dict[str, Any]], kind: str, field: str) -> str:

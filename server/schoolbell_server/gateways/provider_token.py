@@ -1,40 +1,85 @@
 """Apple's provider tokens: one per key, shared by every connection of the process.
 
-Minted with aioapns' own provider, which signs ES256 and renews after 30 minutes; Apple wants
-no new one within 20 minutes and none older than 60.
+Apple takes none older than 60 minutes, and on one connection no new one within 20 minutes of the
+last. So a token is renewed after 40 minutes, or when Apple calls it expired, but never within 20;
+only a replaced key file makes a new one at once, which then needs new connections.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from aioapns.connection import JWTAuthorizationHeaderProvider
+import jwt
+from aioapns.connection import AuthorizationHeaderProvider
+
+RENEW_AFTER = 40 * 60.0  # seconds
+SOONEST = 20 * 60.0  # seconds
 
 
-class ProviderToken:
+class ProviderToken(AuthorizationHeaderProvider):
     """The authorization header of one key; the key file is read again when it changes."""
 
-    def __init__(self, key_file: Path, key_id: str, team_id: str) -> None:
+    def __init__(
+        self, key_file: Path, key_id: str, team_id: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Read the key; OSError or ValueError if there is none. `clock` gives epoch seconds."""
         self._key_file = key_file
         self._key_id = key_id
         self._team_id = team_id
-        self._read_time = 0.0
-        self._provider = self._load()
+        self._clock = clock
+        self._modified = self._look()
+        self._key = key_file.read_text(encoding="ascii")
+        self.rotations = 0
+        """How often the key was replaced: connections of another count must not be used."""
+        self._mint()
 
-    def header(self) -> str:
-        """Return `bearer <token>`; after a replaced key file, one of the new key."""
-        if self._modified() != self._read_time:
-            self._provider = self._load()
-        return str(self._provider.get_header())  # type: ignore[no-untyped-call]
+    def get_header(self) -> str:
+        """Return `bearer <token>`, of the new key once the key file was replaced."""
+        if self._look() != self._modified:
+            self._rotate()
+        elif self._age() >= RENEW_AFTER:
+            self._mint()
+        return self._header
 
-    def _load(self) -> JWTAuthorizationHeaderProvider:
-        self._read_time = self._modified()
-        return JWTAuthorizationHeaderProvider(
-            self._key_file.read_text(encoding="ascii"), self._key_id, self._team_id
+    def renew(self, refused: str) -> bool:
+        """Say that Apple called a header expired; return whether there is a better one now."""
+        if refused == self._header and self._age() >= SOONEST:
+            self._mint()
+        return refused != self._header
+
+    def _age(self) -> float:
+        return self._clock() - self._minted
+
+    def _mint(self) -> None:
+        now = self._clock()
+        token = jwt.encode(
+            {"iss": self._team_id, "iat": int(now)},
+            self._key,
+            algorithm="ES256",
+            headers={"kid": self._key_id},
         )
+        self._minted = now
+        self._header = f"bearer {token}"
 
-    def _modified(self) -> float:
-        return self._key_file.stat().st_mtime
+    def _rotate(self) -> None:
+        """Take the new key; one that cannot be read yet, or is none, leaves the old one in use."""
+        before, modified = self._key, self._look()
+        try:
+            self._key = self._key_file.read_text(encoding="ascii")
+            if self._key != before:
+                self._mint()
+                self.rotations += 1
+        except (OSError, ValueError, jwt.PyJWTError):
+            self._key = before
+        self._modified = modified
+
+    def _look(self) -> float:
+        try:
+            return self._key_file.stat().st_mtime
+        except OSError:
+            return 0.0
 
 
 class ProviderTokens:

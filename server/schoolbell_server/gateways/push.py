@@ -1,7 +1,8 @@
 """What a gateway is asked to send, and what it answers.
 
-A gateway never raises for a push and never retries: every push of a batch gets exactly one
-`PushResult`, within its deadline. Retries belong to the queue.
+A gateway never raises for a push: every push of a batch gets exactly one `PushResult`, within its
+deadline. Retries belong to the queue; the one exception is a request that was refused for an
+outdated provider or access token, which is renewed once.
 """
 
 from __future__ import annotations
@@ -63,7 +64,11 @@ class GatewayHealth:
     reason: str = ""
     """Why not, or why only just."""
     circuit_open: bool = False
-    """The app's credentials were refused: nothing is tried until a probe succeeds."""
+    """Credentials were refused or the provider is down: nothing but a trial now and then is sent
+    until one, or a probe, succeeds."""
+    tokens_spared: bool = False
+    """Every device token was refused of late: that is a fault of the configuration, so no token is
+    retired over it."""
 
 
 class Gateway(Protocol):

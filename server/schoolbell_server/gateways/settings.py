@@ -23,10 +23,13 @@ class IosConfig:
 
     topic: str
     """The app's bundle id."""
-    team_id: str
-    key_id: str
-    key_file: Path
-    """The .p8 signing key."""
+    team_id: str = ""
+    key_id: str = ""
+    key_file: Path | None = None
+    """The .p8 signing key; read again when it changes."""
+    certificate_file: Path | None = None
+    """In place of a key: the app's push certificate with its private key, both as PEM; read again
+    when it changes."""
     environment: Environment = Environment.PRODUCTION
     server: str = ""
     """`host:port` in place of Apple's, for a sandbox."""
@@ -45,6 +48,8 @@ class AndroidConfig:
     ca_file: Path | None = None
     """The authority that `endpoint` is checked against; None is the system's."""
     style: AndroidStyle = AndroidStyle.DATA
+    analytics_label: str = ""
+    """Groups the app's messages in Google's own reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,25 +1,32 @@
 """HTTP/2 to a provider, over a kept client that survives what providers do to connections.
 
 Every request ends, within its deadline, as an answer or as a `Fault` that says whether the
-provider can have seen it. Nothing is sent twice here.
+provider can have seen it. Nothing that the provider can have seen is sent twice here.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from pyreqwest.client import ClientBuilder
-from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 
 _CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 _PING_INTERVAL = dt.timedelta(seconds=60)
 _PING_TIMEOUT = dt.timedelta(seconds=10)
 _IDLE = dt.timedelta(hours=12)
-_CONNECTING = "client error (Connect)"
-_REFUSED = "REFUSED_STREAM"
+_OLDEST = 6 * 3600.0  # seconds; a new connection asks DNS again
+_LOOK_INTERVAL = 5.0  # seconds between looks at age and files
+_UNSEEN = (
+    # No connection came to be, so no request left.
+    "client error (Connect)",
+    # RST_STREAM with REFUSED_STREAM: the provider promises that it did nothing.
+    "refused stream before processing any application logic",
+)
 _LONGEST_REASON = 100  # characters
 
 
@@ -29,8 +36,10 @@ class Answer:
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """By lower-case name."""
+    header: Callable[[str], str | None]
+    """Looks a header up, whatever its case."""
+    client: int
+    """Names the client that carried it, for `Transport.renew`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +49,123 @@ class Fault:
     reason: str
     """The transport's words; never a URL, which may hold a token."""
     not_sent: bool
-    """The provider has provably not seen the request."""
+    """The provider has provably done nothing with the request."""
 
 
 class Transport:
-    """A pool of connections to one origin."""
+    """A client of one origin, renewed when its connections are old, dead, wedged or outdated."""
 
-    def __init__(self, origin: str, ca_file: Path | None, deadline: dt.timedelta) -> None:
+    def __init__(
+        self,
+        origin: str,
+        *,
+        deadline: dt.timedelta,
+        ca_file: Path | None = None,
+        identity_file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Speak HTTP/2 with prior knowledge to `https://host:port`.
 
-        `ca_file` replaces nothing: it is trusted besides the system's authorities.
+        `ca_file` is trusted besides the system's authorities; `identity_file` holds a client
+        certificate and its key. Both are read again when they change.
         """
+        self._origin = origin
+        self._deadline = deadline
+        self._files = [path for path in (ca_file, identity_file) if path is not None]
+        self._ca_file = ca_file
+        self._identity_file = identity_file
+        self._clock = clock
+        self._serial = 0
+        self._heard = self._looked = self._opened = clock()
+        self._read = self._modified()
+        self._client = self._build()
+
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], limit: float | None = None
+    ) -> Answer | Fault:
+        """Send one request and wait for its answer, `limit` seconds at most."""
+        self._look()
+        client, serial, start = self._client, self._serial, self._clock()
+        timeout = self._deadline if limit is None else dt.timedelta(seconds=max(limit, 0.001))
+        try:
+            request = client.post(path).headers(headers).body_bytes(body).timeout(timeout).build()
+            response = await request.send()
+            content = bytes(await response.bytes())
+        except PyreqwestError as error:
+            # Not a word from anybody in all this time: the peer is gone without saying so.
+            if isinstance(error, RequestTimeoutError) and self._heard < start:
+                self.renew(serial)
+            return _fault(error)
+        self._heard = self._clock()
+        return Answer(response.status, content, response.get_header, serial)
+
+    def renew(self, client: int) -> None:
+        """Use new connections from now on, unless that `client` has been replaced already.
+
+        What is under way on the old ones ends there.
+        """
+        if client != self._serial:
+            return
+        try:
+            read, fresh = self._modified(), self._build()
+        except (OSError, PyreqwestError):
+            return  # half a file, perhaps: the old client still works, the next look tries again
+        self._serial += 1
+        self._client, self._read, self._opened = fresh, read, self._clock()
+
+    def renew_now(self) -> None:
+        """Use new connections from now on."""
+        self.renew(self._serial)
+
+    async def close(self) -> None:
+        """Close the connections; requests under way fail."""
+        await self._client.close()
+
+    def _look(self) -> None:
+        now = self._clock()
+        if now - self._looked < _LOOK_INTERVAL:
+            return
+        self._looked = now
+        if now - self._opened >= _OLDEST or self._modified() != self._read:
+            self.renew_now()
+
+    def _modified(self) -> list[float]:
+        return [path.stat().st_mtime if path.exists() else 0.0 for path in self._files]
+
+    def _build(self) -> Client:
         builder = (
             ClientBuilder()
-            .base_url(origin + "/")
+            .base_url(self._origin + "/")
             .https_only(True)
             .http2_prior_knowledge()
             .http2_keep_alive_interval(_PING_INTERVAL)
             .http2_keep_alive_timeout(_PING_TIMEOUT)
             .http2_keep_alive_while_idle(True)
             .pool_idle_timeout(_IDLE)
-            .connect_timeout(min(_CONNECT_TIMEOUT, deadline))
-            .timeout(deadline)
-            .max_redirects(0)
+            .connect_timeout(min(_CONNECT_TIMEOUT, self._deadline))
+            .runtime_multithreaded(True)
+            .follow_redirects(False)
+            .gzip(False)
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)
+            .user_agent("schoolbell")
             .no_proxy()
         )
-        if ca_file is not None:
-            builder = builder.add_root_certificate_pem(ca_file.read_bytes())
-        self._client = builder.build()
-
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer | Fault:
-        """Send one request and wait for its answer."""
-        request = self._client.post(path).headers(dict(headers)).body_bytes(body).build()
-        try:
-            response = await request.send()
-            content = await response.bytes()
-        except PyreqwestError as error:
-            return _fault(error)
-        return Answer(
-            status=response.status,
-            body=bytes(content),
-            headers={name.lower(): value for name, value in response.headers.items()},
-        )
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+        if self._ca_file is not None:
+            builder = builder.add_root_certificate_pem(self._ca_file.read_bytes())
+        if self._identity_file is not None:
+            builder = builder.identity_pem(self._identity_file.read_bytes())
+        return builder.build()
 
 
 def _fault(error: PyreqwestError) -> Fault:
-    """Tell a request that never left from one that may have been seen.
+    """Tell a request that nobody has seen from one that may have been.
 
     The first cause quotes the URL and is left out.
     """
     found = error.details.get("causes") if isinstance(error, DetailedPyreqwestError) else None
     causes = [cause["message"] for cause in found or ()][1:]
-    not_sent = any(_CONNECTING in cause or _REFUSED in cause for cause in causes)
+    not_sent = any(unseen in cause for cause in causes for unseen in _UNSEEN)
     reason = causes[-1] if causes else type(error).__name__
     return Fault(reason[:_LONGEST_REASON], not_sent)

@@ -1,0 +1,144 @@
+"""Carry a batch out: bounded in flight, each push within the deadline, and never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+
+from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.mass_death import MassDeathGuard
+from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from schoolbell_server.observability.log import get_logger
+
+_logger = get_logger(__name__)
+
+Attempt = Callable[[Push, float], Awaitable[PushResult]]
+"""One attempt, within so many seconds."""
+
+
+class Attempts:
+    """What the gateways of both providers do around a single request."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        in_flight: int,
+        deadline: dt.timedelta,
+        circuit: Circuit,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """`deadline` spans a push's wait for room and its request."""
+        self._attempt = attempt
+        self._deadline = deadline.total_seconds()
+        self._circuit = circuit
+        self._clock = clock
+        self._room = asyncio.Semaphore(in_flight)
+        self._guards: dict[Environment, MassDeathGuard] = defaultdict(MassDeathGuard)
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
+        """Attempt every push once; the results are in the batch's order."""
+        end = asyncio.get_running_loop().time() + self._deadline
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            results = await asyncio.gather(*(self._one(push, end) for push in batch))
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        return self._admit(batch, results)
+
+    async def drain(self) -> None:
+        """Wait until nothing is under way."""
+        await self._idle.wait()
+
+    def probed(self, outcome: Outcome, reason: str) -> GatewayHealth:
+        """Take note of a probe and return what is known now."""
+        self._circuit.record(outcome)
+        spared = any(guard.tripped for guard in self._guards.values())
+        connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN)
+        refused = outcome is Outcome.CREDENTIAL_BAD
+        why = reason if refused or not connected else self._circuit.reason
+        return GatewayHealth(
+            connected=connected and not refused,
+            reason=why or ("every device token is refused" if spared else ""),
+            circuit_open=self._circuit.is_open,
+            tokens_spared=spared,
+        )
+
+    async def _one(self, push: Push, end: float) -> PushResult:
+        if not await self._enter(end):
+            return not_sent(push, "no room within the deadline")
+        try:
+            if push.expire_time is not None and push.expire_time <= self._clock():
+                return not_sent(push, "expired")
+            if not self._circuit.admit():
+                return self._refusal(push)
+            left = end - asyncio.get_running_loop().time()
+            result = await self._attempt(push, left)
+        except Exception as error:  # noqa: BLE001 - one push must not take its batch along
+            # The error's text may quote the push.
+            _logger.error(
+                "attempt failed", extra={"delivery_id": push.delivery_id, "cause": str(type(error))}
+            )
+            return PushResult(
+                delivery_id=push.delivery_id,
+                outcome=Outcome.UNKNOWN,
+                provider_reason=type(error).__name__,
+            )
+        finally:
+            self._room.release()
+        return result
+
+    async def _enter(self, end: float) -> bool:
+        if not self._room.locked():
+            return await self._room.acquire()
+        try:
+            async with asyncio.timeout_at(end):
+                return await self._room.acquire()
+        except TimeoutError:
+            return False
+
+    def _refusal(self, push: Push) -> PushResult:
+        return PushResult(
+            delivery_id=push.delivery_id,
+            outcome=self._circuit.cause,
+            provider_reason="circuit open",
+            retry_after=self._circuit.wait,
+        )
+
+    def _admit(self, batch: Sequence[Push], results: Sequence[PushResult]) -> Sequence[PushResult]:
+        """Let each environment's guard see its results."""
+        places: dict[Environment, list[int]] = defaultdict(list)
+        for place, push in enumerate(batch):
+            places[push.environment].append(place)
+        admitted = list(results)
+        for environment, theirs in places.items():
+            guard = self._guards[environment]
+            before = guard.tripped
+            kept = guard.admit([results[place] for place in theirs])
+            for place, result in zip(theirs, kept, strict=True):
+                admitted[place] = result
+            if guard.tripped and not before:
+                _logger.warning(
+                    "every device token is refused: tokens are kept",
+                    extra={"app_id": batch[0].app_id, "environment": environment.name},
+                )
+        return admitted
+
+
+def not_sent(push: Push, reason: str, retry_after: dt.timedelta | None = None) -> PushResult:
+    """Return the result of a push that never left."""
+    return PushResult(
+        delivery_id=push.delivery_id,
+        outcome=Outcome.NOT_SENT,
+        provider_reason=reason,
+        retry_after=retry_after,
+    )
