@@ -1,7 +1,7 @@
 """The sample district: two schools, some sixty students, and one school day's changes.
 
-It is written for the day on which it is played, the same every time but for its dates: changes
-have to be of today to be told.
+The files lie in `data/`, where a README tells what is in them; they are written for the day
+on which they are played, because only changes of today are told.
 """
 
 from schoolbell_server.sample.writing import SampleDay, write
