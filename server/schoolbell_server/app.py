@@ -21,6 +21,7 @@ from schoolbell_server.observability.standard_services import (
     set_serving,
 )
 from schoolbell_server.pipeline.pipeline import Pipeline
+from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
@@ -81,12 +82,11 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         await parts.pipeline.start()
         await parts.tail.start()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        work = parts.pipeline.run(tasks)
-        work += [
-            tasks.create_task(parts.tail.run(), name="status log"),
-            tasks.create_task(parts.monitor.run_probes(), name="probes"),
-            tasks.create_task(parts.monitor.run_backlog(), name="backlog"),
-        ]
+        background = Stop()
+        work = parts.pipeline.run(tasks, background)
+        work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
+        tasks.create_task(parts.tail.run(background), name="status log")
+        tasks.create_task(parts.monitor.run_backlog(background), name="backlog")
         await parts.finisher.resume()
         conduct = Conduct(
             Authenticator(parts.keys),
@@ -110,6 +110,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             conduct.drain()
             await server.stop(config.server.drain_grace.total_seconds())
             await parts.finisher.drain()
+            background.ask()
             await parts.pipeline.drain()
             for task in work:
                 task.cancel()

@@ -38,6 +38,7 @@ from tests.service.scene import (
     register,
 )
 from tests.service.whole import DISTRICT, Whole, whole
+from tests.storage.engines import databases
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 
@@ -49,8 +50,11 @@ async def publish(service: Whole, one: Change) -> PublishChangeResponse:
         )
 
 
-async def test_a_grade_reaches_the_student_and_both_guardians(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_a_grade_reaches_the_student_and_both_guardians(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         phones = phone(STUDENT), phone(MOTHER, ios=False), phone(FATHER)
         await register(service, *phones)
@@ -75,8 +79,11 @@ async def test_only_the_related_are_told(tmp_path: Path) -> None:
         assert {one.user_id for one in found} == {SIBLING, MOTHER}
 
 
-async def test_the_same_again_is_a_duplicate_and_other_content_is_refused(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_the_same_again_is_a_duplicate_and_other_content_is_refused(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT))
         one = grade("g1", 90)
@@ -91,8 +98,9 @@ async def test_the_same_again_is_a_duplicate_and_other_content_is_refused(tmp_pa
         assert refused.value.metadata == {"source": SOURCE, "change_id": "g1"}
 
 
-async def test_an_unknown_student_leaves_the_key_free(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_an_unknown_student_leaves_the_key_free(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         with pytest.raises(NotFound) as refused:
             await publish(service, grade("g1", 90, "nobody"))
@@ -166,8 +174,9 @@ async def test_bad_changes_are_refused_by_their_field(
         assert [bad.path for bad in refused.value.fields] == [field]
 
 
-async def test_a_bad_change_never_spoils_its_batch(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_a_bad_change_never_spoils_its_batch(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT))
         bad = change("bad")
@@ -187,8 +196,9 @@ async def test_a_bad_change_never_spoils_its_batch(tmp_path: Path) -> None:
         ]
 
 
-async def test_validate_only_counts_and_writes_nothing(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_validate_only_counts_and_writes_nothing(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT), phone(MOTHER))
         async with service.client(access.ROLE_PUBLISHER) as publisher:
@@ -205,8 +215,9 @@ async def test_validate_only_counts_and_writes_nothing(tmp_path: Path) -> None:
                 )
 
 
-async def test_two_sections_tell_one_absence_once(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_two_sections_tell_one_absence_once(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(MOTHER))
         async with following(service) as followed:
@@ -233,10 +244,11 @@ async def test_a_switched_off_district_tells_nobody_and_says_so(tmp_path: Path) 
             assert status.states[0].service_status == 2
 
 
+@databases()
 async def test_two_watchers_see_the_same_and_one_that_was_cut_off_misses_nothing(
-    tmp_path: Path,
+    database: str, tmp_path: Path
 ) -> None:
-    async with whole(tmp_path) as service:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT), phone(MOTHER))
         async with following(service) as steady:
@@ -254,8 +266,9 @@ async def test_two_watchers_see_the_same_and_one_that_was_cut_off_misses_nothing
         assert seen == set(steady.history)
 
 
-async def test_an_answered_change_goes_out_after_a_restart(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_an_answered_change_goes_out_after_a_restart(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT))
         answer = await publish(service, grade("g1", 90))
@@ -265,8 +278,9 @@ async def test_an_answered_change_goes_out_after_a_restart(tmp_path: Path) -> No
             await followed.until_states(ACCEPTED)
 
 
-async def test_many_publishers_at_once_are_all_answered(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
+@databases()
+async def test_many_publishers_at_once_are_all_answered(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT))
         async with service.client(access.ROLE_PUBLISHER) as client:

@@ -28,6 +28,7 @@ from schoolbell_server.config.secret import Secret
 from schoolbell_server.domain.kinds import App, Environment
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
+from tests.storage.engines import POSTGRESQL, SQLITE, database_url
 
 DISTRICT = "maple-county"
 PARENT_APP = "district-parent"
@@ -179,12 +180,15 @@ async def whole(
     folder: Path,
     *,
     replay: bool = False,
-    storage_url: str = "",
+    database: str = SQLITE,
     delivery: DeliveryConfig = FAST,
     adapt: Callable[[Config], Config] = lambda config: config,
 ) -> AsyncIterator[Whole]:
     """Run a whole service with its data in a folder."""
     async with AsyncExitStack() as stack:
+        url = ""
+        if database == POSTGRESQL:
+            url = await stack.enter_async_context(database_url(database, folder))
         settings = SandboxSettings(directory=folder / "sandbox")
         sandbox = await stack.enter_async_context(Sandbox(settings))
         config = Config(
@@ -193,7 +197,7 @@ async def whole(
                 data_dir=folder / "data",
                 drain_grace=timedelta(seconds=5),
             ),
-            storage=StorageConfig(url=Secret(storage_url)),
+            storage=StorageConfig(url=Secret(url)),
             delivery=delivery,
             apps=app_configs(sandbox, folder / "sandbox"),
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Callable
 
 from schoolbell_server.domain.delivery import expire
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status import journal
 from schoolbell_storage.deliveries import lock_expired, store_deliveries
 from schoolbell_storage.engine import Storage
@@ -27,15 +27,14 @@ class Expiry:
         self._storage = storage
         self._clock = clock
 
-    async def run(self) -> None:
-        """Expire until cancelled; a storage that fails is tried again."""
-        while True:
+    async def run(self, stop: Stop) -> None:
+        """Expire until stopped; a storage that fails is tried again."""
+        while await stop.pause(INTERVAL):
             try:
                 while await self.step() == _STEP:
                     pass
             except StorageError as error:
                 _logger.warning("nothing expired", extra={"cause": str(error)})
-            await asyncio.sleep(INTERVAL)
 
     async def step(self) -> int:
         """Expire what is due, a bounded number at once; return how many."""

@@ -7,13 +7,13 @@ taken back by whoever is alive.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import time
 import uuid
 from collections.abc import Callable
 
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import deliveries, instances
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
@@ -50,10 +50,9 @@ class Lease:
         await self._renew()
         await self._recover()
 
-    async def run(self) -> None:
-        """Renew and recover until cancelled; a storage that fails is tried again."""
-        while True:
-            await asyncio.sleep(self._renewal)
+    async def run(self, stop: Stop) -> None:
+        """Renew and recover until stopped; a storage that fails is tried again."""
+        while await stop.pause(self._renewal):
             try:
                 await self._renew()
                 await self._recover()

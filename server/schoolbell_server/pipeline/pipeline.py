@@ -17,6 +17,7 @@ from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
 from schoolbell_server.pipeline.preparer import Opener, Preparer
 from schoolbell_server.pipeline.route import Route
+from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -103,18 +104,18 @@ class Pipeline:
         """Take the lease and take back what dead servers had leased."""
         await self.lease.start()
 
-    def run(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Start the work as tasks of a group, which ends them all where one fails."""
-        runs = {
-            "acceptor": self.acceptor.run,
-            "outcomes": self._outcomes.run,
-            "lease": self.lease.run,
-            "expiry": self._expiry.run,
-        }
-        started = [tasks.create_task(run(), name=name) for name, run in runs.items()]
-        return started + [
+    def run(self, tasks: asyncio.TaskGroup, stop: Stop) -> list[asyncio.Task[None]]:
+        """Start the work as tasks of a group, which ends them all where one fails.
+
+        Returns those that wait for work for ever and have to be cancelled, once drained.
+        """
+        tasks.create_task(self.lease.run(stop), name="lease")
+        tasks.create_task(self._expiry.run(stop), name="expiry")
+        for number, route in enumerate(self._routes):
             tasks.create_task(route.run(), name=f"route {number}")
-            for number, route in enumerate(self._routes)
+        return [
+            tasks.create_task(self.acceptor.run(), name="acceptor"),
+            tasks.create_task(self._outcomes.run(), name="outcomes"),
         ]
 
     async def drain(self) -> None:

@@ -20,6 +20,7 @@ from schoolbell_server.gateways.push import Gateway, GatewayHealth
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.lanes import LANES
+from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage.delivery_queries import LaneBacklog, backlog
 from schoolbell_storage.districts import DistrictRow, get_district, read_settings
 from schoolbell_storage.engine import Storage
@@ -98,9 +99,10 @@ class Monitor:
             await self.probe()
             await asyncio.sleep(self._probe_interval)
 
-    async def run_backlog(self) -> None:
-        """Count what waits until cancelled."""
-        while True:
+    async def run_backlog(self, stop: Stop) -> None:
+        """Count what waits until stopped."""
+        going = True
+        while going:
             try:
                 async with self._storage.read() as connection:
                     self._backlog = await backlog(connection)
@@ -108,7 +110,7 @@ class Monitor:
             except StorageError:
                 self._writable = False
             self._export()
-            await asyncio.sleep(BACKLOG_INTERVAL)
+            going = await stop.pause(BACKLOG_INTERVAL)
 
     async def state(self, district_id: str) -> status_pb2.ServiceState:
         """Return the state of one district."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
@@ -39,9 +40,9 @@ class Tail:
         position = await self.position()
         self._head = self._forgotten = position.value
 
-    async def run(self) -> None:
-        """Follow the log until cancelled; storage that fails is tried again."""
-        while True:
+    async def run(self, stop: Stop) -> None:
+        """Follow the log until stopped; storage that fails is tried again."""
+        while not stop.asked:
             try:
                 while await self._advance():
                     pass
