@@ -24,6 +24,7 @@ ROW_PROBLEMS: dict[str, tuple[str, str, int, str, str]] = {
     "no such date": ("enrollments", "3", 4, "endDate", "2026-02-30"),
     "week date": ("enrollments", "3", 4, "endDate", "2026-W10-1"),
     "reversed": ("enrollments", "3", 4, "endDate", "2026-09-06"),
+    "no such year": ("enrollments", "3", 4, "beginDate", "0001-01-01"),
     "unknown class": ("enrollments", "3", 4, "classSourcedId", "?"),
     "unknown student": ("enrollments", "3", 4, "userSourcedId", "eve"),
     "unknown role": ("enrollments", "3", 4, "role", "pupil"),
@@ -32,6 +33,7 @@ ROW_PROBLEMS: dict[str, tuple[str, str, int, str, str]] = {
     "bad flag": ("users", "mia", 4, "enabledUser", "maybe"),
     "bad birth date": ("demographics", "ana", 2, "birthDate", "soon"),
     "bad session date": ("academicSessions", "shared", 5, "endDate", "x"),
+    "bad school year": ("academicSessions", "shared", 5, "schoolYear", "27"),
     "unknown term": ("classes", "art", 2, "termSourcedIds", "high-fall,winter"),
 }
 
@@ -85,7 +87,7 @@ def test_bytes_that_are_not_utf_8_are_reported_and_the_person_kept(tmp_path: Pat
     folder = Extract().write(tmp_path / "or")
     edit(folder / "users.csv", lambda data: data.replace(b"Given ana", b"Jos\xe9"))
     roster = read(folder)
-    assert roster.problems[0] == Problem("users.csv", 2, "givenName", "is not UTF-8")
+    assert roster.problems[0] == Problem("users.csv", 2, "givenName", "is not UTF-8 text")
     assert {each.user_id: each.given_name for each in roster.users}["ana"] == "Jos\ufffd"
 
 

@@ -23,6 +23,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _YES = frozenset({"true", "1", "yes"})
 _NO = frozenset({"false", "0", "no"})
 _ID_LENGTH = 128
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 
 class Column(Generic[T]):
@@ -71,7 +72,7 @@ class Column(Generic[T]):
 
 def date_column(problems: ProblemLog, name: str) -> Column[dt.date]:
     """Return a column of dates, written year-month-day."""
-    return Column(problems, name, _date, "not a date (YYYY-MM-DD)")
+    return Column(problems, name, _date, "not a date (YYYY-MM-DD, 1900 to 2200)")
 
 
 def flag_column(problems: ProblemLog, name: str) -> Column[bool]:
@@ -103,6 +104,11 @@ def sound_id(cell: str) -> str | None:
     return cell if fits else None
 
 
+def sound_year(year: int) -> bool:
+    """Return whether a year can be one that a school means."""
+    return _FIRST_YEAR <= year <= _LAST_YEAR
+
+
 def _member(choices: Container[str], normal: Callable[[str], str]) -> Callable[[str], str | None]:
     return lambda cell: word if (word := normal(cell)) in choices else None
 
@@ -111,9 +117,10 @@ def _date(cell: str) -> dt.date | None:
     if not _DATE.match(cell):
         return None
     try:
-        return dt.date.fromisoformat(cell)
+        date = dt.date.fromisoformat(cell)
     except ValueError:
         return None
+    return date if sound_year(date.year) else None
 
 
 def _flag(cell: str) -> bool | None:

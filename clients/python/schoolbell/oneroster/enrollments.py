@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator
 
 from schoolbell.oneroster.columns import (
     choice_column,
     date_column,
     reference_column,
+    sound_id,
 )
 from schoolbell.oneroster.extract import Extract
 from schoolbell.oneroster.model import STUDENT_ROLE, Enrollment, User
@@ -75,7 +77,7 @@ class _HullReader:
             column.check()
         for (student_id, calendar_id), (start, end) in sorted(self._hulls.items()):
             yield Enrollment(
-                enrollment_id=f"{student_id}@{calendar_id}",
+                enrollment_id=_enrollment_id(student_id, calendar_id),
                 student_id=student_id,
                 calendar_id=calendar_id,
                 start_date=start,
@@ -92,3 +94,8 @@ class _HullReader:
             self._problems.add(row.file, row.line, "endDate", "lies before beginDate; left out")
             return None
         return start, end
+
+
+def _enrollment_id(student_id: str, calendar_id: str) -> str:
+    name = f"{student_id}@{calendar_id}"
+    return sound_id(name) or hashlib.sha256(name.encode()).hexdigest()

@@ -18,6 +18,9 @@ from schoolbell.oneroster.model import (
 )
 from schoolbell.v1 import roster_pb2
 
+_TEXT, _RELATION = 1024, 128
+"""The characters that the contract allows: one text too long would refuse a whole import."""
+
 
 def to_proto(roster: Roster) -> Iterator[roster_pb2.RosterRecord]:
     """Yield a record for everything in the roster."""
@@ -30,7 +33,7 @@ def to_proto(roster: Roster) -> Iterator[roster_pb2.RosterRecord]:
 
 
 def _school(school: School) -> roster_pb2.School:
-    return roster_pb2.School(school_id=school.school_id, display_name=school.name)
+    return roster_pb2.School(school_id=school.school_id, display_name=school.name[:_TEXT])
 
 
 def _calendar(calendar: Calendar) -> roster_pb2.Calendar:
@@ -47,14 +50,16 @@ def _calendar(calendar: Calendar) -> roster_pb2.Calendar:
 def _term(term: Term) -> roster_pb2.Term:
     return roster_pb2.Term(
         term_id=term.term_id,
-        display_name=term.name,
+        display_name=term.name[:_TEXT],
         start_date=_date(term.start_date),
         end_date=_date(term.end_date),
     )
 
 
 def _user(user: User) -> roster_pb2.User:
-    names = roster_pb2.PersonNames(given_name=user.given_name, family_name=user.family_name)
+    names = roster_pb2.PersonNames(
+        given_name=user.given_name[:_TEXT], family_name=user.family_name[:_TEXT]
+    )
     return roster_pb2.User(
         user_id=user.user_id,
         enabled=user.enabled,
@@ -67,7 +72,7 @@ def _relationship(tie: Relationship) -> roster_pb2.Relationship:
     return roster_pb2.Relationship(
         student_id=tie.student_id,
         guardian_id=tie.guardian_id,
-        relation=tie.relation,
+        relation=tie.relation[:_RELATION],
         portal_enabled=tie.portal_enabled,
         barred=tie.barred,
         adult_consent=tie.adult_consent,

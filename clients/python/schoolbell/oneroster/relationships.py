@@ -144,6 +144,9 @@ class _SideColumns:
             start_date=self.start_date.optional(row),
             end_date=self.end_date.optional(row),
         )
+        if line.start_date and line.end_date and line.end_date < line.start_date:
+            self.problems.add(row.file, row.line, "endDate", "lies before startDate")
+            line = replace(line, start_date=None, end_date=None)
         return line if self.problems.count == before else replace(line, portal_enabled=False)
 
     def check(self) -> None:

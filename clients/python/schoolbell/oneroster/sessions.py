@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from schoolbell.oneroster.columns import date_column, id_column
+from schoolbell.oneroster.columns import date_column, id_column, sound_year
 from schoolbell.oneroster.extract import Extract
 from schoolbell.oneroster.model import School
 from schoolbell.oneroster.problems import ProblemLog
 from schoolbell.oneroster.table import Row
 
+_SCHOOL_ID_LENGTH = 123
+"""So that `<school>:<schoolYear>` is an id as well."""
 _ORG_COLUMNS = ("name", "type")
 _SESSION_COLUMNS = ("title", "type", "startDate", "endDate", "parentSourcedId", "schoolYear")
 
@@ -36,6 +38,9 @@ def read_schools(extract: Extract, problems: ProblemLog) -> dict[str, School]:
         school_id = ids.read(row) if row["type"].lower() == "school" else None
         if school_id in schools:
             problems.add(row.file, row.line, "sourcedId", "appears twice; the first row stands")
+        elif school_id is not None and len(school_id) > _SCHOOL_ID_LENGTH:
+            text = f"is longer than {_SCHOOL_ID_LENGTH} characters; the school is left out"
+            problems.add(row.file, row.line, "sourcedId", text)
         elif school_id is not None:
             schools[school_id] = School(school_id=school_id, name=row["name"])
     ids.check()
@@ -58,14 +63,24 @@ def read_sessions(
         elif end + end_shift < start:
             problems.add(row.file, row.line, "endDate", "lies before startDate; left out")
         else:
-            sessions[session_id] = _session(session_id, row, start, end + end_shift)
+            year = _school_year(row, end, problems)
+            sessions[session_id] = _session(session_id, row, start, end + end_shift, year)
     for column in (ids, starts, ends):
         column.check()
     return sessions
 
 
-def _session(session_id: str, row: Row, start: dt.date, end: dt.date) -> Session:
-    year = row["schoolYear"]
+def _school_year(row: Row, end: dt.date, problems: ProblemLog) -> int:
+    cell = row["schoolYear"]
+    year = int(cell) if cell.isascii() and cell.isdigit() and len(cell) == 4 else 0
+    if sound_year(year):
+        return year
+    text = f"{cell!r} is not a year (YYYY); taken from endDate"
+    problems.add(row.file, row.line, "schoolYear", text)
+    return end.year
+
+
+def _session(session_id: str, row: Row, start: dt.date, end: dt.date, year: int) -> Session:
     return Session(
         session_id=session_id,
         title=row["title"],
@@ -73,5 +88,5 @@ def _session(session_id: str, row: Row, start: dt.date, end: dt.date) -> Session
         start_date=start,
         end_date=end,
         parent_id=row["parentSourcedId"],
-        school_year=int(year) if year.isascii() and year.isdigit() else end.year,
+        school_year=year,
     )

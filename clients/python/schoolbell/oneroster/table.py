@@ -81,11 +81,13 @@ def _clean(
     file: str, line: int, header: list[str], cells: list[str], problems: ProblemLog
 ) -> dict[str, str]:
     row = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
-    if not "".join(cells).isascii():
+    text = "".join(cells)
+    if not text.isascii() or "\0" in text:
         for column, cell in row.items():
             sound = cell.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            sound = sound.replace("\0", "\ufffd")
             if sound != cell:
-                problems.add(file, line, column, "is not UTF-8")
+                problems.add(file, line, column, "is not UTF-8 text")
                 row[column] = sound
     return row
 
