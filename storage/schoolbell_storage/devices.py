@@ -7,12 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, text, update
+from sqlalchemy import Row, and_, insert, select, text, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform, RetirementReason
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
-from schoolbell_storage.tables import device
+from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.tables import delivery, device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,20 @@ class DeadToken:
     dead_since: dt.datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a registration lays claim to: an installation, and an address where it names one.
+
+    No live device is without an address, so an empty hash is nobody's.
+    """
+
+    district_id: str
+    app_id: str
+    user_id: str
+    installation_id: str
+    address_hash: str = ""
+
+
 async def lock_registrations(connection: AsyncConnection, district_id: str, app_id: str) -> None:
     """Let registrations of an app come one after the other; the first lock of a transaction.
 
@@ -68,26 +84,36 @@ async def lock_registrations(connection: AsyncConnection, district_id: str, app_
         )
 
 
-async def lock_rivals(
-    connection: AsyncConnection,
-    district_id: str,
-    app_id: str,
-    installation_id: str,
-    address_hash: str,
-) -> list[DeviceRow]:
-    """Lock the devices of an installation, and the live ones of an address, in order of id."""
-    same_address = and_(
-        device.c.address_hash == address_hash,
-        device.c.address_hash != "",
-        device.c.retirement_reason.is_(None),
+async def stored_platform(connection: AsyncConnection, claim: Claim) -> Platform | None:
+    """Return the platform of the device that the user has, or had, on the installation."""
+    found = await connection.execute(
+        select(device.c.platform).where(
+            device.c.district_id == claim.district_id,
+            device.c.app_id == claim.app_id,
+            device.c.installation_id == claim.installation_id,
+            device.c.user_id == claim.user_id,
+        )
+    )
+    number = found.scalar()
+    return None if number is None else Platform(number)
+
+
+async def lock_rivals(connection: AsyncConnection, claim: Claim) -> list[DeviceRow]:
+    """Lock the user's own device of the installation and all live rivals, in order of id."""
+    same_app = and_(device.c.district_id == claim.district_id, device.c.app_id == claim.app_id)
+    live = and_(same_app, device.c.retirement_reason.is_(None))
+    same_installation = device.c.installation_id == claim.installation_id
+    # One arm an index: a disjunction would read every device of the district.
+    names = union(
+        select(device.c.device_id).where(
+            same_app, same_installation, device.c.user_id == claim.user_id
+        ),
+        select(device.c.device_id).where(live, same_installation),
+        select(device.c.device_id).where(live, device.c.address_hash == claim.address_hash),
     )
     found = await connection.execute(
         select(device)
-        .where(
-            device.c.district_id == district_id,
-            device.c.app_id == app_id,
-            or_(device.c.installation_id == installation_id, same_address),
-        )
+        .where(device.c.device_id.in_(names))
         .order_by(device.c.device_id)
         .with_for_update()
     )
@@ -125,19 +151,23 @@ async def get_device(
 
 
 async def list_devices(
-    connection: AsyncConnection, district_id: str, user_id: str, after: str, limit: int
+    connection: AsyncConnection,
+    district_id: str,
+    user_id: str,
+    after: str,
+    limit: int,
+    *,
+    include_retired: bool = False,
 ) -> Sequence[DeviceRow]:
-    """Return a page of a user's devices by id, retired ones too."""
-    found = await connection.execute(
-        select(device)
-        .where(
-            device.c.district_id == district_id,
-            device.c.user_id == user_id,
-            device.c.device_id > after,
-        )
-        .order_by(device.c.device_id)
-        .limit(limit)
+    """Return a page of a user's devices by id."""
+    wanted = select(device).where(
+        device.c.district_id == district_id,
+        device.c.user_id == user_id,
+        device.c.device_id > after,
     )
+    if not include_retired:
+        wanted = wanted.where(device.c.retirement_reason.is_(None))
+    found = await connection.execute(wanted.order_by(device.c.device_id).limit(limit))
     return [_decode(row) for row in found]
 
 
@@ -158,33 +188,45 @@ async def lock_live_devices(
     return [_decode(row) for row in found]
 
 
+async def unsent_deliveries(connection: AsyncConnection, device_ids: Collection[str]) -> list[str]:
+    """Return the ids of what these devices are still to be sent, also what is with a sender."""
+    batch = rows(connection, {"device_id": TEXT}, [(name,) for name in device_ids])
+    found = await connection.execute(
+        select(delivery.c.delivery_id)
+        .join(batch, batch.c.device_id == delivery.c.device_id)
+        .where(delivery.c.state.in_(UNSENT))
+    )
+    return list(found.scalars())
+
+
 async def retire_dead(
     connection: AsyncConnection, tokens: Collection[DeadToken], now: dt.datetime
 ) -> set[str]:
     """Retire the devices of dead addresses in all districts; return the districts touched.
 
-    One that registered its address after the provider's time is alive and stays.
+    One that registered its address at the provider's time or later is alive and stays.
     """
     if not tokens:
         return set()
-    dead = [
-        and_(
-            device.c.app_id == token.app_id,
-            device.c.address_hash == token.address_hash,
-            device.c.address_time <= to_micros(token.dead_since),
-        )
-        for token in sorted(tokens, key=lambda token: (token.app_id, token.address_hash))
-    ]
+    values = [(one.app_id, one.address_hash, to_micros(one.dead_since)) for one in tokens]
+    columns = {"app_id": TEXT, "address_hash": TEXT, "dead_since": NUMBER}
+    batch = rows(connection, columns, values)
+    dead = and_(
+        batch.c.app_id == device.c.app_id,
+        batch.c.address_hash == device.c.address_hash,
+        batch.c.dead_since > device.c.address_time,
+    )
     found = await connection.execute(
         select(device)
-        .where(device.c.retirement_reason.is_(None), or_(*dead))
+        .join(batch, dead)
+        .where(device.c.retirement_reason.is_(None))
         .order_by(device.c.device_id)
-        .with_for_update()
+        .with_for_update(of=device)
     )
-    rows = [_decode(row) for row in found]
-    for row in rows:
+    lost = {row.device_id: _decode(row) for row in found}
+    for row in lost.values():
         await store_device(connection, retired(row, RetirementReason.TOKEN_DEAD, now))
-    return {row.district_id for row in rows}
+    return {row.district_id for row in lost.values()}
 
 
 def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> DeviceRow:
@@ -198,14 +240,6 @@ def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> Devic
         version=row.version + 1,
         update_time=now,
     )
-
-
-async def count_live(connection: AsyncConnection, district_id: str) -> int:
-    """Return how many live devices a district has."""
-    counted = select(func.count()).where(
-        device.c.district_id == district_id, device.c.retirement_reason.is_(None)
-    )
-    return int((await connection.execute(counted)).scalar_one())
 
 
 _TIMES = ("register_time", "address_time", "last_seen_time", "update_time")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.world import Subscription
 from schoolbell_storage.codec import optional_micros, optional_time, to_json, to_micros
 from schoolbell_storage.conditions import decode_condition, encode_condition
-from schoolbell_storage.tables import device, subscription
+from schoolbell_storage.devices import DeviceRow, store_device
+from schoolbell_storage.tables import subscription
 
 Subscriptions = Mapping[tuple[str, Kind], Subscription]
 """By (student_id, kind)."""
@@ -37,15 +39,16 @@ async def read_subscriptions(connection: AsyncConnection, device_id: str) -> Sub
 
 
 async def replace_subscriptions(
-    connection: AsyncConnection, device_id: str, chosen: Subscriptions, now: dt.datetime
-) -> None:
-    """Store these whole, in place of what was stored for the same (student, kind)."""
-    if not chosen:
-        return
+    connection: AsyncConnection, owner: DeviceRow, chosen: Subscriptions, now: dt.datetime
+) -> DeviceRow:
+    """Store these whole, in place of what was stored for the same (student, kind).
+
+    Returns the device, which this transaction has locked, with the page's next version.
+    """
     names = [(student_id, int(kind)) for student_id, kind in sorted(chosen)]
     await connection.execute(
         delete(subscription).where(
-            subscription.c.device_id == device_id,
+            subscription.c.device_id == owner.device_id,
             tuple_(subscription.c.student_id, subscription.c.kind).in_(names),
         )
     )
@@ -53,7 +56,7 @@ async def replace_subscriptions(
         insert(subscription),
         [
             {
-                "device_id": device_id,
+                "device_id": owner.device_id,
                 "student_id": student_id,
                 "kind": int(kind),
                 "enabled": one.enabled,
@@ -66,8 +69,6 @@ async def replace_subscriptions(
             for (student_id, kind), one in sorted(chosen.items())
         ],
     )
-    await connection.execute(
-        update(device)
-        .where(device.c.device_id == device_id)
-        .values(subscriptions_version=device.c.subscriptions_version + 1)
-    )
+    written = replace(owner, subscriptions_version=owner.subscriptions_version + 1)
+    await store_device(connection, written)
+    return written

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+
 from schoolbell.v1 import common_pb2, device_service_pb2
-from schoolbell_server.contract.fields import Complain, read_id, read_text, write_time
-from schoolbell_server.domain.kinds import APP_PROVIDER, App
+from schoolbell_server.contract.fields import (
+    Complain,
+    read_id,
+    read_locale,
+    read_version,
+    write_time,
+)
+from schoolbell_server.domain.kinds import APP_PROVIDER, App, Platform
 from schoolbell_storage.devices import DeviceRow
 
 MAX_ADDRESS = 4096  # characters
-MAX_VERSION = 64  # characters
-MAX_LOCALE = 35  # characters
 SETTABLE = (
     "os_version",
     "app_version",
@@ -20,26 +27,49 @@ SETTABLE = (
 )
 """What UpdateDevice may change."""
 
+REGISTERED = ("app_id", "platform", "installation_id", "environment", "token", "fid")
+"""What only RegisterDevice says: it decides which other devices are retired."""
+
+_APNS_TOKEN = re.compile(r"([0-9a-fA-F]{2})+", re.ASCII)
+
 
 def check_device(message: device_service_pb2.Device, path: str, complain: Complain) -> None:
-    """Complain of every bad text of a device; `path` ends with a dot."""
+    """Complain of every bad field of a registration; `path` ends with a dot."""
     read_id(message.app_id, path + "app_id", complain)
     read_id(message.installation_id, path + "installation_id", complain)
     check_settable(message, path, complain)
-    address = message.token or message.fid
-    if len(address) > MAX_ADDRESS or not address.isascii() or not address.isprintable():
-        where = path + (message.WhichOneof("address") or "token")
-        complain(where, f"must be at most {MAX_ADDRESS} printable ASCII characters")
-    if message.WhichOneof("address") == "fid" and message.platform == common_pb2.PLATFORM_IOS:
-        complain(path + "fid", "is for Android only")
+    if message.platform:
+        check_address(message, Platform(message.platform), path, complain)
 
 
 def check_settable(message: device_service_pb2.Device, path: str, complain: Complain) -> None:
-    """Complain of every bad text that an update may change."""
-    read_text(message.os_version, path + "os_version", complain, most=MAX_VERSION)
-    read_text(message.app_version, path + "app_version", complain, most=MAX_VERSION)
-    read_text(message.locale, path + "locale", complain, most=MAX_LOCALE)
+    """Complain of every bad field that an update may change."""
+    read_version(message.os_version, path + "os_version", complain)
+    read_version(message.app_version, path + "app_version", complain)
+    read_locale(message.locale, path + "locale", complain)
     read_id(message.registration_ref, path + "registration_ref", complain, required=False)
+
+
+def check_address(
+    message: device_service_pb2.Device, platform: Platform, path: str, complain: Complain
+) -> None:
+    """Complain of an address that the platform's provider cannot have given."""
+    arm, address = message.WhichOneof("address"), message.token or message.fid
+    if not address:
+        return
+    where = path + (arm or "token")
+    if len(address) > MAX_ADDRESS or not address.isascii() or not address.isprintable():
+        complain(where, f"must be at most {MAX_ADDRESS} printable ASCII characters")
+    elif platform is Platform.IOS and arm == "fid":
+        complain(where, "is for Android only")
+    elif platform is Platform.IOS and not _APNS_TOKEN.fullmatch(address):
+        complain(where, "must be an APNs device token in hexadecimal")
+
+
+def address_of(message: device_service_pb2.Device, platform: Platform | None) -> str:
+    """Return the address given, or ''; the same APNs token is always the same text."""
+    address = message.token or message.fid
+    return address.lower() if platform is Platform.IOS else address
 
 
 def write_device(row: DeviceRow, app: App | None, etag: str) -> device_service_pb2.Device:
@@ -60,8 +90,8 @@ def write_device(row: DeviceRow, app: App | None, etag: str) -> device_service_p
         locale=row.locale,
         stay_logged_in=row.stay_logged_in,
         detail_level=common_pb2.DetailLevel.ValueType(row.detail_level),
-        register_time=write_time(row.register_time),
-        last_seen_time=write_time(row.last_seen_time),
+        register_time=write_time(row.address_time),
+        last_seen_time=write_time(_day_of(row.last_seen_time)),
         etag=etag,
     )
     if row.retirement_reason is not None and row.retire_time is not None:
@@ -70,3 +100,7 @@ def write_device(row: DeviceRow, app: App | None, etag: str) -> device_service_p
         )
         message.retirement.retire_time.FromDatetime(row.retire_time)
     return message
+
+
+def _day_of(time: dt.datetime) -> dt.datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from schoolbell.v1 import common_pb2, district_service_pb2
 from schoolbell_server.contract.conditions import read_members
-from schoolbell_server.contract.fields import Complain, read_text, write_time
+from schoolbell_server.contract.fields import Complain, read_locale, read_text, write_time
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.districts import DistrictRow
 
@@ -21,7 +21,6 @@ SETTABLE = frozenset(
 
 DEFAULT_LOCALE = "en"
 DEFAULT_CURRENCY = "USD"
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -37,9 +36,7 @@ def read_district(
         complain(f"{path}display_name", "is required")
     read_text(message.display_name, f"{path}display_name", complain)
     read_time_zone(message.time_zone, f"{path}time_zone", complain)
-    locale = message.locale or DEFAULT_LOCALE
-    if not _LOCALE.fullmatch(locale):
-        complain(f"{path}locale", "must be a BCP 47 tag, such as en or es-MX")
+    locale = read_locale(message.locale or DEFAULT_LOCALE, f"{path}locale", complain)
     currency_code = message.currency_code or DEFAULT_CURRENCY
     if not _CURRENCY.fullmatch(currency_code):
         complain(f"{path}currency_code", "must be an ISO 4217 code, such as USD")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
@@ -25,6 +26,8 @@ MAX_LIMIT_PERCENT = 100.0
 _NANOS = 1_000_000_000
 _FOUR_DECIMALS = Decimal("0.0001")
 _MOST_UNITS = 10**12
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,8}", re.ASCII)
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}", re.ASCII)
 
 T = TypeVar("T")
 
@@ -45,6 +48,20 @@ def read_text(value: str, path: str, complain: Complain, *, most: int = MAX_TEXT
         complain(path, f"must be at most {most} characters, has {len(value)}")
     elif "\0" in value:
         complain(path, "must not contain NUL characters")
+    return value
+
+
+def read_locale(value: str, path: str, complain: Complain) -> str:
+    """Return the tag of a language; empty passes."""
+    if value and not _LOCALE.fullmatch(value):
+        complain(path, "must be a BCP 47 tag, such as en or es-MX")
+    return value
+
+
+def read_version(value: str, path: str, complain: Complain) -> str:
+    """Return a version as dotted numbers; empty passes."""
+    if value and not _VERSION.fullmatch(value):
+        complain(path, "must be dotted numbers, such as 15.2")
     return value
 
 

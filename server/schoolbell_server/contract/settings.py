@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
@@ -11,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell_server.contract.conditions import read_condition, write_condition
 from schoolbell_server.contract.display_options import read_display_options, write_display_options
-from schoolbell_server.contract.fields import Complain, read_id
+from schoolbell_server.contract.fields import Complain, read_id, read_version
 from schoolbell_server.domain.kinds import AdultStudents, App, DetailLevel, Kind, Platform
 from schoolbell_server.domain.world import (
     DisplayOptions,
@@ -42,7 +41,6 @@ _LONGEST_LIFE = 28 * _DAY
 _LONGEST_HOLD = dt.timedelta(hours=1)
 _LONGEST_RETENTION = 3653 * _DAY  # ten years
 _LONGEST_GRACE = 60 * _DAY
-_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}", re.ASCII)
 
 
 def read_settings(
@@ -153,9 +151,7 @@ def _read_minimums(
         here = f"{path}[{index}]"
         read_id(entry.app_id, f"{here}.app_id", complain)
         for name in ("os_version", "app_version"):
-            version: str = getattr(entry, name)
-            if version and not _VERSION.fullmatch(version):
-                complain(f"{here}.{name}", "must be dotted numbers, such as 15.2")
+            read_version(getattr(entry, name), f"{here}.{name}", complain)
         if not entry.platform:
             complain(f"{here}.platform", "is required")
             continue

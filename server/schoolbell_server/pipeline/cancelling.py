@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +12,32 @@ from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import cancel
 from schoolbell_server.domain.kinds import CancelCause
 from schoolbell_server.pipeline.standing import moved_to, standing_of
-from schoolbell_storage.deliveries import DeliveryRow, store_deliveries
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.devices import unsent_deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a device is sent nothing more of what waits."""
+
+    cause: CancelCause
+    refusal: Refusal | None = None
+    """The gate that closed, where the cause is GATE."""
+
+
+async def cancel_unsent(
+    connection: AsyncConnection, stops: Mapping[str, Stop], now: dt.datetime
+) -> list[DeliveryRow]:
+    """Cancel what these devices were still to be sent; return the snapshots for the journal."""
+    if not stops:
+        return []
+    waiting = await unsent_deliveries(connection, stops)
+    locked = await fetch_deliveries(connection, waiting, lock=True)
+    cancelled = []
+    for device_id, stop in stops.items():
+        rows = [row for row in locked.values() if row.device_id == device_id]
+        cancelled += await cancel_deliveries(connection, rows, stop.cause, "", now, stop.refusal)
+    return cancelled
 
 
 async def cancel_deliveries(

@@ -22,6 +22,7 @@ class StoredKeys:
         self._storage = storage
         self._clock = clock
         self._known: dict[str, tuple[float, ApiKey | None]] = {}
+        self._forgotten = 0
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Return a key, also a revoked or expired one; None if there never was one."""
@@ -29,7 +30,10 @@ class StoredKeys:
         known = self._known.get(key_id)
         if known is not None and known[0] > now:
             return known[1]
+        forgotten = self._forgotten
         key = await self._read(key_id)
+        if forgotten != self._forgotten:
+            return key  # read before what was changed meanwhile: good for this call alone
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[key_id] = (now + CACHE, key)
@@ -38,6 +42,7 @@ class StoredKeys:
     def forget(self) -> None:
         """Look everything up again: a key or a right has changed."""
         self._known.clear()
+        self._forgotten += 1
 
     async def ensure(self, key: ApiKey) -> None:
         """Store the operator's key as its file has it, if it is not there."""

@@ -11,22 +11,31 @@ from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.device_service_pb2_grpc import DeviceServiceServicer
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.devices import (
+    REGISTERED,
     SETTABLE,
     check_device,
     check_settable,
     write_device,
 )
 from schoolbell_server.contract.fields import read_id
-from schoolbell_server.domain.kinds import CancelCause, DetailLevel, RetirementReason
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.kinds import (
+    CancelCause,
+    DetailLevel,
+    Gate,
+    RefusalReason,
+    RetirementReason,
+)
+from schoolbell_server.pipeline.cancelling import Stop, cancel_unsent
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import masked_paths
 from schoolbell_server.servicers.missing import no_district, no_user
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.receipts import Receipts
-from schoolbell_server.servicers.registration import Registrar, Registration, cancel_unsent
+from schoolbell_server.servicers.registration import RETIRED, Registrar, Registration
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     DeviceRow,
@@ -40,6 +49,10 @@ from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import get_user
 from schoolbell_storage.world import Apps
+
+_SIGNED_OUT = Stop(
+    CancelCause.GATE, Refusal(Gate.STAYS_LOGGED_IN, RefusalReason.NOT_STAYING_LOGGED_IN)
+)
 
 
 class DeviceServicer(DeviceServiceServicer):
@@ -71,6 +84,7 @@ class DeviceServicer(DeviceServiceServicer):
         violations = Violations()
         read_id(request.user_id, "user_id", violations.add)
         violations.required(request, "device")
+        _check_own(request.device, violations, user_id=request.user_id)
         check_device(request.device, "device.", violations.add)
         violations.refuse()
         asked = Registration(
@@ -88,9 +102,6 @@ class DeviceServicer(DeviceServiceServicer):
             if await get_user(connection, request.district_id, request.user_id) is None:
                 raise no_user(request.user_id)
             stored = await self._registrar.register(connection, asked)
-            if stored is None:
-                _refuse_incomplete(request.device)
-        assert stored is not None
         self._on_written()
         return messages.RegisterDeviceResponse(device=self._message(stored))
 
@@ -98,6 +109,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.GetDeviceRequest, _context: Any
     ) -> messages.GetDeviceResponse:
         """Answer one device."""
+        _check_named(request).refuse()
         async with self._storage.read() as connection:
             row = await get_device(
                 connection, request.district_id, request.user_id, request.device_id
@@ -117,7 +129,12 @@ class DeviceServicer(DeviceServiceServicer):
         after = str(page.after[0]) if page.after else ""
         async with self._storage.read() as connection:
             found = await list_devices(
-                connection, request.district_id, request.user_id, after, page.limit
+                connection,
+                request.district_id,
+                request.user_id,
+                after,
+                page.limit,
+                include_retired=request.include_retired,
             )
         shown, token = page.cut(found, lambda row: (row.device_id,))
         return messages.ListDevicesResponse(
@@ -128,21 +145,20 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.UpdateDeviceRequest, _context: Any
     ) -> messages.UpdateDeviceResponse:
         """Change the masked fields of a device that is not retired."""
-        violations, now = Violations(), self._clock()
+        violations, now = _check_named(request), self._clock()
         violations.required(request, "device")
-        paths = masked_paths(request.update_mask, request.device, SETTABLE, violations)
+        _check_own(request.device, violations, user_id=request.user_id, device_id=request.device_id)
+        named = (*SETTABLE, *REGISTERED)
+        paths = masked_paths(request.update_mask, request.device, named, violations)
         check_settable(request.device, "device.", violations.add)
         violations.refuse()
         async with self._storage.write() as connection:
             row = await get_device(
-                connection,
-                request.district_id,
-                request.user_id,
-                request.device.device_id,
-                lock=True,
+                connection, request.district_id, request.user_id, request.device_id, lock=True
             )
             if row is None:
-                raise no_device(request.device.device_id)
+                raise no_device(request.device_id)
+            _refuse_registered(row, request.device, paths)
             if row.retirement_reason is not None:
                 raise device_retired(row.device_id)
             asked = _with_fields(row, request.device, paths)
@@ -158,6 +174,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.UnregisterDeviceRequest, _context: Any
     ) -> messages.UnregisterDeviceResponse:
         """Retire a device and cancel what it was still to be sent."""
+        _check_named(request).refuse()
         now = self._clock()
         async with self._storage.write() as connection:
             row = await get_device(
@@ -168,9 +185,7 @@ class DeviceServicer(DeviceServiceServicer):
             if row.retirement_reason is None:
                 row = retired(row, RetirementReason.UNREGISTERED, now)
                 await store_device(connection, row)
-                cancelled = await cancel_unsent(
-                    connection, request.district_id, [row], CancelCause.GATE, now
-                )
+                cancelled = await cancel_unsent(connection, {row.device_id: RETIRED}, now)
                 await bump_facts(connection, request.district_id)
                 await journal.record(connection, now, cancelled)
         self._on_written()
@@ -179,7 +194,7 @@ class DeviceServicer(DeviceServiceServicer):
     async def SignOut(
         self, request: messages.SignOutRequest, _context: Any
     ) -> messages.SignOutResponse:
-        """End stay-logged-in on all of a user's devices."""
+        """End stay-logged-in on all of a user's devices, and cancel what has not left."""
         violations, now = Violations(), self._clock()
         read_id(request.user_id, "user_id", violations.add)
         violations.refuse()
@@ -187,15 +202,14 @@ class DeviceServicer(DeviceServiceServicer):
             if await get_user(connection, request.district_id, request.user_id) is None:
                 raise no_user(request.user_id)
             rows = await lock_live_devices(connection, request.district_id, request.user_id)
-            left = [
-                replace(row, stay_logged_in=False, version=row.version + 1, update_time=now)
-                if row.stay_logged_in
-                else row
-                for row in rows
-            ]
+            left = [_signed_out(row, now) for row in rows]
             for row in left:
                 await store_device(connection, row)
-            await bump_facts(connection, request.district_id)
+            stops = {row.device_id: _SIGNED_OUT for row in left}
+            cancelled = await cancel_unsent(connection, stops, now)
+            if left != rows:
+                await bump_facts(connection, request.district_id)
+            await journal.record(connection, now, cancelled)
         self._on_written()
         return messages.SignOutResponse(devices=[self._message(row) for row in left])
 
@@ -217,6 +231,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.SendTestNotificationRequest, _context: Any
     ) -> messages.SendTestNotificationResponse:
         """Send a test notification and wait for the provider's answer."""
+        _check_named(request).refuse()
         async with self._storage.read() as connection:
             row = await get_device(
                 connection, request.district_id, request.user_id, request.device_id
@@ -258,17 +273,43 @@ def _no_app(app_id: str) -> SchoolbellError:
     )
 
 
-def _refuse_incomplete(device: messages.Device) -> None:
+def _check_named(
+    request: messages.GetDeviceRequest
+    | messages.UpdateDeviceRequest
+    | messages.UnregisterDeviceRequest
+    | messages.SendTestNotificationRequest,
+) -> Violations:
+    """Check the names of a user's device."""
     violations = Violations()
-    if not device.platform:
-        violations.add("device.platform", REQUIRED)
-    if not (device.token or device.fid):
-        violations.add("device.token", f"{REQUIRED} for a device that has no address yet")
+    read_id(request.user_id, "user_id", violations.add)
+    read_id(request.device_id, "device_id", violations.add)
+    return violations
+
+
+def _check_own(device: messages.Device, violations: Violations, **named: str) -> None:
+    """Check that a device names nobody but those whom its request names."""
+    for field, value in named.items():
+        if getattr(device, field) not in ("", value):
+            violations.add(f"device.{field}", "must be empty or the same as the request's")
+
+
+def _refuse_registered(row: DeviceRow, device: messages.Device, paths: Iterable[str]) -> None:
+    """Refuse to change what only a registration says; the same values again are no change."""
+    violations = Violations()
+    for path in paths:
+        if path in REGISTERED and getattr(device, path) != getattr(row, path, None):
+            violations.add(f"device.{path}", "cannot be changed here; register the device again")
     violations.refuse()
 
 
+def _signed_out(row: DeviceRow, now: dt.datetime) -> DeviceRow:
+    if not row.stay_logged_in:
+        return row
+    return replace(row, stay_logged_in=False, version=row.version + 1, update_time=now)
+
+
 def _with_fields(row: DeviceRow, device: messages.Device, paths: Iterable[str]) -> DeviceRow:
-    chosen: dict[str, Any] = {path: getattr(device, path) for path in paths}
+    chosen: dict[str, Any] = {path: getattr(device, path) for path in paths if path in SETTABLE}
     if "detail_level" in chosen:
-        chosen["detail_level"] = DetailLevel(device.detail_level or row.detail_level)
+        chosen["detail_level"] = DetailLevel(device.detail_level or DetailLevel.DETAILED)
     return replace(row, **chosen)

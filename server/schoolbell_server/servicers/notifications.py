@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from schoolbell.v1 import common_pb2, delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.contract.fields import read_id, write_time
+from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.eligibility import recheck
-from schoolbell_server.domain.kinds import DetailLevel, Gate
+from schoolbell_server.domain.kinds import DetailLevel, Gate, Outcome
 from schoolbell_server.domain.timing import local_date
+from schoolbell_server.domain.world import World
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.gateways.push import Push
 from schoolbell_server.pipeline.preparer import Opener, as_told
@@ -22,13 +25,25 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import fetch_given_names
 from schoolbell_storage.changes import fetch_changes
-from schoolbell_storage.deliveries import fetch_deliveries
-from schoolbell_storage.devices import DeviceRow, get_device
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.devices import DeadToken, DeviceRow, get_device, retire_dead
+from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_world
 
 _OF_THE_DEVICE = frozenset({Gate.DEVICE_USABLE, Gate.STAYS_LOGGED_IN, Gate.SUBSCRIBED})
 _TEST_LIFE = dt.timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A delivery with what is known of it now."""
+
+    row: DeliveryRow
+    change: Change
+    world: World
+    given_name: str
+    device: DeviceRow
 
 
 class Notifications:
@@ -61,54 +76,66 @@ class Notifications:
         read_id(request.user_id, "user_id", violations.add)
         read_id(request.delivery_id, "delivery_id", violations.add)
         violations.refuse()
-        missing = SchoolbellError(
-            ErrorReason.ERROR_REASON_NOTIFICATION_NOT_FOUND,
-            "the user has no such notification",
-            metadata={"delivery_id": request.delivery_id},
-        )
+        found = await self._find(request)
+        if found is None or self._closed(found):
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_NOTIFICATION_NOT_FOUND,
+                "the user has no such notification",
+                metadata={"delivery_id": request.delivery_id},
+            )
+        return messages.GetNotificationResponse(notification=self._word(found))
+
+    async def _find(self, request: messages.GetNotificationRequest) -> _Found | None:
+        """Return a user's delivery with what is known of it now."""
         async with self._storage.read() as connection:
             rows = await fetch_deliveries(connection, [request.delivery_id])
             row = rows.get(request.delivery_id)
-            if row is None or (row.district_id, row.user_id) != (
-                request.district_id,
-                request.user_id,
-            ):
-                raise missing
-            found = await fetch_changes(connection, [(row.district_id, row.key)])
-            stored = found.get((row.district_id, row.key))
+            asked = (request.district_id, request.user_id)
+            if row is None or (row.district_id, row.user_id) != asked:
+                return None
+            changes = await fetch_changes(connection, [(row.district_id, row.key)])
+            stored = changes.get((row.district_id, row.key))
             if stored is None:
-                raise missing
+                return None
             change = parse_change(stored.content)
             calendars = [change.calendar_id] if change.calendar_id else []
             world = await fetch_world(
                 connection, row.district_id, [row.student_id], calendars, self._apps
             )
-            names = await fetch_given_names(connection, [(row.district_id, row.student_id)])
+            student = (row.district_id, row.student_id)
+            names = await fetch_given_names(connection, [student])
             device = await get_device(connection, row.district_id, row.user_id, row.device_id)
-        if world is None:
-            raise missing
+        if world is None or device is None:
+            return None
+        return _Found(row, change, world, names.get(student, ""), device)
+
+    def _closed(self, found: _Found) -> bool:
+        """Tell whether one of the gates 1 to 9 has closed."""
+        row = found.row
         day = row.school_day if self._replay else local_date(self._clock(), row.time_zone)
-        refusal = recheck(change, row.user_id, row.device_id, day, world)
-        if refusal is not None and refusal.gate not in _OF_THE_DEVICE:
-            raise missing
+        refusal = recheck(found.change, row.user_id, row.device_id, day, found.world)
+        return refusal is not None and refusal.gate not in _OF_THE_DEVICE
+
+    def _word(self, found: _Found) -> messages.Notification:
+        row, district = found.row, found.world.district
+        locale = found.device.locale or district.locale
         text = self._texts.render(
-            as_told(change, row.told),
+            as_told(found.change, row.told),
             app=row.app,
             detail=DetailLevel.DETAILED,
-            locale=(device.locale if device else "") or world.district.locale,
-            student_name=names.get((row.district_id, row.student_id), ""),
+            locale=locale,
+            student_name=found.given_name,
             correction=row.correction,
-            currency_code=world.district.currency_code,
+            currency_code=district.currency_code,
         )
-        return messages.GetNotificationResponse(
-            notification=messages.Notification(
-                delivery_id=row.delivery_id,
-                kind=common_pb2.Kind.ValueType(row.kind),
-                student_id=row.student_id,
-                title=text.title,
-                body=text.body,
-                occur_time=write_time(change.occur_time),
-            )
+        return messages.Notification(
+            delivery_id=row.delivery_id,
+            kind=common_pb2.Kind.ValueType(row.kind),
+            student_id=row.student_id,
+            title=text.title,
+            body=text.body,
+            locale=self._texts.language(locale),
+            occur_time=write_time(found.change.occur_time),
         )
 
     async def send_test(
@@ -122,7 +149,7 @@ class Notifications:
                 "the app has no account at this provider",
                 metadata={"app_id": row.app_id},
             )
-        text, start = self._texts.test_text(row.locale), self._clock()
+        text, start = self._texts.test_text(await self._locale(row)), self._clock()
         push = Push(
             delivery_id=str(uuid.uuid4()),
             app_id=row.app_id,
@@ -135,6 +162,8 @@ class Notifications:
             registration_ref=row.registration_ref,
         )
         (result,) = await gateway.send([push])
+        if result.outcome is Outcome.TOKEN_DEAD:
+            await self._retire(row, result.token_dead_since or start)
         return messages.SendTestNotificationResponse(
             attempt=delivery_pb2.Attempt(
                 number=1,
@@ -145,3 +174,18 @@ class Notifications:
             ),
             provider_message_id=result.provider_message_id,
         )
+
+    async def _locale(self, row: DeviceRow) -> str:
+        """Return the device's language, else its district's."""
+        if row.locale:
+            return row.locale
+        async with self._storage.read() as connection:
+            district = await get_district(connection, row.district_id)
+        return "" if district is None else district.locale
+
+    async def _retire(self, row: DeviceRow, dead_since: dt.datetime) -> None:
+        """Retire an address that the provider says is dead, in all districts."""
+        dead = DeadToken(row.app_id, row.address_hash, dead_since)
+        async with self._storage.write() as connection:
+            for district_id in sorted(await retire_dead(connection, [dead], self._clock())):
+                await bump_facts(connection, district_id)

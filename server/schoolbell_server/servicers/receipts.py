@@ -69,12 +69,11 @@ class Receipts:
 
 def _check(receipt: messages.Receipt) -> SchoolbellError | None:
     violations = Violations()
-    if not receipt.delivery_id:
-        violations.add("delivery_id", REQUIRED)
+    read_id(receipt.delivery_id, "delivery_id", violations.add)
     if receipt.event not in _EVENTS:
         violations.add("event", REQUIRED if not receipt.event else "is not a known event")
-    if receipt.HasField("event_time"):
-        read_time(receipt.event_time, "event_time", violations.add)
+    violations.required(receipt, "event_time")
+    read_time(receipt.event_time, "event_time", violations.add)
     try:
         violations.refuse()
     except InvalidFields as error:
@@ -95,15 +94,13 @@ def _take(
         missing = SchoolbellError(
             ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
             "the user has no such delivery",
-            metadata={"delivery_id": receipt.delivery_id[:128]},
+            metadata={"delivery_id": receipt.delivery_id},
         )
         return messages.ReceiptResult(error=to_status(missing))
     event = _EVENTS[receipt.event]
     standing = after_receipt(standing_of(row), event, leased=bool(row.lease_owner))
     if standing is not None:
-        time = (
-            receipt.event_time.ToDatetime(tzinfo=dt.UTC) if receipt.HasField("event_time") else now
-        )
+        time = min(receipt.event_time.ToDatetime(tzinfo=dt.UTC), now)
         row = known[row.delivery_id] = _seen(moved_to(row, standing, now), event, time)
     return messages.ReceiptResult(state=delivery_pb2.DeliveryState.ValueType(row.state))
 

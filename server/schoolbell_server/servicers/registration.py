@@ -11,10 +11,10 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import device_service_pb2
+from schoolbell_server.contract.devices import address_of, check_address
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import (
     CancelCause,
-    DeliveryState,
     DetailLevel,
     Environment,
     Gate,
@@ -22,24 +22,24 @@ from schoolbell_server.domain.kinds import (
     RefusalReason,
     RetirementReason,
 )
-from schoolbell_server.pipeline.cancelling import cancel_deliveries
+from schoolbell_server.pipeline.cancelling import Stop, cancel_unsent
+from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
-from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.devices import (
+    Claim,
     DeviceRow,
     insert_device,
     lock_registrations,
     lock_rivals,
     retired,
     store_device,
+    stored_platform,
 )
 from schoolbell_storage.districts import bump_facts
 
-_MOST_UNSENT = 100_000
-_UNSENT = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING)
 _TAIL = 4  # characters
-_RETIRED = Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED)
+RETIRED = Stop(CancelCause.GATE, Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED))
+"""Why a retired device is sent nothing more."""
 
 
 class Sealer(Protocol):
@@ -66,9 +66,14 @@ class Registration:
     now: dt.datetime
 
     @property
-    def address(self) -> str:
-        """Return the address given, or ''."""
-        return self.device.token or self.device.fid
+    def claim(self) -> Claim:
+        """Return what it lays claim to, as yet without an address."""
+        return Claim(
+            district_id=self.district_id,
+            app_id=self.device.app_id,
+            user_id=self.user_id,
+            installation_id=self.device.installation_id,
+        )
 
 
 class Registrar:
@@ -78,107 +83,104 @@ class Registrar:
         self._sealer = sealer
         self._fingerprints = fingerprints
 
-    async def register(self, connection: AsyncConnection, asked: Registration) -> DeviceRow | None:
-        """Register in one transaction; None where a new device comes without platform or address.
+    async def register(self, connection: AsyncConnection, asked: Registration) -> DeviceRow:
+        """Register in one transaction; InvalidFields where the device does not fit what is stored.
 
         Another user's device on the same installation or address is retired, and what it was
         still to be sent is cancelled.
         """
-        device = asked.device
-        address_hash = ""
-        if asked.address:
-            address_hash = self._fingerprints.token_fingerprint(device.app_id, asked.address)
+        device, claim = asked.device, asked.claim
         await lock_registrations(connection, asked.district_id, device.app_id)
-        rivals = await lock_rivals(
-            connection, asked.district_id, device.app_id, device.installation_id, address_hash
-        )
-        own = _own(rivals, asked)
-        if own is None and not (asked.address and device.platform):
-            return None
-        if own is not None and own.retirement_reason is not None and not asked.address:
-            return None
+        known = await stored_platform(connection, claim)
+        address = address_of(device, known or _platform(device))
+        if address:
+            address_hash = self._fingerprints.token_fingerprint(device.app_id, address)
+            claim = replace(claim, address_hash=address_hash)
+        rivals = await lock_rivals(connection, claim)
+        own = _own(rivals, claim)
+        _refuse_unfit(own, device)
         losers = [row for row in rivals if row != own and row.retirement_reason is None]
         for row in losers:
-            reason = _reason(row, asked)
+            reason = _reason(row, asked.user_id)
             await store_device(connection, retired(row, reason, asked.now))
-        stored = self._merged(own, asked, address_hash)
+        stored = _merged(own, asked)
+        if address:
+            stored = self._addressed(stored, asked, address, claim.address_hash)
         await (insert_device if own is None else store_device)(connection, stored)
-        cancelled = await cancel_unsent(
-            connection, asked.district_id, losers, CancelCause.USER_CHANGED, asked.now
-        )
+        stops = {row.device_id: _stop(row, asked.user_id) for row in losers}
+        cancelled = await cancel_unsent(connection, stops, asked.now)
         if losers or own is None or _matters(own, stored):
             await bump_facts(connection, asked.district_id)
         await journal.record(connection, asked.now, cancelled)
         return stored
 
-    def _merged(self, own: DeviceRow | None, asked: Registration, address_hash: str) -> DeviceRow:
-        row = own or _blank(asked)
-        device = asked.device
-        row = replace(
-            row,
-            registration_ref=device.registration_ref or row.registration_ref,
-            os_version=device.os_version or row.os_version,
-            app_version=device.app_version or row.app_version,
-            locale=device.locale or row.locale,
-            detail_level=DetailLevel(device.detail_level or row.detail_level),
-            environment=Environment(device.environment or row.environment),
-            retirement_reason=None,
-            retire_time=None,
-            last_seen_time=asked.now,
-            update_time=asked.now,
-            version=row.version if own is None else row.version + 1,
-        )
-        if device.HasField("stay_logged_in"):
-            row = replace(row, stay_logged_in=device.stay_logged_in)
-        if not asked.address:
-            return row
+    def _addressed(
+        self, row: DeviceRow, asked: Registration, address: str, address_hash: str
+    ) -> DeviceRow:
         return replace(
             row,
-            platform=Platform(device.platform or row.platform),
-            fid=device.WhichOneof("address") == "fid",
-            address=self._sealer.seal(asked.address.encode(), row.device_id.encode()),
+            fid=asked.device.WhichOneof("address") == "fid",
+            address=self._sealer.seal(address.encode(), row.device_id.encode()),
             address_hash=address_hash,
-            address_tail=asked.address[-_TAIL:],
+            address_tail=address[-_TAIL:],
             address_time=asked.now,
         )
 
 
-async def cancel_unsent(
-    connection: AsyncConnection,
-    district_id: str,
-    devices: Iterable[DeviceRow],
-    cause: CancelCause,
-    now: dt.datetime,
-) -> list[DeliveryRow]:
-    """Cancel what these devices were still to be sent; return the snapshots for the journal."""
-    ids = [row.device_id for row in devices]
-    if not ids:
-        return []
-    query = DeliveryQuery(
-        district_ids=[district_id], device_ids=ids, states=_UNSENT, limit=_MOST_UNSENT
+def _merged(own: DeviceRow | None, asked: Registration) -> DeviceRow:
+    row = own or _blank(asked)
+    device = asked.device
+    row = replace(
+        row,
+        registration_ref=device.registration_ref or row.registration_ref,
+        os_version=device.os_version or row.os_version,
+        app_version=device.app_version or row.app_version,
+        locale=device.locale or row.locale,
+        detail_level=DetailLevel(device.detail_level or row.detail_level),
+        environment=Environment(device.environment or row.environment),
+        retirement_reason=None,
+        retire_time=None,
+        last_seen_time=asked.now,
+        update_time=asked.now,
+        version=row.version if own is None else row.version + 1,
     )
-    waiting = await list_deliveries(connection, query)
-    names = [row.delivery_id for row in waiting]
-    locked = await fetch_deliveries(connection, names, lock=True)
-    return await cancel_deliveries(connection, locked.values(), cause, "", now, _RETIRED)
+    if device.HasField("stay_logged_in"):
+        row = replace(row, stay_logged_in=device.stay_logged_in)
+    return row
 
 
-def _own(rivals: Iterable[DeviceRow], asked: Registration) -> DeviceRow | None:
+def _platform(device: device_service_pb2.Device) -> Platform | None:
+    return Platform(device.platform) if device.platform else None
+
+
+def _refuse_unfit(own: DeviceRow | None, device: device_service_pb2.Device) -> None:
+    """Refuse a first registration that lacks something, and another platform later."""
+    violations = Violations()
+    if own is None and not device.platform:
+        violations.add("device.platform", REQUIRED)
+    if own is not None and device.platform not in (0, own.platform):
+        violations.add("device.platform", f"is {own.platform.name} and cannot be changed")
+    if not (own and own.address) and not (device.token or device.fid):
+        violations.add("device.token", f"{REQUIRED} for a device that has no address yet")
+    if own is not None:
+        check_address(device, own.platform, "device.", violations.add)
+    violations.refuse()
+
+
+def _own(rivals: Iterable[DeviceRow], claim: Claim) -> DeviceRow | None:
     """Return the device that the user has, or had, on this installation."""
-    return next(
-        (
-            row
-            for row in rivals
-            if row.user_id == asked.user_id and row.installation_id == asked.device.installation_id
-        ),
-        None,
-    )
+    mine = (claim.user_id, claim.installation_id)
+    return next((row for row in rivals if (row.user_id, row.installation_id) == mine), None)
 
 
-def _reason(row: DeviceRow, asked: Registration) -> RetirementReason:
-    if row.user_id == asked.user_id:
+def _reason(row: DeviceRow, user_id: str) -> RetirementReason:
+    if row.user_id == user_id:
         return RetirementReason.TOKEN_REPLACED
     return RetirementReason.USER_CHANGED
+
+
+def _stop(row: DeviceRow, user_id: str) -> Stop:
+    return RETIRED if row.user_id == user_id else Stop(CancelCause.USER_CHANGED)
 
 
 def _blank(asked: Registration) -> DeviceRow:

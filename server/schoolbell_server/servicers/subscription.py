@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,9 +21,9 @@ from schoolbell_server.domain.world import Subscription, World
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.device import device_retired, no_device
 from schoolbell_server.servicers.etags import etag, must_write
-from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.missing import no_district, no_student
 from schoolbell_storage.devices import DeviceRow, get_device
-from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.relations import students_of
 from schoolbell_storage.subscriptions import (
@@ -79,36 +80,46 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         read_id(request.device_id, "device_id", violations.add)
         violations.count(request.subscriptions, "subscriptions", least=1, most=MOST)
         async with self._storage.write() as connection:
+            district = await get_district(connection, request.district_id)
+            if district is None:
+                raise no_district(request.district_id)
+            asked = _read(request.subscriptions, district.currency_code, violations)
+            violations.refuse()
             row = await get_device(
                 connection, request.district_id, request.user_id, request.device_id, lock=True
             )
-            world = None if row is None else await self._world(connection, row)
-            currency = "USD" if world is None else world.district.currency_code
-            asked = _read(request.subscriptions, currency, violations)
-            if world is not None:
-                _check_students(request.subscriptions, world, violations)
-            violations.refuse()
-            if row is None or world is None:
+            if row is None:
                 raise no_device(request.device_id)
+            world = await self._world(connection, row)
+            for student_id, _ in asked:
+                if student_id not in world.students:
+                    raise no_student(student_id)
             if row.retirement_reason is not None:
                 raise device_retired(row.device_id)
             stored = await read_subscriptions(connection, row.device_id)
-            changed = {
-                name: _with_limit_time(one, stored.get(name), now)
-                for name, one in asked.items()
-                if not _same(one, stored.get(name))
-            }
+            changed = self._changed(row, world, stored, asked, now)
             if must_write(changes=bool(changed), asked=request.etag, present=_etag(row)):
-                await replace_subscriptions(connection, row.device_id, changed, now)
+                row = await replace_subscriptions(connection, row, changed, now)
                 await bump_facts(connection, request.district_id)
-                row = await get_device(
-                    connection, request.district_id, request.user_id, request.device_id
-                )
-            assert row is not None
-            stored = dict(stored) | changed
         return messages.UpdateSubscriptionsResponse(
-            options=self._options(row, world, stored), etag=_etag(row)
+            options=self._options(row, world, {**stored, **changed}), etag=_etag(row)
         )
+
+    def _changed(
+        self,
+        row: DeviceRow,
+        world: World,
+        stored: Subscriptions,
+        asked: Subscriptions,
+        now: dt.datetime,
+    ) -> Subscriptions:
+        """Return those that are not stored like this, with the time from which a limit counts."""
+        app = self._apps.get(row.app_id, App.STUDENT)
+        return {
+            name: _with_limit_time(one, _standing(name, app, world, stored), now)
+            for name, one in asked.items()
+            if not _same(one, stored.get(name))
+        }
 
     async def _world(self, connection: AsyncConnection, row: DeviceRow) -> World:
         """Return the facts of every student whom the device's user may be told of."""
@@ -127,14 +138,17 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         app = self._apps.get(row.app_id, App.STUDENT)
         currency = world.district.currency_code
         return [
-            _write(offer, _standing(offer, app, world, stored), currency)
+            _write(offer, _standing((offer.student_id, offer.kind), app, world, stored), currency)
             for offer in offers(world, row.user_id, app, today)
         ]
 
 
-def _standing(offer: Offer, app: App, world: World, stored: Subscriptions) -> Subscription:
-    default = world.district.default_subscriptions.get((app, offer.kind), _OFF)
-    return stored.get((offer.student_id, offer.kind), default)
+def _standing(
+    name: tuple[str, Kind], app: App, world: World, stored: Subscriptions
+) -> Subscription:
+    """Return what holds: what is stored, else the district's default, else nothing."""
+    default = world.district.default_subscriptions.get((app, name[1]), _OFF)
+    return stored.get(name, default)
 
 
 def _write(
@@ -171,15 +185,6 @@ def _read(
     return found
 
 
-def _check_students(
-    asked: Sequence[subscription_pb2.Subscription], world: World, violations: Violations
-) -> None:
-    for index, message in enumerate(asked):
-        if message.student_id and message.student_id not in world.students:
-            path = f"subscriptions[{index}].student_id"
-            violations.add(path, "names nobody to whom the user is related")
-
-
 def _limit(subscription: Subscription) -> object:
     condition = subscription.condition
     for name in ("below_percent", "below_balance"):
@@ -195,14 +200,10 @@ def _same(asked: Subscription, stored: Subscription | None) -> bool:
     )
 
 
-def _with_limit_time(
-    asked: Subscription, stored: Subscription | None, now: dt.datetime
-) -> Subscription:
+def _with_limit_time(asked: Subscription, standing: Subscription, now: dt.datetime) -> Subscription:
     """Say since when the limit counts: since it was enabled, or its limit changed."""
-    since = now
-    if stored is not None and stored.enabled and _limit(stored) == _limit(asked):
-        since = stored.limit_time or now
-    return Subscription(enabled=asked.enabled, condition=asked.condition, limit_time=since)
+    goes_on = standing.enabled and _limit(standing) == _limit(asked)
+    return replace(asked, limit_time=standing.limit_time if goes_on else now)
 
 
 def _etag(row: DeviceRow) -> str:

@@ -58,6 +58,10 @@ class Texts:
     def _make_generic(self, locale: str, message: str) -> Text:
         return self._text(locale, message, _GENERIC, {})
 
+    def language(self, locale: str) -> str:
+        """Return the BCP 47 tag of the language in which a locale's texts are worded."""
+        return str(self._catalog.bundles(locale)[0].locales[0])
+
     def _text(self, locale: str, message: str, form: str, values: Values) -> Text:
         return Text(
             title=self._format(locale, message, f"{form}-title", values),
