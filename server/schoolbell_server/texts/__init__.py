@@ -1,5 +1,6 @@
-"""What a family reads: rendered from Fluent files, one a language."""
+"""What people read, from Fluent files, one a language: notifications and explanations."""
 
+from schoolbell_server.texts.explanations import Explanations
 from schoolbell_server.texts.render import Text, Texts
 
-__all__ = ["Text", "Texts"]
+__all__ = ["Explanations", "Text", "Texts"]
