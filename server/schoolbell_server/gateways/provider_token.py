@@ -39,7 +39,7 @@ class ProviderToken(AuthorizationHeaderProvider):
         """Return `bearer <token>`, of the new key once the key file was replaced."""
         if self._look() != self._modified:
             self._rotate()
-        elif self._age() >= RENEW_AFTER:
+        if self._age() >= RENEW_AFTER:
             self._mint()
         return self._header
 

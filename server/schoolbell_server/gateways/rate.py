@@ -41,7 +41,7 @@ class TokenBucket:
         if share < 1.0 and now - self._changed < 1.0:
             return
         self._share = max(SLOWEST, share / 2)
-        self._changed = now
+        self._changed = self._then = now
         self._level = min(self._level, 0.0)
 
     def _rate(self, now: float) -> float:

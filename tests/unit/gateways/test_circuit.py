@@ -1,0 +1,137 @@
+"""The circuit: what opens it, what is tried meanwhile, what closes it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.gateways.circuit import (
+    CREDENTIAL_PAUSE,
+    DOWN_IN_A_ROW,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    Circuit,
+    CircuitState,
+)
+from tests.unit.gateways.clock import Time
+
+DOWN = [Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN]
+HEARD = [
+    Outcome.ACCEPTED,
+    Outcome.TOKEN_DEAD,
+    Outcome.TOKEN_OF_ANOTHER_APP,
+    Outcome.PAYLOAD_BAD,
+    Outcome.THROTTLED_DEVICE,
+    Outcome.THROTTLED_PROJECT,
+]
+
+
+def fail(circuit: Circuit, times: int) -> None:
+    for number in range(times):
+        circuit.record(DOWN[number % len(DOWN)])
+
+
+def test_a_new_circuit_is_closed() -> None:
+    circuit = Circuit(Time())
+    assert (circuit.state, circuit.is_open, circuit.reason) == (CircuitState.CLOSED, False, "")
+    assert circuit.admit() and circuit.admit()
+
+
+def test_refused_credentials_open_it_at_once() -> None:
+    circuit = Circuit(Time())
+    circuit.record(Outcome.CREDENTIAL_BAD)
+    assert (circuit.state, circuit.cause) == (CircuitState.OPEN, Outcome.CREDENTIAL_BAD)
+    assert circuit.reason == "credentials refused"
+    assert circuit.wait == dt.timedelta(seconds=CREDENTIAL_PAUSE)
+    assert not circuit.admit()
+
+
+def test_one_push_is_let_through_per_pause() -> None:
+    time = Time()
+    circuit = Circuit(time)
+    circuit.record(Outcome.CREDENTIAL_BAD)
+    time.now += CREDENTIAL_PAUSE
+    assert [circuit.admit() for _ in range(3)] == [True, False, False]
+    assert circuit.state is CircuitState.HALF_OPEN
+    time.now += CREDENTIAL_PAUSE
+    assert circuit.admit(), "a trial that is never heard of again stops nothing"
+
+
+@pytest.mark.parametrize("outcome", HEARD)
+def test_any_real_answer_closes_it(outcome: Outcome) -> None:
+    circuit = Circuit(Time())
+    circuit.record(Outcome.CREDENTIAL_BAD)
+    circuit.record(outcome)
+    assert circuit.state is CircuitState.CLOSED
+    assert circuit.admit()
+
+
+def test_a_provider_that_is_down_opens_it_after_so_many_in_a_row() -> None:
+    circuit = Circuit(Time())
+    fail(circuit, DOWN_IN_A_ROW - 1)
+    assert not circuit.is_open
+    fail(circuit, 1)
+    assert (circuit.state, circuit.cause) == (CircuitState.OPEN, Outcome.NOT_SENT)
+    assert circuit.reason == "provider down"
+
+
+@pytest.mark.parametrize("outcome", HEARD)
+def test_an_answer_in_between_starts_the_count_anew(outcome: Outcome) -> None:
+    circuit = Circuit(Time())
+    fail(circuit, DOWN_IN_A_ROW - 1)
+    circuit.record(outcome)
+    fail(circuit, DOWN_IN_A_ROW - 1)
+    assert not circuit.is_open
+
+
+def test_the_pause_doubles_up_to_its_bound_while_trials_fail() -> None:
+    time = Time()
+    circuit = Circuit(time)
+    fail(circuit, DOWN_IN_A_ROW)
+    pauses = []
+    for _ in range(9):
+        pauses.append(circuit.wait.total_seconds())
+        time.now += pauses[-1]
+        assert circuit.admit()
+        circuit.record(Outcome.NOT_SENT)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert (pauses[0], pauses[-1]) == (FIRST_PAUSE, LONGEST_PAUSE)
+
+
+def test_failures_that_were_under_way_when_it_opened_change_nothing() -> None:
+    circuit = Circuit(Time())
+    fail(circuit, DOWN_IN_A_ROW)
+    fail(circuit, 1000)
+    assert circuit.wait == dt.timedelta(seconds=FIRST_PAUSE)
+
+
+def test_credentials_that_are_refused_while_the_provider_was_down_are_the_cause() -> None:
+    circuit = Circuit(Time())
+    fail(circuit, DOWN_IN_A_ROW)
+    circuit.record(Outcome.CREDENTIAL_BAD)
+    assert circuit.cause is Outcome.CREDENTIAL_BAD
+
+
+def test_a_trial_without_an_answer_leaves_the_cause_and_waits_longer() -> None:
+    time = Time()
+    circuit = Circuit(time)
+    circuit.record(Outcome.CREDENTIAL_BAD)
+    time.now += CREDENTIAL_PAUSE
+    circuit.admit()
+    circuit.record(Outcome.UNKNOWN)
+    assert circuit.cause is Outcome.CREDENTIAL_BAD
+    assert circuit.wait == dt.timedelta(seconds=LONGEST_PAUSE)
+
+
+def test_after_it_closed_the_next_outage_begins_with_the_short_pause() -> None:
+    time = Time()
+    circuit = Circuit(time)
+    fail(circuit, DOWN_IN_A_ROW)
+    time.now += FIRST_PAUSE
+    circuit.admit()
+    circuit.record(Outcome.UNKNOWN)
+    circuit.record(Outcome.ACCEPTED)
+    fail(circuit, DOWN_IN_A_ROW)
+    assert circuit.wait == dt.timedelta(seconds=FIRST_PAUSE)
