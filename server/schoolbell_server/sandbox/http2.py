@@ -1,8 +1,8 @@
 """One HTTP/2 connection of a gateway: hyper-h2 for the framing, one write per batch of input.
 
 It keeps two things from h2, so that they can be broken on purpose: the limit of open streams (h2
-would end the connection over it; RFC 9113 lets us refuse the stream) and GOAWAY (h2 would stop
-talking after it).
+would end the connection over it; RFC 9113 lets us refuse the stream) and GOAWAY, ours and the
+client's (h2 would stop talking after it).
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -116,10 +117,15 @@ class Http2Connection(asyncio.Protocol):
         if self._silent:
             return
         try:
-            for event in self._h2.receive_data(data):
-                self._on_event(event)
+            events = self._h2.receive_data(data)
         except ProtocolError:
-            self._closing = True
+            self.close()
+            return
+        self._stay_open()
+        for event in events:
+            # What we say on a stream that the client reset later in the same input is lost.
+            with suppress(ProtocolError):
+                self._on_event(event)
         self._give_back_window()
         self.flush()
         self._close_if_drained()
@@ -187,10 +193,16 @@ class Http2Connection(asyncio.Protocol):
         else:
             perform(self, stream_id, answer.reply, effect)
 
+    def _stay_open(self) -> None:
+        """Speak on after a client's GOAWAY: it still waits for its answers."""
+        if self._h2.state_machine.state is ConnectionState.CLOSED:
+            self._h2.state_machine.state = ConnectionState.SERVER_OPEN
+
     def _forget(self, stream_id: int) -> None:
         self._incoming.pop(stream_id, None)
         self._unanswered.discard(stream_id)
         self.bodies.forget(stream_id)
+        self.bodies.send()
 
     # -- answering
 

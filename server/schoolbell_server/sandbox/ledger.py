@@ -43,15 +43,10 @@ class Arrival:
 
     @property
     def text(self) -> tuple[str, str]:
-        """The title and the body a person reads."""
+        """The title and the body a person reads; empty where the payload has none."""
         content = self.content
-        if self.provider is Provider.APNS:
-            aps = content.get("aps")
-            alert = aps.get("alert") if isinstance(aps, dict) else None
-            source = {"body": alert} if isinstance(alert, str) else (alert or {})
-        else:
-            source = _fcm_text(content.get("message", {}))
-        return str(source.get("title", "")), str(source.get("body", ""))
+        texts = _apns_text(content) if self.provider is Provider.APNS else _fcm_text(content)
+        return str(texts.get("title") or ""), str(texts.get("body") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +176,20 @@ class Ledger:
         )
 
 
-def _fcm_text(message: dict[str, Any]) -> dict[str, Any]:
-    android = message.get("android", {})
-    parts = (message, android)
-    texts = [part.get(name, {}) for name in ("data", "notification") for part in parts]
+def _apns_text(content: dict[str, Any]) -> dict[str, Any]:
+    aps = _part(content, "aps")
+    alert = aps.get("alert")
+    return {"body": alert} if isinstance(alert, str) else _part(aps, "alert")
+
+
+def _fcm_text(content: dict[str, Any]) -> dict[str, Any]:
+    message = _part(content, "message")
+    places = (message, _part(message, "android"))
+    texts = [_part(place, name) for name in ("data", "notification") for place in places]
     return {key: value for text in texts for key, value in text.items()}
+
+
+def _part(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object inside another, or an empty one: null and nonsense are accepted too."""
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}

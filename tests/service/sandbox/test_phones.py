@@ -7,6 +7,7 @@ import io
 import time
 import uuid
 
+import pytest
 from rich.console import Console
 
 from schoolbell_server.domain.kinds import Provider
@@ -140,6 +141,34 @@ def test_the_ledger_is_bounded_and_its_totals_stay_right() -> None:
     assert [entry.index for entry in ledger.screen("phone")] == [9, 10]
     assert (ledger.count("d6"), ledger.count("d7")) == (0, 1)
     assert (ledger.totals().accepted, ledger.totals().shown) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("provider", "payload", "text"),
+    [
+        (Provider.APNS, b'{"aps":{"alert":"b"}}', ("", "b")),
+        (Provider.APNS, b'{"aps":{"alert":{"title":"t","body":null}}}', ("t", "")),
+        (Provider.APNS, b'{"aps":{"alert":[1]}}', ("", "")),
+        (Provider.APNS, b'{"aps":5}', ("", "")),
+        (Provider.APNS, b"[1]", ("", "")),
+        (Provider.APNS, b"no JSON", ("", "")),
+        (Provider.FCM, b'{"message":{"data":{"title":"t","body":"b"}}}', ("t", "b")),
+        (Provider.FCM, b'{"message":{"data":{"title":"t"},"android":null}}', ("t", "")),
+        (Provider.FCM, b'{"message":{"notification":null,"data":null}}', ("", "")),
+        (
+            Provider.FCM,
+            b'{"message":{"notification":{"title":"t","body":"b"},'
+            b'"android":{"notification":{"title":"for Android"}}}}',
+            ("for Android", "b"),
+        ),
+    ],
+)
+def test_any_accepted_payload_has_a_text(
+    provider: Provider, payload: bytes, text: tuple[str, str]
+) -> None:
+    entry = arrival(1)
+    entry.provider, entry.payload = provider, payload
+    assert entry.text == text
 
 
 async def test_a_reader_follows_what_is_shown() -> None:

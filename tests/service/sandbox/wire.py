@@ -137,6 +137,10 @@ class Wire:
         self.h2.ping(b"schoolbl")
         self._flush()
 
+    def write(self, data: bytes) -> None:
+        """Write bytes as they are, in one piece."""
+        self._writer.write(data)
+
     async def answer(self, stream_id: int) -> Stream:
         """Wait for the end of a stream."""
         stream = self.streams[stream_id]
