@@ -1,0 +1,300 @@
+"""Devices are found, claimed and retired by the rules, whatever else the table holds."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.kinds import (
+    App,
+    DeliveryState,
+    DetailLevel,
+    Environment,
+    Kind,
+    Platform,
+    RetirementReason,
+)
+from schoolbell_storage.deliveries import DeliveryRow, insert_deliveries
+from schoolbell_storage.devices import (
+    Claim,
+    DeadToken,
+    DeviceRow,
+    get_device,
+    insert_device,
+    list_devices,
+    lock_live_devices,
+    lock_registrations,
+    lock_rivals,
+    retire_dead,
+    retired,
+    store_device,
+    stored_platform,
+    unsent_deliveries,
+)
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageUnavailable
+from tests.storage.engines import POSTGRESQL, databases, open_database
+
+NOW = dt.datetime(2026, 9, 1, 8, 0, 0, 123456, tzinfo=dt.UTC)
+LATER = NOW + dt.timedelta(hours=1)
+SECOND = dt.timedelta(seconds=1)
+
+
+def device(device_id: str, **fields: object) -> DeviceRow:
+    """Return a live phone, whose installation and address are named as it is."""
+    values: dict[str, object] = {
+        "district_id": "maple",
+        "app_id": "parent",
+        "user_id": "mother",
+        "installation_id": f"installation-{device_id}",
+        "platform": Platform.IOS,
+        "environment": Environment.PRODUCTION,
+        "fid": False,
+        "address": b"sealed",
+        "address_hash": f"hash-{device_id}",
+        "address_tail": "cdef",
+        "registration_ref": "maple",
+        "os_version": "17.5",
+        "app_version": "2.1",
+        "locale": "es-MX",
+        "stay_logged_in": True,
+        "detail_level": DetailLevel.GENERIC,
+        "register_time": NOW,
+        "address_time": NOW,
+        "last_seen_time": NOW,
+        "update_time": NOW,
+    }
+    return DeviceRow(device_id=device_id, **(values | fields))  # type: ignore[arg-type]
+
+
+async def store(storage: Storage, *rows: DeviceRow) -> None:
+    async with storage.write() as connection:
+        for row in rows:
+            await insert_device(connection, row)
+
+
+async def ids(storage: Storage, user_id: str = "mother", *, retired_too: bool = True) -> list[str]:
+    async with storage.read() as connection:
+        found = await list_devices(
+            connection, "maple", user_id, "", 100, include_retired=retired_too
+        )
+    return [row.device_id for row in found]
+
+
+async def read(storage: Storage, row: DeviceRow) -> DeviceRow:
+    async with storage.read() as connection:
+        found = await get_device(connection, row.district_id, row.user_id, row.device_id)
+    assert found is not None
+    return found
+
+
+@databases()
+async def test_a_device_is_read_as_it_was_stored_and_only_by_its_user(
+    database: str, tmp_path: Path
+) -> None:
+    live = device("a")
+    gone = retired(device("b"), RetirementReason.STALE, LATER)
+    async with open_database(database, tmp_path) as storage:
+        await store(storage, live, gone)
+        assert await read(storage, live) == live
+        assert await read(storage, gone) == gone
+        async with storage.read() as connection:
+            assert await get_device(connection, "maple", "father", "a") is None
+            assert await get_device(connection, "oak", "mother", "a") is None
+            assert await get_device(connection, "maple", "mother", "c") is None
+        moved = dataclasses.replace(live, locale="en", version=2, subscriptions_version=5)
+        async with storage.write() as connection:
+            await store_device(connection, moved)
+        assert await read(storage, live) == moved
+
+
+def test_a_retired_device_keeps_no_address() -> None:
+    gone = retired(device("a"), RetirementReason.UNREGISTERED, LATER)
+    assert (gone.address, gone.address_hash) == (None, "")
+    assert (gone.retirement_reason, gone.retire_time) == (RetirementReason.UNREGISTERED, LATER)
+    assert (gone.version, gone.update_time) == (2, LATER)
+
+
+@databases()
+async def test_a_users_devices_come_page_by_page_and_retired_ones_when_asked_for(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await store(
+            storage,
+            *(device(name) for name in "dbca"),
+            device("e", user_id="father"),
+            device("f", district_id="oak"),
+            retired(device("g"), RetirementReason.STALE, LATER),
+        )
+        assert await ids(storage, retired_too=False) == ["a", "b", "c", "d"]
+        assert await ids(storage) == ["a", "b", "c", "d", "g"]
+        async with storage.read() as connection:
+            page = await list_devices(connection, "maple", "mother", "b", 2)
+        assert [row.device_id for row in page] == ["c", "d"]
+        async with storage.write() as connection:
+            live = await lock_live_devices(connection, "maple", "mother")
+        assert [row.device_id for row in live] == ["a", "b", "c", "d"]
+
+
+@databases()
+async def test_a_claim_meets_its_own_device_and_every_live_rival(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await store(
+            storage,
+            retired(device("own", installation_id="i"), RetirementReason.USER_CHANGED, NOW),
+            device("on-installation", user_id="father", installation_id="i"),
+            device("on-address", user_id="aunt", address_hash="h"),
+            retired(
+                device("long-gone", user_id="aunt", installation_id="i"),
+                RetirementReason.USER_CHANGED,
+                NOW,
+            ),
+            device("elsewhere", district_id="oak", installation_id="i", address_hash="h"),
+            device("other-app", app_id="student", installation_id="i", address_hash="h"),
+            device("unrelated"),
+        )
+        claim = Claim(
+            district_id="maple",
+            app_id="parent",
+            user_id="mother",
+            installation_id="i",
+            address_hash="h",
+        )
+        async with storage.write() as connection:
+            found = await lock_rivals(connection, claim)
+            without = await lock_rivals(connection, dataclasses.replace(claim, address_hash=""))
+            assert await stored_platform(connection, claim) is Platform.IOS
+            nobody = dataclasses.replace(claim, user_id="uncle")
+            assert await stored_platform(connection, nobody) is None
+    assert [row.device_id for row in found] == ["on-address", "on-installation", "own"]
+    assert [row.device_id for row in without] == ["on-installation", "own"]
+
+
+@databases()
+@pytest.mark.parametrize("same", ["installation_id", "address_hash"])
+async def test_the_database_itself_refuses_a_second_live_device(
+    database: str, same: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await store(storage, device("a", **{same: "same"}))
+        with pytest.raises(StorageUnavailable):
+            await store(storage, device("b", user_id="father", **{same: "same"}))
+        await store(storage, device("c", district_id="oak", **{same: "same"}))
+        await store(storage, device("d", app_id="student", **{same: "same"}))
+
+
+@databases()
+async def test_a_dead_token_retires_its_app_in_all_districts(database: str, tmp_path: Path) -> None:
+    dead = [device("a", address_hash="h"), device("b", address_hash="h", district_id="oak")]
+    alive = [
+        device("c", address_hash="h", app_id="student"),
+        device("d", address_hash="other"),
+        device("e", address_hash="h", district_id="elm", address_time=LATER),
+        device("f", address_hash="h", district_id="fir", address_time=LATER + SECOND),
+    ]
+    async with open_database(database, tmp_path) as storage:
+        await store(storage, *dead, *alive)
+        async with storage.write() as connection:
+            touched = await retire_dead(connection, [DeadToken("parent", "h", LATER)], LATER)
+            again = await retire_dead(connection, [DeadToken("parent", "h", LATER)], LATER)
+            assert await retire_dead(connection, [], LATER) == set()
+        assert touched == {"maple", "oak"}
+        assert again == set()
+        for row in dead:
+            assert await read(storage, row) == retired(row, RetirementReason.TOKEN_DEAD, LATER)
+        for row in alive:
+            assert await read(storage, row) == row
+
+
+@databases()
+async def test_a_mass_death_is_taken_whole(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await store(storage, device("a"))
+        tokens = [DeadToken("parent", f"hash-{number}", LATER) for number in range(5_000)]
+        async with storage.write() as connection:
+            touched = await retire_dead(
+                connection, [*tokens, DeadToken("parent", "hash-a", LATER)], LATER
+            )
+        assert touched == {"maple"}
+
+
+@databases()
+async def test_what_waits_for_a_device_is_found_also_with_a_sender(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        async with storage.write() as connection:
+            await insert_deliveries(
+                connection,
+                [
+                    delivery("1", "a", DeliveryState.PENDING),
+                    delivery("2", "a", DeliveryState.HELD),
+                    dataclasses.replace(
+                        delivery("3", "b", DeliveryState.PENDING), lease_owner="sender"
+                    ),
+                    delivery("4", "a", DeliveryState.ACCEPTED),
+                    delivery("5", "a", DeliveryState.CANCELLED),
+                    delivery("6", "c", DeliveryState.PENDING),
+                ],
+            )
+            found = await unsent_deliveries(connection, ["a", "b"])
+        assert sorted(found) == ["1", "2", "3"]
+
+
+def delivery(delivery_id: str, device_id: str, state: DeliveryState) -> DeliveryRow:
+    return DeliveryRow(
+        delivery_id=delivery_id,
+        district_id="maple",
+        key=ChangeKey(source="sis", change_id=delivery_id),
+        student_id="student",
+        user_id="mother",
+        device_id=device_id,
+        app_id="parent",
+        app=App.PARENT,
+        platform=Platform.IOS,
+        kind=Kind.GRADE,
+        lane=4,
+        state=state,
+        fact_key="fact",
+        other_fact_key=None,
+        told="{}",
+        correction=False,
+        facts_version=1,
+        school_day=NOW.date(),
+        time_zone="UTC",
+        create_time=NOW,
+        due_time=NOW,
+        expire_time=LATER,
+        update_time=NOW,
+    )
+
+
+@pytest.mark.postgresql
+async def test_registrations_of_an_app_take_turns(tmp_path: Path) -> None:
+    order: list[str] = []
+    async with open_database(POSTGRESQL, tmp_path) as storage:
+
+        async def second(locked: asyncio.Event) -> None:
+            async with storage.write() as connection:
+                await lock_registrations(connection, "maple", "student")
+                order.append("another app")
+                locked.set()
+                await lock_registrations(connection, "maple", "parent")
+                order.append("second")
+
+        async with storage.write() as connection:
+            await lock_registrations(connection, "maple", "parent")
+            other = asyncio.Event()
+            task = asyncio.create_task(second(other))
+            await asyncio.wait_for(other.wait(), 60)
+            order.append("first")
+        await asyncio.wait_for(task, 60)
+    assert order == ["another app", "first", "second"]
