@@ -87,7 +87,7 @@ def change_case(change: Change, moment: Moment, update: FactUpdate, world: World
         update,
         world.district,
         world.district.time_zone if calendar is None else calendar.time_zone,
-        _unknown(change.student_id) if student is None else student,
+        student or StudentFacts(student=_nobody(change.student_id)),
     )
 
 
@@ -118,8 +118,7 @@ def named_recipient(case: ChangeCase, user_id: str, world: World) -> RecipientCa
     for recipient in recipients(case):
         if recipient.user.user_id == user_id:
             return recipient
-    user = world.users.get(user_id) or UserFacts(user_id=user_id, enabled=False, active=False)
-    return RecipientCase(case, App.PARENT, user)
+    return RecipientCase(case, App.PARENT, world.users.get(user_id) or _nobody(user_id))
 
 
 def device_case(recipient: RecipientCase, device: DeviceFacts, baseline: Baseline) -> DeviceCase:
@@ -138,5 +137,5 @@ def _place(case: ChangeCase, calendar_id: str, world: World) -> Place:
     return Place(case, calendar_id, calendar, enrollments, judged_date(case.change, zone))
 
 
-def _unknown(student_id: str) -> StudentFacts:
-    return StudentFacts(student=UserFacts(user_id=student_id, enabled=False, active=False))
+def _nobody(user_id: str) -> UserFacts:
+    return UserFacts(user_id=user_id, enabled=False, active=False, known=False)

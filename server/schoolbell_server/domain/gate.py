@@ -14,6 +14,9 @@ from schoolbell_server.domain.kinds import Gate
 
 Case = TypeVar("Case")
 
+GATE_ORDER = (*map(Gate, range(1, 8)), Gate.NEWEST, *map(Gate, range(8, 16)))
+"""The order of evaluation: gate 16 is the last of the change's own."""
+
 
 @unique
 class EntityKind(StrEnum):

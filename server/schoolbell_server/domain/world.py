@@ -187,6 +187,8 @@ class UserFacts:
     """False once the roster deactivated the account."""
     birth_date: date | None = None
     devices: tuple[DeviceFacts, ...] = ()
+    known: bool = True
+    """False for the stand-in of an id that names no account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,35 @@
+"""A rehearsal: what publishing would do, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from schoolbell_server.domain.decision import Decision
+from schoolbell_server.domain.kinds import Gate, RefusalReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """How many would be told, and how many not by which gate and reason.
+
+    A person or device counts once for every change that it would be told of.
+    """
+
+    recipients: int
+    devices: int
+    refusals: Mapping[tuple[Gate, RefusalReason], int]
+    """Each refusal once, where it is recorded."""
+
+
+def rehearse(decisions: Iterable[Decision]) -> Rehearsal:
+    """Count what decisions would tell and refuse."""
+    recipients = devices = 0
+    refusals: Counter[tuple[Gate, RefusalReason]] = Counter()
+    for decision in decisions:
+        told = [recipient.user_id for recipient, _ in decision.told()]
+        recipients += len(set(told))
+        devices += len(told)
+        refusals.update((refusal.gate, refusal.reason) for refusal in decision.refusals())
+    return Rehearsal(recipients=recipients, devices=devices, refusals=dict(refusals))
