@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -71,7 +72,8 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", program, *options], stdout=subprocess.PIPE, text=True
     )
-    with process:
+    with process, contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # a failing test must not wait for it
         assert process.stdout is not None
         seen = ""
         for line in process.stdout:
