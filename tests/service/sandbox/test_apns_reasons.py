@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from schoolbell_server.sandbox.apns_settings import ApnsSettings
 from schoolbell_server.sandbox.certificates import private_pem
 from schoolbell_server.sandbox.devices import Death, Device
+from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.sandbox.faults import Fault
 from schoolbell_server.sandbox.provider_token import ApnsKey
 from schoolbell_server.sandbox.quotas import Quota
 from schoolbell_server.sandbox.server import Sandbox
@@ -267,3 +269,24 @@ def limit_key(box: Sandbox, **limits: Any) -> None:
             **limits,
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (400, "IdleTimeout"),
+        (403, "BadCertificate"),
+        (403, "BadCertificateEnvironment"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailable"),
+        (503, "Shutdown"),
+    ],
+)
+async def test_what_no_push_brings_about_can_be_scripted(status: int, reason: str) -> None:
+    async with sandbox() as box, to_apns(box) as wire:
+        box.faults.add(Fault(effect=Effect(status=status, reason=reason), times=1))
+        refused = await push(wire)
+        assert (refused.status, refused.json) == (status, {"reason": reason})
+        assert refused.headers["content-type"] == "application/json"
+        assert box.ledger.totals().accepted == 0
+        assert (await push(wire)).status == 200
