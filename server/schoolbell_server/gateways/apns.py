@@ -72,13 +72,14 @@ class ApnsGateway:
         the topic were found good; nothing can be shown anywhere.
         """
         headers = headers_of(notification(_PROBE, self._config.topic))
-        environment = self._config.environment
+        environment, begin = self._config.environment, self._circuit.now()
         answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
         if isinstance(answer, Fault):
             outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN
-            return self._attempts.probed(outcome, answer.reason)
+            return self._attempts.probed(outcome, answer.reason, begin)
         reason = _reason(_document(answer.body))
-        return self._attempts.probed(outcome_of(answer.status, reason), _word(answer, reason))
+        outcome = outcome_of(answer.status, reason)
+        return self._attempts.probed(outcome, _word(answer, reason), begin)
 
     async def close(self) -> None:
         """Close the connections once everything under way is answered."""
@@ -87,11 +88,12 @@ class ApnsGateway:
             await transport.close()
 
     async def _attempt(self, push: Push, left: float) -> PushResult:
+        begin = self._circuit.now()
         request = notification(push, self._config.topic)
         body, headers = encode(request.message), headers_of(request)
         answer = await self._post(push.environment, push.address, body, headers, left)
         result = self._result(push, answer)
-        self._circuit.record(result.outcome)
+        self._circuit.record(result.outcome, begin)
         return result
 
     async def _post(

@@ -59,9 +59,9 @@ class Attempts:
         """Wait until nothing is under way."""
         await self._idle.wait()
 
-    def probed(self, outcome: Outcome, reason: str) -> GatewayHealth:
-        """Take note of a probe and return what is known now."""
-        self._circuit.record(outcome)
+    def probed(self, outcome: Outcome, reason: str, begin: float) -> GatewayHealth:
+        """Take note of a probe that began at a time, and return what is known now."""
+        self._circuit.record(outcome, begin)
         spared = any(guard.tripped for guard in self._guards.values())
         connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN)
         refused = outcome is Outcome.CREDENTIAL_BAD

@@ -1,7 +1,8 @@
 """A circuit per app and provider: trouble opens it, a good answer closes it.
 
-Refused credentials open it at once, a provider that is down after so many failures in a row.
-While it is open nothing is sent but one trial now and then; a probe counts as one too.
+Refused credentials open it at once, a provider that is down after so many failures one after
+another; what was under way together fails together and counts once, so that a lost connection is
+not an outage. While it is open nothing is sent but one trial now and then; a probe is one too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from enum import StrEnum, unique
 
 from schoolbell_server.domain.kinds import Outcome
 
-DOWN_IN_A_ROW = 20
-"""So many failures without a single answer between them, and the provider is down."""
+DOWN_IN_A_ROW = 5
+"""So many failures, each begun after the one before and without an answer between them, and the
+provider is down."""
 CREDENTIAL_PAUSE = 30.0
 """Seconds between trials of refused credentials: people have to mend them."""
 FIRST_PAUSE = 1.0
@@ -42,8 +44,9 @@ class Circuit:
         self._state = CircuitState.CLOSED
         self._cause = Outcome.ACCEPTED
         self._pause = FIRST_PAUSE
-        self._next_trial = 0.0
+        self._next_trial = self._opened = 0.0
         self._down = 0
+        self._last_down = 0.0
 
     @property
     def state(self) -> CircuitState:
@@ -73,6 +76,10 @@ class Circuit:
         """Return the time until the next trial."""
         return dt.timedelta(seconds=max(0.0, self._next_trial - self._clock()))
 
+    def now(self) -> float:
+        """Return the time by this circuit's clock, as `record` wants it."""
+        return self._clock()
+
     def admit(self) -> bool:
         """Return whether a push may leave; once per pause an open circuit lets one through."""
         if self._state is CircuitState.CLOSED:
@@ -84,8 +91,13 @@ class Circuit:
         self._next_trial = now + self._pause  # a trial that is never heard of again stops nothing
         return True
 
-    def record(self, outcome: Outcome) -> None:
-        """Take note of what became of an attempt or a probe."""
+    def record(self, outcome: Outcome, begin: float) -> None:
+        """Take note of what became of an attempt or a probe that began at a time.
+
+        What was under way when the circuit opened says nothing new.
+        """
+        if self.is_open and begin < self._opened:
+            return
         if outcome is Outcome.CREDENTIAL_BAD:
             self._open(outcome, CREDENTIAL_PAUSE)
         elif outcome not in _DOWN:
@@ -93,15 +105,22 @@ class Circuit:
         elif self._state is CircuitState.HALF_OPEN:
             self._open(self._cause, min(self._pause * 2, LONGEST_PAUSE))
         elif self._state is CircuitState.CLOSED:
-            self._down += 1
-            if self._down >= DOWN_IN_A_ROW:
-                self._open(Outcome.NOT_SENT, FIRST_PAUSE)
+            self._fail(begin)
+
+    def _fail(self, begin: float) -> None:
+        if self._down and begin < self._last_down:
+            return
+        self._down += 1
+        self._last_down = self._clock()
+        if self._down >= DOWN_IN_A_ROW:
+            self._open(Outcome.NOT_SENT, FIRST_PAUSE)
 
     def _open(self, cause: Outcome, pause: float) -> None:
         self._state = CircuitState.OPEN
         self._cause = cause
         self._pause = pause
-        self._next_trial = self._clock() + pause
+        self._opened = self._clock()
+        self._next_trial = self._opened + pause
 
     def _close(self) -> None:
         self._state = CircuitState.CLOSED

@@ -65,8 +65,9 @@ class FcmGateway:
         It is refused for the address, and only after the access token, the connection and the
         project were found good; `validate_only` is never shown anywhere.
         """
+        begin = self._circuit.now()
         verdict, _ = await self._post(_PROBE, self._deadline)
-        return self._attempts.probed(verdict.outcome, verdict.reason)
+        return self._attempts.probed(verdict.outcome, verdict.reason, begin)
 
     async def close(self) -> None:
         """Close the connections once everything under way is answered."""
@@ -88,8 +89,9 @@ class FcmGateway:
             return not_sent(push, "project rate", dt.timedelta(seconds=wait))
         if wait:
             await asyncio.sleep(wait)
+        begin = self._circuit.now()
         verdict, retry_after = await self._post(body, left - wait)
-        self._circuit.record(verdict.outcome)
+        self._circuit.record(verdict.outcome, begin)
         if verdict.outcome is Outcome.THROTTLED_PROJECT:
             self._rate.slow_down()
         return PushResult(

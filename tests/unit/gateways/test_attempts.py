@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from schoolbell_server.domain.kinds import Environment, Outcome
 from schoolbell_server.gateways.attempts import Attempt, Attempts
 from schoolbell_server.gateways.circuit import Circuit
 from schoolbell_server.gateways.mass_death import IN_A_ROW
-from schoolbell_server.gateways.push import Push, PushResult
+from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
 from tests.unit.gateways.pushes import NOW, push
 
 PATIENCE = 20.0
@@ -71,6 +72,11 @@ def batch(
     ]
 
 
+def probed(sender: Attempts, outcome: Outcome, reason: str) -> GatewayHealth:
+    """Let a probe begin and end now."""
+    return sender.probed(outcome, reason, time.monotonic())
+
+
 def outcomes(results: Sequence[PushResult]) -> list[Outcome]:
     return [result.outcome for result in results]
 
@@ -127,7 +133,7 @@ async def test_what_is_expired_is_not_sent() -> None:
 
 async def test_an_open_circuit_sends_nothing_and_says_when_it_may() -> None:
     provider, circuit = Provider(), Circuit(lambda: 0.0)
-    circuit.record(Outcome.CREDENTIAL_BAD)
+    circuit.record(Outcome.CREDENTIAL_BAD, 0.0)
     results = await attempts(provider, circuit=circuit).send(batch(3))
     assert outcomes(results) == [Outcome.CREDENTIAL_BAD] * 3
     assert {result.retry_after for result in results} == {circuit.wait}
@@ -138,7 +144,7 @@ async def test_an_open_circuit_sends_nothing_and_says_when_it_may() -> None:
 async def test_a_provider_that_is_down_is_no_matter_of_credentials() -> None:
     circuit = Circuit(lambda: 0.0)
     for _ in range(100):
-        circuit.record(Outcome.UNKNOWN)
+        circuit.record(Outcome.UNKNOWN, 0.0)
     results = await attempts(Provider(), circuit=circuit).send(batch(3))
     assert outcomes(results) == [Outcome.NOT_SENT] * 3
 
@@ -175,18 +181,18 @@ async def test_mass_death_spares_the_tokens_of_one_environment_and_shows() -> No
     results = await sender.send(batch(IN_A_ROW, environment=Environment.SANDBOX))
     assert outcomes(results) == [Outcome.TOKEN_OF_ANOTHER_APP] * IN_A_ROW
     assert outcomes(await sender.send(batch(1))) == [Outcome.TOKEN_DEAD]
-    health = sender.probed(Outcome.PAYLOAD_BAD, "PayloadEmpty")
+    health = probed(sender, Outcome.PAYLOAD_BAD, "PayloadEmpty")
     assert (health.connected, health.tokens_spared) == (True, True)
     assert health.reason == "every device token is refused"
 
 
 async def test_a_probe_tells_what_is_wrong() -> None:
     sender = attempts(Provider())
-    assert sender.probed(Outcome.PAYLOAD_BAD, "PayloadEmpty").reason == ""
-    lost = sender.probed(Outcome.NOT_SENT, "Connection refused")
+    assert probed(sender, Outcome.PAYLOAD_BAD, "PayloadEmpty").reason == ""
+    lost = probed(sender, Outcome.NOT_SENT, "Connection refused")
     assert (lost.connected, lost.reason, lost.circuit_open) == (False, "Connection refused", False)
-    refused = sender.probed(Outcome.CREDENTIAL_BAD, "InvalidProviderToken")
+    refused = probed(sender, Outcome.CREDENTIAL_BAD, "InvalidProviderToken")
     assert (refused.connected, refused.circuit_open) == (False, True)
     assert refused.reason == "InvalidProviderToken"
-    well = sender.probed(Outcome.TOKEN_DEAD, "INVALID_ARGUMENT")
+    well = probed(sender, Outcome.TOKEN_DEAD, "INVALID_ARGUMENT")
     assert (well.connected, well.reason, well.circuit_open) == (True, "", False)

@@ -28,9 +28,15 @@ HEARD = [
 ]
 
 
+def hear(circuit: Circuit, outcome: Outcome) -> None:
+    """Let an attempt begin and end."""
+    circuit.record(outcome, circuit.now())
+
+
 def fail(circuit: Circuit, times: int) -> None:
+    """Let attempts fail one after another."""
     for number in range(times):
-        circuit.record(DOWN[number % len(DOWN)])
+        hear(circuit, DOWN[number % len(DOWN)])
 
 
 def test_a_new_circuit_is_closed() -> None:
@@ -41,7 +47,7 @@ def test_a_new_circuit_is_closed() -> None:
 
 def test_refused_credentials_open_it_at_once() -> None:
     circuit = Circuit(Time())
-    circuit.record(Outcome.CREDENTIAL_BAD)
+    hear(circuit, Outcome.CREDENTIAL_BAD)
     assert (circuit.state, circuit.cause) == (CircuitState.OPEN, Outcome.CREDENTIAL_BAD)
     assert circuit.reason == "credentials refused"
     assert circuit.wait == dt.timedelta(seconds=CREDENTIAL_PAUSE)
@@ -51,7 +57,7 @@ def test_refused_credentials_open_it_at_once() -> None:
 def test_one_push_is_let_through_per_pause() -> None:
     time = Time()
     circuit = Circuit(time)
-    circuit.record(Outcome.CREDENTIAL_BAD)
+    hear(circuit, Outcome.CREDENTIAL_BAD)
     time.now += CREDENTIAL_PAUSE
     assert [circuit.admit() for _ in range(3)] == [True, False, False]
     assert circuit.state is CircuitState.HALF_OPEN
@@ -62,8 +68,8 @@ def test_one_push_is_let_through_per_pause() -> None:
 @pytest.mark.parametrize("outcome", HEARD)
 def test_any_real_answer_closes_it(outcome: Outcome) -> None:
     circuit = Circuit(Time())
-    circuit.record(Outcome.CREDENTIAL_BAD)
-    circuit.record(outcome)
+    hear(circuit, Outcome.CREDENTIAL_BAD)
+    hear(circuit, outcome)
     assert circuit.state is CircuitState.CLOSED
     assert circuit.admit()
 
@@ -81,7 +87,7 @@ def test_a_provider_that_is_down_opens_it_after_so_many_in_a_row() -> None:
 def test_an_answer_in_between_starts_the_count_anew(outcome: Outcome) -> None:
     circuit = Circuit(Time())
     fail(circuit, DOWN_IN_A_ROW - 1)
-    circuit.record(outcome)
+    hear(circuit, outcome)
     fail(circuit, DOWN_IN_A_ROW - 1)
     assert not circuit.is_open
 
@@ -95,32 +101,53 @@ def test_the_pause_doubles_up_to_its_bound_while_trials_fail() -> None:
         pauses.append(circuit.wait.total_seconds())
         time.now += pauses[-1]
         assert circuit.admit()
-        circuit.record(Outcome.NOT_SENT)
+        hear(circuit, Outcome.NOT_SENT)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert (pauses[0], pauses[-1]) == (FIRST_PAUSE, LONGEST_PAUSE)
 
 
-def test_failures_that_were_under_way_when_it_opened_change_nothing() -> None:
-    circuit = Circuit(Time())
+def test_what_fails_together_counts_once() -> None:
+    time = Time()
+    circuit = Circuit(time)
+    for _ in range(DOWN_IN_A_ROW - 1):
+        begin = circuit.now()
+        time.now += 0.1
+        for _ in range(1000):
+            circuit.record(Outcome.UNKNOWN, begin)
+    assert not circuit.is_open
+    fail(circuit, 1)
+    assert circuit.is_open
+
+
+@pytest.mark.parametrize("outcome", [*DOWN, Outcome.ACCEPTED, Outcome.CREDENTIAL_BAD])
+def test_what_was_under_way_when_it_opened_changes_nothing(outcome: Outcome) -> None:
+    time = Time()
+    circuit = Circuit(time)
+    begin = circuit.now()
+    time.now += 1
     fail(circuit, DOWN_IN_A_ROW)
-    fail(circuit, 1000)
-    assert circuit.wait == dt.timedelta(seconds=FIRST_PAUSE)
+    circuit.record(outcome, begin)
+    assert (circuit.state, circuit.cause) == (CircuitState.OPEN, Outcome.NOT_SENT)
+    time.now += FIRST_PAUSE
+    assert circuit.admit()
+    circuit.record(outcome, begin)
+    assert circuit.state is CircuitState.HALF_OPEN
 
 
 def test_credentials_that_are_refused_while_the_provider_was_down_are_the_cause() -> None:
     circuit = Circuit(Time())
     fail(circuit, DOWN_IN_A_ROW)
-    circuit.record(Outcome.CREDENTIAL_BAD)
+    hear(circuit, Outcome.CREDENTIAL_BAD)
     assert circuit.cause is Outcome.CREDENTIAL_BAD
 
 
 def test_a_trial_without_an_answer_leaves_the_cause_and_waits_longer() -> None:
     time = Time()
     circuit = Circuit(time)
-    circuit.record(Outcome.CREDENTIAL_BAD)
+    hear(circuit, Outcome.CREDENTIAL_BAD)
     time.now += CREDENTIAL_PAUSE
     circuit.admit()
-    circuit.record(Outcome.UNKNOWN)
+    hear(circuit, Outcome.UNKNOWN)
     assert circuit.cause is Outcome.CREDENTIAL_BAD
     assert circuit.wait == dt.timedelta(seconds=LONGEST_PAUSE)
 
@@ -131,7 +158,7 @@ def test_after_it_closed_the_next_outage_begins_with_the_short_pause() -> None:
     fail(circuit, DOWN_IN_A_ROW)
     time.now += FIRST_PAUSE
     circuit.admit()
-    circuit.record(Outcome.UNKNOWN)
-    circuit.record(Outcome.ACCEPTED)
+    hear(circuit, Outcome.UNKNOWN)
+    hear(circuit, Outcome.ACCEPTED)
     fail(circuit, DOWN_IN_A_ROW)
     assert circuit.wait == dt.timedelta(seconds=FIRST_PAUSE)

@@ -1,0 +1,158 @@
+"""A real gateway that sends to a real sandbox over TLS, and what may be said of the outcome."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schoolbell_server.domain.kinds import App, Environment, Kind, Outcome, Platform
+from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.push import Gateway, Push, PushResult
+from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_server.sandbox.listener import Listener
+from schoolbell_server.sandbox.server import Sandbox
+from tests.service.sandbox.wire import sandbox
+
+PATIENCE = 20.0
+"""Seconds a test waits for what must come."""
+SHORT = 0.5
+"""The deadline, in seconds, where an answer never comes."""
+TOPIC = "org.maple.parent"
+BOTH = [Platform.IOS, Platform.ANDROID]
+
+
+@dataclass
+class Sending:
+    """A gateway, and the sandbox that it sends to."""
+
+    box: Sandbox
+    gateway: Gateway
+    platform: Platform
+    folder: Path
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint.APNS if self.platform is Platform.IOS else Endpoint.FCM
+
+    @property
+    def listener(self) -> Listener:
+        return self.box.listener(self.endpoint)
+
+    def suffer(self, effect: Effect, **conditions: Any) -> None:
+        """Put a fault in force."""
+        self.box.faults.add(Fault(endpoint=self.endpoint, effect=effect, **conditions))
+
+    def pushes(self, count: int, **changes: Any) -> list[Push]:
+        """Return pushes to as many phones."""
+        return [
+            Push(
+                **{
+                    "delivery_id": str(uuid.uuid4()),
+                    "app_id": "parent",
+                    "address": uuid.uuid4().hex * 2,
+                    "environment": Environment.SANDBOX,
+                    "kind": Kind.GRADE,
+                    "title": "New grade",
+                    "body": "Open the app.",
+                    "collapse_key": f"fact-{number}",
+                    **changes,
+                }
+            )
+            for number in range(count)
+        ]
+
+    async def send(self, count: int, **changes: Any) -> Sequence[PushResult]:
+        """Send to as many phones."""
+        return await self.gateway.send(self.pushes(count, **changes))
+
+    async def warm(self) -> None:
+        """Have one push accepted, so that there are tokens and a connection."""
+        assert outcomes(await self.send(1)) == {Outcome.ACCEPTED: 1}
+
+    async def accepted(self, count: int) -> None:
+        """Wait until phones were shown so many."""
+        async for batch in self.box.ledger.follow_shown():
+            count -= len(batch)
+            if count <= 0:
+                return
+
+    def check_honest(self, results: Sequence[PushResult]) -> None:
+        """Hold the results to what the provider really accepted: nothing hidden, nothing twice."""
+        counts = [self.box.ledger.count(result.delivery_id) for result in results]
+        for result, count in zip(results, counts, strict=True):
+            if result.outcome is Outcome.ACCEPTED:
+                assert count == 1
+            elif result.outcome is not Outcome.UNKNOWN:
+                assert count == 0
+            else:
+                assert count <= 1
+
+
+def outcomes(results: Sequence[PushResult]) -> Counter[Outcome]:
+    """Count the outcomes."""
+    return Counter(result.outcome for result in results)
+
+
+def reasons(results: Sequence[PushResult]) -> set[str]:
+    """Return the reasons given."""
+    return {result.provider_reason for result in results}
+
+
+def app_config(box: Sandbox, folder: Path, **ios: Any) -> AppConfig:
+    """Return an app whose providers are a sandbox."""
+    box.write_credentials(folder)
+    key = {
+        "team_id": box.credentials.apns_team_id,
+        "key_id": box.credentials.apns_key_id,
+        "key_file": folder / "apns.p8",
+    }
+    return AppConfig(
+        app_id="parent",
+        kind=App.PARENT,
+        ios=IosConfig(
+            topic=TOPIC,
+            environment=Environment.SANDBOX,
+            server=f"localhost:{box.apns_port}",
+            ca_file=folder / "ca.pem",
+            **(ios or key),
+        ),
+        android=AndroidConfig(
+            project_id=box.credentials.fcm_project_id,
+            service_account_file=folder / "service-account.json",
+            endpoint=f"https://localhost:{box.fcm_port}",
+            ca_file=folder / "ca.pem",
+        ),
+    )
+
+
+@asynccontextmanager
+async def sending(
+    platform: Platform,
+    folder: Path,
+    *,
+    deadline: float = PATIENCE,
+    ios: dict[str, Any] | None = None,
+    in_flight: int = 1000,
+    **settings: Any,
+) -> AsyncIterator[Sending]:
+    """Run a sandbox and a gateway of one provider; the other gateway is never used."""
+    async with sandbox(**settings) as box:
+        gateways = build_gateways(
+            {"parent": app_config(box, folder, **(ios or {}))},
+            in_flight=in_flight,
+            deadline=dt.timedelta(seconds=deadline),
+            clock=lambda: dt.datetime.now(dt.UTC),
+        )
+        try:
+            yield Sending(box, gateways["parent", platform], platform, folder)
+        finally:
+            for gateway in gateways.values():
+                await gateway.close()
