@@ -1,0 +1,37 @@
+"""What the pages show is tried against a whole service with the sample district."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, all_pages, anchors, links
+from tests.docs.played import try_page
+
+
+@pytest.mark.parametrize("name", ["README.md"])
+async def test_what_a_page_shows_works(name: str, tmp_path: Path) -> None:
+    assert await try_page(name, tmp_path)
+
+
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for page in all_pages():
+        for path, anchor in links(page.read_text(encoding="utf-8")):
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists():
+                broken.append((page.name, path))
+            elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
+                broken.append((page.name, f"{path}#{anchor}"))
+    assert not broken
+
+
+def test_no_page_names_a_path_of_a_machine() -> None:
+    named = [
+        (str(page.relative_to(ROOT)), word)
+        for page in all_pages()
+        for word in ("/work/", "/home/", "/root/")
+        if word in page.read_text(encoding="utf-8")
+    ]
+    assert not named
