@@ -9,8 +9,16 @@ import pytest
 from tests.docs.pages import ROOT, all_pages, anchors, links
 from tests.docs.played import try_page
 
+TRIED = [
+    "README.md",
+    *(
+        f"docs/guide-{who}.md"
+        for who in ("publisher", "mobile-backend", "monitor", "administrator")
+    ),
+]
 
-@pytest.mark.parametrize("name", ["README.md"])
+
+@pytest.mark.parametrize("name", TRIED)
 async def test_what_a_page_shows_works(name: str, tmp_path: Path) -> None:
     assert await try_page(name, tmp_path)
 
