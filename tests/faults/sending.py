@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import uuid
 from collections import Counter
@@ -76,6 +77,17 @@ class Sending:
     async def warm(self) -> None:
         """Have one push accepted, so that there are tokens and a connection."""
         assert outcomes(await self.send(1)) == {Outcome.ACCEPTED: 1}
+
+    async def recover(self, *, probing: bool = False) -> None:
+        """Wait until a push is accepted again."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                if probing:
+                    await self.gateway.probe()
+                (result,) = await self.send(1)
+                if result.outcome is Outcome.ACCEPTED:
+                    return
+                await asyncio.sleep(0.02)
 
     async def accepted(self, count: int) -> None:
         """Wait until phones were shown so many."""
