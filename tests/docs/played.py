@@ -1,4 +1,4 @@
-"""The service as `make run` leaves it, with the sample district, and what a page shows tried."""
+"""The service as `make run` leaves it, its day published, and what a page shows tried."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from schoolbell import oneroster
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server import sample
 from schoolbell_server.demo.__main__ import ZONE
+from schoolbell_server.demo.day import publish
 from schoolbell_server.demo.district import set_up
 from schoolbell_server.demo.stage import DISTRICT, Stage
 from tests.docs.pages import Block, blocks, read
@@ -38,6 +39,7 @@ async def played(folder: Path) -> AsyncIterator[Stage]:
         written = sample.write(run / "sample", dt.datetime.now(dt.UTC), ZONE)
         roster = oneroster.read(written.roster, written.relationships)
         await set_up(stage, roster, ZONE, written.school_year)
+        await publish(stage, written.changes)
         yield stage
 
 
