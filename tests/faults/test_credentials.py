@@ -17,6 +17,7 @@ from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.apns import ApnsGateway
 from schoolbell_server.gateways.circuit import Circuit
 from schoolbell_server.gateways.provider_token import ProviderToken
+from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.sandbox.apns_settings import ApnsSettings
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
@@ -50,9 +51,18 @@ def write_key(path: Path) -> ec.EllipticCurvePublicKey:
             serialization.NoEncryption(),
         )
     )
-    later = time.time() + 5
-    os.utime(path, (later, later))
     return key.public_key()
+
+
+def apns_gateway(config: IosConfig, token: ProviderToken | None) -> ApnsGateway:
+    return ApnsGateway(
+        config,
+        token,
+        in_flight=100,
+        deadline=dt.timedelta(seconds=PATIENCE),
+        circuit=Circuit(),
+        clock=lambda: dt.datetime.now(dt.UTC),
+    )
 
 
 @pytest.mark.parametrize("wedge", [False, True])
@@ -68,14 +78,7 @@ async def test_an_expired_provider_token_is_renewed_once_for_everybody(
             config.key_file, config.key_id, config.team_id, lambda: time.time() - behind
         )
         old = token.get_header()
-        gateway = ApnsGateway(
-            config,
-            token,
-            in_flight=100,
-            deadline=dt.timedelta(seconds=PATIENCE),
-            circuit=Circuit(),
-            clock=lambda: dt.datetime.now(dt.UTC),
-        )
+        gateway = apns_gateway(config, token)
         it = Sending(box, gateway, Platform.IOS, tmp_path)
         box.clock.advance(40 * MINUTE)
         behind = 0
@@ -120,38 +123,37 @@ async def test_a_revoked_key_opens_the_circuit_and_kills_no_token(tmp_path: Path
 
 
 async def test_a_key_replaced_under_load_fails_nothing(tmp_path: Path) -> None:
-    async with sending(Platform.IOS, tmp_path) as it:
-        await it.warm()
-        batches = [asyncio.create_task(it.send(50)) for _ in range(4)]
-        public = write_key(it.folder / "apns.p8")
-        own = it.box.credentials
-        it.box.apns.keys.add_key(
-            ApnsKey(key_id=own.apns_key_id, team_id=own.apns_team_id, public_key=public)
+    """Apple knows both keys for a while; the link is moved from the old one to the new one."""
+    async with sandbox() as box:
+        own = box.credentials
+        public = write_key(tmp_path / "AuthKey_NEWKEY1234.p8")
+        box.apns.keys.add_key(
+            ApnsKey(key_id="NEWKEY1234", team_id=own.apns_team_id, public_key=public)
         )
-        # Requests signed with the old key are refused from here on, as by Apple after a revocation;
-        # those that had left are answered.
-        for batch in batches:
-            assert set(outcomes(await batch)) <= {Outcome.ACCEPTED, Outcome.CREDENTIAL_BAD}
-        await it.gateway.probe()
-        assert outcomes(await it.send(200)) == {Outcome.ACCEPTED: 200}
-        assert "TooManyProviderTokenUpdates" not in it.box.ledger.totals().rejected
-
-
-async def test_two_keys_at_once_let_one_be_replaced_without_a_failure(tmp_path: Path) -> None:
-    """Apple knows two keys; ours is replaced, amid sending, by one with the same name."""
-    async with sending(Platform.IOS, tmp_path) as it:
+        old = tmp_path / f"AuthKey_{own.apns_key_id}.p8"
+        link = tmp_path / "current.p8"
+        link.symlink_to(old)
+        config = app_config(box, tmp_path, key_file=link, team_id=own.apns_team_id).ios
+        old.write_text(own.apns_p8)
+        assert config is not None
+        gateway = apns_gateway(config, ProviderToken(link, "", own.apns_team_id))
+        it = Sending(box, gateway, Platform.IOS, tmp_path)
         await it.warm()
-        verify = it.box.apns.keys
-        public = write_key(it.folder / "new.p8")
-        under_way = asyncio.create_task(it.send(300))
-        await it.accepted(1)
-        assert outcomes(await under_way) == {Outcome.ACCEPTED: 300}
-        own = it.box.credentials
-        verify.add_key(ApnsKey(key_id=own.apns_key_id, team_id=own.apns_team_id, public_key=public))
-        os.replace(it.folder / "new.p8", it.folder / "apns.p8")
-        results = await it.send(300)
-        assert outcomes(results) == {Outcome.ACCEPTED: 300}
+        before = set(it.listener.connections)
+        under_way = [asyncio.create_task(it.send(200)) for _ in range(3)]
+        await it.accepted(10)
+        (tmp_path / "next").symlink_to(tmp_path / "AuthKey_NEWKEY1234.p8")
+        os.replace(tmp_path / "next", link)
+        results = [*await it.send(200), *await it.send(200)]
+        for task in under_way:
+            results += await task
+        assert outcomes(results) == {Outcome.ACCEPTED: 1000}
         it.check_honest(results)
+        assert it.box.ledger.totals().rejected == {}
+        assert set(it.listener.connections) - before
+        box.apns.keys.remove_key(own.apns_key_id)
+        assert outcomes(await it.send(10)) == {Outcome.ACCEPTED: 10}, "signed with the new key"
+        await gateway.close()
 
 
 async def test_a_certificate_stands_in_for_a_key_and_is_replaced_under_load(
@@ -169,21 +171,19 @@ async def test_a_certificate_stands_in_for_a_key_and_is_replaced_under_load(
         issue()
         config = app_config(box, tmp_path, certificate_file=certificate).ios
         assert config is not None
-        gateway = ApnsGateway(
-            config,
-            None,
-            in_flight=100,
-            deadline=dt.timedelta(seconds=PATIENCE),
-            circuit=Circuit(),
-            clock=lambda: dt.datetime.now(dt.UTC),
-        )
+        gateway = apns_gateway(config, None)
         it = Sending(box, gateway, Platform.IOS, tmp_path)
         assert outcomes(await it.send(100)) == {Outcome.ACCEPTED: 100}
         assert (await gateway.probe()).connected
-        under_way = asyncio.create_task(it.send(200))
+        before = set(it.listener.connections)
+        under_way = asyncio.create_task(it.send(500))
+        await it.accepted(101)
         issue()
-        assert outcomes(await under_way) == {Outcome.ACCEPTED: 200}
         assert outcomes(await it.send(100)) == {Outcome.ACCEPTED: 100}
+        assert set(it.listener.connections) - before, "with the new certificate"
+        certificate.write_bytes(b"-----BEGIN CERTIFICATE-----")
+        assert outcomes(await it.send(100)) == {Outcome.ACCEPTED: 100}, "still with the last good"
+        assert outcomes(await under_way) == {Outcome.ACCEPTED: 500}
         await gateway.close()
 
 
@@ -191,14 +191,7 @@ async def test_without_a_client_certificate_nothing_is_accepted(tmp_path: Path) 
     async with sandbox() as box:
         config = app_config(box, tmp_path).ios
         assert config is not None
-        gateway = ApnsGateway(
-            config,
-            None,
-            in_flight=100,
-            deadline=dt.timedelta(seconds=PATIENCE),
-            circuit=Circuit(),
-            clock=lambda: dt.datetime.now(dt.UTC),
-        )
+        gateway = apns_gateway(config, None)
         (result,) = await Sending(box, gateway, Platform.IOS, tmp_path).send(1)
         assert result.provider_reason == "MissingProviderToken"
         assert result.outcome is Outcome.CREDENTIAL_BAD

@@ -2,11 +2,12 @@
 
 Apple takes none older than 60 minutes, and on one connection no new one within 20 minutes of the
 last. So a token is renewed after 40 minutes, or when Apple calls it expired, but never within 20;
-only a replaced key file makes a new one at once, which then needs new connections.
+only another key makes a new one at once, which then needs new connections.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,30 +15,40 @@ from pathlib import Path
 import jwt
 from aioapns.connection import AuthorizationHeaderProvider
 
+from schoolbell_server.gateways.files import stamp
+
 RENEW_AFTER = 40 * 60.0  # seconds
 SOONEST = 20 * 60.0  # seconds
+_APPLES_NAME = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 
 
 class ProviderToken(AuthorizationHeaderProvider):
-    """The authorization header of one key; the key file is read again when it changes."""
+    """The authorization header of one key; the key file is read again when it changes.
+
+    Another key has another id, so a key that may be replaced while sending has none here: it is
+    read from the name that Apple gave the file, `AuthKey_<key id>.p8`, to which `key_file` is then
+    a symbolic link.
+    """
 
     def __init__(
         self, key_file: Path, key_id: str, team_id: str, clock: Callable[[], float] = time.time
     ) -> None:
         """Read the key; OSError or ValueError if there is none. `clock` gives epoch seconds."""
         self._key_file = key_file
-        self._key_id = key_id
+        self._fixed_id = key_id
         self._team_id = team_id
         self._clock = clock
-        self._modified = self._look()
-        self._key = key_file.read_text(encoding="ascii")
         self.rotations = 0
         """How often the key was replaced: connections of another count must not be used."""
+        self._seen = stamp(key_file)
+        self._key, self._key_id = self._read()
         self._mint()
 
     def get_header(self) -> str:
         """Return `bearer <token>`, of the new key once the key file was replaced."""
-        if self._look() != self._modified:
+        seen = stamp(self._key_file)
+        if seen != self._seen:
+            self._seen = seen
             self._rotate()
         if self._age() >= RENEW_AFTER:
             self._mint()
@@ -65,21 +76,22 @@ class ProviderToken(AuthorizationHeaderProvider):
 
     def _rotate(self) -> None:
         """Take the new key; one that cannot be read yet, or is none, leaves the old one in use."""
-        before, modified = self._key, self._look()
+        before = self._key, self._key_id
         try:
-            self._key = self._key_file.read_text(encoding="ascii")
-            if self._key != before:
+            self._key, self._key_id = self._read()
+            if (self._key, self._key_id) != before:
                 self._mint()
                 self.rotations += 1
         except (OSError, ValueError, jwt.PyJWTError):
-            self._key = before
-        self._modified = modified
+            self._key, self._key_id = before
 
-    def _look(self) -> float:
-        try:
-            return self._key_file.stat().st_mtime
-        except OSError:
-            return 0.0
+    def _read(self) -> tuple[str, str]:
+        file = self._key_file.resolve()
+        named = _APPLES_NAME.fullmatch(file.name)
+        key_id = self._fixed_id or (named[1] if named else "")
+        if not key_id:
+            raise ValueError(f"{file.name}: no key_id is set, and the name is not Apple's")
+        return file.read_text(encoding="ascii"), key_id
 
 
 class ProviderTokens:

@@ -25,6 +25,7 @@ class IosConfig:
     """The app's bundle id."""
     team_id: str = ""
     key_id: str = ""
+    """Empty: read from `AuthKey_<key id>.p8`, the name of the file that `key_file` leads to."""
     key_file: Path | None = None
     """The .p8 signing key; read again when it changes."""
     certificate_file: Path | None = None

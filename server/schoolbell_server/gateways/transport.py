@@ -15,12 +15,13 @@ from pathlib import Path
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 
+from schoolbell_server.gateways.files import Stamp, stamp
+
 _CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 _PING_INTERVAL = dt.timedelta(seconds=60)
 _PING_TIMEOUT = dt.timedelta(seconds=10)
 _IDLE = dt.timedelta(hours=12)
-_OLDEST = 6 * 3600.0  # seconds; a new connection asks DNS again
-_LOOK_INTERVAL = 5.0  # seconds between looks at age and files
+OLDEST = 6 * 3600.0  # seconds; a new connection asks DNS again
 _UNSEEN = (
     # No connection came to be, so no request left.
     "client error (Connect)",
@@ -76,19 +77,22 @@ class Transport:
         self._identity_file = identity_file
         self._clock = clock
         self._serial = 0
-        self._heard = self._looked = self._opened = clock()
-        self._read = self._modified()
+        self._heard = self._opened = clock()
+        self._stamps = self._look()
         self._client = self._build()
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str], limit: float | None = None
     ) -> Answer | Fault:
         """Send one request and wait for its answer, `limit` seconds at most."""
-        self._look()
+        self._freshen()
         client, serial, start = self._client, self._serial, self._clock()
         timeout = self._deadline if limit is None else dt.timedelta(seconds=max(limit, 0.001))
         try:
             request = client.post(path).headers(headers).body_bytes(body).timeout(timeout).build()
+        except ValueError as error:
+            return Fault(f"request not built: {type(error).__name__}", not_sent=True)
+        try:
             response = await request.send()
             content = bytes(await response.bytes())
         except PyreqwestError as error:
@@ -106,12 +110,14 @@ class Transport:
         """
         if client != self._serial:
             return
+        # Noted also where the new one fails: a file that is written to its end changes once more.
+        self._stamps = self._look()
         try:
-            read, fresh = self._modified(), self._build()
-        except (OSError, PyreqwestError):
-            return  # half a file, perhaps: the old client still works, the next look tries again
+            fresh = self._build()
+        except (OSError, ValueError):
+            return
         self._serial += 1
-        self._client, self._read, self._opened = fresh, read, self._clock()
+        self._client, self._opened = fresh, self._clock()
 
     def renew_now(self) -> None:
         """Use new connections from now on."""
@@ -121,16 +127,12 @@ class Transport:
         """Close the connections; requests under way fail."""
         await self._client.close()
 
-    def _look(self) -> None:
-        now = self._clock()
-        if now - self._looked < _LOOK_INTERVAL:
-            return
-        self._looked = now
-        if now - self._opened >= _OLDEST or self._modified() != self._read:
+    def _freshen(self) -> None:
+        if self._clock() - self._opened >= OLDEST or self._look() != self._stamps:
             self.renew_now()
 
-    def _modified(self) -> list[float]:
-        return [path.stat().st_mtime if path.exists() else 0.0 for path in self._files]
+    def _look(self) -> list[Stamp]:
+        return [stamp(path) for path in self._files]
 
     def _build(self) -> Client:
         builder = (

@@ -117,6 +117,25 @@ def test_a_key_that_cannot_be_used_leaves_the_old_one(
     assert token.rotations == 1
 
 
+def test_a_link_to_apples_own_file_name_needs_no_key_id(tmp_path: Path) -> None:
+    clock, link = Time(), tmp_path / "current.p8"
+    write_key(tmp_path / "AuthKey_OLDKEY1234.p8", at=1)
+    write_key(tmp_path / "AuthKey_NEWKEY1234.p8", at=1)
+    link.symlink_to("AuthKey_OLDKEY1234.p8")
+    token = ProviderToken(link, "", "TEAM123456", clock)
+    assert jwt.get_unverified_header(token.get_header()[7:])["kid"] == "OLDKEY1234"
+    (tmp_path / "next").symlink_to("AuthKey_NEWKEY1234.p8")
+    os.replace(tmp_path / "next", link)
+    assert jwt.get_unverified_header(token.get_header()[7:])["kid"] == "NEWKEY1234"
+    assert token.rotations == 1
+
+
+def test_without_an_id_and_without_apples_name_there_is_no_token(tmp_path: Path) -> None:
+    write_key(tmp_path / "key.p8", at=1)
+    with pytest.raises(ValueError, match="key_id"):
+        ProviderToken(tmp_path / "key.p8", "", "TEAM123456")
+
+
 def test_a_touched_file_with_the_same_key_changes_nothing(tmp_path: Path) -> None:
     write_key(tmp_path / "key.p8", at=1)
     token = token_of(tmp_path / "key.p8", Time())

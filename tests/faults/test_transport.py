@@ -1,0 +1,101 @@
+"""The transport by itself: its connections' age, and what a renewal does to what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from pathlib import Path
+
+from schoolbell_server.gateways.transport import OLDEST, Answer, Fault, Transport
+from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.sandbox.faults import Endpoint
+from schoolbell_server.sandbox.faults import Fault as Broken
+from schoolbell_server.sandbox.server import Sandbox
+from tests.faults.sending import PATIENCE
+from tests.service.sandbox.wire import ALERT, TOKEN, apns_headers, sandbox
+from tests.unit.gateways.clock import Time
+
+PATH = f"3/device/{TOKEN}"
+
+
+def transport(box: Sandbox, folder: Path, clock: Time) -> Transport:
+    (folder / "ca.pem").write_bytes(box.ca_pem)
+    return Transport(
+        f"https://localhost:{box.apns_port}",
+        deadline=dt.timedelta(seconds=PATIENCE),
+        ca_file=folder / "ca.pem",
+        clock=clock,
+    )
+
+
+async def post(wire: Transport) -> int:
+    answer = await wire.post(PATH, ALERT, apns_headers())
+    assert isinstance(answer, Answer)
+    return answer.status
+
+
+async def test_a_connection_is_kept_for_hours_and_then_replaced(tmp_path: Path) -> None:
+    async with sandbox() as box:
+        clock = Time()
+        wire = transport(box, tmp_path, clock)
+        assert await post(wire) == 200
+        (first,) = box.apns_listener.connections
+        clock.now += OLDEST - 1
+        assert await post(wire) == 200
+        assert set(box.apns_listener.connections) == {first}
+        clock.now += 1
+        assert await post(wire) == 200
+        assert set(box.apns_listener.connections) - {first}
+        await wire.close()
+
+
+async def test_what_is_under_way_is_answered_on_the_old_connection(tmp_path: Path) -> None:
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        assert await post(wire) == 200
+        slow = Effect(delay=0.5)
+        box.faults.add(Broken(endpoint=Endpoint.APNS, effect=slow, times=20))
+        under_way = [asyncio.create_task(post(wire)) for _ in range(20)]
+        async for _ in box.ledger.follow_shown(20):
+            break  # all twenty have arrived
+        wire.renew_now()
+        assert await post(wire) == 200
+        assert not any(task.done() for task in under_way)
+        assert await asyncio.gather(*under_way) == [200] * 20
+        await wire.close()
+
+
+async def test_only_the_client_that_failed_is_renewed(tmp_path: Path) -> None:
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        first = await wire.post(PATH, ALERT, apns_headers())
+        assert isinstance(first, Answer)
+        for _ in range(100):
+            wire.renew(first.client)
+        second = await wire.post(PATH, ALERT, apns_headers())
+        assert isinstance(second, Answer)
+        assert second.client == first.client + 1
+        await wire.close()
+
+
+async def test_no_reason_quotes_an_address(tmp_path: Path) -> None:
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        for effect in (Effect(reset=2), Effect(silent=True)):
+            box.faults.clear()
+            box.faults.add(Broken(effect=effect))
+            fault = await wire.post(PATH, ALERT, apns_headers(), 0.3)
+            assert isinstance(fault, Fault)
+            assert TOKEN not in fault.reason
+            assert "://" not in fault.reason
+        await wire.close()
+
+
+async def test_a_request_that_cannot_be_built_does_not_leave(tmp_path: Path) -> None:
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        fault = await wire.post(PATH, ALERT, {**apns_headers(), "apns-topic": "two\nlines"})
+        assert isinstance(fault, Fault)
+        assert fault.not_sent
+        assert await post(wire) == 200
+        await wire.close()
