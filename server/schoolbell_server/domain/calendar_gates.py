@@ -17,7 +17,7 @@ from schoolbell_server.domain.kinds import App, Gate, RefusalReason
 from schoolbell_server.domain.terms import judged_terms, term_refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Survey:
     """How far a change gets in the calendars in which it may count."""
 
@@ -29,7 +29,7 @@ class Survey:
     """Of the leading one; gate 6 is left to each app."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AppCase:
     """One app's side of a change."""
 
@@ -39,6 +39,8 @@ class AppCase:
 
 def survey(places: Sequence[Place]) -> Survey:
     """Judge gates 4, 5 and 7 in every place."""
+    if len(places) == 1:
+        return Survey(places[0], tuple(places), first_refusal(PLACE_RULES, places[0]))
     judged = [(place, first_refusal(PLACE_RULES, place)) for place in places]
     leading, refusal = max(judged, key=_progress)
     furthest = _progress((leading, refusal))
@@ -113,8 +115,9 @@ def _shows(place: Place, app: App) -> bool:
 
 
 def _refuse_hidden(case: AppCase) -> Refusal | None:
-    if any(_shows(place, case.app) for place in case.survey.reached):
-        return None
+    for place in case.survey.reached:
+        if _shows(place, case.app):
+            return None
     return Refusal(Gate.TOOL_SHOWN, RefusalReason.TOOL_HIDDEN, case.app.name)
 
 

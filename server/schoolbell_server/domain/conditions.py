@@ -29,7 +29,7 @@ from schoolbell_server.domain.kinds import (
     RefusalReason,
     Repeat,
 )
-from schoolbell_server.domain.limits import Limit, known_number, limit_refusal, number_of
+from schoolbell_server.domain.limits import known_number, limit_refusal, number_of
 from schoolbell_server.domain.world import (
     AssignmentCondition,
     AttendanceCondition,
@@ -113,8 +113,9 @@ def _mark(value: Value | None) -> tuple[AttendanceStatus, AttendanceExcuse]:
 def _refuse_number(case: DeviceCase, below: Decimal | None, repeat: Repeat) -> Refusal | None:
     if below is None or case.subscription is None:
         return None
-    limit = Limit(below, repeat, case.subscription.limit_time)
-    return limit_refusal(limit, case.recipient.case.update.current, case.baseline.previous)
+    number = number_of(case.recipient.case.update.current)
+    known = known_number(case.baseline.previous, case.subscription.limit_time)
+    return limit_refusal(below, repeat, number, known)
 
 
 def _see_condition(case: DeviceCase) -> tuple[SeenFact, ...]:

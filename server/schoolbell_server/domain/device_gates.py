@@ -110,13 +110,13 @@ def _said_so_itself(case: DeviceCase) -> bool:
 
 
 def _refuse_no_change(case: DeviceCase) -> Refusal | None:
-    if _is_unchanged(case) and _said_so_itself(case):
+    if _said_so_itself(case) and _is_unchanged(case):
         return Refusal(Gate.VALUE_CHANGED, RefusalReason.UNCHANGED)
     return None
 
 
 def _refuse_told(case: DeviceCase) -> Refusal | None:
-    if _is_unchanged(case) and not _said_so_itself(case):
+    if not _said_so_itself(case) and _is_unchanged(case):
         return Refusal(Gate.NOT_ALREADY_TOLD, RefusalReason.ALREADY_TOLD)
     return None
 

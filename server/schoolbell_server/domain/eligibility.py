@@ -82,7 +82,7 @@ def _decide_person(
     refusal = first_refusal(RECIPIENT_RULES, recipient)
     if refusal is not None:
         return RecipientDecision(user_id=user.user_id, app=recipient.app, refusal=refusal)
-    untold = Baseline(previous=recipient.case.update.previous)
+    untold = recipient.case.untold
     devices = tuple(
         _decide_device(recipient, device, baselines.get(device.device_id, untold))
         for device in sorted(user.devices, key=_BY_ID)
@@ -130,8 +130,9 @@ def _recheck_calendar(found: Survey, app: App) -> Refusal | None:
 
 def _recheck_device(recipient: RecipientCase, device_id: str) -> Refusal | None:
     """Judge the device as its present user's: one that went to somebody else is retired."""
-    unused = Baseline(previous=recipient.case.update.previous)
     for device in recipient.user.devices:
         if device.device_id == device_id:
-            return first_refusal(USABLE_RULES, device_case(recipient, device, unused))
+            return first_refusal(
+                USABLE_RULES, device_case(recipient, device, recipient.case.untold)
+            )
     return Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED)

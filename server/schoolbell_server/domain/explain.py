@@ -181,10 +181,9 @@ class _People:
     def _explain_devices(
         self, recipient: RecipientCase, failure: GateRow | None
     ) -> Iterator[DeviceExplanation]:
-        untold = Baseline(previous=self.case.update.previous)
         for device in sorted(recipient.user.devices, key=_DEVICE_ID):
             if self.device_id in (None, device.device_id):
-                baseline = self.baselines.get(device.device_id, untold)
+                baseline = self.baselines.get(device.device_id, self.case.untold)
                 yield _explain_device(device_case(recipient, device, baseline), failure)
 
 

@@ -6,23 +6,12 @@ Exactly at the limit is not below it.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from decimal import Decimal
 
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact import BalanceValue, GradeValue, Previous, ScoreValue, Value
 from schoolbell_server.domain.gate import text_of
 from schoolbell_server.domain.kinds import Gate, RefusalReason, Repeat
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A subscriber's limit: a percentage or an amount."""
-
-    below: Decimal
-    repeat: Repeat
-    since: dt.datetime | None
-    """When the subscription was last enabled or its limit changed."""
 
 
 def number_of(value: Value | None) -> Decimal | None:
@@ -40,16 +29,14 @@ def known_number(previous: Previous, since: dt.datetime | None) -> Decimal | Non
     return number_of(previous.value)
 
 
-def limit_refusal(limit: Limit, current: Value | None, previous: Previous) -> Refusal | None:
-    """Refuse a value that is not below the limit, or that was below it already."""
-    number = number_of(current)
+def limit_refusal(
+    below: Decimal, repeat: Repeat, number: Decimal | None, known: Decimal | None
+) -> Refusal | None:
+    """Refuse a number that is not below the limit, or that was below it already."""
     if number is None:
         return Refusal(Gate.CONDITION, RefusalReason.NO_NUMBER)
-    if number >= limit.below:
+    if number >= below:
         return Refusal(Gate.CONDITION, RefusalReason.NOT_BELOW_LIMIT, text_of(number))
-    if limit.repeat is Repeat.WHILE_BELOW:
-        return None
-    known = known_number(previous, limit.since)
-    if known is None or known >= limit.below:
+    if repeat is Repeat.WHILE_BELOW or known is None or known >= below:
         return None
     return Refusal(Gate.CONDITION, RefusalReason.NOT_CROSSING, text_of(known))
