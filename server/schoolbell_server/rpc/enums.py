@@ -30,7 +30,7 @@ def unknown_enums(
 ) -> list[FieldViolation]:
     """Return every field that holds an enum number the contract does not know.
 
-    In a list that includes 0: nobody can mean the member that has no name. Messages of the types named in `apart` are left to whoever reads them.
+    Messages of the types named in `apart` are left to whoever reads them.
     """
     found: list[FieldViolation] = []
     _walk(message, _plan(message.DESCRIPTOR, apart), prefix, apart, found)
@@ -46,7 +46,7 @@ def _walk(
             found += [
                 _violation(f"{prefix}{name}[{index}]", number)
                 for index, number in enumerate(value)
-                if number not in known or number == 0
+                if number not in known
             ]
         elif value not in known:
             found.append(_violation(prefix + name, value))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +33,7 @@ from schoolbell_storage.engine import Storage
 from schoolbell_storage.relations import students_of
 
 MOST_VALUES = 100
+_Member = TypeVar("_Member", bound=IntEnum)
 _SCANNED = 2_000
 """Changes that one page of decisions looks through at most."""
 _ALL = 100_000
@@ -59,7 +62,7 @@ class ChangeReaders:
         page = read_page(request, (int, int), violations)
         for field in ("sources", "student_ids", "kinds"):
             violations.count(getattr(request, field), field, most=MOST_VALUES)
-        kinds = _kinds(request.kinds, violations)
+        kinds = read_each(Kind, request.kinds, "kinds", violations)
         query = ChangeQuery(
             district_id=request.district_id,
             sources=list(request.sources),
@@ -94,13 +97,14 @@ class ChangeReaders:
         for field in ("user_ids", "student_ids", "change_keys", "kinds", "gates"):
             violations.count(getattr(request, field), field, most=MOST_VALUES)
         wanted = _Wanted(
-            users=frozenset(request.user_ids), gates=frozenset(Gate(gate) for gate in request.gates)
+            users=frozenset(request.user_ids),
+            gates=frozenset(read_each(Gate, request.gates, "gates", violations)),
         )
         query = ChangeQuery(
             district_id=request.district_id,
             keys=[ChangeKey(source=k.source, change_id=k.change_id) for k in request.change_keys],
             student_ids=list(request.student_ids),
-            kinds=_kinds(request.kinds, violations),
+            kinds=read_each(Kind, request.kinds, "kinds", violations),
             start_time=_time(request, "start_decide_time", violations),
             end_time=_time(request, "end_decide_time", violations),
             before=_before(page),
@@ -166,11 +170,14 @@ def write_recorded(
     )
 
 
-def _kinds(numbers: Iterable[int], violations: Violations) -> list[Kind]:
+def read_each(
+    enum: type[_Member], numbers: Iterable[int], field: str, violations: Violations
+) -> list[_Member]:
+    """Return the members that a repeated field names."""
     found = [
-        violations.member(Kind, number, f"kinds[{index}]") for index, number in enumerate(numbers)
+        violations.member(enum, number, f"{field}[{index}]") for index, number in enumerate(numbers)
     ]
-    return [kind for kind in found if kind is not None]
+    return [member for member in found if member is not None]
 
 
 def _time(request: Message, field: str, violations: Violations) -> dt.datetime | None:

@@ -14,6 +14,7 @@ from schoolbell.v1 import status_service_pb2 as messages
 from schoolbell_server.contract.fields import read_time
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.change_readers import read_each
 from schoolbell_storage.changes import CHANGES_TALLY, read_tally
 from schoolbell_storage.delivery_queries import count_states
 from schoolbell_storage.engine import Storage
@@ -28,8 +29,9 @@ async def read_tallies(
     violations = Violations()
     start = _midnight(request, "start_accept_time", violations)
     end = _midnight(request, "end_accept_time", violations)
+    asked = read_each(Kind, request.kinds, "kinds", violations)
     violations.refuse()
-    kinds = {Kind(number) for number in request.kinds} or set(Kind)
+    kinds = set(asked) or set(Kind)
     async with storage.read() as connection:
         tallies = [
             tally
