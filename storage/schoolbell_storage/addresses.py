@@ -62,15 +62,18 @@ async def fetch_addresses(
 async def fetch_given_names(
     connection: AsyncConnection, names: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
-    """Return the given names of (district_id, user_id) accounts."""
+    """Return what (district_id, user_id) accounts are called: by preferred, else by given name."""
     batch = rows(connection, {"district_id": TEXT, "user_id": TEXT}, list(names))
     same = and_(
         batch.c.district_id == user_account.c.district_id,
         batch.c.user_id == user_account.c.user_id,
     )
     found = await connection.execute(
-        select(user_account.c.district_id, user_account.c.user_id, user_account.c.given_name).join(
-            batch, same
-        )
+        select(
+            user_account.c.district_id,
+            user_account.c.user_id,
+            user_account.c.given_name,
+            user_account.c.preferred_name,
+        ).join(batch, same)
     )
-    return {(row.district_id, row.user_id): row.given_name for row in found}
+    return {(row.district_id, row.user_id): row.preferred_name or row.given_name for row in found}

@@ -1,0 +1,290 @@
+"""What an app shows once it is unlocked, for as long as its user may see it; and a try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from schoolbell.errors import InvalidArgument, NotFound, PermissionDenied
+from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import common_pb2, delivery_pb2, roster_pb2, settings_service_pb2
+from schoolbell.v1.device_service_pb2 import (
+    RETIREMENT_REASON_TOKEN_DEAD,
+    Device,
+    GetDeviceRequest,
+    GetNotificationRequest,
+    Notification,
+    SendTestNotificationRequest,
+    SendTestNotificationResponse,
+    SignOutRequest,
+    UnregisterDeviceRequest,
+)
+from schoolbell.v1.roster_service_pb2 import UpsertRecordsRequest
+from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.sandbox.faults import Endpoint, Fault
+from tests.service.following import following
+from tests.service.held import publish
+from tests.service.scene import (
+    CALENDAR,
+    FATHER,
+    MOTHER,
+    SOURCE,
+    STUDENT,
+    grade,
+    phone,
+    populate,
+    register,
+)
+from tests.service.whole import DISTRICT, Whole, whole
+from tests.storage.engines import databases
+
+ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
+
+
+async def configure(service: Whole, *paths: str, **fields: Any) -> None:
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        await administrator.settings.UpdateSettings(
+            settings_service_pb2.UpdateSettingsRequest(
+                district_id=DISTRICT,
+                settings=settings_service_pb2.Settings(**fields),
+                update_mask=FieldMask(paths=paths),
+            )
+        )
+
+
+async def upsert(service: Whole, **record: Any) -> None:
+    async with service.client(access.ROLE_PUBLISHER) as publisher:
+        await publisher.roster.UpsertRecords(
+            UpsertRecordsRequest(
+                district_id=DISTRICT,
+                source=SOURCE,
+                records=[roster_pb2.RosterRecord(**record)],
+            )
+        )
+
+
+async def told(service: Whole, percent: float = 68.5) -> delivery_pb2.Delivery:
+    """Publish a grade and return the one delivery once it was accepted."""
+    async with following(service) as followed:
+        await publish(service, grade("g1", percent))
+        (delivery,) = await followed.until_states(ACCEPTED)
+    return delivery
+
+
+async def notification(
+    service: Whole, delivery_id: str, user_id: str = MOTHER, district_id: str = DISTRICT
+) -> Notification:
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        answer = await backend.devices.GetNotification(
+            GetNotificationRequest(
+                district_id=district_id, user_id=user_id, delivery_id=delivery_id
+            )
+        )
+    return answer.notification
+
+
+async def is_gone(service: Whole, delivery_id: str, user_id: str = MOTHER) -> bool:
+    with pytest.raises(NotFound) as refused:
+        await notification(service, delivery_id, user_id)
+    return refused.value.reason == "NOTIFICATION_NOT_FOUND"
+
+
+async def try_out(service: Whole, device: Device) -> SendTestNotificationResponse:
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        return await backend.devices.SendTestNotification(
+            SendTestNotificationRequest(
+                district_id=DISTRICT, user_id=device.user_id, device_id=device.device_id
+            )
+        )
+
+
+@databases()
+async def test_the_detail_is_told_in_the_app_where_the_push_named_nobody(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        await configure(service, "detail_level", detail_level=common_pb2.DETAIL_LEVEL_GENERIC)
+        names = roster_pb2.PersonNames(given_name="Annabella", preferred_name="Ann")
+        await upsert(service, user=roster_pb2.User(user_id=STUDENT, enabled=True, names=names))
+        await register(service, phone(MOTHER))
+        delivery = await told(service)
+        (push,) = service.sandbox.ledger.arrivals(phone(MOTHER).device.token)
+        assert "68.5" not in " ".join(push.text) and "Ann" not in " ".join(push.text)
+        detail = await notification(service, push.delivery_id)
+        assert "68.5" in detail.body
+        assert "Ann" in detail.title + detail.body
+        assert "Annabella" not in detail.title + detail.body
+        assert (detail.kind, detail.student_id) == (common_pb2.KIND_GRADE, STUDENT)
+        assert detail.delivery_id == delivery.delivery_id
+        assert detail.locale == "en"
+        assert detail.occur_time.ToDatetime() < delivery.create_time.ToDatetime()
+
+
+@pytest.mark.parametrize(
+    ("locale", "language", "word"),
+    [("es-MX", "es-MX", "calificación"), ("fr", "en", "grade"), ("", "en", "grade")],
+)
+async def test_it_is_in_the_devices_language_else_in_english(
+    locale: str, language: str, word: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        asked = phone(MOTHER)
+        asked.device.locale = locale
+        await register(service, asked)
+        delivery = await told(service)
+        detail = await notification(service, delivery.delivery_id)
+        assert word in (detail.title + detail.body).lower()
+        assert detail.locale == language
+
+
+def _tie(**fields: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "student_id": STUDENT,
+        "guardian_id": MOTHER,
+        "portal_enabled": True,
+    }
+    return {"relationship": roster_pb2.Relationship(**(values | fields))}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(_tie(portal_enabled=False), id="portal off"),
+        pytest.param(_tie(barred=True), id="barred"),
+        pytest.param(_tie(end_date={"year": 2020, "month": 1, "day": 1}), id="ended"),
+        pytest.param({"user": roster_pb2.User(user_id=MOTHER, enabled=False)}, id="account off"),
+    ],
+)
+async def test_who_may_no_longer_see_the_student_finds_nothing(
+    record: dict[str, Any], tmp_path: Path
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        name = (await told(service)).delivery_id
+        assert (await notification(service, name)).body
+        await upsert(service, **record)
+        assert await is_gone(service, name)
+
+
+async def test_a_district_or_calendar_that_is_switched_off_shows_nothing(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        name = (await told(service)).delivery_id
+        await configure(service, "enabled", enabled=False)
+        assert await is_gone(service, name)
+        await configure(service, "enabled", enabled=True)
+        assert (await notification(service, name)).body
+        async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+            await administrator.settings.UpdateDisplayOptions(
+                settings_service_pb2.UpdateDisplayOptionsRequest(
+                    district_id=DISTRICT,
+                    calendar_ids=[CALENDAR],
+                    display_options=settings_service_pb2.DisplayOptions(
+                        enabled=True,
+                        student_app_kinds=[common_pb2.KIND_GRADE],
+                        parent_app_kinds=[common_pb2.KIND_ATTENDANCE],
+                    ),
+                    update_mask=FieldMask(
+                        paths=["enabled", "student_app_kinds", "parent_app_kinds"]
+                    ),
+                )
+            )
+        assert await is_gone(service, name)
+
+
+async def test_the_devices_own_gates_do_not_hide_what_was_told(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        (device,) = await register(service, phone(MOTHER))
+        name = (await told(service)).delivery_id
+        async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+            await backend.devices.SignOut(SignOutRequest(district_id=DISTRICT, user_id=MOTHER))
+            assert (await notification(service, name)).body
+            await backend.devices.UnregisterDevice(
+                UnregisterDeviceRequest(
+                    district_id=DISTRICT, user_id=MOTHER, device_id=device.device_id
+                )
+            )
+        assert (await notification(service, name)).body
+
+
+async def test_another_users_notification_is_as_if_it_had_never_been(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        name = (await told(service)).delivery_id
+        assert await is_gone(service, name, FATHER)
+        assert await is_gone(service, name, STUDENT)
+        assert await is_gone(service, "nothing")
+        for user_id, delivery_id, field in (
+            ("", name, "user_id"),
+            (MOTHER, "", "delivery_id"),
+            (MOTHER, "\0", "delivery_id"),
+        ):
+            with pytest.raises(InvalidArgument) as refused:
+                await notification(service, delivery_id, user_id)
+            assert [one.path for one in refused.value.fields] == [field]
+        with pytest.raises(PermissionDenied):
+            await notification(service, name, MOTHER, "oak-county")
+
+
+@pytest.mark.parametrize("ios", [True, False])
+async def test_a_test_notification_arrives_in_the_devices_language(
+    ios: bool, tmp_path: Path
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        asked = phone(MOTHER, ios=ios, stay_logged_in=False)
+        asked.device.locale = "es"
+        (device,) = await register(service, asked)
+        answer = await try_out(service, device)
+        assert answer.attempt.outcome == delivery_pb2.OUTCOME_ACCEPTED
+        assert answer.attempt.number == 1
+        assert answer.attempt.start_time.ToDatetime() <= answer.attempt.end_time.ToDatetime()
+        (arrival,) = service.sandbox.ledger.arrivals(asked.device.token)
+        assert arrival.provider_message_id
+        assert answer.provider_message_id.endswith(arrival.provider_message_id)
+        assert "prueba" in " ".join(arrival.text).lower()
+        await try_out(service, device)
+        assert len(service.sandbox.ledger.arrivals(asked.device.token)) == 2
+
+
+async def test_a_test_says_what_the_provider_answered(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        (device,) = await register(service, phone(MOTHER))
+        service.sandbox.faults.add(
+            Fault(endpoint=Endpoint.APNS, effect=Effect(status=400, reason="PayloadEmpty"), times=1)
+        )
+        attempt = (await try_out(service, device)).attempt
+        assert attempt.outcome == delivery_pb2.OUTCOME_PAYLOAD_BAD
+        assert attempt.provider_reason == "PayloadEmpty"
+
+
+async def test_a_test_to_a_dead_token_retires_it_if_it_was_registered_before(
+    tmp_path: Path,
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        (device,) = await register(service, phone(MOTHER))
+        registered = device.register_time.ToMilliseconds()
+        for timestamp, retired in ((registered - 1, False), (registered + 1, True)):
+            dead = Effect(status=410, reason="Unregistered", timestamp=timestamp)
+            service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=dead, times=1))
+            attempt = (await try_out(service, device)).attempt
+            assert attempt.outcome == delivery_pb2.OUTCOME_TOKEN_DEAD
+            async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+                answer = await backend.devices.GetDevice(
+                    GetDeviceRequest(
+                        district_id=DISTRICT, user_id=MOTHER, device_id=device.device_id
+                    )
+                )
+            assert answer.device.HasField("retirement") is retired
+        assert answer.device.retirement.reason == RETIREMENT_REASON_TOKEN_DEAD
