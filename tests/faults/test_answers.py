@@ -83,6 +83,7 @@ async def test_a_projects_quota_slows_down_and_stops_nobody_for_good(tmp_path: P
         found = outcomes(results)
         assert found[Outcome.ACCEPTED] + found[Outcome.THROTTLED_PROJECT] == 500
         it.check_honest(results)
+        it.box.clock.advance(60)
         assert outcomes(await it.send(5)) == {Outcome.ACCEPTED: 5}
 
 
