@@ -272,41 +272,40 @@ def _lunch(**money: Any) -> Subscription:
     return _spoilt(kind=KIND_LUNCH_BALANCE, lunch_balance=condition)
 
 
-@pytest.mark.parametrize(
-    ("bad", "field"),
-    [
-        (_grade(140), "grade.below_percent"),
-        (_grade(-0.5), "grade.below_percent"),
-        (_grade(float("nan")), "grade.below_percent"),
-        (_lunch(currency_code="EUR", units=5), "lunch_balance.below_balance.currency_code"),
-        (_lunch(units=5, nanos=-1), "lunch_balance.below_balance"),
-        (_spoilt(lunch_balance=subscription_pb2.LunchBalanceCondition()), "lunch_balance"),
-        (_spoilt(kind=KIND_RESPONSIVE_SCHEDULE, grade=GradeCondition()), "grade"),
-        (_spoilt(kind=0), "kind"),
-        (_spoilt(kind=77), "kind"),
-        (_spoilt(student_id=""), "student_id"),
-        (
-            _spoilt(
-                kind=KIND_ATTENDANCE,
-                attendance=subscription_pb2.AttendanceCondition(statuses=[TARDY, TARDY]),
-            ),
-            "attendance.statuses",
+BAD: list[tuple[Subscription, str]] = [
+    (_grade(140), "grade.below_percent"),
+    (_grade(-0.5), "grade.below_percent"),
+    (_grade(float("nan")), "grade.below_percent"),
+    (_lunch(currency_code="EUR", units=5), "lunch_balance.below_balance.currency_code"),
+    (_lunch(units=5, nanos=-1), "lunch_balance.below_balance"),
+    (_spoilt(lunch_balance=subscription_pb2.LunchBalanceCondition()), "lunch_balance"),
+    (_spoilt(kind=KIND_RESPONSIVE_SCHEDULE, grade=GradeCondition()), "grade"),
+    (_spoilt(kind=0), "kind"),
+    (_spoilt(kind=77), "kind"),
+    (_spoilt(student_id=""), "student_id"),
+    (
+        _spoilt(
+            kind=KIND_ATTENDANCE,
+            attendance=subscription_pb2.AttendanceCondition(statuses=[TARDY, TARDY]),
         ),
-        (_spoilt(grade=GradeCondition(repeat=9)), "grade.repeat"),  # type: ignore[arg-type]
-        (below(80, student_id=SIBLING), "kind"),
-    ],
-)
-async def test_a_bad_choice_spoils_the_whole_update(
-    bad: Subscription, field: str, tmp_path: Path
-) -> None:
+        "attendance.statuses",
+    ),
+    (_spoilt(grade=GradeCondition(repeat=9)), "grade.repeat"),  # type: ignore[arg-type]
+    (below(80, student_id=SIBLING), "kind"),
+]
+
+
+async def test_a_bad_choice_spoils_the_whole_update(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
         (device,) = await register(service, phone(MOTHER))
         before = await page(service, device)
-        with pytest.raises(InvalidArgument) as refused:
-            await save(service, device, below(60, student_id=SIBLING), bad)
-        assert refused.value.reason == "INVALID_FIELD"
-        assert [one.path for one in refused.value.fields] == [f"subscriptions[1].{field}"]
+        for bad, field in BAD:
+            with pytest.raises(InvalidArgument) as refused:
+                await save(service, device, below(60, student_id=SIBLING), bad)
+            assert refused.value.reason == "INVALID_FIELD"
+            paths = [one.path for one in refused.value.fields]
+            assert paths == [f"subscriptions[1].{field}"], bad
         assert await page(service, device) == before
 
 
