@@ -86,7 +86,7 @@ def open_storage(url: str) -> Storage:
     """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`)."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Storage(_sqlite_engine(parsed, "IMMEDIATE", 1), _sqlite_engine(parsed, "", _READERS))
+        return Storage(_sqlite_writer(parsed), _sqlite_engine(parsed, _READERS))
     engine = create_async_engine(
         parsed,
         pool_size=_POSTGRESQL_CONNECTIONS,
@@ -97,9 +97,17 @@ def open_storage(url: str) -> Storage:
     return Storage(engine, engine)
 
 
-def _sqlite_engine(url: URL, mode: str, connections: int) -> AsyncEngine:
+def _sqlite_engine(url: URL, connections: int) -> AsyncEngine:
+    """Return an engine whose every statement sees what is committed when it runs.
+
+    A reader needs no transaction: what must be read first is read first.
+    """
     engine = create_async_engine(
-        url, pool_size=connections, max_overflow=0, pool_timeout=_POOL_TIMEOUT
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT,
+        pool_reset_on_return=None,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -110,9 +118,15 @@ def _sqlite_engine(url: URL, mode: str, connections: int) -> AsyncEngine:
             cursor.execute(pragma)
         cursor.close()
 
+    return engine
+
+
+def _sqlite_writer(url: URL) -> AsyncEngine:
+    engine = _sqlite_engine(url, 1)
+
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

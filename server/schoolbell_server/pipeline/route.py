@@ -24,6 +24,7 @@ from schoolbell_storage.errors import StorageError
 _BATCHES = 3
 """Batches of a route under way at once: one sending, one being prepared, one being written."""
 _FAULT_PAUSE = 1.0  # seconds
+_POLL_ALONE = 1.0  # seconds
 
 _logger = get_logger(__name__)
 
@@ -53,11 +54,14 @@ class Route:
         self._gateway = gateway
         self._route = (app_id, platform)
         self._batch_size = batch_size
-        self._poll = poll
+        # Where nobody else writes, whoever does says so: the poll is only a second look.
+        self._poll = max(poll, _POLL_ALONE) if storage.dialect == "sqlite" else poll
+        self._sleep = self._poll
         self._clock = clock
         self._room = asyncio.Semaphore(_BATCHES)
         self._wake = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -66,18 +70,25 @@ class Route:
 
     async def run(self) -> None:
         """Work until `drain` is called or the task is cancelled."""
-        while not self._stopping:
-            try:
-                if not await self._claim():
-                    await self._wait()
-            except StorageError as error:
-                _logger.warning("deliveries not claimed", extra=self._ids(cause=str(error)))
-                await asyncio.sleep(_FAULT_PAUSE)
+        try:
+            while not self._stopping:
+                await self._turn()
+        finally:
+            self._ended.set()
+
+    async def _turn(self) -> None:
+        try:
+            if not await self._claim():
+                await self._wait()
+        except StorageError as error:
+            _logger.warning("deliveries not claimed", extra=self._ids(cause=str(error)))
+            await asyncio.sleep(_FAULT_PAUSE)
 
     async def drain(self) -> None:
         """Claim nothing more and wait for what is under way."""
         self._stopping = True
         self._wake.set()
+        await self._ended.wait()
         if self._under_way:
             await asyncio.wait(self._under_way)
 
@@ -105,7 +116,10 @@ class Route:
         now = self._clock()
         async with self._storage.read() as connection:
             due = await deliveries.next_due(connection, self._route)
+        self._sleep = self._poll
         if due is None or due > now:
+            if due is not None:
+                self._sleep = min(self._poll, (due - now).total_seconds())
             return []
         async with self._storage.write() as connection:
             return await deliveries.claim_due(
@@ -114,7 +128,7 @@ class Route:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), self._poll)
+            await asyncio.wait_for(self._wake.wait(), self._sleep)
         except TimeoutError:
             return
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.stopping import Stop
@@ -17,9 +18,10 @@ from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.status_log import LogEntry, LogPosition
 
-POLL = 0.025  # seconds
-_KEPT = 2_000  # entries in memory
-_READ = 500  # entries a read
+POLL = 0.025  # seconds, where other servers write too
+POLL_ALONE = 1.0  # seconds, where every writer says so
+_KEPT = 16 * 1024 * 1024  # bytes of entries in memory
+_READ = 200  # entries a read
 
 _logger = get_logger(__name__)
 
@@ -29,7 +31,9 @@ class Tail:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._entries: deque[LogEntry] = deque(maxlen=_KEPT)
+        self._entries: deque[LogEntry] = deque()
+        self._bytes = 0
+        self._poll = POLL_ALONE if storage.dialect == "sqlite" else POLL
         self._forgotten = 0
         self._head = 0
         self._grown = asyncio.Condition()
@@ -43,16 +47,14 @@ class Tail:
     async def run(self, stop: Stop) -> None:
         """Follow the log until stopped; storage that fails is tried again."""
         while not stop.asked:
+            self._wake.clear()  # before the look: what comes during it is looked for again
             try:
                 while await self._advance():
                     pass
             except StorageUnavailable as error:
                 _logger.warning("status log cannot be read", extra={"cause": str(error)})
-            self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._poll)
 
     def nudge(self) -> None:
         """Say that this server has just committed something."""
@@ -91,6 +93,9 @@ class Tail:
         return len(fresh) >= _READ
 
     def _remember(self, entry: LogEntry) -> None:
-        if len(self._entries) == _KEPT:
-            self._forgotten = self._entries[0].revision
         self._entries.append(entry)
+        self._bytes += len(entry.updates)
+        while self._bytes > _KEPT and len(self._entries) > 1:
+            oldest = self._entries.popleft()
+            self._bytes -= len(oldest.updates)
+            self._forgotten = oldest.revision

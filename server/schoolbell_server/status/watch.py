@@ -6,12 +6,14 @@ and nothing worse.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, islice
+from typing import Any, TypeVar
 
 from schoolbell.v1 import change_pb2, delivery_pb2, status_pb2
 from schoolbell.v1.status_service_pb2 import WatchStatusResponse
@@ -27,6 +29,7 @@ MOST_UPDATES = 500
 """Updates in one response."""
 
 States = Callable[[], "AsyncIterator[status_pb2.ServiceState]"]
+Result = TypeVar("Result")
 Update = delivery_pb2.Delivery | change_pb2.ChangeRecord
 
 
@@ -57,15 +60,15 @@ class Watch:
 
     async def responses(self) -> AsyncIterator[WatchStatusResponse]:
         """Yield the first response at once, then everything behind the position, for ever."""
-        yield self._response(states=await self._changed_states())
+        yield self._response(states=await _whole(self._changed_states()))
         while True:
-            entries = await self.tail.read_after(self.position.revision)
+            entries = await _whole(self.tail.read_after(self.position.revision))
             for response in self._updates(entries):
                 yield response
             if entries:
                 continue
             await self.tail.wait_beyond(self.position.revision, STATE_INTERVAL)
-            states = await self._changed_states()
+            states = await _whole(self._changed_states())
             if states or time.monotonic() - self._spoke > SILENCE:
                 yield self._response(states=states)
 
@@ -128,7 +131,15 @@ class Watch:
         )
 
 
-@lru_cache(maxsize=256)
+async def _whole(work: Coroutine[Any, Any, Result]) -> Result:
+    """Let a look at the store end by itself, also where its watcher leaves meanwhile.
+
+    A query that is cut off costs its connection, and watchers leave all the time.
+    """
+    return await asyncio.shield(asyncio.create_task(work))
+
+
+@lru_cache(maxsize=8)
 def _parse(entry: LogEntry) -> tuple[tuple[str, Update], ...]:
     """Return an entry's updates with their district; shared by all watchers, never changed."""
     logged = WatchStatusResponse.FromString(entry.updates)
