@@ -112,7 +112,7 @@ async def fetch_deliveries(
 
 
 async def fact_deliveries(
-    connection: AsyncConnection, names: Collection[tuple[str, str]]
+    connection: AsyncConnection, names: Collection[tuple[str, str]], *, lock: bool = True
 ) -> list[DeliveryRow]:
     """Return every delivery of these (district_id, fact_key), locked, oldest first.
 
@@ -130,12 +130,10 @@ async def fact_deliveries(
         ),
     )
     ids = select(delivery.c.delivery_id).join(batch, same)
-    found = await connection.execute(
-        select(delivery)
-        .where(delivery.c.delivery_id.in_(ids))
-        .order_by(delivery.c.delivery_id)
-        .with_for_update()
+    wanted = (
+        select(delivery).where(delivery.c.delivery_id.in_(ids)).order_by(delivery.c.delivery_id)
     )
+    found = await connection.execute(wanted.with_for_update() if lock else wanted)
     return sorted((decode(row) for row in found), key=lambda row: (row.create_time, row.due_time))
 
 

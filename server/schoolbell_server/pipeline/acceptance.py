@@ -18,14 +18,12 @@ from schoolbell.v1.change_pb2 import ChangeRecord
 from schoolbell_server.contract.change_records import count_refusals, write_change_record
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain import acceptance, timing
-from schoolbell_server.domain.acceptance import FactDelivery, Plan, PlannedDelivery, Received
+from schoolbell_server.domain.acceptance import Plan, PlannedDelivery, Received
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Decision
-from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.fact_keys import all_keys
 from schoolbell_server.domain.fact_state import (
     decode_state,
-    decode_told,
     encode_state,
     encode_told,
 )
@@ -34,11 +32,11 @@ from schoolbell_server.domain.record import DecisionRecord, encode_record
 from schoolbell_server.domain.world import DeviceFacts, KindSettings, World
 from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.lanes import lane_of
+from schoolbell_server.pipeline.standing import fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
     Answer,
     Duplicate,
-    Refused,
     Submission,
     Submitted,
 )
@@ -159,7 +157,9 @@ class Acceptance:
         taken = []
         refused: list[Name] = []
         for name, submitted in found:
-            refusal = self._refusal(district_id, submitted, world, group.now)
+            refusal = refusals.of_world(
+                district_id, submitted, world, group.now, replay=self._replay
+            )
             group.answer(group.pending[name], refusal or Accepted(_token(group)))
             if refusal is None:
                 taken.append(submitted)
@@ -176,22 +176,6 @@ class Acceptance:
         calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
         return await fetch_world(connection, district_id, students, calendars, self._apps)
 
-    def _refusal(
-        self, district_id: str, submitted: Submitted, world: World | None, now: dt.datetime
-    ) -> Refused | None:
-        change = submitted.change
-        if world is None:
-            return refusals.no_district(district_id)
-        if change.student_id not in world.students:
-            return refusals.no_student(change.student_id)
-        if change.calendar_id is not None and change.calendar_id not in world.calendars:
-            return refusals.no_calendar(change.calendar_id)
-        if foreign := submitted.foreign_currencies(world.district.currency_code):
-            return refusals.foreign_currency(foreign, world.district.currency_code)
-        if not self._replay and timing.is_ahead(change, now):
-            return refusals.ahead(timing.MOST_AHEAD)
-        return None
-
     async def _store(
         self,
         connection: AsyncConnection,
@@ -206,7 +190,7 @@ class Acceptance:
         locked = await fact_store.lock_facts(connection, names, group.now)
         states = {key: decode_state(text) for (_, key), text in locked.items()}
         existing = await delivery_store.fact_deliveries(connection, locked.keys())
-        plan = acceptance.plan(batch, world, states, [_fact_delivery(row) for row in existing])
+        plan = acceptance.plan(batch, world, states, [fact_delivery(row) for row in existing])
         await self._store_plan(connection, district_id, plan, existing, group, written)
         rows = [self._row(one, batch, world, group.now) for one in plan.deliveries]
         await delivery_store.insert_deliveries(connection, rows)
@@ -359,18 +343,6 @@ def _token(group: _Group, revision: int | None = None) -> str:
 
 def _complete(answers: Iterable[Answer | None]) -> list[Answer]:
     return [answer for answer in answers if answer is not None]
-
-
-def _fact_delivery(row: DeliveryRow) -> FactDelivery:
-    attempted = row.attempt_count > 0 or row.answer_lost or bool(row.lease_owner)
-    return FactDelivery(
-        delivery_id=row.delivery_id,
-        device_id=row.device_id,
-        fact_key=row.fact_key,
-        unsent=row.state in UNSENT and not attempted,
-        seen=attempted and row.state is not DeliveryState.REJECTED,
-        previous=decode_told(row.told).previous,
-    )
 
 
 def _superseded(row: DeliveryRow, now: dt.datetime) -> DeliveryRow:

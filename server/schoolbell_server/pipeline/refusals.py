@@ -6,9 +6,29 @@ import datetime as dt
 from collections.abc import Iterable
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.domain import timing
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.pipeline.submission import Refused
+from schoolbell_server.domain.world import World
+from schoolbell_server.pipeline.submission import Refused, Submitted
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
+
+
+def of_world(
+    district_id: str, submitted: Submitted, world: World | None, now: dt.datetime, *, replay: bool
+) -> Refused | None:
+    """Return why the facts of a district do not let a change be accepted, or None."""
+    change = submitted.change
+    if world is None:
+        return no_district(district_id)
+    if change.student_id not in world.students:
+        return no_student(change.student_id)
+    if change.calendar_id is not None and change.calendar_id not in world.calendars:
+        return no_calendar(change.calendar_id)
+    if foreign := submitted.foreign_currencies(world.district.currency_code):
+        return foreign_currency(foreign, world.district.currency_code)
+    if not replay and timing.is_ahead(change, now):
+        return ahead(timing.MOST_AHEAD)
+    return None
 
 
 def no_district(district_id: str) -> Refused:

@@ -1,11 +1,14 @@
-"""Between a stored delivery and its state machine."""
+"""Between a stored delivery and what the domain asks of it."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
 
-from schoolbell_server.domain.delivery import Standing
+from schoolbell_server.domain.acceptance import FactDelivery
+from schoolbell_server.domain.delivery import UNSENT, Standing
+from schoolbell_server.domain.fact_state import decode_told
+from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_storage.deliveries import DeliveryRow
 
 
@@ -33,4 +36,17 @@ def moved_to(row: DeliveryRow, standing: Standing, now: dt.datetime) -> Delivery
         answer_lost=standing.answer_lost,
         revision=row.revision + 1,
         update_time=now,
+    )
+
+
+def fact_delivery(row: DeliveryRow) -> FactDelivery:
+    """Return a stored delivery as one of its fact: what it told, and whether it may have left."""
+    attempted = row.attempt_count > 0 or row.answer_lost or bool(row.lease_owner)
+    return FactDelivery(
+        delivery_id=row.delivery_id,
+        device_id=row.device_id,
+        fact_key=row.fact_key,
+        unsent=row.state in UNSENT and not attempted,
+        seen=attempted and row.state is not DeliveryState.REJECTED,
+        previous=decode_told(row.told).previous,
     )

@@ -1,0 +1,175 @@
+"""Who set the facts that a change is judged by, and when."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_storage.codec import from_micros
+from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.tables import (
+    audit_entry,
+    calendar,
+    device,
+    display_options,
+    district,
+    enrollment,
+    relationship,
+    subscription,
+    user_account,
+)
+
+_DISTRICT_TARGETS = ("district", "active_school_year", "settings")
+_RECENT = 500
+"""Audit entries of a district that are looked through; beyond them the row's own time serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who set something (a source or a person), and when."""
+
+    source: str
+    update_time: dt.datetime | None
+
+
+DEFAULT = Origin("default", None)
+"""Of what nobody has set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The origin of every row that may be looked at; what is absent is not stored."""
+
+    fields: Mapping[str, Origin]
+    """Of the fields of the district and its settings, as far as the audit log knows them."""
+    district: Origin
+    settings: Origin
+    calendars: Mapping[str, Origin]
+    display_options: Mapping[str, Origin]
+    users: Mapping[str, Origin]
+    relationships: Mapping[str, Origin]
+    """By the guardian's user_id."""
+    enrollments: Mapping[str, Origin]
+    devices: Mapping[str, Origin]
+    subscriptions: Mapping[str, Origin]
+    """By device_id, of the student and kind that were asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whose facts are looked at."""
+
+    district_id: str
+    student_id: str
+    kind: Kind
+    calendar_ids: Collection[str]
+    user_ids: Collection[str]
+
+
+async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provenance:
+    """Return the origins of the facts around one change; the district has to be there."""
+    found = await connection.execute(
+        select(district).where(district.c.district_id == asked.district_id)
+    )
+    row = found.one()
+    devices, subscriptions = await _devices(connection, asked)
+    same = relationship.c.student_id == asked.student_id
+    own = enrollment.c.student_id == asked.student_id
+    return Provenance(
+        fields=await _audited(connection, asked.district_id),
+        district=Origin("", from_micros(row.update_time)),
+        settings=_settings(row),
+        calendars=await _by_id(connection, asked, calendar.c.calendar_id, asked.calendar_ids),
+        display_options=await _by_id(
+            connection, asked, display_options.c.calendar_id, asked.calendar_ids
+        ),
+        users=await _by_id(connection, asked, user_account.c.user_id, asked.user_ids),
+        relationships=await _where(connection, asked, relationship.c.guardian_id, same),
+        enrollments=await _where(connection, asked, enrollment.c.enrollment_id, own),
+        devices=devices,
+        subscriptions=subscriptions,
+    )
+
+
+def _settings(row: Row[Any]) -> Origin:
+    if not row.settings_update_time:
+        return DEFAULT
+    return Origin(row.settings_updater, from_micros(row.settings_update_time))
+
+
+async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, Origin]:
+    """Return who last set each field of the district and its settings."""
+    entries = await connection.execute(
+        select(audit_entry.c.caller, audit_entry.c.create_time, audit_entry.c.after)
+        .where(
+            audit_entry.c.district_id == district_id,
+            audit_entry.c.target.in_(_DISTRICT_TARGETS),
+        )
+        .order_by(audit_entry.c.create_time.desc())
+        .limit(_RECENT)
+    )
+    fields: dict[str, Origin] = {}
+    for entry in entries:
+        for name in json.loads(entry.after):
+            fields.setdefault(name, Origin(entry.caller, from_micros(entry.create_time)))
+    return fields
+
+
+async def _by_id(
+    connection: AsyncConnection, asked: Asked, column: ColumnElement[Any], ids: Collection[str]
+) -> dict[str, Origin]:
+    batch = rows(connection, {"id": TEXT}, [(name,) for name in sorted(ids)])
+    return await _where(connection, asked, column, column.in_(select(batch.c.id)))
+
+
+async def _where(
+    connection: AsyncConnection,
+    asked: Asked,
+    column: ColumnElement[Any],
+    condition: ColumnElement[bool],
+) -> dict[str, Origin]:
+    """Return the origins of a table's rows by one of its columns."""
+    table = column.table
+    by_whom = table.c.updater if "updater" in table.c else table.c.source
+    found = await connection.execute(
+        select(column.label("id"), by_whom.label("by_whom"), table.c.update_time).where(
+            table.c.district_id == asked.district_id, condition
+        )
+    )
+    return {row.id: Origin(row.by_whom, from_micros(row.update_time)) for row in found}
+
+
+async def _devices(
+    connection: AsyncConnection, asked: Asked
+) -> tuple[dict[str, Origin], dict[str, Origin]]:
+    """Return the origins of devices and of their subscriptions: what their user last saved."""
+    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in sorted(asked.user_ids)])
+    same = (
+        (subscription.c.device_id == device.c.device_id)
+        & (subscription.c.student_id == asked.student_id)
+        & (subscription.c.kind == int(asked.kind))
+    )
+    found = await connection.execute(
+        select(
+            device.c.device_id,
+            device.c.user_id,
+            device.c.update_time,
+            subscription.c.update_time.label("saved"),
+        )
+        .join(batch, batch.c.user_id == device.c.user_id)
+        .outerjoin(subscription, same)
+        .where(device.c.district_id == asked.district_id)
+    )
+    devices, subscriptions = {}, {}
+    for row in found:
+        devices[row.device_id] = Origin(row.user_id, from_micros(row.update_time))
+        if row.saved is not None:
+            subscriptions[row.device_id] = Origin(row.user_id, from_micros(row.saved))
+    return devices, subscriptions
