@@ -222,6 +222,19 @@ class AccessServicer(AccessServiceServicer):
         self._keys.forget()
         return [write_right(row) for row in after]
 
+    async def ExportPersonData(
+        self, _request: messages.ExportPersonDataRequest, _context: Any
+    ) -> AsyncIterator[messages.ExportPersonDataResponse]:
+        """Answer UNIMPLEMENTED."""
+        raise NotImplementedError
+        yield  # a stream, as the contract has it
+
+    async def ErasePersonData(
+        self, _request: messages.ErasePersonDataRequest, _context: Any
+    ) -> messages.ErasePersonDataResponse:
+        """Answer UNIMPLEMENTED."""
+        raise NotImplementedError
+
     async def _audit(
         self,
         connection: AsyncConnection,

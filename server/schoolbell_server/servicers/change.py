@@ -95,6 +95,12 @@ class ChangeServicer(ChangeServiceServicer):
         """List accepted changes, newest first."""
         return await self._readers.list(request)
 
+    async def ExplainChange(
+        self, _request: messages.ExplainChangeRequest, _context: Any
+    ) -> messages.ExplainChangeResponse:
+        """Answer UNIMPLEMENTED: the domain explains, its answer is not served yet."""
+        raise NotImplementedError
+
     async def ListDecisions(
         self, request: messages.ListDecisionsRequest, _context: Any
     ) -> messages.ListDecisionsResponse:
