@@ -150,6 +150,17 @@ async def get_device(
     return None if row is None else _decode(row)
 
 
+async def owner_of(connection: AsyncConnection, district_id: str, device_id: str) -> str | None:
+    """Return whose a device is, or was when it was retired; None where there is no such device."""
+    found = await connection.execute(
+        select(device.c.user_id).where(
+            device.c.device_id == device_id, device.c.district_id == district_id
+        )
+    )
+    owner: str | None = found.scalar()
+    return owner
+
+
 async def list_devices(
     connection: AsyncConnection,
     district_id: str,

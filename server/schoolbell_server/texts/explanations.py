@@ -42,30 +42,31 @@ class Explanations:
         sentence does not need are ignored, and those that are missing make it a plainer one.
         """
         if passed is None:
-            return self._say(locale, f"gate-{_slug(gate)}", _IDLE)
+            return self.say(locale, f"gate-{_slug(gate)}", _IDLE)
         if passed:
-            return self._say(locale, f"gate-{_slug(gate)}")
+            return self.say(locale, f"gate-{_slug(gate)}")
         return self._why(reason, facts, locale)
 
     def summary_told(self, devices: int, locale: str) -> str:
         """Return the sentence for a person who is told on so many devices."""
-        return self._say(locale, "summary-told", values={"devices": fluent_number(devices)})
+        return self.say(locale, "summary-told", values={"devices": fluent_number(devices)})
 
     def summary_refused(self, gate: Gate, reason: RefusalReason | None, locale: str) -> str:
         """Return the sentence for a person who is not told, because a gate refused."""
         why = self.gate(gate, False, reason, {}, locale)
-        return self._say(locale, "summary-refused", values={"why": why})
+        return self.say(locale, "summary-refused", values={"why": why})
 
     def _why(self, reason: RefusalReason | None, facts: Mapping[str, str], locale: str) -> str:
         if reason is None:
-            return self._say(locale, _FAILED)
+            return self.say(locale, _FAILED)
         message = f"reason-{_slug(reason)}"
         detailed = self._try(locale, message, _DETAILED, _values(facts))
-        return self._say(locale, message) if detailed is None else detailed
+        return self.say(locale, message) if detailed is None else detailed
 
-    def _say(
+    def say(
         self, locale: str, message: str, attribute: str = "", values: Values | None = None
     ) -> str:
+        """Return a message of the explanations by its name; LookupError where there is none."""
         found = self._try(locale, message, attribute, values or {})
         if found is None:
             raise LookupError(f"no language has {message} {attribute}")

@@ -88,3 +88,58 @@ reason-no-number = The user chose a limit, but the change has no number to compa
 reason-unchanged = The value is the same as before.
 reason-already-told = The same value was already known from another source or section.
 reason-older-than-known = Something newer is already known.
+
+# Of a change that might be published.
+would-be-told = { $devices ->
+    [0] Might be told, but no device takes part.
+    [one] Would be told on one device.
+   *[other] Would be told on { $devices } devices.
+}
+would-be-refused = Would not be told. { $why }
+would-be-refused-there = { $devices ->
+    [one] Would not be told on one device. { $why }
+   *[other] Would not be told on { $devices } devices. { $why }
+}
+summary-refused-there = { $devices ->
+    [one] Not told on one device. { $why }
+   *[other] Not told on { $devices } devices. { $why }
+}
+
+# What was recorded then and what holds now are always called by these names.
+then = Then: { $said }
+now = Now: { $said }
+still-open = Nothing in today's roster and settings would stop it.
+undecided = Nothing was decided about this person.
+
+relation = { $relation } of { $student }
+relation-unnamed = guardian of { $student }
+relation-self = the student
+
+whole-told = Accepted on { $time }. { $people ->
+    [0] Nobody was told.
+    [one] One person was told.
+   *[other] { $people } people were told.
+}
+whole-refused = Accepted on { $time }. Nobody was told. { $why }
+whole-would-be-told = If it were published now, { $people ->
+    [0] nobody would be told.
+    [one] one person would be told.
+   *[other] { $people } people would be told.
+}
+whole-would-be-refused = If it were published now, nobody would be told. { $why }
+
+delivery-pending = It waits to be sent.
+delivery-held = It is held back for a while before it is sent.
+delivery-sending = It is being sent.
+delivery-accepted = The provider accepted it.
+delivery-displayed = The phone showed it.
+delivery-opened = It was opened on the phone.
+delivery-rejected = The provider refused it for good.
+delivery-failed = Every attempt to send it failed.
+delivery-uncertain = The provider's answer was lost: the phone may have shown it.
+delivery-expired = Its time was over before it could be sent.
+delivery-cancelled = It was cancelled before it was sent.
+    .gate = It was stopped before it was sent. { $why }
+    .superseded = A newer value took its place before it was sent.
+    .person = It was cancelled by a person before it was sent.
+    .user-changed = Somebody else signed in on the device before it was sent.

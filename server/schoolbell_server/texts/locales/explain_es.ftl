@@ -88,3 +88,58 @@ reason-no-number = El usuario eligió un límite, pero el cambio no trae ningún
 reason-unchanged = El valor es el mismo que antes.
 reason-already-told = El mismo valor ya se conocía de otra fuente o sección.
 reason-older-than-known = Ya se conoce algo más reciente.
+
+# De un cambio que podría publicarse.
+would-be-told = { $devices ->
+    [0] Se le podría avisar, pero no participa ningún dispositivo.
+    [one] Se avisaría en un dispositivo.
+   *[other] Se avisaría en { $devices } dispositivos.
+}
+would-be-refused = No se avisaría. { $why }
+would-be-refused-there = { $devices ->
+    [one] No se avisaría en un dispositivo. { $why }
+   *[other] No se avisaría en { $devices } dispositivos. { $why }
+}
+summary-refused-there = { $devices ->
+    [one] No se avisó en un dispositivo. { $why }
+   *[other] No se avisó en { $devices } dispositivos. { $why }
+}
+
+# Lo que se registró entonces y lo que vale ahora se llaman siempre así.
+then = Entonces: { $said }
+now = Ahora: { $said }
+still-open = Nada en el registro escolar ni en la configuración de hoy lo impediría.
+undecided = No se decidió nada sobre esta persona.
+
+relation = { $relation } de { $student }
+relation-unnamed = tutor de { $student }
+relation-self = el estudiante
+
+whole-told = Aceptado el { $time }. { $people ->
+    [0] No se avisó a nadie.
+    [one] Se avisó a una persona.
+   *[other] Se avisó a { $people } personas.
+}
+whole-refused = Aceptado el { $time }. No se avisó a nadie. { $why }
+whole-would-be-told = Si se publicara ahora, { $people ->
+    [0] no se avisaría a nadie.
+    [one] se avisaría a una persona.
+   *[other] se avisaría a { $people } personas.
+}
+whole-would-be-refused = Si se publicara ahora, no se avisaría a nadie. { $why }
+
+delivery-pending = Espera a ser enviado.
+delivery-held = Se retiene un rato antes de enviarlo.
+delivery-sending = Se está enviando.
+delivery-accepted = El proveedor lo aceptó.
+delivery-displayed = El teléfono lo mostró.
+delivery-opened = Se abrió en el teléfono.
+delivery-rejected = El proveedor lo rechazó definitivamente.
+delivery-failed = Todos los intentos de enviarlo fallaron.
+delivery-uncertain = Se perdió la respuesta del proveedor: puede que el teléfono lo mostrara.
+delivery-expired = Su plazo venció antes de poder enviarlo.
+delivery-cancelled = Se canceló antes de enviarlo.
+    .gate = Se detuvo antes de enviarlo. { $why }
+    .superseded = Un valor más reciente ocupó su lugar antes de enviarlo.
+    .person = Una persona lo canceló antes de enviarlo.
+    .user-changed = Otra persona inició sesión en el dispositivo antes de enviarlo.
