@@ -27,11 +27,12 @@ async def migrate(storage: Storage) -> None:
     async with storage.write() as connection:
         if storage.dialect == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(upgrade)
         await ensure_store(connection)
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Take every step that the database lacks; SchemaTooNew where it is ahead of this version."""
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection

@@ -8,8 +8,10 @@ async def test_something(database: str, tmp_path: Path) -> None:
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -22,8 +24,8 @@ import pytest
 from sqlalchemy import URL, Connection, make_url
 
 from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.migrate import upgrade
 from schoolbell_storage.status_log import ensure_store
-from schoolbell_storage.tables import metadata
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -52,9 +54,10 @@ async def open_database(database: str, folder: Path) -> AsyncIterator[Storage]:
 async def database_url(database: str, folder: Path) -> AsyncIterator[str]:
     """Make an empty database with the present schema and return its SQLAlchemy URL."""
     if database == SQLITE:
-        url = f"sqlite+aiosqlite:///{folder / f'schoolbell-{next(_numbers)}.db'}"
-        await _prepare(url, metadata.create_all, identify=True)
-        yield url
+        file = folder / f"schoolbell-{next(_numbers)}.db"
+        shutil.copyfile(await _sqlite_template(), file)
+        await _prepare(f"sqlite+aiosqlite:///{file}", identify=True)
+        yield f"sqlite+aiosqlite:///{file}"
         return
     name = f"schoolbell_{os.getpid()}_{next(_numbers)}"
     await _make_template()
@@ -78,6 +81,20 @@ async def _prepare(
                 await ensure_store(connection)
     finally:
         await storage.close()
+
+
+async def _sqlite_template() -> Path:
+    """Migrate a file that the others are copied from, once a run."""
+    if not _files:
+        folder = tempfile.mkdtemp(prefix="schoolbell-sqlite-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        file = Path(folder) / "template.db"
+        await _prepare(f"sqlite+aiosqlite:///{file}", upgrade)
+        _files.append(file)
+    return _files[0]
+
+
+_files: list[Path] = []
 
 
 @cache
@@ -104,7 +121,7 @@ async def _make_template() -> None:
         await _administer("ALTER SYSTEM SET fsync = off")
         await _administer("SELECT pg_reload_conf()")
         await _administer(f'CREATE DATABASE "{_TEMPLATE}"')
-        await _prepare(_url(_TEMPLATE), metadata.create_all)
+        await _prepare(_url(_TEMPLATE), upgrade)
         _made.append(_TEMPLATE)
 
 
