@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from schoolbell_storage.devices import DeadToken, retire_dead
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.decision import Refusal
@@ -33,6 +32,7 @@ from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
+from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError

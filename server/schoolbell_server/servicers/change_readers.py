@@ -15,7 +15,8 @@ from schoolbell.v1 import change_pb2, common_pb2, explanation_pb2
 from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.change_records import count_refusals, write_change_record
-from schoolbell_server.contract.fields import read_time, write_time
+from schoolbell_server.contract.explanations import write_recorded
+from schoolbell_server.contract.fields import read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal
@@ -154,19 +155,6 @@ def write_record(row: ChangeRow, store_id: str) -> change_pb2.ChangeRecord:
         deliveries=row.deliveries,
         refusals=count_refusals([record.decision]),
         resume_token=write_token(ResumeToken(store_id, row.token_revision)),
-    )
-
-
-def write_recorded(
-    record: DecisionRecord, refusal: Refusal | None
-) -> explanation_pb2.RecordedDecision:
-    """Return what was recorded then, at one place of a decision."""
-    return explanation_pb2.RecordedDecision(
-        gate=common_pb2.Gate.ValueType(refusal.gate if refusal else 0),
-        reason=common_pb2.RefusalReason.ValueType(refusal.reason if refusal else 0),
-        value=refusal.value if refusal else "",
-        facts_version=record.facts_version,
-        decide_time=write_time(record.decide_time),
     )
 
 
