@@ -36,6 +36,7 @@ from schoolbell_server.servicers.change import ChangeServicer
 from schoolbell_server.servicers.change_readers import ChangeReaders
 from schoolbell_server.servicers.device import DeviceServicer
 from schoolbell_server.servicers.district import DistrictServicer
+from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.receipts import Receipts
@@ -103,6 +104,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             parts.pipeline.acceptor,
             Rehearsal(storage, parts.pipeline.acceptance, clock),
             ChangeReaders(storage),
+            Explainer(storage, apps=parts.apps, clock=clock, replay=parts.replay),
         ),
         server,
     )

@@ -133,7 +133,7 @@ def explain(
     people = _People(case, found, gates, baselines, device_id)
     return Explanation(
         gates=gates,
-        first_failure=_first_failure(gates),
+        first_failure=first_failed(gates),
         recipients=tuple(map(people.explain, _asked(case, world, user_id, device_id))),
     )
 
@@ -167,7 +167,7 @@ class _People:
             *_rows((TOOL_SHOWN,), AppCase(recipient.app, self.survey)),
             *_rows(RECIPIENT_RULES, recipient),
         )
-        failure = _first_failure((*self.change_gates, *gates))
+        failure = first_failed((*self.change_gates, *gates))
         return RecipientExplanation(
             user_id=recipient.user.user_id,
             app=recipient.app,
@@ -193,7 +193,7 @@ def _explain_device(case: DeviceCase, failure: GateRow | None) -> DeviceExplanat
         device_id=case.device.device_id,
         app_id=case.device.app_id,
         gates=gates,
-        first_failure=failure or _first_failure(gates),
+        first_failure=failure or first_failed(gates),
         previous=case.baseline.previous,
         correction=is_correction(case),
     )
@@ -217,6 +217,7 @@ def _row(rule: Rule[Case], case: Case) -> GateRow:
     return GateRow(gate=rule.gate, verdict=verdict, facts=facts)
 
 
-def _first_failure(rows: Iterable[GateRow]) -> GateRow | None:
+def first_failed(rows: Iterable[GateRow]) -> GateRow | None:
+    """Return the row that a decision would record: the first that failed, in the fixed order."""
     failed = (row for row in rows if row.verdict is Verdict.FAILED)
     return min(failed, key=lambda row: GATE_ORDER.index(row.gate), default=None)

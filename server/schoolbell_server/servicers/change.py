@@ -15,6 +15,7 @@ from schoolbell_server.pipeline.rehearsal import Rehearsal, Rehearsed
 from schoolbell_server.pipeline.submission import Answer, Refused
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.change_readers import ChangeReaders
+from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.submissions import Draft, draft, earliest_token, write_ack
 
 MOST_CHANGES = 500
@@ -25,10 +26,17 @@ WINDOW = 16
 class ChangeServicer(ChangeServiceServicer):
     """One handler behind the three ways in; the readers are beside it."""
 
-    def __init__(self, acceptor: Acceptor, rehearsal: Rehearsal, readers: ChangeReaders) -> None:
+    def __init__(
+        self,
+        acceptor: Acceptor,
+        rehearsal: Rehearsal,
+        readers: ChangeReaders,
+        explainer: Explainer,
+    ) -> None:
         self._acceptor = acceptor
         self._rehearsal = rehearsal
         self._readers = readers
+        self._explainer = explainer
 
     async def PublishChange(
         self, request: messages.PublishChangeRequest, _context: Any
@@ -96,10 +104,10 @@ class ChangeServicer(ChangeServiceServicer):
         return await self._readers.list(request)
 
     async def ExplainChange(
-        self, _request: messages.ExplainChangeRequest, _context: Any
+        self, request: messages.ExplainChangeRequest, _context: Any
     ) -> messages.ExplainChangeResponse:
-        """Answer UNIMPLEMENTED: the domain explains, its answer is not served yet."""
-        raise NotImplementedError
+        """Answer why somebody was told of a change, would be, or not."""
+        return await self._explainer.explain(request)
 
     async def ListDecisions(
         self, request: messages.ListDecisionsRequest, _context: Any

@@ -1,0 +1,267 @@
+"""Put an explanation together: every gate now, what was recorded then, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from schoolbell.v1 import change_service_pb2 as messages
+from schoolbell.v1 import common_pb2, explanation_pb2
+from schoolbell_server.contract.deliveries import write_delivery
+from schoolbell_server.contract.explanations import write_gates, write_recorded
+from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain import timing
+from schoolbell_server.domain.acceptance import baselines_of
+from schoolbell_server.domain.decision import Decision, RecipientDecision, Refusal
+from schoolbell_server.domain.eligibility import decide
+from schoolbell_server.domain.explain import (
+    DeviceExplanation,
+    Explanation,
+    GateRow,
+    RecipientExplanation,
+    explain,
+    first_failed,
+)
+from schoolbell_server.domain.fold import fold
+from schoolbell_server.domain.kinds import DeliveryState, Gate
+from schoolbell_server.domain.timing import zone_of
+from schoolbell_server.pipeline.acceptance import zone_of as zone_of_change
+from schoolbell_server.pipeline.standing import fact_delivery
+from schoolbell_server.servicers.change_readers import write_record
+from schoolbell_server.servicers.explain_facts import Gathered, Question, Stored
+from schoolbell_server.servicers.fact_origins import FactOrigins
+from schoolbell_server.texts.summaries import Fate, Summaries, Verdicts, Why
+from schoolbell_storage.deliveries import DeliveryRow
+
+_MOVED_BY_ITSELF = frozenset(
+    {Gate.TIMELY, Gate.CONDITION, Gate.VALUE_CHANGED, Gate.NOT_ALREADY_TOLD, Gate.NEWEST}
+)
+"""The gates that time and the change's own acceptance close: once a change is accepted, its
+value is known. Their rows are shown; a sentence on today's facts leaves them out."""
+
+
+class ExplainAnswer:
+    """The answer to one question."""
+
+    def __init__(self, question: Question, gathered: Gathered, summaries: Summaries) -> None:
+        self._question = question
+        self._gathered = gathered
+        self._summaries = summaries
+        self._change = gathered.change
+        self._stored = gathered.stored
+        zone = zone_of_change(self._change, gathered.world)
+        self._moment = timing.moment(self._change, question.now, zone, replay=question.replay)
+        self._update = fold(self._change, question.now, gathered.states).update
+        existing = map(fact_delivery, gathered.fact_deliveries)
+        self._baselines = baselines_of(self._update, existing)
+        self._origins = FactOrigins(
+            change=self._change,
+            accept_time=None if self._stored is None else self._stored.row.accept_time,
+            update=self._update,
+            state=gathered.states.get(self._update.key),
+            provenance=gathered.provenance,
+        )
+
+    def write(self) -> messages.ExplainChangeResponse:
+        """Return the whole answer."""
+        now = self._explain(self._gathered.user_id)
+        answer = messages.ExplainChangeResponse(
+            gates=write_gates(now.gates, self._origins.of),
+            recipients=[self._recipient(one, now) for one in self._people(now)],
+            summary=self._summary(now),
+            evaluate_time=write_time(self._question.now),
+        )
+        if self._stored is not None:
+            answer.record.CopyFrom(write_record(self._stored.row, self._stored.store_id))
+            refusal = self._stored.record.decision.refusal
+            if refusal is not None:
+                answer.recorded.CopyFrom(write_recorded(self._stored.record, refusal))
+        return answer
+
+    def _explain(self, user_id: str) -> Explanation:
+        return explain(
+            self._change,
+            self._moment,
+            self._update,
+            self._gathered.world,
+            self._baselines,
+            user_id=user_id or None,
+            device_id=self._question.device_id or None,
+        )
+
+    def _people(self, now: Explanation) -> Iterator[RecipientExplanation]:
+        """Yield who is asked about, and of everybody also those whom nothing relates any more."""
+        yield from now.recipients
+        if self._stored is None or self._gathered.user_id:
+            return
+        known = {recipient.user_id for recipient in now.recipients}
+        for recorded in self._stored.record.decision.recipients:
+            if recorded.user_id not in known:
+                yield from self._explain(recorded.user_id).recipients
+
+    def _recipient(
+        self, now: RecipientExplanation, whole: Explanation
+    ) -> explanation_pb2.ExplainedRecipient:
+        message = explanation_pb2.ExplainedRecipient(
+            user_id=now.user_id,
+            app=common_pb2.App.ValueType(now.app),
+            relation_path=self._summaries.relation(
+                now.relations, self._change.student_id, is_student=self._is_student(now)
+            ),
+            gates=write_gates(now.gates, self._origins.of),
+        )
+        if self._stored is None:
+            message.devices.extend(self._device(device) for device in now.devices)
+            message.summary = self._summaries.would(_verdicts(now, whole.gates))
+            return message
+        then = Then(self._stored, now, self._question.device_id)
+        if then.refusal is not None:
+            message.recorded.CopyFrom(write_recorded(self._stored.record, then.refusal))
+        message.devices.extend(self._recorded_device(device, then) for device in now.devices)
+        message.devices.extend(then.lost_devices())
+        message.summary = self._summaries.then_and_now(
+            then.verdicts, then.fates(), _verdicts(now, whole.gates, without=_MOVED_BY_ITSELF)
+        )
+        return message
+
+    def _is_student(self, now: RecipientExplanation) -> bool:
+        return now.user_id == self._change.student_id
+
+    def _device(self, now: DeviceExplanation) -> explanation_pb2.ExplainedDevice:
+        return explanation_pb2.ExplainedDevice(
+            device_id=now.device_id, gates=write_gates(now.gates, self._origins.of)
+        )
+
+    def _recorded_device(
+        self, now: DeviceExplanation, then: Then
+    ) -> explanation_pb2.ExplainedDevice:
+        message = self._device(now)
+        then.complete(message)
+        return message
+
+    def _summary(self, now: Explanation) -> str:
+        if self._stored is None:
+            decision = decide(
+                self._change,
+                self._moment,
+                self._update,
+                self._gathered.world,
+                self._baselines,
+            )
+            failure = now.first_failure
+            why = None if failure is None else _why(failure)
+            return self._summaries.whole_would(_people_told(decision), why)
+        recorded = self._stored.record
+        zone = zone_of(self._gathered.world.district.time_zone)
+        refusal = recorded.decision.refusal
+        return self._summaries.whole_then(
+            recorded.decide_time.astimezone(zone),
+            _people_told(recorded.decision),
+            None if refusal is None else Why(refusal.gate, refusal.reason),
+        )
+
+
+class Then:
+    """What was recorded of one person, and what became of it."""
+
+    def __init__(self, stored: Stored, person: RecipientExplanation, device_id: str) -> None:
+        self._stored = stored
+        self._person = person
+        self._device_id = device_id
+        self._decision = stored.record.decision
+
+    @cached_property
+    def _recipient(self) -> RecipientDecision | None:
+        found = (one for one in self._decision.recipients if one.user_id == self._person.user_id)
+        return next(found, None)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Return what was recorded of the app or the person; that of the change is beside it."""
+        of_app = dict(self._decision.app_refusals).get(self._person.app)
+        if self._recipient is None or of_app is not None:
+            return of_app
+        return self._recipient.refusal
+
+    @property
+    def verdicts(self) -> Verdicts | None:
+        """Return how it went; None where nothing was decided about this person."""
+        refusal = self._decision.refusal or self.refusal
+        if refusal is not None:
+            return Verdicts(refusals=[Why(refusal.gate, refusal.reason)])
+        if self._recipient is None:
+            return None
+        asked = self._devices()
+        refused = [refusal for _, refusal in asked if refusal is not None]
+        return Verdicts(
+            told=len(asked) - len(refused),
+            refusals=[Why(refusal.gate, refusal.reason) for refusal in refused],
+        )
+
+    def fates(self) -> Iterator[Fate]:
+        """Yield what became of each of the person's deliveries."""
+        for device_id, refusal in self._devices():
+            delivery = self._stored.deliveries.get(device_id)
+            if refusal is None and delivery is not None:
+                yield _fate(delivery)
+
+    def complete(self, message: explanation_pb2.ExplainedDevice) -> None:
+        """Add to a device what was recorded of it, and its delivery."""
+        recorded = dict(self._devices())
+        if message.device_id in recorded:
+            refusal = recorded[message.device_id]
+            message.recorded.CopyFrom(write_recorded(self._stored.record, refusal))
+        delivery = self._stored.deliveries.get(message.device_id)
+        if delivery is not None:
+            message.delivery.CopyFrom(write_delivery(delivery, attempts=True))
+
+    def lost_devices(self) -> Iterator[explanation_pb2.ExplainedDevice]:
+        """Yield the devices that were judged then and of which nothing is kept now."""
+        kept = {device.device_id for device in self._person.devices}
+        for device_id, _ in self._devices():
+            if device_id not in kept:
+                message = explanation_pb2.ExplainedDevice(device_id=device_id)
+                self.complete(message)
+                yield message
+
+    def _devices(self) -> list[tuple[str, Refusal | None]]:
+        if self._recipient is None:
+            return []
+        return [
+            (device.device_id, device.refusal)
+            for device in self._recipient.devices
+            if self._device_id in ("", device.device_id)
+        ]
+
+
+def _people_told(decision: Decision) -> int:
+    return len({recipient.user_id for recipient, _ in decision.told()})
+
+
+def _verdicts(
+    person: RecipientExplanation,
+    change_gates: Iterable[GateRow],
+    without: frozenset[Gate] = frozenset(),
+) -> Verdicts:
+    """Return on how many devices a person passes every gate, but those that are left out."""
+    shared = _first_failed([*change_gates, *person.gates], without)
+    if shared is not None:
+        return Verdicts(refusals=[_why(shared)])
+    failed = [_first_failed(device.gates, without) for device in person.devices]
+    refusals = [_why(row) for row in failed if row is not None]
+    return Verdicts(told=len(failed) - len(refusals), refusals=refusals)
+
+
+def _first_failed(rows: Iterable[GateRow], without: frozenset[Gate]) -> GateRow | None:
+    return first_failed(row for row in rows if row.gate not in without)
+
+
+def _why(row: GateRow) -> Why:
+    return Why(row.gate, row.reason, {fact.name: fact.value for fact in row.facts})
+
+
+def _fate(row: DeliveryRow) -> Fate:
+    state = DeliveryState.SENDING if row.lease_owner else row.state
+    gate = row.cancel_gate
+    why = None if gate is None else Why(gate, row.cancel_refusal)
+    return Fate(state, row.cancel_cause, why)
