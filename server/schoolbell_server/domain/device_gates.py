@@ -5,7 +5,7 @@ from __future__ import annotations
 from schoolbell_server.domain.cases import DeviceCase
 from schoolbell_server.domain.conditions import CONDITION
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.fact import Value
+from schoolbell_server.domain.fact_text import value_text
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.versions import is_older
@@ -126,15 +126,11 @@ def _see_value(case: DeviceCase) -> tuple[SeenFact, ...]:
     return seen(
         EntityKind.FACT,
         update.key,
-        known_value=_shown(case.baseline.previous.value),
-        new_value=_shown(update.current),
+        known_value=value_text(case.baseline.previous.value),
+        new_value=value_text(update.current),
         changed=update.changed,
         same_setter=update.same_setter,
     )
-
-
-def _shown(value: Value | None) -> str:
-    return "" if value is None else str(value)
 
 
 USABLE_RULES: tuple[Rule[DeviceCase], ...] = (
