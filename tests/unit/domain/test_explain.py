@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -350,3 +351,83 @@ def test_the_value_is_shown_as_known_and_new() -> None:
     assert facts == {"changed": "true", "same_setter": "false"}
     unknown = explained(_given({}), "mom-phone")
     assert _facts(_row(unknown.gates, Gate.NOT_ALREADY_TOLD))["known_value"] == ""
+
+
+_OWNERS = {
+    Gate.DISTRICT_ENABLED: {(EntityKind.DISTRICT, "maple-valley")},
+    Gate.KIND_LICENSED: {(EntityKind.DISTRICT, "maple-valley")},
+    Gate.TIMELY: {(EntityKind.CHANGE, "c1")},
+    Gate.ACTIVE_YEAR: {(EntityKind.DISTRICT, "maple-valley"), (EntityKind.CALENDAR, "maple")},
+    Gate.CALENDAR_ENABLED: {(EntityKind.CALENDAR, "maple"), (EntityKind.TERM, "fall")},
+    Gate.TOOL_SHOWN: {(EntityKind.CALENDAR, "maple")},
+    Gate.ENROLLED: {
+        (EntityKind.USER, "ann"),
+        (EntityKind.CHANGE, "c1"),
+        (EntityKind.ENROLLMENT, "main"),
+    },
+    Gate.RELATED: {
+        (EntityKind.CHANGE, "c1"),
+        (EntityKind.USER, "ann"),
+        (EntityKind.DISTRICT, "maple-valley"),
+        (EntityKind.RELATIONSHIP, "mom"),
+    },
+    Gate.ACCOUNT: {(EntityKind.USER, "mom")},
+    Gate.DEVICE_USABLE: {
+        (EntityKind.DEVICE, "mom-phone"),
+        (EntityKind.DISTRICT, "maple-valley"),
+    },
+    Gate.STAYS_LOGGED_IN: {(EntityKind.DEVICE, "mom-phone")},
+    Gate.SUBSCRIBED: {(EntityKind.SUBSCRIPTION, "mom-phone")},
+    Gate.CONDITION: {(EntityKind.SUBSCRIPTION, "mom-phone"), (EntityKind.FACT, "the fact")},
+    Gate.VALUE_CHANGED: {(EntityKind.FACT, "the fact")},
+    Gate.NOT_ALREADY_TOLD: {(EntityKind.FACT, "the fact")},
+    Gate.NEWEST: {(EntityKind.CHANGE, "c1"), (EntityKind.FACT, "the fact")},
+}
+
+
+def test_every_fact_says_whose_it_is() -> None:
+    (mom,) = _explain(scenario(given={"update.key": "the fact"}), user_id="mom").recipients
+    explanation = _given({"update.key": "the fact"})
+    rows = (*explanation.gates, *mom.gates, *mom.devices[0].gates)
+    owners = {row.gate: {(fact.entity, fact.entity_id) for fact in row.facts} for row in rows}
+    assert owners == _OWNERS
+
+
+def test_dates_and_times_are_seen() -> None:
+    known = dt.datetime(2026, 9, 14, 12, tzinfo=dt.UTC)
+    explanation = _given(
+        {
+            "update.known_time": known,
+            "students.ann.enrollments.main.end_date": dt.date(2027, 6, 4),
+            "students.ann.guardians.mom.start_date": dt.date(2026, 1, 2),
+            "students.ann.guardians.mom.end_date": dt.date(2027, 1, 2),
+        }
+    )
+    assert _facts(_row(explanation.gates, Gate.NEWEST))["known_time"] == known.isoformat()
+    assert _facts(_row(explanation.gates, Gate.ENROLLED))["end_date"] == "2027-06-04"
+    tie = _facts(_row(_person(explanation, "mom").gates, Gate.RELATED))
+    assert (tie["start_date"], tie["end_date"]) == ("2026-01-02", "2027-01-02")
+
+
+def test_a_number_from_before_the_limit_is_seen_as_unknown() -> None:
+    limit_time = dt.datetime(2026, 9, 10, tzinfo=dt.UTC)
+    condition = {"enabled": True, "condition": {"below_percent": 70}, "limit_time": limit_time}
+    explanation = _given(
+        {
+            "devices.mom-phone.subscriptions.ann.GRADE": condition,
+            "known.percent": 68,
+            "known_set": limit_time - dt.timedelta(seconds=1),
+        }
+    )
+    facts = _facts(_row(explained(explanation, "mom-phone").gates, Gate.CONDITION))
+    assert (facts["limit_time"], facts["known_number"]) == (limit_time.isoformat(), "")
+
+
+def test_an_unknown_person_has_an_account_that_is_neither_enabled_nor_active() -> None:
+    (person,) = _explain(scenario(), user_id="nobody").recipients
+    assert person.user_id == "nobody"
+    assert _facts(_row(person.gates, Gate.ACCOUNT)) == {
+        "account_enabled": "false",
+        "account_active": "false",
+        "device_count": "0",
+    }
