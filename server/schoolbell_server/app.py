@@ -119,10 +119,10 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
 async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     """Open the database and bring it to this version's schema."""
     url = config.storage.url.reveal()
+    config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not url:
         stack.enter_context(exclusive(config.server.data_dir))
         url = f"sqlite+aiosqlite:///{(config.server.data_dir / _SQLITE_FILE).absolute()}"
-    config.server.data_dir.mkdir(parents=True, exist_ok=True)
     storage = open_storage(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     stack.push_async_callback(storage.close)
     await migrate_storage(storage)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
@@ -12,6 +14,11 @@ import uvloop
 from schoolbell_server.config import Config, ConfigError, check_replay, load_config, warnings
 from schoolbell_server.observability.log import configure_logging, get_logger, log_loop_errors
 from schoolbell_server.sandbox.command import sandbox_command
+from schoolbell_server.security.operator_key import OperatorKeyBroken
+from schoolbell_server.security.sealer import SealBroken
+from schoolbell_server.security.secret_file import SecretExposed
+from schoolbell_server.security.tls import TlsBroken
+from schoolbell_storage.errors import StorageError
 
 DEFAULT_FILE = Path("schoolbell.toml")
 
@@ -42,7 +49,7 @@ def serve(config_file: Path | None, *, replay: bool) -> None:
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    uvloop.run(_serve(config, replay=replay))
+    _run(_serve(config, replay=replay))
 
 
 @main.command()
@@ -53,7 +60,7 @@ def migrate(config_file: Path | None) -> None:
     configure_logging(config.log)
     from schoolbell_server import app
 
-    uvloop.run(app.migrate(config))
+    _run(app.migrate(config))
 
 
 main.add_command(sandbox_command, "sandbox")
@@ -64,6 +71,14 @@ async def _serve(config: Config, *, replay: bool) -> None:
 
     log_loop_errors(asyncio.get_running_loop())
     await app.serve(config, replay=replay)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a command to its end; what keeps it from starting is told in one line."""
+    try:
+        uvloop.run(work)
+    except (StorageError, OperatorKeyBroken, SealBroken, SecretExposed, TlsBroken) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _load(config_file: Path | None, *, replay: bool = False) -> Config:

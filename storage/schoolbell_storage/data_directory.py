@@ -16,7 +16,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 
     The lock is the kernel's: a server that is killed lets go of it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (directory / "lock").open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

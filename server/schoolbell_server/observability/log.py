@@ -78,6 +78,7 @@ def configure_logging(config: LogConfig, stream: TextIO = sys.stderr) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if config.format is LogFormat.JSON else TextFormatter())
     logging.basicConfig(level=config.level.name, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells how it works, not what
 
 
 def log_loop_errors(loop: asyncio.AbstractEventLoop) -> None:

@@ -219,10 +219,27 @@ class Monitor:
         if self.waiting > self._most_backlog * 0.8:
             text = f"{self.waiting} deliveries wait, near the limit of {self._most_backlog}."
             found.append(self._warning(_Code.WARNING_CODE_BACKLOG, text))
+        found += self._link_warnings(district)
         for link in links:
             if link.state == status_pb2.CONNECTIVITY_DISCONNECTED:
                 text = f"{link.name} cannot be reached: {link.reason}"
                 found.append(self._warning(_Code.WARNING_CODE_PROVIDER_UNREACHABLE, text))
+        return found
+
+    def _link_warnings(self, district: DistrictRow | None) -> list[status_pb2.ServiceWarning]:
+        """Return what the gateways of the district's apps have to say beyond being reachable."""
+        apps = set() if district is None else set(district.app_ids)
+        found = []
+        for (app_id, platform), state in self._links.items():
+            if app_id not in apps:
+                continue
+            name = f"{app_id}/{APP_PROVIDER[platform].name.lower()}"
+            if state.health.tokens_spared:
+                text = f"Suspiciously many tokens of {name} died at once; they are kept."
+                found.append(self._warning(_Code.WARNING_CODE_MASS_TOKEN_DEATH, text))
+            if state.health.circuit_open and state.health.connected:
+                text = f"{name} refuses the app's credentials; its deliveries are held."
+                found.append(self._warning(_Code.WARNING_CODE_CREDENTIAL_REFUSED, text))
         return found
 
     def _warning(self, code: _Code.ValueType, text: str) -> status_pb2.ServiceWarning:

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from schoolbell.cli.session import Session, to_json
-from schoolbell.v1 import delivery_pb2, status_pb2, status_service_pb2
+from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2, status_service_pb2
 
 _SHOWN = 15
 
@@ -69,8 +69,15 @@ class Board:
         totals = ", ".join(f"{count} {name}" for name, count in sorted(self.counts().items()))
         table = Table("delivery", "user", "kind", "state", title=f"{self._service}  {totals}")
         for one in self._latest:
-            table.add_row(one.delivery_id[:8], one.user_id, str(one.kind), state_name(one.state))
+            table.add_row(
+                one.delivery_id[:8], one.user_id, kind_name(one.kind), state_name(one.state)
+            )
         return table
+
+
+def kind_name(kind: common_pb2.Kind.ValueType) -> str:
+    """Return a kind's name without its prefix."""
+    return common_pb2.Kind.Name(kind).removeprefix("KIND_")
 
 
 def state_name(state: int) -> str:
