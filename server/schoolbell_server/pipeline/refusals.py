@@ -14,9 +14,18 @@ from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, Schoolbe
 
 
 def of_world(
-    district_id: str, submitted: Submitted, world: World | None, now: dt.datetime, *, replay: bool
+    district_id: str,
+    submitted: Submitted,
+    world: World | None,
+    now: dt.datetime,
+    *,
+    replay: bool,
+    prefix: str = "",
 ) -> Refused | None:
-    """Return why the facts of a district do not let a change be accepted, or None."""
+    """Return why the facts of a district do not let a change be accepted, or None.
+
+    `prefix` is where the change lies in the request, before the paths of its fields.
+    """
     change = submitted.change
     if world is None:
         return no_district(district_id)
@@ -25,9 +34,10 @@ def of_world(
     if change.calendar_id is not None and change.calendar_id not in world.calendars:
         return no_calendar(change.calendar_id)
     if foreign := submitted.foreign_currencies(world.district.currency_code):
-        return foreign_currency(foreign, world.district.currency_code)
+        paths = [prefix + path for path in foreign]
+        return foreign_currency(paths, world.district.currency_code)
     if not replay and timing.is_ahead(change, now):
-        return ahead(timing.MOST_AHEAD)
+        return ahead(timing.MOST_AHEAD, f"{prefix}occur_time")
     return None
 
 
@@ -72,11 +82,11 @@ def foreign_currency(paths: Iterable[str], currency_code: str) -> Refused:
     return Refused(InvalidFields([FieldViolation(path, wanted) for path in paths]))
 
 
-def ahead(most: dt.timedelta) -> Refused:
+def ahead(most: dt.timedelta, path: str) -> Refused:
     """Refuse a change that claims to happen in the future."""
     minutes = int(most.total_seconds() // 60)
     text = f"must be at most {minutes} minutes ahead of the server's clock"
-    return Refused(InvalidFields([FieldViolation("occur_time", text)]))
+    return Refused(InvalidFields([FieldViolation(path, text)]))
 
 
 def _refused(reason: ErrorReason.ValueType, message: str, **metadata: str) -> Refused:

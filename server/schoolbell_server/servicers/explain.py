@@ -98,7 +98,5 @@ def _hypothetical(
         change=change,
         content=normalise(message),
         fingerprint="",
-        foreign_currencies=lambda currency_code: [
-            f"change.{path}" for path in foreign_currencies(message, currency_code)
-        ],
+        foreign_currencies=lambda currency_code: foreign_currencies(message, currency_code),
     )

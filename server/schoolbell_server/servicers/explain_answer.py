@@ -23,7 +23,7 @@ from schoolbell_server.domain.explain import (
     first_failed,
 )
 from schoolbell_server.domain.fold import fold
-from schoolbell_server.domain.kinds import DeliveryState, Gate
+from schoolbell_server.domain.kinds import DeliveryState, RefusalReason
 from schoolbell_server.domain.timing import zone_of
 from schoolbell_server.pipeline.acceptance import zone_of as zone_of_change
 from schoolbell_server.pipeline.standing import fact_delivery
@@ -34,10 +34,16 @@ from schoolbell_server.texts.summaries import Fate, Summaries, Verdicts, Why
 from schoolbell_storage.deliveries import DeliveryRow
 
 _MOVED_BY_ITSELF = frozenset(
-    {Gate.TIMELY, Gate.CONDITION, Gate.VALUE_CHANGED, Gate.NOT_ALREADY_TOLD, Gate.NEWEST}
+    {
+        RefusalReason.TOO_LATE,
+        RefusalReason.NOT_CROSSING,
+        RefusalReason.UNCHANGED,
+        RefusalReason.ALREADY_TOLD,
+        RefusalReason.OLDER_THAN_KNOWN,
+    }
 )
-"""The gates that time and the change's own acceptance close: once a change is accepted, its
-value is known. Their rows are shown; a sentence on today's facts leaves them out."""
+"""The causes that time and an accepted change itself bring about: its value is known since. Their
+rows are shown; a sentence on today's roster and settings leaves them out."""
 
 
 class ExplainAnswer:
@@ -120,7 +126,7 @@ class ExplainAnswer:
         message.devices.extend(self._recorded_device(device, then) for device in now.devices)
         message.devices.extend(then.lost_devices())
         message.summary = self._summaries.then_and_now(
-            then.verdicts, then.fates(), _verdicts(now, whole.gates, without=_MOVED_BY_ITSELF)
+            then.verdicts, list(then.fates()), _verdicts(now, whole.gates, without=_MOVED_BY_ITSELF)
         )
         return message
 
@@ -154,10 +160,12 @@ class ExplainAnswer:
         recorded = self._stored.record
         zone = zone_of(self._gathered.world.district.time_zone)
         refusal = recorded.decision.refusal
+        fates = [(row.user_id, _fate(row)) for row in self._stored.deliveries.values()]
         return self._summaries.whole_then(
             recorded.decide_time.astimezone(zone),
-            _people_told(recorded.decision),
-            None if refusal is None else Why(refusal.gate, refusal.reason),
+            told=len({user_id for user_id, fate in fates if fate.is_told}),
+            meant=_people_told(recorded.decision),
+            why=None if refusal is None else Why(refusal.gate, refusal.reason),
         )
 
 
@@ -241,9 +249,9 @@ def _people_told(decision: Decision) -> int:
 def _verdicts(
     person: RecipientExplanation,
     change_gates: Iterable[GateRow],
-    without: frozenset[Gate] = frozenset(),
+    without: frozenset[RefusalReason] = frozenset(),
 ) -> Verdicts:
-    """Return on how many devices a person passes every gate, but those that are left out."""
+    """Return on how many devices a person passes every gate, but for causes that are left out."""
     shared = _first_failed([*change_gates, *person.gates], without)
     if shared is not None:
         return Verdicts(refusals=[_why(shared)])
@@ -252,8 +260,8 @@ def _verdicts(
     return Verdicts(told=len(failed) - len(refusals), refusals=refusals)
 
 
-def _first_failed(rows: Iterable[GateRow], without: frozenset[Gate]) -> GateRow | None:
-    return first_failed(row for row in rows if row.gate not in without)
+def _first_failed(rows: Iterable[GateRow], without: frozenset[RefusalReason]) -> GateRow | None:
+    return first_failed(row for row in rows if row.reason not in without)
 
 
 def _why(row: GateRow) -> Why:

@@ -145,7 +145,12 @@ async def _stored(connection: AsyncConnection, question: Question) -> Stored | N
 def _check(question: Question, world: World | None) -> None:
     if isinstance(question.subject, Submitted):
         refused = refusals.of_world(
-            question.district_id, question.subject, world, question.now, replay=question.replay
+            question.district_id,
+            question.subject,
+            world,
+            question.now,
+            replay=question.replay,
+            prefix="change.",
         )
         if refused is not None:
             raise refused.error

@@ -10,6 +10,7 @@ from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact import FactUpdate
 from schoolbell_server.domain.fact_state import FactState
 from schoolbell_server.domain.gate import EntityKind, SeenFact
+from schoolbell_server.domain.kinds import AdultStudents
 from schoolbell_storage.provenance import DEFAULT, Origin, Provenance
 
 _SETTINGS = {
@@ -24,6 +25,7 @@ _DISTRICT = {
     "active_school_year": "active_school_year",
     "app": "app_ids",
 }
+_UNSET = frozenset({"", "false", AdultStudents.FOLLOW_PORTAL_FLAG.name})
 _SHOWN = frozenset({"display_enabled", "tool_shown"})
 _KNOWN = frozenset({"known_value", "known_number", "known_time"})
 
@@ -45,7 +47,7 @@ class FactOrigins:
         stored = self.provenance
         match fact.entity:
             case EntityKind.DISTRICT:
-                return self._of_district(fact.name)
+                return self._of_district(fact)
             case EntityKind.CALENDAR if fact.name in _SHOWN:
                 return stored.display_options.get(fact.entity_id, DEFAULT)
             case EntityKind.TERM:
@@ -74,10 +76,13 @@ class FactOrigins:
         own = [one for one in self.provenance.devices.values() if one.source == user_id]
         return max(own, key=_update_time, default=DEFAULT)
 
-    def _of_district(self, name: str) -> Origin:
-        if name in _SETTINGS:
-            return self.provenance.fields.get(_SETTINGS[name], self.provenance.settings)
-        return self.provenance.fields.get(_DISTRICT[name], self.provenance.district)
+    def _of_district(self, fact: SeenFact) -> Origin:
+        """Return what the audit log says; where it is silent, what is unset is a default."""
+        field, row = _SETTINGS.get(fact.name), self.provenance.settings
+        if field is None:
+            field, row = _DISTRICT[fact.name], self.provenance.district
+        silent = DEFAULT if fact.value in _UNSET else row
+        return self.provenance.fields.get(field, silent)
 
     def _of_change(self) -> Origin:
         return Origin(self.change.key.source, self.accept_time)

@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, Ref
 from schoolbell_server.texts.explanations import Explanations
 from schoolbell_server.texts.words import Values, clean
 
+_TOLD = frozenset({DeliveryState.ACCEPTED, DeliveryState.DISPLAYED, DeliveryState.OPENED})
 _NOT_TOLD = ("summary-refused", "summary-refused-there")
 _WOULD_NOT = ("would-be-refused", "would-be-refused-there")
 
@@ -50,6 +52,11 @@ class Fate:
     why: Why | None = None
     """The gate that stopped it."""
 
+    @property
+    def is_told(self) -> bool:
+        """Return whether a provider is known to have accepted it."""
+        return self.state in _TOLD
+
 
 class Summaries:
     """Words an explanation in one language."""
@@ -66,48 +73,63 @@ class Summaries:
 
     def would(self, verdicts: Verdicts) -> str:
         """Return whether a person would be told."""
-        return self._verdicts(verdicts, "would-be-told", _WOULD_NOT)
+        sentences = []
+        if verdicts.told or not verdicts.refusals:
+            sentences.append(self._on("would-be-told", verdicts.told))
+        if verdicts.refusals:
+            sentences.append(self._refusals(verdicts, _WOULD_NOT))
+        return " ".join(sentences)
 
-    def then_and_now(self, then: Verdicts | None, fates: Iterable[Fate], today: Verdicts) -> str:
+    def then_and_now(self, then: Verdicts | None, fates: Sequence[Fate], today: Verdicts) -> str:
         """Return whether a person was told then, what became of it, and what would stop it now."""
         said = self._say("undecided") if then is None else self._told(then, fates)
         return f"{self._label('then', said)} {self.now(today)}"
 
     def now(self, today: Verdicts) -> str:
         """Return what today's facts would stop; `told` counts what they let through."""
-        said = self._say("still-open") if today.told else ""
-        closed = self._refusals(today, _WOULD_NOT) if today.refusals else ""
-        return self._label("now", " ".join(filter(None, (said, closed))))
+        if not today.refusals:
+            return self._label("now", self._say("still-open"))
+        said = [self._refusals(today, _WOULD_NOT)]
+        if today.told:
+            said.insert(0, self._on("still-open-there", today.told))
+        return self._label("now", " ".join(said))
 
-    def whole_then(self, time: dt.datetime, people: int, why: Why | None) -> str:
-        """Return whom a change was told to; `time` is local."""
+    def whole_then(self, time: dt.datetime, told: int, meant: int, why: Why | None) -> str:
+        """Return how many people were told, of those who were to be; `time` is local."""
         values: Values = {"time": fluent_date(time, dateStyle="medium", timeStyle="short")}
-        return self._whole("whole-told", "whole-refused", people, why, values)
+        if why is not None:
+            return self._say("whole-refused", values | {"why": self._why(why)})
+        said = self._say("whole-told", values | {"people": fluent_number(told)})
+        if meant == told:
+            return said
+        left = self._say("whole-unreached", {"people": fluent_number(meant - told)})
+        return f"{said} {left}"
 
     def whole_would(self, people: int, why: Why | None) -> str:
-        """Return whom a change would be told to."""
-        return self._whole("whole-would-be-told", "whole-would-be-refused", people, why, {})
-
-    def _whole(self, told: str, refused: str, people: int, why: Why | None, values: Values) -> str:
-        if why is None:
-            return self._say(told, values | {"people": fluent_number(people)})
-        return self._say(refused, values | {"why": self._why(why)})
+        """Return how many people would be told."""
+        if why is not None:
+            return self._say("whole-would-be-refused", {"why": self._why(why)})
+        return self._say("whole-would-be-told", {"people": fluent_number(people)})
 
     def _one_relation(self, relation: str, student_id: str) -> str:
         values: Values = {"relation": relation, "student": clean(student_id)}
         return self._say("relation" if relation else "relation-unnamed", values)
 
-    def _told(self, verdicts: Verdicts, fates: Iterable[Fate]) -> str:
-        said = self._verdicts(verdicts, "summary-told", _NOT_TOLD)
-        return " ".join(dict.fromkeys([said, *map(self._fate, fates)]))
-
-    def _verdicts(self, verdicts: Verdicts, told: str, refused: tuple[str, str]) -> str:
-        sentences = []
-        if verdicts.told or not verdicts.refusals:
-            sentences.append(self._say(told, {"devices": fluent_number(verdicts.told)}))
+    def _told(self, verdicts: Verdicts, fates: Sequence[Fate]) -> str:
+        """Return on how many devices each fate came about; told is only what was accepted."""
+        told = Counter((fate.is_told, self._fate(fate)) for fate in fates)
+        told[False, self._say("delivery-gone")] += verdicts.told - len(fates)
+        sentences = [
+            f"{self._on('summary-told' if is_told else 'summary-meant', count)} {fate}"
+            for (is_told, fate), count in told.items()
+            if count
+        ]
         if verdicts.refusals:
-            sentences.append(self._refusals(verdicts, refused))
-        return " ".join(sentences)
+            sentences.append(self._refusals(verdicts, _NOT_TOLD))
+        return " ".join(sentences) or self._on("summary-told", 0)
+
+    def _on(self, message: str, devices: int) -> str:
+        return self._say(message, {"devices": fluent_number(devices)})
 
     def _refusals(self, verdicts: Verdicts, messages: tuple[str, str]) -> str:
         """Return every cause once, and on how many devices where they differ."""

@@ -100,6 +100,10 @@ would-be-refused-there = { $devices ->
     [one] Would not be told on one device. { $why }
    *[other] Would not be told on { $devices } devices. { $why }
 }
+summary-meant = { $devices ->
+    [one] Was to be told on one device.
+   *[other] Was to be told on { $devices } devices.
+}
 summary-refused-there = { $devices ->
     [one] Not told on one device. { $why }
    *[other] Not told on { $devices } devices. { $why }
@@ -109,6 +113,10 @@ summary-refused-there = { $devices ->
 then = Then: { $said }
 now = Now: { $said }
 still-open = Nothing in today's roster and settings would stop it.
+still-open-there = { $devices ->
+    [one] Nothing in today's roster and settings would stop it on one device.
+   *[other] Nothing in today's roster and settings would stop it on { $devices } devices.
+}
 undecided = Nothing was decided about this person.
 
 relation = { $relation } of { $student }
@@ -120,6 +128,10 @@ whole-told = Accepted on { $time }. { $people ->
     [one] One person was told.
    *[other] { $people } people were told.
 }
+whole-unreached = { $people ->
+    [one] One person was to be told, but no provider is known to have accepted it.
+   *[other] { $people } people were to be told, but no provider is known to have accepted it.
+}
 whole-refused = Accepted on { $time }. Nobody was told. { $why }
 whole-would-be-told = If it were published now, { $people ->
     [0] nobody would be told.
@@ -128,6 +140,7 @@ whole-would-be-told = If it were published now, { $people ->
 }
 whole-would-be-refused = If it were published now, nobody would be told. { $why }
 
+delivery-gone = What became of it is no longer kept.
 delivery-pending = It waits to be sent.
 delivery-held = It is held back for a while before it is sent.
 delivery-sending = It is being sent.

@@ -100,6 +100,10 @@ would-be-refused-there = { $devices ->
     [one] No se avisaría en un dispositivo. { $why }
    *[other] No se avisaría en { $devices } dispositivos. { $why }
 }
+summary-meant = { $devices ->
+    [one] Se iba a avisar en un dispositivo.
+   *[other] Se iba a avisar en { $devices } dispositivos.
+}
 summary-refused-there = { $devices ->
     [one] No se avisó en un dispositivo. { $why }
    *[other] No se avisó en { $devices } dispositivos. { $why }
@@ -109,6 +113,10 @@ summary-refused-there = { $devices ->
 then = Entonces: { $said }
 now = Ahora: { $said }
 still-open = Nada en el registro escolar ni en la configuración de hoy lo impediría.
+still-open-there = { $devices ->
+    [one] Nada en el registro escolar ni en la configuración de hoy lo impediría en un dispositivo.
+   *[other] Nada en el registro escolar ni en la configuración de hoy lo impediría en { $devices } dispositivos.
+}
 undecided = No se decidió nada sobre esta persona.
 
 relation = { $relation } de { $student }
@@ -120,6 +128,10 @@ whole-told = Aceptado el { $time }. { $people ->
     [one] Se avisó a una persona.
    *[other] Se avisó a { $people } personas.
 }
+whole-unreached = { $people ->
+    [one] Se iba a avisar a una persona, pero no consta que ningún proveedor lo aceptara.
+   *[other] Se iba a avisar a { $people } personas, pero no consta que ningún proveedor lo aceptara.
+}
 whole-refused = Aceptado el { $time }. No se avisó a nadie. { $why }
 whole-would-be-told = Si se publicara ahora, { $people ->
     [0] no se avisaría a nadie.
@@ -128,6 +140,7 @@ whole-would-be-told = Si se publicara ahora, { $people ->
 }
 whole-would-be-refused = Si se publicara ahora, no se avisaría a nadie. { $why }
 
+delivery-gone = Ya no se conserva lo que ocurrió con él.
 delivery-pending = Espera a ser enviado.
 delivery-held = Se retiene un rato antes de enviarlo.
 delivery-sending = Se está enviando.
