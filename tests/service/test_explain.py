@@ -5,11 +5,13 @@ Each case is a small story whose explanation has to be, word for word, the text 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from schoolbell.cli.explain import lines
@@ -40,6 +42,7 @@ from tests.service.scene import (
     register,
     subscribe,
 )
+from tests.service.test_command import schoolbell
 from tests.service.whole import DISTRICT, Whole, whole
 
 GOLDEN = Path(__file__).parent / "explanations"
@@ -246,3 +249,24 @@ def _masked(said: list[str]) -> str:
 
 def _golden(name: str) -> str:
     return (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+
+
+async def test_the_command_reads_it_aloud(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await told_and_accepted(service)
+        administrator = access.ROLE_ADMINISTRATOR
+        plain = await schoolbell(service, administrator, "explain", SOURCE, "g")
+        one = await schoolbell(service, administrator, "--json", "explain", SOURCE, "g")
+        asked = tmp_path / "change.json"
+        asked.write_text(json_format.MessageToJson(grade("", 50)), encoding="utf-8")
+        might = await schoolbell(
+            service, administrator, "explain", "--change", str(asked), "--user", MOTHER
+        )
+        neither = await schoolbell(service, administrator, "explain", SOURCE)
+        unknown = await schoolbell(service, administrator, "explain", SOURCE, "nothing")
+    assert _masked(plain.out.splitlines()) == _golden("told_and_accepted")
+    assert json.loads(one.out)["recipients"][2]["devices"][0]["delivery"]["attempts"]
+    assert might.out.splitlines()[-1] == "  Would be told on one device."
+    assert (neither.code, unknown.code) == (2, 1)
+    assert "CHANGE_NOT_FOUND" in unknown.err
