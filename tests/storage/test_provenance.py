@@ -1,0 +1,105 @@
+"""Who set the facts of a change, and when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.world import DisplayOptions
+from schoolbell_storage.audit import append_audit
+from schoolbell_storage.display_options import write_display_options
+from schoolbell_storage.districts import write_settings
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.provenance import DEFAULT, Asked, Origin, Provenance, fetch_provenance
+from schoolbell_storage.settings import SettingsDocument
+from tests.storage.engines import databases, open_database
+from tests.storage.rosters import MAPLE, START, add_district, family, school, write
+
+LATER = START + dt.timedelta(hours=1)
+ASKED = Asked(
+    district_id=MAPLE,
+    student_id="ann",
+    kind=Kind.GRADE,
+    calendar_ids=["north:2027"],
+    user_ids=["ann", "ann-mother"],
+)
+
+
+async def _fetch(storage: Storage) -> Provenance:
+    async with storage.read() as connection:
+        return await fetch_provenance(connection, ASKED)
+
+
+async def _audit(storage: Storage, caller: str, now: dt.datetime, target: str, field: str) -> None:
+    async with storage.write() as connection:
+        await append_audit(
+            connection,
+            district_id=MAPLE,
+            now=now,
+            caller=caller,
+            action="any",
+            changes=[(target, {}, {field: True})],
+        )
+
+
+@databases()
+async def test_what_nobody_set_has_no_origin(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        found = await _fetch(storage)
+    assert found.settings == DEFAULT
+    assert found.district == Origin("", START)
+    stored = (found.calendars, found.display_options, found.users, found.relationships)
+    assert not any(stored)
+    assert not any((found.enrollments, found.devices, found.subscriptions, found.fields))
+
+
+@databases()
+async def test_settings_are_their_updaters(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        async with storage.write() as connection:
+            await write_settings(
+                connection,
+                MAPLE,
+                enabled=True,
+                document=SettingsDocument(),
+                updater="ada",
+                now=LATER,
+            )
+        found = await _fetch(storage)
+    assert found.settings == Origin("ada", LATER)
+
+
+@databases()
+async def test_each_field_is_whose_audit_entry_is_the_last(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        await _audit(storage, "ada", START, "settings", "enabled")
+        await _audit(storage, "bob", LATER, "settings", "enabled")
+        await _audit(storage, "eve", LATER, "settings", "adult_students")
+        await _audit(storage, "eve", LATER, "calendars/7", "licensed_kinds")
+        found = await _fetch(storage)
+    assert found.fields == {
+        "enabled": Origin("bob", LATER),
+        "adult_students": Origin("eve", LATER),
+    }
+
+
+@databases()
+async def test_roster_rows_are_their_sources(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        await write(storage, [*school("north"), *family("ann", "north")], days=1)
+        async with storage.write() as connection:
+            await write_display_options(
+                connection, MAPLE, {"north:2027": DisplayOptions()}, updater="ada", now=LATER
+            )
+        found = await _fetch(storage)
+    imported = Origin("sis", START + dt.timedelta(days=1))
+    assert found.calendars == {"north:2027": imported}
+    assert found.display_options == {"north:2027": Origin("ada", LATER)}
+    assert found.users == {"ann": imported, "ann-mother": imported}
+    assert found.relationships == {"ann-mother": imported, "ann-father": imported}
+    assert found.enrollments == {"ann@north": imported}
