@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from schoolbell.errors import SchoolbellError
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import common_pb2, explanation_pb2
+from schoolbell.v1 import common_pb2, explanation_pb2, settings_service_pb2, subscription_pb2
 from schoolbell.v1.change_service_pb2 import (
     ExplainChangeRequest,
     ExplainChangeResponse,
@@ -19,6 +22,7 @@ from schoolbell.v1.change_service_pb2 import (
 )
 from tests.service.held import publish
 from tests.service.scene import (
+    CALENDAR,
     FATHER,
     MOTHER,
     SIBLING,
@@ -30,6 +34,7 @@ from tests.service.scene import (
     phone,
     populate,
     register,
+    subscribe,
 )
 from tests.service.test_explain import about, explain, told
 from tests.service.whole import DISTRICT, whole
@@ -233,3 +238,64 @@ def _first_failures(
             first = min(failed, key=_ORDER.index, default=common_pb2.GATE_UNSPECIFIED)
             found[recipient.user_id, device.device_id] = first
     return found
+
+
+async def test_whom_nothing_relates_any_more_is_still_explained(tmp_path: Path) -> None:
+    """As after an erasure: the record stands, the relationship and the device are gone."""
+    async with whole(tmp_path) as service:
+        await populate(service)
+        (his,) = await register(service, phone(FATHER))
+        await told(service, grade("g", 65), deliveries=1)
+        (database,) = service.config.server.data_dir.glob("*.db")
+        with closing(sqlite3.connect(database, isolation_level=None)) as store:
+            store.execute("DELETE FROM relationship WHERE guardian_id = ?", (FATHER,))
+            store.execute("DELETE FROM device WHERE user_id = ?", (FATHER,))
+        answer = await explain(service, about("g"))
+    father = answer.recipients[-1]
+    assert (father.user_id, father.relation_path) == (FATHER, "")
+    assert father.summary.startswith("Then: Told on one device.")
+    assert father.summary.endswith("This person is not related to the student.")
+    (device,) = father.devices
+    assert (device.device_id, len(device.gates)) == (his.device_id, 0)
+    assert device.HasField("recorded")
+    assert len(device.delivery.attempts) == 1
+
+
+async def test_facts_name_who_saved_them(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        (hers,) = await register(service, phone(MOTHER))
+        before = _sources(await explain(service, might()))
+        wanted = subscription_pb2.Subscription(
+            student_id=STUDENT, kind=common_pb2.KIND_GRADE, enabled=True
+        )
+        await subscribe(service, hers, wanted)
+        async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+            await administrator.settings.UpdateDisplayOptions(
+                settings_service_pb2.UpdateDisplayOptionsRequest(
+                    district_id=DISTRICT,
+                    calendar_ids=[CALENDAR],
+                    display_options=settings_service_pb2.DisplayOptions(enabled=False),
+                    update_mask=FieldMask(paths=["enabled"]),
+                )
+            )
+        after = _sources(await explain(service, might()))
+    saved = {name: source for name, source in after.items() if before[name] != source}
+    assert {name: before[name] for name in saved} == dict.fromkeys(saved, "default")
+    assert saved == {
+        "display_enabled": "principal",
+        "term_enabled": "principal",
+        "tool_shown": "principal",
+        "subscription_enabled": MOTHER,
+        "subscription_stored": MOTHER,
+        "limit_time": MOTHER,
+    }
+    assert (after["enabled"], after["adult_students"]) == ("principal", "default")
+    assert (after["portal_enabled"], after["stay_logged_in"]) == (SOURCE, MOTHER)
+
+
+def _sources(answer: ExplainChangeResponse) -> dict[str, str]:
+    """Return who set each fact that the gates see around the mother's device."""
+    (mother,) = (one for one in answer.recipients if one.user_id == MOTHER)
+    rows = [*answer.gates, *mother.gates, *mother.devices[0].gates]
+    return {fact.name: fact.source for row in rows for fact in row.facts}
