@@ -49,6 +49,14 @@ def test_the_student_comes_first_then_guardians_by_id() -> None:
     ]
 
 
+def test_a_refused_person_keeps_the_app() -> None:
+    decision = _given({"users.mom.enabled": False, "students.ann.account.enabled": False})
+    assert [(one.user_id, one.app) for one in decision.recipients if one.refusal] == [
+        ("ann", App.STUDENT),
+        ("mom", App.PARENT),
+    ]
+
+
 def test_devices_come_by_id() -> None:
     tablet = {"user": "mom", "app_id": "family", "platform": "IOS"}
     decision = _given({"devices.mom-a": tablet, "devices.mom-z": tablet})
