@@ -431,3 +431,9 @@ def test_an_unknown_person_has_an_account_that_is_neither_enabled_nor_active() -
         "account_active": "false",
         "device_count": "0",
     }
+
+
+def test_age_is_seen_on_the_school_day() -> None:
+    birthday = dt.date(2008, 9, 15)
+    mom = _person(_given({"students.ann.account.birth_date": birthday}), "mom")
+    assert _facts(_row(mom.gates, Gate.RELATED))["student_of_age"] == "true"
