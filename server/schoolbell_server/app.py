@@ -12,7 +12,7 @@ import click
 
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.gateways.factory import build_gateways
-from schoolbell_server.observability.log import get_logger, log_loop_errors
+from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
 from schoolbell_server.observability.standard_services import (
@@ -55,7 +55,6 @@ class Running:
 async def serve(config: Config, *, replay: bool) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     loop = asyncio.get_running_loop()
-    log_loop_errors(loop)
     async with running(config, replay=replay) as server:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, server.stop.set)

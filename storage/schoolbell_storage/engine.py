@@ -55,8 +55,10 @@ class Storage:
                 raise StorageUnavailable(_cause(error)) from error
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
         """Run one transaction: commit where the block ends well, else roll back.
+
+        Without `keep` it is rolled back in any case: a rehearsal.
 
         Raises `StorageUnavailable` where nothing was committed, `OutcomeUnknown` where the
         commit itself failed.
@@ -68,6 +70,9 @@ class Storage:
                 connection = await stack.enter_async_context(self._writer.connect())
                 transaction = await connection.begin()
                 yield connection
+                if not keep:
+                    await transaction.rollback()
+                    return
             except (DBAPIError, PoolTimeout, OSError) as error:
                 raise StorageUnavailable(_cause(error)) from error
             try:

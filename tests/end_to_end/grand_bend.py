@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -15,23 +14,17 @@ from schoolbell.cli.roster import import_parts
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
     common_pb2,
-    delivery_pb2,
     roster_pb2,
     roster_service_pb2,
     settings_service_pb2,
     status_service_pb2,
 )
 from schoolbell.v1.change_pb2 import Change
+from schoolbell_server.demo import day
 from schoolbell_server.demo.district import phones_of, register
 from tests.service.whole import DISTRICT, KINDS, Whole, whole
 
 PATIENCE = 900.0  # seconds
-_LOOK_AGAIN = 0.5  # seconds
-_UNDER_WAY = {
-    delivery_pb2.DELIVERY_STATE_PENDING,
-    delivery_pb2.DELIVERY_STATE_HELD,
-    delivery_pb2.DELIVERY_STATE_SENDING,
-}
 
 
 @asynccontextmanager
@@ -98,13 +91,9 @@ async def publish(service: Whole, changes: Iterable[Change]) -> Counter[int]:
 
 async def settled(service: Whole) -> dict[int, status_service_pb2.Tally]:
     """Wait until every delivery has an outcome; return the tallies by kind."""
-    request = status_service_pb2.GetTalliesRequest(district_id=DISTRICT)
-    async with service.client(access.ROLE_MONITOR) as monitor, asyncio.timeout(PATIENCE):
-        while True:
-            tallies = (await monitor.status.GetTallies(request)).tallies
-            if not any(one.state in _UNDER_WAY for tally in tallies for one in tally.deliveries):
-                return {tally.kind: tally for tally in tallies}
-            await asyncio.sleep(_LOOK_AGAIN)
+    async with service.client(access.ROLE_MONITOR) as monitor:
+        tallies = await day.settled(monitor, DISTRICT, PATIENCE)
+    return {tally.kind: tally for tally in tallies}
 
 
 def refusals(tally: status_service_pb2.Tally) -> dict[int, int]:

@@ -96,9 +96,9 @@ class Gate:
         return self._storage.read()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
         await self.opened.wait()
-        async with self._storage.write() as connection:
+        async with self._storage.write(keep=keep) as connection:
             yield connection
 
 

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from schoolbell.v1 import change_pb2, common_pb2
-from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 
 Refusals = Mapping[tuple[Gate, RefusalReason], int]
 """How often each gate refused for each reason."""
-
-
-def count_refusals(decisions: Iterable[Decision]) -> Counter[tuple[Gate, RefusalReason]]:
-    """Count every refusal once, where it is recorded."""
-    return Counter(
-        (refusal.gate, refusal.reason) for decision in decisions for refusal in decision.refusals()
-    )
 
 
 def write_refusals(refusals: Refusals) -> list[common_pb2.RefusalCount]:

@@ -68,10 +68,12 @@ async def publish(on: Stage, changes: Path) -> Counter[str]:
     return results
 
 
-async def settled(client: AsyncClient) -> list[status_service_pb2.Tally]:
-    """Wait until no delivery waits, and return the tallies."""
-    request = status_service_pb2.GetTalliesRequest(district_id=DISTRICT)
-    async with asyncio.timeout(_PATIENCE):
+async def settled(
+    client: AsyncClient, district_id: str = DISTRICT, patience: float = _PATIENCE
+) -> list[status_service_pb2.Tally]:
+    """Wait, at most for `patience` seconds, until no delivery waits; return the tallies."""
+    request = status_service_pb2.GetTalliesRequest(district_id=district_id)
+    async with asyncio.timeout(patience):
         while True:
             tallies = (await client.status.GetTallies(request)).tallies
             if not any(one.state in _UNDER_WAY for tally in tallies for one in tally.deliveries):

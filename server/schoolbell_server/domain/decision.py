@@ -7,7 +7,8 @@ related person (8, 9), per device (10 to 15).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schoolbell_server.domain.fact import Previous
@@ -85,3 +86,10 @@ class Decision:
             for device in recipient.devices:
                 if device.refusal is not None:
                     yield device.refusal
+
+
+def count_refusals(decisions: Iterable[Decision]) -> Counter[tuple[Gate, RefusalReason]]:
+    """Count every refusal once, where it is recorded."""
+    return Counter(
+        (refusal.gate, refusal.reason) for decision in decisions for refusal in decision.refusals()
+    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schoolbell_server.domain.decision import Decision
+from schoolbell_server.domain.decision import Decision, count_refusals
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 
 
@@ -23,13 +22,11 @@ class Rehearsal:
     """Each refusal once, where it is recorded."""
 
 
-def rehearse(decisions: Iterable[Decision]) -> Rehearsal:
+def rehearse(decisions: Sequence[Decision]) -> Rehearsal:
     """Count what decisions would tell and refuse."""
     recipients = devices = 0
-    refusals: Counter[tuple[Gate, RefusalReason]] = Counter()
     for decision in decisions:
         told = [recipient.user_id for recipient, _ in decision.told()]
         recipients += len(set(told))
         devices += len(told)
-        refusals.update((refusal.gate, refusal.reason) for refusal in decision.refusals())
-    return Rehearsal(recipients=recipients, devices=devices, refusals=dict(refusals))
+    return Rehearsal(recipients=recipients, devices=devices, refusals=count_refusals(decisions))

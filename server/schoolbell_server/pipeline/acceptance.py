@@ -10,17 +10,17 @@ import datetime as dt
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1.change_pb2 import ChangeRecord
-from schoolbell_server.contract.change_records import count_refusals, write_change_record
+from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain import acceptance, timing
 from schoolbell_server.domain.acceptance import Plan, PlannedDelivery, Received
 from schoolbell_server.domain.change import Change, ChangeKey
-from schoolbell_server.domain.decision import Decision
+from schoolbell_server.domain.decision import Decision, count_refusals
 from schoolbell_server.domain.fact_keys import all_keys
 from schoolbell_server.domain.fact_state import (
     decode_state,
@@ -32,7 +32,7 @@ from schoolbell_server.domain.record import DecisionRecord, encode_record
 from schoolbell_server.domain.world import DeviceFacts, KindSettings, World
 from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.lanes import lane_of
-from schoolbell_server.pipeline.standing import fact_delivery
+from schoolbell_server.pipeline.standing import cancelled_row, fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
     Answer,
@@ -209,7 +209,9 @@ class Acceptance:
         texts = {(district_id, key): encode_state(state) for key, state in plan.states.items()}
         await fact_store.store_facts(connection, texts, group.now)
         cancelled = [
-            _superseded(row, group.now) for row in existing if row.delivery_id in plan.superseded
+            cancelled_row(row, CancelCause.SUPERSEDED, group.now)
+            for row in existing
+            if row.delivery_id in plan.superseded
         ]
         await delivery_store.store_deliveries(connection, cancelled)
         written.cancelled += cancelled
@@ -343,16 +345,6 @@ def _token(group: _Group, revision: int | None = None) -> str:
 
 def _complete(answers: Iterable[Answer | None]) -> list[Answer]:
     return [answer for answer in answers if answer is not None]
-
-
-def _superseded(row: DeliveryRow, now: dt.datetime) -> DeliveryRow:
-    return replace(
-        row,
-        state=DeliveryState.CANCELLED,
-        cancel_cause=CancelCause.SUPERSEDED,
-        revision=row.revision + 1,
-        update_time=now,
-    )
 
 
 def _device(world: World, change: Change, planned: PlannedDelivery) -> DeviceFacts:

@@ -13,14 +13,17 @@ from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.tables import district
 
 
-class _Opener(Protocol):
-    def unseal(self, sealed: bytes, associated: bytes) -> bytes: ...
+class Opener(Protocol):
+    """Opens what was sealed for storage."""
+
+    def unseal(self, sealed: bytes, associated: bytes) -> bytes:
+        """Return the secret that was sealed to what it belongs to."""
 
 
 class CollapseKeys:
     """Keeps the districts' opened secrets; a district's secret never changes."""
 
-    def __init__(self, opener: _Opener) -> None:
+    def __init__(self, opener: Opener) -> None:
         self._opener = opener
         self._secrets: dict[str, bytes] = {}
 

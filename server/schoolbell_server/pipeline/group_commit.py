@@ -35,6 +35,7 @@ class GroupCommit(Generic[Item, Result]):
         self._commit = commit
         self._most = most
         self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._queued = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -50,6 +51,7 @@ class GroupCommit(Generic[Item, Result]):
         """Queue an item now; the future is its result."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(item, weight, answer))
+        self._queued += weight
         self._idle.clear()
         self._arrived.set()
         return answer
@@ -57,10 +59,10 @@ class GroupCommit(Generic[Item, Result]):
     @property
     def queued(self) -> int:
         """Return how much weight waits."""
-        return sum(waiting.weight for waiting in self._waiting)
+        return self._queued
 
     async def run(self) -> None:
-        """Commit groups until cancelled; a cancel waits for the group that is under way."""
+        """Commit groups until cancelled; cancel it once it is `drained`."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -78,6 +80,7 @@ class GroupCommit(Generic[Item, Result]):
         while self._waiting and weight + self._waiting[0].weight <= self._most:
             weight += self._waiting[0].weight
             group.append(self._waiting.popleft())
+        self._queued -= weight
         return group
 
     async def _commit_group(self, group: list[_Waiting[Item, Result]]) -> None:

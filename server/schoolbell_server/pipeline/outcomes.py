@@ -18,7 +18,6 @@ from schoolbell_server.domain.delivery import Attempted, after_attempt, expire
 from schoolbell_server.domain.kinds import (
     APP_PROVIDER,
     CancelCause,
-    DeliveryState,
     Outcome,
 )
 from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
@@ -26,7 +25,7 @@ from schoolbell_server.gateways.push import PushResult
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.group_commit import GroupCommit
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.standing import cancelled_row, moved_to, standing_of
 from schoolbell_server.status import journal
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage import deliveries as delivery_store
@@ -131,7 +130,7 @@ class Outcomes:
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
         free = replace(row, lease_owner="")
         if end.refusal is not None:
-            return _stopped(free, end.refusal, now)
+            return cancelled_row(free, CancelCause.GATE, now, end.refusal)
         if end.result is None:
             return moved_to(free, expire(standing_of(row)), now)
         return self._attempted(free, end, end.result, now)
@@ -177,18 +176,6 @@ class Outcomes:
             if end.result.outcome is Outcome.ACCEPTED and end.end_time is not None:
                 waited = (end.end_time - row.create_time).total_seconds()
                 self._metrics.change_to_provider.labels(row.kind.name).observe(waited)
-
-
-def _stopped(row: DeliveryRow, refusal: Refusal, now: dt.datetime) -> DeliveryRow:
-    return replace(
-        row,
-        state=DeliveryState.CANCELLED,
-        cancel_cause=CancelCause.GATE,
-        cancel_gate=refusal.gate,
-        cancel_refusal=refusal.reason,
-        revision=row.revision + 1,
-        update_time=now,
-    )
 
 
 def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:

@@ -12,10 +12,11 @@ from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
 from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.expiry import Expiry
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
-from schoolbell_server.pipeline.preparer import Opener, Preparer
+from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.route import Route
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.monitor import Monitor

@@ -10,8 +10,6 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,22 +20,16 @@ from schoolbell_server.domain.eligibility import recheck
 from schoolbell_server.domain.fact import AttendanceValue
 from schoolbell_server.domain.fact_state import decode_told
 from schoolbell_server.domain.kinds import AttendanceStatus, DetailLevel, Gate, Kind, RefusalReason
+from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import DistrictFacts, World
 from schoolbell_server.gateways.push import Push
-from schoolbell_server.pipeline.collapse_keys import CollapseKeys
+from schoolbell_server.pipeline.collapse_keys import CollapseKeys, Opener
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import Address, fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import fetch_changes
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_district, fetch_world
-
-
-class Opener(Protocol):
-    """Opens what was sealed for storage."""
-
-    def unseal(self, sealed: bytes, associated: bytes) -> bytes:
-        """Return the secret that was sealed to what it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +134,7 @@ class Preparer:
     def _school_day(self, row: DeliveryRow) -> dt.date:
         if self._replay:
             return row.school_day
-        return self._clock().astimezone(ZoneInfo(row.time_zone)).date()
+        return local_date(self._clock(), row.time_zone)
 
     async def _worlds(
         self,

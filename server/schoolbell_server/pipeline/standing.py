@@ -6,9 +6,10 @@ import datetime as dt
 from dataclasses import replace
 
 from schoolbell_server.domain.acceptance import FactDelivery
+from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import UNSENT, Standing
 from schoolbell_server.domain.fact_state import decode_told
-from schoolbell_server.domain.kinds import DeliveryState
+from schoolbell_server.domain.kinds import CancelCause, DeliveryState
 from schoolbell_storage.deliveries import DeliveryRow
 
 
@@ -36,6 +37,18 @@ def moved_to(row: DeliveryRow, standing: Standing, now: dt.datetime) -> Delivery
         answer_lost=standing.answer_lost,
         revision=row.revision + 1,
         update_time=now,
+    )
+
+
+def cancelled_row(
+    row: DeliveryRow, cause: CancelCause, now: dt.datetime, refusal: Refusal | None = None
+) -> DeliveryRow:
+    """Return the delivery cancelled, one revision on; a gate's cause has its refusal."""
+    marked = replace(row, cancel_cause=cause)
+    if refusal is not None:
+        marked = replace(marked, cancel_gate=refusal.gate, cancel_refusal=refusal.reason)
+    return replace(
+        marked, state=DeliveryState.CANCELLED, revision=row.revision + 1, update_time=now
     )
 
 

@@ -11,7 +11,7 @@ from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.change_service_pb2_grpc import ChangeServiceServicer
 from schoolbell_server.contract.change_records import write_refusals
 from schoolbell_server.pipeline.acceptor import Acceptor
-from schoolbell_server.pipeline.rehearsal import Rehearsal, Rehearsed
+from schoolbell_server.pipeline.rehearsal import Rehearsed, Rehearser
 from schoolbell_server.pipeline.submission import Answer, Refused
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.change_readers import ChangeReaders
@@ -29,12 +29,12 @@ class ChangeServicer(ChangeServiceServicer):
     def __init__(
         self,
         acceptor: Acceptor,
-        rehearsal: Rehearsal,
+        rehearser: Rehearser,
         readers: ChangeReaders,
         explainer: Explainer,
     ) -> None:
         self._acceptor = acceptor
-        self._rehearsal = rehearsal
+        self._rehearser = rehearser
         self._readers = readers
         self._explainer = explainer
 
@@ -155,7 +155,7 @@ class ChangeServicer(ChangeServiceServicer):
     ) -> tuple[list[Answer], Rehearsed | None]:
         drafted: Draft = draft(district_id, changes)
         if validate_only:
-            rehearsed = await self._rehearsal.rehearse(drafted.submission)
+            rehearsed = await self._rehearser.rehearse(drafted.submission)
             return drafted.merge(rehearsed.answers), rehearsed
         if not drafted.submission.changes:
             return drafted.merge(()), None
@@ -172,8 +172,9 @@ def _check_count(changes: Sequence[change_pb2.Change]) -> None:
 def _write_rehearsal(rehearsed: Rehearsed | None) -> messages.Rehearsal | None:
     if rehearsed is None:
         return None
+    counts = rehearsed.counts
     return messages.Rehearsal(
-        recipients=rehearsed.recipients,
-        devices=rehearsed.devices,
-        refusals=write_refusals(rehearsed.refusals),
+        recipients=counts.recipients,
+        devices=counts.devices,
+        refusals=write_refusals(counts.refusals),
     )

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import change_pb2, common_pb2, explanation_pb2
 from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.contract.change_records import count_refusals, write_change_record
+from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.explanations import write_recorded
 from schoolbell_server.contract.fields import read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.decision import Refusal, count_refusals
 from schoolbell_server.domain.kinds import App, Gate, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record
 from schoolbell_server.rpc.errors import SchoolbellError

@@ -28,14 +28,6 @@ from schoolbell_storage.roster_write import DeactivatesTooMany, RosterWrite, wri
 logger = get_logger(__name__)
 
 
-class _Rehearsed(Exception):
-    """An import that only reports was carried out; what it wrote is to be rolled back."""
-
-    def __init__(self, report: ImportReport) -> None:
-        super().__init__()
-        self.report = report
-
-
 class ImportFinisher:
     """Finishes imports, each once at a time; `drain` before the storage is closed."""
 
@@ -79,20 +71,21 @@ class ImportFinisher:
         if row is None or row.state is not ImportState.APPLYING:
             return
         try:
-            async with self._storage.write() as connection:
-                await self._apply(connection, row)
-        except _Rehearsed as rehearsed:
-            await self._end(row, ImportState.APPLIED, rehearsed.report)
+            async with self._storage.write(keep=not row.header.validate_only) as connection:
+                report = await self._apply(connection, row)
+            if report is not None and row.header.validate_only:
+                await self._end(row, ImportState.APPLIED, report)
         except RecordsRefused as refused:
             report = refused_records(row.header, refused.problems, refused.total)
             await self._end(row, ImportState.REFUSED, report)
         except DeactivatesTooMany as excess:
             await self._end(row, ImportState.REFUSED, _too_many(row.header, excess))
 
-    async def _apply(self, connection: AsyncConnection, row: ImportRow) -> None:
+    async def _apply(self, connection: AsyncConnection, row: ImportRow) -> ImportReport | None:
+        """Write what was staged; None if another server was faster."""
         header = row.header
         if not await self._lock(connection, row):
-            return
+            return None
         write = RosterWrite(
             district_id=header.district_id,
             source=header.source,
@@ -104,10 +97,9 @@ class ImportFinisher:
         counts = await write_records(connection, write, batches)
         portal = await count_portal_relationships(connection, header.district_id)
         report = ImportReport(counts=counts, portal_relationships=portal)
-        if header.validate_only:
-            raise _Rehearsed(report)
         ended = dataclasses.replace(row, update_time=write.now)
         await imports.end_import(connection, ended, ImportState.APPLIED, report)
+        return report
 
     async def _end(self, row: ImportRow, state: ImportState, report: ImportReport) -> None:
         async with self._storage.write() as connection:

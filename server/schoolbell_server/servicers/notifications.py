@@ -19,7 +19,8 @@ from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import World
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.gateways.push import Push
-from schoolbell_server.pipeline.preparer import Opener, as_told
+from schoolbell_server.pipeline.collapse_keys import Opener
+from schoolbell_server.pipeline.preparer import as_told
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.texts import Texts

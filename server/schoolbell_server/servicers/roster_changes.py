@@ -40,14 +40,6 @@ Named = tuple[str, Record | RecordName]
 T = TypeVar("T")
 
 
-class _Rehearsed(Exception):
-    """What was only to be counted was written; it is to be rolled back."""
-
-    def __init__(self, counts: Counts) -> None:
-        super().__init__()
-        self.counts = counts
-
-
 def read_upsert(request: messages.UpsertRecordsRequest) -> Sequence[Named]:
     """Return the records of a request; a bar among them is set by hand."""
     violations = Violations()
@@ -105,16 +97,11 @@ async def write_by_hand(
         district_id=request.district_id, source=request.source, now=now, by_hand=True
     )
     try:
-        async with storage.write() as connection:
+        async with storage.write(keep=not request.validate_only) as connection:
             if await get_district(connection, write.district_id, lock=True) is None:
                 raise no_district(write.district_id)
             await _audit_bars(connection, write, [record for _, record in named])
-            counts = await write_records(connection, write, _one_batch(named))
-            if request.validate_only:
-                raise _Rehearsed(counts)
-            return counts
-    except _Rehearsed as rehearsed:
-        return rehearsed.counts
+            return await write_records(connection, write, _one_batch(named))
     except RecordsRefused as refused:
         raise _refusal(refused, named) from None
 

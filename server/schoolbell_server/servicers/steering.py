@@ -112,18 +112,14 @@ class Steering:
         """Carry out `step` on everything the query finds, oldest last; count what it changed."""
         count, before = 0, None
         while True:
-            try:
-                async with self._storage.write() as connection:
-                    page = await list_deliveries(connection, paged(query, before, _STEP))
-                    ids = [row.delivery_id for row in page]
-                    locked = await fetch_deliveries(connection, ids, lock=True)
-                    changed = await step(connection, list(locked.values()))
-                    count += len(changed)
-                    if not write:
-                        raise _TakenBack
+            async with self._storage.write(keep=write) as connection:
+                page = await list_deliveries(connection, paged(query, before, _STEP))
+                ids = [row.delivery_id for row in page]
+                locked = await fetch_deliveries(connection, ids, lock=True)
+                changed = await step(connection, list(locked.values()))
+                if write:
                     await journal.record(connection, self._clock(), changed)
-            except _TakenBack:
-                pass
+            count += len(changed)
             if len(page) < _STEP:
                 return count
             before = (to_micros(page[-1].create_time), page[-1].delivery_id)
@@ -140,7 +136,3 @@ class Steering:
                 action=f"{_SERVICE}/CancelDeliveries",
                 changes=[("deliveries", {}, {"cancelled": count, "reason": request.reason})],
             )
-
-
-class _TakenBack(Exception):
-    """Ends a transaction without a commit."""

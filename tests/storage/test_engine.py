@@ -1,0 +1,57 @@
+"""A transaction is kept where its block ends well, unless it was only a rehearsal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.audit import AuditQuery, append_audit, list_audit
+from schoolbell_storage.engine import Storage
+from tests.storage.engines import databases, open_database
+from tests.storage.rosters import START
+
+
+async def append(connection: AsyncConnection, caller: str) -> None:
+    await append_audit(
+        connection,
+        district_id="maple",
+        now=START,
+        caller=caller,
+        action="Update",
+        changes=[("settings", {}, {"enabled": True})],
+    )
+
+
+async def append_and_fail(storage: Storage) -> None:
+    async with storage.write() as connection:
+        await append(connection, "ada")
+        raise ZeroDivisionError
+
+
+async def callers(storage: Storage) -> list[str]:
+    async with storage.read() as connection:
+        return [one.caller for one in await list_audit(connection, AuditQuery(district_id="maple"))]
+
+
+@databases()
+async def test_a_rehearsal_sees_what_it_wrote_and_leaves_nothing(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        async with storage.write(keep=False) as connection:
+            await append(connection, "ada")
+            assert len(await list_audit(connection, AuditQuery(district_id="maple"))) == 1
+        assert await callers(storage) == []
+        async with storage.write() as connection:
+            await append(connection, "bob")
+        assert await callers(storage) == ["bob"]
+
+
+@databases()
+async def test_a_block_that_fails_leaves_nothing(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        with pytest.raises(ZeroDivisionError):
+            await append_and_fail(storage)
+        assert await callers(storage) == []
