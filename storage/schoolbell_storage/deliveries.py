@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
@@ -145,16 +145,9 @@ async def claim_due(
     limit: int,
 ) -> list[DeliveryRow]:
     """Lease up to `limit` due deliveries of one (app_id, platform), by lane, then by due time."""
-    app_id, platform = route
     due = (
         select(delivery.c.delivery_id)
-        .where(
-            delivery.c.app_id == app_id,
-            delivery.c.platform == int(platform),
-            delivery.c.state.in_(UNSENT),
-            delivery.c.lease_owner == "",
-            delivery.c.due_time <= to_micros(now),
-        )
+        .where(*_waiting(route), delivery.c.due_time <= to_micros(now))
         .order_by(delivery.c.lane, delivery.c.due_time)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -172,19 +165,19 @@ async def claim_due(
 
 async def next_due(connection: AsyncConnection, route: tuple[str, Platform]) -> dt.datetime | None:
     """Return when the next unleased delivery of a route falls due."""
-    app_id, platform = route
     found = await connection.execute(
-        select(delivery.c.due_time)
-        .where(
-            delivery.c.app_id == app_id,
-            delivery.c.platform == int(platform),
-            delivery.c.state.in_(UNSENT),
-            delivery.c.lease_owner == "",
-        )
-        .order_by(delivery.c.due_time)
-        .limit(1)
+        select(delivery.c.due_time).where(*_waiting(route)).order_by(delivery.c.due_time).limit(1)
     )
     return optional_time(found.scalar())
+
+
+def _waiting(route: tuple[str, Platform]) -> Iterable[ColumnElement[bool]]:
+    """Yield the conditions of what may be leased on a route."""
+    app_id, platform = route
+    yield delivery.c.app_id == app_id
+    yield delivery.c.platform == int(platform)
+    yield delivery.c.state.in_(UNSENT)
+    yield delivery.c.lease_owner == ""
 
 
 async def lock_expired(

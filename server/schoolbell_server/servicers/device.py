@@ -32,6 +32,7 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import masked_paths
 from schoolbell_server.servicers.missing import no_district, no_user
+from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.receipts import Receipts
@@ -39,7 +40,6 @@ from schoolbell_server.servicers.registration import RETIRED, Registrar, Registr
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     DeviceRow,
-    get_device,
     list_devices,
     lock_live_devices,
     retired,
@@ -109,13 +109,9 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.GetDeviceRequest, _context: Any
     ) -> messages.GetDeviceResponse:
         """Answer one device."""
-        _check_named(request).refuse()
+        check_named(request).refuse()
         async with self._storage.read() as connection:
-            row = await get_device(
-                connection, request.district_id, request.user_id, request.device_id
-            )
-        if row is None:
-            raise no_device(request.device_id)
+            row = await named_device(connection, request)
         return messages.GetDeviceResponse(device=self._message(row))
 
     async def ListDevices(
@@ -145,7 +141,7 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.UpdateDeviceRequest, _context: Any
     ) -> messages.UpdateDeviceResponse:
         """Change the masked fields of a device that is not retired."""
-        violations, now = _check_named(request), self._clock()
+        violations, now = check_named(request), self._clock()
         violations.required(request, "device")
         _check_own(request.device, violations, user_id=request.user_id, device_id=request.device_id)
         named = (*SETTABLE, *REGISTERED)
@@ -153,11 +149,7 @@ class DeviceServicer(DeviceServiceServicer):
         check_settable(request.device, "device.", violations.add)
         violations.refuse()
         async with self._storage.write() as connection:
-            row = await get_device(
-                connection, request.district_id, request.user_id, request.device_id, lock=True
-            )
-            if row is None:
-                raise no_device(request.device_id)
+            row = await named_device(connection, request, lock=True)
             _refuse_registered(row, request.device, paths)
             if row.retirement_reason is not None:
                 raise device_retired(row.device_id)
@@ -174,14 +166,10 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.UnregisterDeviceRequest, _context: Any
     ) -> messages.UnregisterDeviceResponse:
         """Retire a device and cancel what it was still to be sent."""
-        _check_named(request).refuse()
+        check_named(request).refuse()
         now = self._clock()
         async with self._storage.write() as connection:
-            row = await get_device(
-                connection, request.district_id, request.user_id, request.device_id, lock=True
-            )
-            if row is None:
-                raise no_device(request.device_id)
+            row = await named_device(connection, request, lock=True)
             if row.retirement_reason is None:
                 row = retired(row, RetirementReason.UNREGISTERED, now)
                 await store_device(connection, row)
@@ -231,13 +219,9 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.SendTestNotificationRequest, _context: Any
     ) -> messages.SendTestNotificationResponse:
         """Send a test notification and wait for the provider's answer."""
-        _check_named(request).refuse()
+        check_named(request).refuse()
         async with self._storage.read() as connection:
-            row = await get_device(
-                connection, request.district_id, request.user_id, request.device_id
-            )
-        if row is None:
-            raise no_device(request.device_id)
+            row = await named_device(connection, request)
         if row.retirement_reason is not None or row.address is None:
             raise device_retired(row.device_id)
         return await self._notifications.send_test(row, row.address)
@@ -247,43 +231,12 @@ class DeviceServicer(DeviceServiceServicer):
         return write_device(row, self._apps.get(row.app_id), etag(name, row.version))
 
 
-def no_device(device_id: str) -> SchoolbellError:
-    """Return that there is no such device, or that it is somebody else's."""
-    return SchoolbellError(
-        ErrorReason.ERROR_REASON_DEVICE_NOT_FOUND,
-        "the user has no such device",
-        metadata={"device_id": device_id},
-    )
-
-
-def device_retired(device_id: str) -> SchoolbellError:
-    """Return that a device is retired."""
-    return SchoolbellError(
-        ErrorReason.ERROR_REASON_DEVICE_RETIRED,
-        "the device is retired: register it again",
-        metadata={"device_id": device_id},
-    )
-
-
 def _no_app(app_id: str) -> SchoolbellError:
     return SchoolbellError(
         ErrorReason.ERROR_REASON_APP_NOT_FOUND,
         "the app is not one of the district's",
         metadata={"app_id": app_id},
     )
-
-
-def _check_named(
-    request: messages.GetDeviceRequest
-    | messages.UpdateDeviceRequest
-    | messages.UnregisterDeviceRequest
-    | messages.SendTestNotificationRequest,
-) -> Violations:
-    """Check the names of a user's device."""
-    violations = Violations()
-    read_id(request.user_id, "user_id", violations.add)
-    read_id(request.device_id, "device_id", violations.add)
-    return violations
 
 
 def _check_own(device: messages.Device, violations: Violations, **named: str) -> None:

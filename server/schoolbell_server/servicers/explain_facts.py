@@ -18,8 +18,7 @@ from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.submission import Submitted
 from schoolbell_server.servicers.change_readers import no_change
-from schoolbell_server.servicers.device import no_device
-from schoolbell_server.servicers.missing import no_district, no_user
+from schoolbell_server.servicers.missing import no_device, no_district, no_user
 from schoolbell_storage import status_log
 from schoolbell_storage.changes import ChangeRow, fetch_changes
 from schoolbell_storage.deliveries import DeliveryRow, fact_deliveries

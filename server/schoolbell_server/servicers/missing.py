@@ -43,6 +43,15 @@ def no_user(user_id: str) -> SchoolbellError:
     )
 
 
+def no_device(device_id: str) -> SchoolbellError:
+    """Return that there is no such device, or that it is somebody else's."""
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_DEVICE_NOT_FOUND,
+        "the user has no such device",
+        metadata={"device_id": device_id},
+    )
+
+
 def no_record(name: RecordName) -> SchoolbellError:
     """Return that the roster has no such record."""
     record_type = name.record_type.name

@@ -19,10 +19,10 @@ from schoolbell_server.domain.offers import Offer, offers
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import Subscription, World
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.servicers.device import device_retired, no_device
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.missing import no_district, no_student
-from schoolbell_storage.devices import DeviceRow, get_device
+from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
+from schoolbell_storage.devices import DeviceRow
 from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.relations import students_of
@@ -55,16 +55,9 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         self, request: messages.GetSubscriptionsRequest, _context: Any
     ) -> messages.GetSubscriptionsResponse:
         """Answer the page: every student and kind, with what closes it."""
-        violations = Violations()
-        read_id(request.user_id, "user_id", violations.add)
-        read_id(request.device_id, "device_id", violations.add)
-        violations.refuse()
+        check_named(request).refuse()
         async with self._storage.read() as connection:
-            row = await get_device(
-                connection, request.district_id, request.user_id, request.device_id
-            )
-            if row is None:
-                raise no_device(request.device_id)
+            row = await named_device(connection, request)
             world = await self._world(connection, row)
             stored = await read_subscriptions(connection, row.device_id)
         return messages.GetSubscriptionsResponse(
@@ -75,9 +68,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         self, request: messages.UpdateSubscriptionsRequest, _context: Any
     ) -> messages.UpdateSubscriptionsResponse:
         """Save the named ones whole, all or none."""
-        violations, now = Violations(), self._clock()
-        read_id(request.user_id, "user_id", violations.add)
-        read_id(request.device_id, "device_id", violations.add)
+        violations, now = check_named(request), self._clock()
         violations.count(request.subscriptions, "subscriptions", least=1, most=MOST)
         async with self._storage.write() as connection:
             district = await get_district(connection, request.district_id)
@@ -85,11 +76,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
                 raise no_district(request.district_id)
             asked = _read(request.subscriptions, district.currency_code, violations)
             violations.refuse()
-            row = await get_device(
-                connection, request.district_id, request.user_id, request.device_id, lock=True
-            )
-            if row is None:
-                raise no_device(request.device_id)
+            row = await named_device(connection, request, lock=True)
             world = await self._world(connection, row)
             for student_id, _ in asked:
                 if student_id not in world.students:
