@@ -29,7 +29,7 @@ from schoolbell_storage.codec import (
     to_json,
     to_micros,
 )
-from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.rows import NUMBER, TEXT, among, rows
 from schoolbell_storage.tables import delivery
 
 UNSENT = (int(DeliveryState.PENDING), int(DeliveryState.HELD))
@@ -104,8 +104,7 @@ async def fetch_deliveries(
     """Return these deliveries by id; under `lock`, in order of id, until the transaction ends."""
     if not delivery_ids:
         return {}
-    batch = rows(connection, {"delivery_id": TEXT}, [(name,) for name in delivery_ids])
-    wanted = select(delivery).join(batch, batch.c.delivery_id == delivery.c.delivery_id)
+    wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
     if lock:
         wanted = wanted.order_by(delivery.c.delivery_id).with_for_update(of=delivery)
     return {row.delivery_id: decode(row) for row in await connection.execute(wanted)}
@@ -215,7 +214,10 @@ async def release(connection: AsyncConnection, owner: str, delivery_ids: Collect
     if delivery_ids:
         await connection.execute(
             update(delivery)
-            .where(delivery.c.lease_owner == owner, delivery.c.delivery_id.in_(list(delivery_ids)))
+            .where(
+                delivery.c.lease_owner == owner,
+                among(connection, delivery.c.delivery_id, delivery_ids),
+            )
             .values(lease_owner="")
         )
 

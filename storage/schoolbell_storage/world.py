@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -32,7 +32,7 @@ from schoolbell_server.domain.world import (
 )
 from schoolbell_storage.codec import optional_date, optional_time
 from schoolbell_storage.conditions import decode_condition
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among, among_district
 from schoolbell_storage.settings import (
     SettingsDocument,
     decode_display_options,
@@ -95,13 +95,12 @@ async def fetch_district(
 
 
 async def facts_versions(
-    connection: AsyncConnection, district_ids: Iterable[str]
+    connection: AsyncConnection, district_ids: Collection[str]
 ) -> dict[str, int]:
     """Return the present version of the facts of each district."""
-    batch = rows(connection, {"district_id": TEXT}, [(name,) for name in district_ids])
     found = await connection.execute(
-        select(district.c.district_id, district.c.facts_version).join(
-            batch, batch.c.district_id == district.c.district_id
+        select(district.c.district_id, district.c.facts_version).where(
+            among(connection, district.c.district_id, district_ids)
         )
     )
     return {row.district_id: row.facts_version for row in found}
@@ -130,11 +129,12 @@ def _district(row: Row[Any], settings: SettingsDocument, apps: Apps) -> District
 async def _enrollments(
     connection: AsyncConnection, district_id: str, student_ids: Collection[str]
 ) -> dict[str, list[EnrollmentFacts]]:
-    batch = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids])
     found = await connection.execute(
         select(enrollment)
-        .join(batch, batch.c.student_id == enrollment.c.student_id)
-        .where(enrollment.c.district_id == district_id, enrollment.c.active)
+        .where(
+            among_district(connection, enrollment.c.student_id, district_id, student_ids),
+            enrollment.c.active,
+        )
         .order_by(enrollment.c.enrollment_id)
     )
     stays: dict[str, list[EnrollmentFacts]] = defaultdict(list)
@@ -157,7 +157,6 @@ async def _calendars(
     settings: SettingsDocument,
     calendar_ids: Collection[str],
 ) -> dict[str, CalendarFacts]:
-    batch = rows(connection, {"calendar_id": TEXT}, [(name,) for name in calendar_ids])
     same_school = (school.c.district_id == calendar.c.district_id) & (
         school.c.school_id == calendar.c.school_id
     )
@@ -166,10 +165,12 @@ async def _calendars(
     )
     found = await connection.execute(
         select(calendar, school.c.time_zone, display_options.c.options)
-        .join(batch, batch.c.calendar_id == calendar.c.calendar_id)
         .outerjoin(school, same_school)
         .outerjoin(display_options, same_calendar)
-        .where(calendar.c.district_id == facts.district_id, calendar.c.active)
+        .where(
+            among_district(connection, calendar.c.calendar_id, facts.district_id, calendar_ids),
+            calendar.c.active,
+        )
     )
     return {row.calendar_id: _calendar(row, facts, settings) for row in found}
 
@@ -233,11 +234,11 @@ async def _students(
 async def _relationship_rows(
     connection: AsyncConnection, district_id: str, student_ids: Collection[str]
 ) -> list[Row[Any]]:
-    batch = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids])
     found = await connection.execute(
         select(relationship)
-        .join(batch, batch.c.student_id == relationship.c.student_id)
-        .where(relationship.c.district_id == district_id)
+        .where(
+            among_district(connection, relationship.c.student_id, district_id, student_ids),
+        )
         .order_by(relationship.c.guardian_id)
     )
     return list(found)
@@ -264,11 +265,10 @@ async def fetch_users(
 ) -> dict[str, UserFacts]:
     """Return accounts with their devices and, for these students, the devices' subscriptions."""
     devices = await _devices(connection, district_id, user_ids, student_ids)
-    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids])
     found = await connection.execute(
-        select(user_account)
-        .join(batch, batch.c.user_id == user_account.c.user_id)
-        .where(user_account.c.district_id == district_id)
+        select(user_account).where(
+            among_district(connection, user_account.c.user_id, district_id, user_ids),
+        )
     )
     return {
         row.user_id: UserFacts(
@@ -288,14 +288,16 @@ async def _devices(
     user_ids: Collection[str],
     student_ids: Collection[str],
 ) -> dict[str, list[DeviceFacts]]:
-    wanted = await _subscriptions(connection, district_id, user_ids, student_ids)
-    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids])
-    found = await connection.execute(
-        select(device)
-        .join(batch, batch.c.user_id == device.c.user_id)
-        .where(device.c.district_id == district_id)
-        .order_by(device.c.device_id)
-    )
+    found = (
+        await connection.execute(
+            select(device)
+            .where(
+                among_district(connection, device.c.user_id, district_id, user_ids),
+            )
+            .order_by(device.c.device_id)
+        )
+    ).all()
+    wanted = await _subscriptions(connection, [row.device_id for row in found], student_ids)
     devices: dict[str, list[DeviceFacts]] = defaultdict(list)
     for row in found:
         devices[row.user_id].append(device_facts(row, wanted.get(row.device_id, {})))
@@ -323,22 +325,17 @@ def device_facts(
 
 
 async def _subscriptions(
-    connection: AsyncConnection,
-    district_id: str,
-    user_ids: Collection[str],
-    student_ids: Collection[str],
+    connection: AsyncConnection, device_ids: Collection[str], student_ids: Collection[str]
 ) -> dict[str, dict[tuple[str, Kind], Subscription]]:
-    users = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids], "users")
-    students = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids], "students")
+    # A device has few students: to look for each of the batch's on each device costs more.
     found = await connection.execute(
-        select(subscription)
-        .join(device, device.c.device_id == subscription.c.device_id)
-        .join(users, users.c.user_id == device.c.user_id)
-        .join(students, students.c.student_id == subscription.c.student_id)
-        .where(device.c.district_id == district_id)
+        select(subscription).where(among(connection, subscription.c.device_id, device_ids))
     )
+    students = frozenset(student_ids)
     wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
     for row in found:
+        if row.student_id not in students:
+            continue
         wanted[row.device_id][row.student_id, Kind(row.kind)] = Subscription(
             enabled=row.enabled,
             condition=decode_condition(
