@@ -107,7 +107,8 @@ async def fetch_deliveries(
     wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
     if lock:
         wanted = wanted.order_by(delivery.c.delivery_id).with_for_update(of=delivery)
-    return {row.delivery_id: decode(row) for row in await connection.execute(wanted)}
+    found = (await connection.execute(wanted)).all()
+    return {row.delivery_id: decode(row) for row in found}
 
 
 async def fact_deliveries(
@@ -356,6 +357,8 @@ def decode(row: Row[Any]) -> DeliveryRow:
 
 
 def _encode_attempts(attempts: Sequence[AttemptRow]) -> str:
+    if not attempts:
+        return "[]"
     return to_json(
         [
             [to_micros(one.start_time), to_micros(one.end_time), one.outcome, one.provider_reason]

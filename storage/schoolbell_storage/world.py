@@ -11,14 +11,16 @@ import datetime as dt
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Column, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import App, DetailLevel, Kind, Platform, RetirementReason
 from schoolbell_server.domain.world import (
     CalendarFacts,
+    Condition,
     DeviceFacts,
     DisplayOptions,
     DistrictFacts,
@@ -52,6 +54,19 @@ from schoolbell_storage.tables import (
 
 Apps = Mapping[str, App]
 """The apps that this installation is configured for, by app_id."""
+ALL_KINDS = frozenset(Kind)
+_DEVICE_FACTS: tuple[Column[Any], ...] = (
+    device.c.device_id,
+    device.c.user_id,
+    device.c.app_id,
+    device.c.platform,
+    device.c.os_version,
+    device.c.app_version,
+    device.c.stay_logged_in,
+    device.c.detail_level,
+    device.c.locale,
+    device.c.retirement_reason,
+)
 
 
 async def fetch_world(
@@ -60,11 +75,12 @@ async def fetch_world(
     student_ids: Collection[str],
     calendar_ids: Collection[str],
     apps: Apps,
+    kinds: Collection[Kind] = ALL_KINDS,
 ) -> World | None:
     """Return the facts for these students and calendars; None where the district is unknown.
 
     The calendars of the students' enrolments come along. Unknown students and calendars are
-    simply absent from the world.
+    simply absent from the world. Of the devices' subscriptions those to these kinds are read.
     """
     found = await fetch_district(connection, district_id, apps)
     if found is None:
@@ -77,7 +93,7 @@ async def fetch_world(
     return World(
         district=facts,
         calendars=await _calendars(connection, facts, settings, named),
-        students=await _students(connection, district_id, student_ids, enrollments),
+        students=await _students(connection, district_id, student_ids, enrollments, kinds),
     )
 
 
@@ -138,7 +154,7 @@ async def _enrollments(
         .order_by(enrollment.c.enrollment_id)
     )
     stays: dict[str, list[EnrollmentFacts]] = defaultdict(list)
-    for row in found:
+    for row in found.all():
         stays[row.student_id].append(
             EnrollmentFacts(
                 enrollment_id=row.enrollment_id,
@@ -212,10 +228,11 @@ async def _students(
     district_id: str,
     student_ids: Collection[str],
     enrollments: Mapping[str, list[EnrollmentFacts]],
+    kinds: Collection[Kind],
 ) -> dict[str, StudentFacts]:
     relationships = await _relationship_rows(connection, district_id, student_ids)
     people = set(student_ids) | {row.guardian_id for row in relationships}
-    users = await fetch_users(connection, district_id, people, student_ids)
+    users = await fetch_users(connection, district_id, people, student_ids, kinds)
     ties: dict[str, list[RelationshipFacts]] = defaultdict(list)
     for row in relationships:
         if row.guardian_id in users:
@@ -241,7 +258,7 @@ async def _relationship_rows(
         )
         .order_by(relationship.c.guardian_id)
     )
-    return list(found)
+    return list(found.all())
 
 
 def _relationship(row: Row[Any], guardian: UserFacts) -> RelationshipFacts:
@@ -262,9 +279,10 @@ async def fetch_users(
     district_id: str,
     user_ids: Collection[str],
     student_ids: Collection[str],
+    kinds: Collection[Kind] = ALL_KINDS,
 ) -> dict[str, UserFacts]:
     """Return accounts with their devices and, for these students, the devices' subscriptions."""
-    devices = await _devices(connection, district_id, user_ids, student_ids)
+    devices = await _devices(connection, district_id, user_ids, student_ids, kinds)
     found = await connection.execute(
         select(user_account).where(
             among_district(connection, user_account.c.user_id, district_id, user_ids),
@@ -278,7 +296,7 @@ async def fetch_users(
             birth_date=optional_date(row.birth_date),
             devices=tuple(devices.get(row.user_id, ())),
         )
-        for row in found
+        for row in found.all()
     }
 
 
@@ -287,17 +305,16 @@ async def _devices(
     district_id: str,
     user_ids: Collection[str],
     student_ids: Collection[str],
+    kinds: Collection[Kind],
 ) -> dict[str, list[DeviceFacts]]:
     found = (
         await connection.execute(
-            select(device)
-            .where(
-                among_district(connection, device.c.user_id, district_id, user_ids),
-            )
+            select(*_DEVICE_FACTS)
+            .where(among_district(connection, device.c.user_id, district_id, user_ids))
             .order_by(device.c.device_id)
         )
     ).all()
-    wanted = await _subscriptions(connection, [row.device_id for row in found], student_ids)
+    wanted = await _subscriptions(connection, [row.device_id for row in found], student_ids, kinds)
     devices: dict[str, list[DeviceFacts]] = defaultdict(list)
     for row in found:
         devices[row.user_id].append(device_facts(row, wanted.get(row.device_id, {})))
@@ -325,22 +342,38 @@ def device_facts(
 
 
 async def _subscriptions(
-    connection: AsyncConnection, device_ids: Collection[str], student_ids: Collection[str]
+    connection: AsyncConnection,
+    device_ids: Collection[str],
+    student_ids: Collection[str],
+    kinds: Collection[Kind],
 ) -> dict[str, dict[tuple[str, Kind], Subscription]]:
     # A device has few students: to look for each of the batch's on each device costs more.
     found = await connection.execute(
-        select(subscription).where(among(connection, subscription.c.device_id, device_ids))
+        select(
+            subscription.c.device_id,
+            subscription.c.student_id,
+            subscription.c.kind,
+            subscription.c.enabled,
+            subscription.c.condition,
+            subscription.c.limit_time,
+        ).where(
+            among(connection, subscription.c.device_id, device_ids),
+            subscription.c.kind.in_(sorted(int(kind) for kind in kinds)),
+        )
     )
     students = frozenset(student_ids)
     wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
-    for row in found:
-        if row.student_id not in students:
-            continue
-        wanted[row.device_id][row.student_id, Kind(row.kind)] = Subscription(
-            enabled=row.enabled,
-            condition=decode_condition(
-                None if row.condition is None else json.loads(row.condition)
-            ),
-            limit_time=optional_time(row.limit_time),
-        )
+    for device_id, student_id, kind, enabled, condition, limit_time in found.all():
+        if student_id in students:
+            wanted[device_id][student_id, Kind(kind)] = Subscription(
+                enabled=enabled,
+                condition=_condition(condition),
+                limit_time=optional_time(limit_time),
+            )
     return wanted
+
+
+@lru_cache(maxsize=1_000)
+def _condition(text: str | None) -> Condition | None:
+    """Return a stored condition; there are few that differ."""
+    return decode_condition(None if text is None else json.loads(text))
