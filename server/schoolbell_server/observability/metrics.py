@@ -122,6 +122,17 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.set_aside = Counter(
+            "schoolbell_deliveries_set_aside",
+            "Deliveries ended as UNCERTAIN because their outcome could not be written.",
+            registry=registry,
+        )
+        self.circuit_open = Gauge(
+            "schoolbell_circuit_open",
+            "1 while nothing but a trial now and then is sent through an app's provider.",
+            ("app_id", "provider"),
+            registry=registry,
+        )
         self.link_connected = Gauge(
             "schoolbell_link_connected",
             "1 while an app's provider can be reached.",

@@ -18,6 +18,7 @@ from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
 from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.route import Route
+from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
@@ -62,10 +63,14 @@ class Pipeline:
             most_backlog=config.limits.backlog,
             on_written=self.wake,
         )
+        setting_aside = SettingAside(
+            storage, metrics, owner=self.lease.instance_id, clock=clock, on_written=self.wake
+        )
         self._outcomes = Outcomes(
             storage,
             metrics,
             monitor,
+            setting_aside=setting_aside,
             owner=self.lease.instance_id,
             budget=delivery.attempt_budget,
             policy=RetryPolicy(
@@ -84,6 +89,7 @@ class Pipeline:
                 self.lease,
                 preparer,
                 self._outcomes,
+                setting_aside,
                 gateway,
                 app_id=app_id,
                 platform=platform,

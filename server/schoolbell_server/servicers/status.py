@@ -84,8 +84,9 @@ class StatusServicer(StatusServiceServicer):
             states=lambda: self._states_of(request.district_id),
             clock=self._clock,
         )
-        async for response in watch.responses():
-            yield response
+        with self._tail.watched():
+            async for response in watch.responses():
+                yield response
 
     async def GetDelivery(
         self, request: messages.GetDeliveryRequest, _context: Any
