@@ -10,7 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import deciding, publishing
+from benchmarks import deciding, publishing, sending
 
 PAGE = Path("docs/benchmarks.md")
 _HEAD = """# Benchmarks
@@ -33,10 +33,10 @@ def main() -> None:
     table = "\n".join(f"| {name} | {figure} |" for name, figure in rows)
     page = (
         f"{_HEAD}{machine}\n| what | figure |\n| --- | --- |\n{table}\n\n"
+        f"{asyncio.run(sending.measure())}\n\n"
         "Deciding alone, on one core (`python -m benchmarks.deciding`):\n\n"
         f"```console\n{output.getvalue()}```\n\n"
-        "Not measured yet: PostgreSQL, the stock libraries and h2load in the same run, a million\n"
-        "students, a million deliveries waiting.\n"
+        "Not measured yet: PostgreSQL, a million students, a million deliveries waiting.\n"
     )
     PAGE.write_text(page, encoding="utf-8")
     print(page)

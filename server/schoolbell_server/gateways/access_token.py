@@ -110,7 +110,9 @@ class AccessToken:
         account = self._account()
         url = urlsplit(account["token_uri"])
         form = urlencode({"grant_type": _GRANT, "assertion": self._assertion(account)})
-        answer = await self._transport(f"{url.scheme}://{url.netloc}").post(
+        transport = self._transport(f"{url.scheme}://{url.netloc}")
+        transport.freshen()
+        answer = await transport.post(
             url.path.lstrip("/"),
             form.encode(),
             {"content-type": "application/x-www-form-urlencoded"},

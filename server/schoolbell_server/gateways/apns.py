@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from schoolbell_server.domain.kinds import Environment, Outcome
-from schoolbell_server.gateways.apns_message import encode, headers_of, notification
+from schoolbell_server.gateways.apns_message import body_of, headers_of, notification
 from schoolbell_server.gateways.apns_reasons import WORN_OUT, outcome_of
 from schoolbell_server.gateways.attempts import Attempts
 from schoolbell_server.gateways.circuits import Circuits, CircuitView
@@ -62,6 +62,7 @@ class ApnsGateway:
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
         """Send every push once and answer one result each, in the batch's order."""
+        self._look()
         return await self._attempts.send(batch)
 
     async def probe(self) -> GatewayHealth:
@@ -70,6 +71,7 @@ class ApnsGateway:
         It is refused for the missing payload, and only after the connection, the credentials and
         the topic were found good; nothing can be shown anywhere.
         """
+        self._look()
         headers = headers_of(notification(_PROBE, self._config.topic))
         environment = self._config.environment
         begin = self._attempts.circuits.of(environment).now()
@@ -97,11 +99,18 @@ class ApnsGateway:
         for transport in self._transports.values():
             await transport.close()
 
+    def _look(self) -> None:
+        """Take replaced keys and certificates: once a batch, for looking costs half a push."""
+        if self._token is not None:
+            self._token.look()
+        for transport in self._transports.values():
+            transport.freshen()
+
     async def _attempt(self, push: Push, left: float) -> PushResult:
         circuit = self._attempts.circuits.of(push.environment)
         begin = circuit.now()
         request = notification(push, self._config.topic)
-        body, headers = encode(request.message), headers_of(request)
+        body, headers = body_of(request), headers_of(request)
         answer = await self._post(push.environment, push.address, body, headers, left)
         result = self._result(push, answer)
         circuit.record(result.outcome, begin)

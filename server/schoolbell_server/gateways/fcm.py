@@ -60,6 +60,7 @@ class FcmGateway:
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
         """Send every push once and answer one result each, in the batch's order."""
+        self._transport.freshen()
         return await self._attempts.send(batch)
 
     async def probe(self) -> GatewayHealth:
@@ -69,6 +70,7 @@ class FcmGateway:
         project were found good; `validate_only` is never shown anywhere.
         """
         begin = self._circuit.now()
+        self._transport.freshen()
         verdict, _ = await self._post(_PROBE, self._deadline)
         environment = Environment.PRODUCTION
         return self._attempts.probed(environment, verdict.outcome, verdict.reason, begin)
