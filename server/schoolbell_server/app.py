@@ -155,7 +155,8 @@ async def _parts(
         most_backlog=config.limits.backlog,
         clock=utc_now,
     )
-    tail, texts = Tail(storage), Texts()
+    tail = Tail(storage, config.delivery.watch_interval.total_seconds())
+    texts = Texts()
     apps = {app_id: app.kind for app_id, app in config.apps.items()}
     pipeline = Pipeline(
         storage,
