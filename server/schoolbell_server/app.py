@@ -159,7 +159,8 @@ async def _parts(
         most_backlog=config.limits.backlog,
         clock=utc_now,
     )
-    tail, texts = Tail(storage), Texts()
+    tail = Tail(storage, config.delivery.watch_interval.total_seconds())
+    texts = Texts()
     metrics.watchers.set_function(lambda: tail.watchers)
     apps = {app_id: app.kind for app_id, app in config.apps.items()}
     pipeline = Pipeline(

@@ -14,6 +14,7 @@ from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
 from schoolbell_server.pipeline.acceptor import Acceptor
 from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.expiry import Expiry
+from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
 from schoolbell_server.pipeline.preparer import Preparer
@@ -100,6 +101,7 @@ class Pipeline:
             for (app_id, platform), gateway in gateways.items()
         ]
         self._expiry = Expiry(storage, clock)
+        self._janitor = Janitor(storage, config.retention, metrics, clock)
 
     def wake(self) -> None:
         """Say that something was committed: senders and watchers look at once."""
@@ -118,6 +120,7 @@ class Pipeline:
         """
         tasks.create_task(self.lease.run(stop), name="lease")
         tasks.create_task(self._expiry.run(stop), name="expiry")
+        tasks.create_task(self._janitor.run(stop), name="janitor")
         for number, route in enumerate(self._routes):
             tasks.create_task(route.run(), name=f"route {number}")
         return [
