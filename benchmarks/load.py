@@ -144,7 +144,7 @@ async def watch(job: Job, channel: grpc.aio.Channel) -> dict[str, Any]:
 
     watchers = [asyncio.create_task(one()) for _ in range(job["watchers"])]
     await listening.wait()
-    print("listening", file=sys.stderr, flush=True)
+    print("listening", flush=True)
     cpu = time.process_time()
     seen = sum([await watcher for watcher in watchers])
     return {"updates": seen, "end": time.time(), "cpu": time.process_time() - cpu}

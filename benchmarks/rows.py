@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import accepting, deciding, end_to_end
+from benchmarks import accepting, deciding, end_to_end, single, watching
 from benchmarks.results import Result
 from benchmarks.service import Bench
 
@@ -21,5 +21,7 @@ class Row:
 ROWS: Mapping[str, Row] = {
     "accepting": Row(accepting.measure),
     "end-to-end": Row(end_to_end.measure),
+    "single": Row(single.measure),
+    "watching": Row(watching.measure),
     "deciding": Row(deciding.measure, databases=False),
 }

@@ -1,4 +1,4 @@
-"""A service to measure: a sandbox and a server as processes of their own, with a district."""
+"""A service to measure: providers and a server as processes of their own, with a district."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from schoolbell_storage.deliveries import UNSENT
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.tables import delivery
 
+ARRIVALS = "arrivals.txt"
+"""What the bare sink writes down, in the service's folder."""
 _LOOK_AGAIN = 0.05  # seconds
 
 
@@ -50,9 +52,7 @@ class Service:
     storage: Storage
     """Ours, beside the server's."""
     credentials: Mapping[Role, str]
-    sandbox: Mapping[str, Any]
-    """What `sandbox.json` says."""
-    pids: dict[str, int] = field(default_factory=dict)
+    pids: Mapping[str, int]
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU time of every process, in seconds."""
@@ -91,15 +91,9 @@ class Service:
 
 async def generate(job: Mapping[str, object]) -> dict[str, Any]:
     """Run a load generator's job to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.load",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    process = await start_generator(job)
     try:
-        output, _ = await process.communicate(json.dumps(job).encode())
+        output, _ = await process.communicate()
     except asyncio.CancelledError:
         process.kill()
         raise
@@ -109,11 +103,29 @@ async def generate(job: Mapping[str, object]) -> dict[str, Any]:
     return found
 
 
+async def start_generator(job: Mapping[str, object]) -> asyncio.subprocess.Process:
+    """Start a load generator on a job; what it finds out is the last line of its stdout."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(job).encode())
+    process.stdin.close()
+    return process
+
+
 @asynccontextmanager
-async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator[Service]:
+async def service(
+    bench: Bench, *, held: Collection[Kind] = (), sandbox: bool = False
+) -> AsyncIterator[Service]:
     """Write a district of the wanted size into an empty database and serve it.
 
-    Deliveries of the `held` kinds are written but not sent.
+    Deliveries of the `held` kinds are written but not sent. All others go to a bare sink, or to
+    the `sandbox`, which is needed for access tokens in any case.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="schoolbell-bench-")))
@@ -122,10 +134,15 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
         storage = open_storage(empty.url.render_as_string(hide_password=False))
         stack.push_async_callback(storage.close)
         credentials = await write_district(storage, folder / "data", bench.students, held=held)
-        sandbox = await stage.start_process(
-            stack, ["sandbox", "--dir", str(folder / "sandbox")], folder / "sandbox.log"
+        providers = folder / "sandbox"
+        boxed = await stage.start_process(
+            stack, ["sandbox", "--dir", str(providers)], folder / "sandbox.log"
         )
-        facts = json.loads(await stage.appears(folder / "sandbox" / "sandbox.json"))
+        facts = json.loads(await stage.appears(providers / "sandbox.json"))
+        pids = {"sandbox": boxed.pid}
+        if not sandbox:
+            ports, pids["sink"] = await _sink(stack, folder)
+            facts |= ports
         port = stage.free_port()
         config = folder / "schoolbell.toml"
         config.write_text(
@@ -137,6 +154,9 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
             stack, ["serve", "--config", str(config)], folder / "server.log"
         )
         await stage.appears(folder / "data" / "tls" / "ca.pem")
+        pids["server"] = server.pid
+        if empty.pid is not None:
+            pids["database"] = empty.pid
         found = Service(
             bench=bench,
             folder=folder,
@@ -144,19 +164,28 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
             database=empty,
             storage=storage,
             credentials=credentials,
-            sandbox=facts,
-            pids={"server": server.pid, "sandbox": sandbox.pid},
+            pids=pids,
         )
-        if empty.pid is not None:
-            found.pids["database"] = empty.pid
         await stage.answers(_stage(found))
         yield found
+
+
+async def _sink(stack: AsyncExitStack, folder: Path) -> tuple[dict[str, int], int]:
+    """Start a bare sink; return its ports and its process id."""
+    ports = folder / "sink.json"
+    arguments = (folder / "sandbox", folder / ARRIVALS, ports)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.sink", *map(str, arguments)
+    )
+    stack.push_async_callback(process.wait)
+    stack.callback(process.kill)
+    return json.loads(await stage.appears(ports)), process.pid
 
 
 def _stage(on: Service) -> stage.Stage:
     return stage.Stage(
         port=on.port,
         folder=on.folder,
-        sandbox=dict(on.sandbox),
+        sandbox={},
         keys={access_service_pb2.ROLE_OPERATOR: ""},
     )
