@@ -120,9 +120,9 @@ async def lock_rivals(connection: AsyncConnection, claim: Claim) -> list[DeviceR
     return [_decode(row) for row in found]
 
 
-async def insert_device(connection: AsyncConnection, row: DeviceRow) -> None:
-    """Store a new device."""
-    await connection.execute(insert(device).values(_values(row)))
+async def insert_devices(connection: AsyncConnection, new: Sequence[DeviceRow]) -> None:
+    """Store new devices."""
+    await connection.execute(insert(device), [_values(row) for row in new])
 
 
 async def store_device(connection: AsyncConnection, row: DeviceRow) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_storage.devices import DeviceRow, insert_device, store_device
+from schoolbell_storage.devices import DeviceRow, insert_devices, store_device
 from schoolbell_storage.display_options import write_display_options
 from schoolbell_storage.districts import create_district, update_district, write_settings
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
@@ -70,7 +70,7 @@ def _phone(founder: Founder, model: Model) -> Step:
     row = founder.random.choice(list(model.devices.values()))
     if founder.rarely(0.5):
         new = founder.phone(model, row.user_id)
-        return model.with_devices(new), lambda to: insert_device(to, new)
+        return model.with_devices(new), lambda to: insert_devices(to, [new])
     changed = replace(row, stay_logged_in=not row.stay_logged_in, app_version="9")
     return model.with_devices(changed), lambda to: store_device(to, changed)
 
@@ -112,7 +112,7 @@ def whole(model: Model) -> list[Write]:
     """Return the writes that bring a district into an empty database."""
 
     def settle(row: DeviceRow) -> Write:
-        return lambda to: insert_device(to, row)
+        return lambda to: insert_devices(to, [row])
 
     def want(device_id: str, wanted: Wishes) -> Write:
         return lambda to: replace_subscriptions(to, model.devices[device_id], wanted, NOW)

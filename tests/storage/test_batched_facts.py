@@ -18,7 +18,8 @@ from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import AttendanceStatus, ScheduleAction
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import World
-from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id, zone_of
+from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
+from schoolbell_server.pipeline.planned_rows import zone_of
 from schoolbell_server.pipeline.submission import Accepted, Submission, Submitted
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
