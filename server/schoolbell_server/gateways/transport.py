@@ -16,6 +16,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 
 from schoolbell_server.gateways.files import Stamp, stamp
+from schoolbell_server.gateways.wording import word
 
 _CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 _PING_INTERVAL = dt.timedelta(seconds=60)
@@ -170,4 +171,4 @@ def _fault(error: PyreqwestError) -> Fault:
     causes = [cause["message"] for cause in found or ()][1:]
     not_sent = any(unseen in cause for cause in causes for unseen in _UNSEEN)
     reason = causes[-1] if causes else type(error).__name__
-    return Fault(reason[:_LONGEST_REASON], not_sent)
+    return Fault(word(reason, _LONGEST_REASON), not_sent)

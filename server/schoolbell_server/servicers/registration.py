@@ -25,7 +25,7 @@ from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     Claim,
     DeviceRow,
-    insert_device,
+    insert_devices,
     lock_registrations,
     lock_rivals,
     retired,
@@ -101,7 +101,10 @@ class Registrar:
         stored = _merged(own, asked)
         if address:
             stored = self._addressed(stored, asked, address, claim.address_hash)
-        await (insert_device if own is None else store_device)(connection, stored)
+        if own is None:
+            await insert_devices(connection, [stored])
+        else:
+            await store_device(connection, stored)
         stops = {row.device_id: _stop(row, asked.user_id) for row in losers}
         cancelled = await cancel_unsent(connection, stops, asked.now)
         if losers or own is None or _matters(own, stored):

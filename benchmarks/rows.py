@@ -1,0 +1,28 @@
+"""The rows of the table: add yours here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from benchmarks import accepting, deciding, end_to_end, sending, single, watching
+from benchmarks.results import Result
+from benchmarks.service import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row, and whether there is one for each database."""
+
+    measure: Callable[[Bench], Awaitable[Result]]
+    databases: bool = True
+
+
+ROWS: Mapping[str, Row] = {
+    "accepting": Row(accepting.measure),
+    "end-to-end": Row(end_to_end.measure),
+    "single": Row(single.measure),
+    "watching": Row(watching.measure),
+    "sending": Row(sending.measure_row, databases=False),
+    "deciding": Row(deciding.measure, databases=False),
+}

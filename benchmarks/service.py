@@ -1,0 +1,191 @@
+"""A service to measure: providers and a server as processes of their own, with a district."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import exists, select
+
+from benchmarks.databases import Database, database
+from benchmarks.district import write_district
+from benchmarks.machine import cpu_seconds, thread_seconds
+from schoolbell.v1 import access_service_pb2
+from schoolbell_server.demo import stage
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.security.api_key import Role
+from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.tables import delivery
+
+ARRIVALS = "arrivals.txt"
+"""What the bare sink writes down, in the service's folder."""
+_LOOK_AGAIN = 0.05  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the caller chose, and where a row finds what it needs."""
+
+    database: str
+    seconds: float = 8.0
+    """How long a row publishes."""
+    students: int = 10_000
+    long: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running service."""
+
+    bench: Bench
+    folder: Path
+    port: int
+    database: Database
+    storage: Storage
+    """Ours, beside the server's."""
+    credentials: Mapping[Role, str]
+    pids: Mapping[str, int]
+
+    def cpu(self) -> dict[str, float]:
+        """Return the CPU time of every process, in seconds."""
+        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+
+    def threads(self) -> dict[str, float]:
+        """Return the CPU time of the server's threads, in seconds."""
+        return thread_seconds(self.pids["server"])
+
+    def job(self, kind: str, **job: object) -> dict[str, object]:
+        """Return a job of the load generator on this service."""
+        role = Role.MONITOR if kind == "watch" else Role.PUBLISHER
+        about = {
+            "kind": kind,
+            "port": self.port,
+            "key": self.credentials[role],
+            "ca": (self.folder / "data" / "tls" / "ca.pem").read_text(),
+            "students": self.bench.students,
+        }
+        return about | job
+
+    async def load(self, kind: str, **job: object) -> dict[str, Any]:
+        """Run a load generator as a process of its own and return what it found out."""
+        return await generate(self.job(kind, **job))
+
+    async def settled(self, patience: float = 900.0) -> None:
+        """Wait until no delivery waits and none is under way."""
+        waiting = select(exists().where(delivery.c.state.in_(UNSENT)))
+        async with asyncio.timeout(patience):
+            while True:
+                async with self.storage.read() as connection:
+                    if not (await connection.execute(waiting)).scalar_one():
+                        return
+                await asyncio.sleep(_LOOK_AGAIN)
+
+
+async def generate(job: Mapping[str, object]) -> dict[str, Any]:
+    """Run a load generator's job to its end."""
+    process = await start_generator(job)
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    if process.returncode:
+        raise RuntimeError(f"the load generator ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+async def start_generator(job: Mapping[str, object]) -> asyncio.subprocess.Process:
+    """Start a load generator on a job; what it finds out is the last line of its stdout."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(job).encode())
+    process.stdin.close()
+    return process
+
+
+@asynccontextmanager
+async def service(
+    bench: Bench, *, held: Collection[Kind] = (), sandbox: bool = False
+) -> AsyncIterator[Service]:
+    """Write a district of the wanted size into an empty database and serve it.
+
+    Deliveries of the `held` kinds are written but not sent. All others go to a bare sink, or to
+    the `sandbox`, which is needed for access tokens in any case.
+    """
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="schoolbell-bench-")))
+        (folder / "data").mkdir(mode=0o700)
+        empty = await stack.enter_async_context(database(bench.database, folder / "data"))
+        storage = open_storage(empty.url.render_as_string(hide_password=False))
+        stack.push_async_callback(storage.close)
+        credentials = await write_district(storage, folder / "data", bench.students, held=held)
+        providers = folder / "sandbox"
+        boxed = await stage.start_process(
+            stack, ["sandbox", "--dir", str(providers)], folder / "sandbox.log"
+        )
+        facts = json.loads(await stage.appears(providers / "sandbox.json"))
+        pids = {"sandbox": boxed.pid}
+        if not sandbox:
+            ports, pids["sink"] = await _sink(stack, folder)
+            facts |= ports
+        port = stage.free_port()
+        config = folder / "schoolbell.toml"
+        config.write_text(
+            stage.configuration(folder, facts, port)
+            + f"[storage]\nurl = {json.dumps(empty.configured)}\n",
+            encoding="utf-8",
+        )
+        server = await stage.start_process(
+            stack, ["serve", "--config", str(config)], folder / "server.log"
+        )
+        await stage.appears(folder / "data" / "tls" / "ca.pem")
+        pids["server"] = server.pid
+        if empty.pid is not None:
+            pids["database"] = empty.pid
+        found = Service(
+            bench=bench,
+            folder=folder,
+            port=port,
+            database=empty,
+            storage=storage,
+            credentials=credentials,
+            pids=pids,
+        )
+        await stage.answers(_stage(found))
+        yield found
+
+
+async def _sink(stack: AsyncExitStack, folder: Path) -> tuple[dict[str, int], int]:
+    """Start a bare sink; return its ports and its process id."""
+    ports = folder / "sink.json"
+    arguments = (folder / "sandbox", folder / ARRIVALS, ports)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.sink", *map(str, arguments)
+    )
+    stack.push_async_callback(process.wait)
+    stack.callback(process.kill)
+    return json.loads(await stage.appears(ports)), process.pid
+
+
+def _stage(on: Service) -> stage.Stage:
+    return stage.Stage(
+        port=on.port,
+        folder=on.folder,
+        sandbox={},
+        keys={access_service_pb2.ROLE_OPERATOR: ""},
+    )
