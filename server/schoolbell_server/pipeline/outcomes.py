@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -71,7 +71,7 @@ class Outcomes:
         budget: int,
         policy: RetryPolicy,
         clock: Callable[[], dt.datetime],
-        on_written: Callable[[], None],
+        on_written: Callable[[Iterable[DeliveryRow]], None],
         most: int,
     ) -> None:
         self._storage = storage
@@ -118,7 +118,7 @@ class Outcomes:
         async with self._storage.write() as connection:
             changed = await self._store(connection, finished)
         self._count(finished, changed)
-        self._on_written()
+        self._on_written(changed)
         return [None] * len(groups)
 
     async def _store(
