@@ -22,6 +22,8 @@ from schoolbell_server.observability.standard_services import (
     add_reflection,
     set_serving,
 )
+from schoolbell_server.pipeline.ageing import Ageing
+from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
@@ -87,10 +89,13 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         work = parts.pipeline.run(tasks, background)
         work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
         tasks.create_task(parts.tail.run(background), name="status log")
+        tasks.create_task(parts.heard.run(background), name="last heard")
+        ageing = Ageing(storage, config.devices.stale_after, metrics, utc_now)
+        tasks.create_task(ageing.run(background), name="ageing")
         tasks.create_task(parts.monitor.run_backlog(background), name="backlog")
         await parts.finisher.resume()
         conduct = Conduct(
-            Authenticator(parts.keys),
+            Authenticator(parts.keys, on_used=parts.heard.key),
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
@@ -182,6 +187,7 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
+        heard=LastHeard(storage, utc_now),
         gateways=gateways,
         texts=texts,
         monitor=monitor,

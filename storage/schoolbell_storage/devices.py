@@ -239,6 +239,20 @@ async def retire_dead(
     return {row.district_id for row in lost.values()}
 
 
+async def lock_unheard(
+    connection: AsyncConnection, before: dt.datetime, limit: int
+) -> list[DeviceRow]:
+    """Lock live devices last heard of before a time; what somebody else has locked is left out."""
+    found = await connection.execute(
+        select(device)
+        .where(device.c.retirement_reason.is_(None), device.c.last_seen_time < to_micros(before))
+        .order_by(device.c.last_seen_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_decode(row) for row in found]
+
+
 def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> DeviceRow:
     """Return a device as retired: without its address."""
     return replace(

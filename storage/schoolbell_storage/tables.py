@@ -251,6 +251,12 @@ device = Table(
     Index("device_by_user", "district_id", "user_id"),
     Index("device_by_address", "app_id", "address_hash"),
     Index(
+        "device_live_last_seen",
+        "last_seen_time",
+        sqlite_where=text("retirement_reason IS NULL"),
+        postgresql_where=text("retirement_reason IS NULL"),
+    ),
+    Index(
         "device_live_installation",
         "district_id",
         "app_id",
@@ -440,6 +446,7 @@ api_key = Table(
     _text("creator"),
     _time("expire_time", nullable=True),
     _time("revoke_time", nullable=True),
+    _time("last_use_time", nullable=True),
     Index("api_key_by_district", "district_id", "key_id"),
 )
 
