@@ -110,6 +110,31 @@ async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[L
     return entries + [LogEntry(row.revision, row.district_id, row.updates) for row in found]
 
 
+async def district_entries(
+    connection: AsyncConnection, district_id: str, after: int, limit: int
+) -> list[LogEntry]:
+    """Return a page of one district's entries behind a revision, oldest first."""
+    found = await connection.execute(
+        select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
+        .where(status_log.c.revision > after, status_log.c.district_id == district_id)
+        .order_by(status_log.c.revision)
+        .limit(limit)
+    )
+    return [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+
+
+async def rewrite(connection: AsyncConnection, entry: LogEntry) -> None:
+    """Store another wording of an entry; it must have as many updates, which positions count."""
+    await connection.execute(
+        update(status_log)
+        .where(
+            status_log.c.revision == entry.revision,
+            status_log.c.district_id == entry.district_id,
+        )
+        .values(updates=entry.updates)
+    )
+
+
 async def prune(connection: AsyncConnection, before: dt.datetime, most: int) -> int:
     """Drop the oldest entries, up to the first that is not of before a time; return how many.
 
