@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import click
 
+from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.observability.log import get_logger
@@ -38,8 +39,8 @@ from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.migrate import migrate as migrate_storage
+from schoolbell_storage.status_log import rename_store
 
-_SQLITE_FILE = "schoolbell.db"
 _logger = get_logger(__name__)
 
 
@@ -67,6 +68,14 @@ async def migrate(config: Config) -> None:
     """Bring the database to this version's schema and end."""
     async with AsyncExitStack() as stack:
         await _open_storage(config, stack)
+
+
+async def restored(config: Config) -> None:
+    """Give a database that was restored from a backup a new identity and end."""
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        async with storage.write() as connection:
+            await rename_store(connection)
 
 
 @asynccontextmanager
@@ -121,7 +130,7 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not url:
         stack.enter_context(exclusive(config.server.data_dir))
-        url = f"sqlite+aiosqlite:///{(config.server.data_dir / _SQLITE_FILE).absolute()}"
+        url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
     storage = open_storage(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     stack.push_async_callback(storage.close)
     await migrate_storage(storage)

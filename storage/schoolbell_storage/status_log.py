@@ -43,6 +43,11 @@ async def ensure_store(connection: AsyncConnection) -> None:
         await connection.execute(insert(revision).values(store_id=str(uuid.uuid4()), value=1))
 
 
+async def rename_store(connection: AsyncConnection) -> None:
+    """Make this another store, so that no position given out before means anything in it."""
+    await connection.execute(update(revision).values(store_id=str(uuid.uuid4())))
+
+
 async def position(connection: AsyncConnection) -> LogPosition:
     """Return where the log stands."""
     row = (await connection.execute(select(revision))).one()
