@@ -70,6 +70,20 @@ async def database_url(database: str, folder: Path) -> AsyncIterator[str]:
         await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@asynccontextmanager
+async def empty_database(database: str, folder: Path) -> AsyncIterator[str]:
+    """Make a database without any schema and return its SQLAlchemy URL."""
+    if database == SQLITE:
+        yield f"sqlite+aiosqlite:///{folder / f'schoolbell-{next(_numbers)}.db'}"
+        return
+    name = f"schoolbell_{os.getpid()}_{next(_numbers)}"
+    await _administer(f'CREATE DATABASE "{name}"')
+    try:
+        yield _url(name)
+    finally:
+        await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 async def _prepare(
     url: str, work: Callable[[Connection], None] | None = None, *, identify: bool = False
 ) -> None:
