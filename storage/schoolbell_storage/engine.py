@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from schoolbell_storage.errors import OutcomeUnknown, StorageUnavailable
 
 _READERS = 4
-_POSTGRESQL_CONNECTIONS = 12
+POOL_SIZE = 12
+"""PostgreSQL connections, where nobody says how many."""
 _POOL_TIMEOUT = 30.0  # seconds
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -87,14 +88,17 @@ class Storage:
             await self._reader.dispose()
 
 
-def open_storage(url: str) -> Storage:
-    """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`)."""
+def open_storage(url: str, pool_size: int = POOL_SIZE) -> Storage:
+    """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`).
+
+    `pool_size` is the most connections to PostgreSQL; SQLite has one writer and a few readers.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return Storage(_sqlite_writer(parsed), _sqlite_engine(parsed, _READERS))
     engine = create_async_engine(
         parsed,
-        pool_size=_POSTGRESQL_CONNECTIONS,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
         pool_pre_ping=True,
