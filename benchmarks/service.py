@@ -141,7 +141,9 @@ async def service(
         facts = json.loads(await stage.appears(providers / "sandbox.json"))
         pids = {"sandbox": boxed.pid}
         if not sandbox:
-            ports, pids["sink"] = await _sink(stack, folder)
+            ports, pids["sink"] = await start_helper(
+                stack, "benchmarks.sink", providers, folder / ARRIVALS
+            )
             facts |= ports
         port = stage.free_port()
         config = folder / "schoolbell.toml"
@@ -170,16 +172,15 @@ async def service(
         yield found
 
 
-async def _sink(stack: AsyncExitStack, folder: Path) -> tuple[dict[str, int], int]:
-    """Start a bare sink; return its ports and its process id."""
-    ports = folder / "sink.json"
-    arguments = (folder / "sandbox", folder / ARRIVALS, ports)
+async def start_helper(stack: AsyncExitStack, module: str, *arguments: Path) -> tuple[Any, int]:
+    """Start a process that serves until the stack ends; return what it says first, and its id."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.sink", *map(str, arguments)
+        sys.executable, "-m", module, *map(str, arguments), stdout=asyncio.subprocess.PIPE
     )
     stack.push_async_callback(process.wait)
     stack.callback(process.kill)
-    return json.loads(await stage.appears(ports)), process.pid
+    assert process.stdout is not None
+    return json.loads(await process.stdout.readline()), process.pid
 
 
 def _stage(on: Service) -> stage.Stage:
