@@ -22,6 +22,13 @@ class Cost:
         """Look at all processes."""
         return cls(on, on.cpu(), on.threads())
 
+    def of_threads(self, count: int) -> dict[str, float]:
+        """Return what each of `count` things cost each thread of the server, in microseconds."""
+        return {
+            name: (end - self.threads.get(name, 0)) / count * 1e6
+            for name, end in self.on.threads().items()
+        }
+
     def since(self, count: int, what: str, load: float = 0.0) -> str:
         """Say what each of `count` things cost; `load` is the load generator's CPU in seconds."""
         spent = {name: end - self.processes[name] for name, end in self.on.cpu().items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import accepting, deciding, end_to_end, single, watching
+from benchmarks import accepting, deciding, end_to_end, profiling, single, watching
 from benchmarks.results import Result
 from benchmarks.service import Bench
 
@@ -24,4 +24,5 @@ ROWS: Mapping[str, Row] = {
     "single": Row(single.measure),
     "watching": Row(watching.measure),
     "deciding": Row(deciding.measure, databases=False),
+    "profiling": Row(profiling.measure),
 }
