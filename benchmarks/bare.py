@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,7 @@ import asyncpg
 from sqlalchemy import Column, Table, select
 
 from benchmarks.databases import SQLITE, database
-from benchmarks.service import Service, generate
-from schoolbell_server.demo.stage import appears
+from benchmarks.service import Service, generate, start_helper
 from schoolbell_storage.engine import open_storage
 from schoolbell_storage.migrate import migrate
 from schoolbell_storage.tables import change, change_key, delivery, fact, status_log
@@ -130,15 +129,7 @@ async def _postgresql(url: str, chunks: Sequence[Chunk]) -> float:
 
 async def echo_rate(on: Service, kind: str, **job: object) -> float:
     """Run a job of the load generator against a server that does nothing; return changes/s."""
-    data_dir, port_file = on.folder / "data", on.folder / "echo.port"
-    port_file.unlink(missing_ok=True)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.echo", str(data_dir), str(port_file)
-    )
-    try:
-        port = int(await appears(port_file))
+    async with AsyncExitStack() as stack:
+        port, _ = await start_helper(stack, "benchmarks.echo", on.folder / "data")
         found = await generate(on.job(kind, name="echo", **job) | {"port": port})
-    finally:
-        process.kill()
-        await process.wait()
     return float(found["changes"] / found["seconds"])
