@@ -101,12 +101,16 @@ async def insert_deliveries(connection: AsyncConnection, new: Sequence[DeliveryR
 async def fetch_deliveries(
     connection: AsyncConnection, delivery_ids: Collection[str], *, lock: bool = False
 ) -> dict[str, DeliveryRow]:
-    """Return these deliveries by id; under `lock`, in order of id, until the transaction ends."""
+    """Return these deliveries by id; under `lock` until the transaction ends.
+
+    They are locked by district, then by id: the order in which accepting locks them.
+    """
     if not delivery_ids:
         return {}
     wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
     if lock:
-        wanted = wanted.order_by(delivery.c.delivery_id).with_for_update(of=delivery)
+        wanted = wanted.order_by(delivery.c.district_id, delivery.c.delivery_id)
+        wanted = wanted.with_for_update(of=delivery)
     found = (await connection.execute(wanted)).all()
     return {row.delivery_id: decode(row) for row in found}
 

@@ -7,13 +7,14 @@ are given back, and whatever exists of them is found by a claim.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.desk import Desk
 from schoolbell_server.pipeline.lease import Lease
-from schoolbell_server.pipeline.route import Route
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
@@ -26,10 +27,24 @@ _Place = tuple[str, Platform]
 _logger = get_logger(__name__)
 
 
+class Taker(Protocol):
+    """A route, as far as it is handed deliveries."""
+
+    @property
+    def desk(self) -> Desk:
+        """Return where it keeps what it leases."""
+
+    def hand(self, reserved: int, rows: Sequence[DeliveryRow]) -> None:
+        """Take what was committed of so many deliveries that the desk had reserved."""
+
+    def wake(self) -> None:
+        """Look for what waits in storage."""
+
+
 class Offer:
     """What one transaction leases for the senders of this server."""
 
-    def __init__(self, lease: Lease, routes: Mapping[_Place, Route]) -> None:
+    def __init__(self, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
         self._lease = lease
         self._routes = routes
         self._reserved: Counter[_Place] = Counter()
@@ -64,7 +79,7 @@ class Offer:
 class HandOff:
     """Makes offers, and gives back the leases of commits that nobody knows of."""
 
-    def __init__(self, storage: Storage, lease: Lease, routes: Mapping[_Place, Route]) -> None:
+    def __init__(self, storage: Storage, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
         self._storage = storage
         self._lease = lease
         self._routes = routes
