@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import signal
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,7 @@ _NAMES = {name.lower(): name for name in _DATABASES}
 @click.command()
 @click.argument("rows", nargs=-1)
 @click.option("--database", type=click.Choice(list(_NAMES)), help="Only this one.")
-@click.option("--seconds", default=8.0, help="How long a row publishes.")
+@click.option("--seconds", default=6.0, help="How long a row publishes.")
 @click.option("--students", default=10_000, help="The size of the district.")
 def main(rows: Sequence[str], database: str | None, seconds: float, students: int) -> None:
     """Measure ROWS, or all of them and write the page; LONG=1 adds the million-size parts."""
@@ -42,17 +44,26 @@ def main(rows: Sequence[str], database: str | None, seconds: float, students: in
     print(page)
     if not rows:
         _write(page)
+        for plot, svg in ((name, svg) for _, one in results for name, svg in one.plots.items()):
+            PAGE.with_name(f"benchmarks-{plot}.svg").write_text(svg, encoding="utf-8")
 
 
 async def _measure(
     names: Sequence[str], databases: Sequence[str], bench: Bench
 ) -> list[tuple[str, Result]]:
+    task = asyncio.current_task()
+    assert task is not None
+    # Ended from outside, it still stops what it started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     results = []
     for name in names:
         for database in databases if ROWS[name].databases else ("",):
-            click.echo(f"{name} {database} ...", err=True)
+            began = time.perf_counter()
             found = await ROWS[name].measure(replace(bench, database=database))
             figures = [replace(one, database=database) for one in found.figures]
+            for figure in figures:
+                click.echo(" | ".join(figure.cells), err=True)
+            click.echo(f"{name} {database} took {time.perf_counter() - began:.0f} s", err=True)
             results.append((f"{name} {database}".strip(), replace(found, figures=figures)))
     return results
 
@@ -68,6 +79,7 @@ def _text(results: Sequence[tuple[str, Result]], bench: Bench) -> str:
     for name, result in results:
         if result.notes:
             parts += [f"**{name}.** {result.notes[0]}", *result.notes[1:]]
+        parts += [f"![{plot}](benchmarks-{plot}.svg)" for plot in result.plots]
     return "\n\n".join(parts)
 
 

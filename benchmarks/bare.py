@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Table, select
+from sqlalchemy import Column, Table, select
 
 from benchmarks.databases import SQLITE, database
-from benchmarks.service import Service, generate
-from schoolbell_server.demo.stage import appears
+from benchmarks.service import Service, generate, start_helper
 from schoolbell_storage.engine import open_storage
 from schoolbell_storage.migrate import migrate
 from schoolbell_storage.tables import change, change_key, delivery, fact, status_log
@@ -58,7 +57,7 @@ async def _chunks(on: Service) -> list[Chunk]:
         keys = await connection.execute(
             select(change_key).where(change_key.c.accept_time >= oldest)
         )
-        facts = await connection.execute(select(fact).where(fact.c.update_time >= oldest))
+        facts = await connection.execute(select(*_stored(fact)).where(fact.c.update_time >= oldest))
         deliveries = await connection.execute(
             select(delivery).where(delivery.c.create_time >= oldest)
         )
@@ -104,17 +103,25 @@ def _sqlite(file: str, chunks: Sequence[Chunk]) -> float:
 
 
 def _insert(table: Table) -> str:
-    marks = ", ".join("?" * len(table.columns))
-    return f"INSERT INTO {table.name} VALUES ({marks})"  # noqa: S608 - our own names
+    names = [column.name for column in _stored(table)]
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - our own
+
+
+def _stored(table: Table) -> list[Column[Any]]:
+    """Return the columns that a writer gives a value."""
+    return [column for column in table.columns if column.computed is None]
 
 
 async def _postgresql(url: str, chunks: Sequence[Chunk]) -> float:
     connection = await asyncpg.connect(url)
+    columns = {table.name: [column.name for column in _stored(table)] for table in _TABLES}
     began = time.perf_counter()
     for chunk in chunks:
         async with connection.transaction():
             for name, rows in chunk.items():
-                await connection.copy_records_to_table(name, records=[tuple(row) for row in rows])
+                records = [tuple(row) for row in rows]
+                await connection.copy_records_to_table(name, records=records, columns=columns[name])
     took = time.perf_counter() - began
     await connection.close()
     return took
@@ -122,15 +129,7 @@ async def _postgresql(url: str, chunks: Sequence[Chunk]) -> float:
 
 async def echo_rate(on: Service, kind: str, **job: object) -> float:
     """Run a job of the load generator against a server that does nothing; return changes/s."""
-    data_dir, port_file = on.folder / "data", on.folder / "echo.port"
-    port_file.unlink(missing_ok=True)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.echo", str(data_dir), str(port_file)
-    )
-    try:
-        port = int(await appears(port_file))
+    async with AsyncExitStack() as stack:
+        port, _ = await start_helper(stack, "benchmarks.echo", on.folder / "data")
         found = await generate(on.job(kind, name="echo", **job) | {"port": port})
-    finally:
-        process.kill()
-        await process.wait()
     return float(found["changes"] / found["seconds"])

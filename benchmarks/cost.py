@@ -22,21 +22,33 @@ class Cost:
         """Look at all processes."""
         return cls(on, on.cpu(), on.threads())
 
+    def of_processes(self, count: int) -> dict[str, float]:
+        """Return what each of `count` things cost each process, in microseconds."""
+        return {
+            name: (end - self.processes[name]) / count * 1e6 for name, end in self.on.cpu().items()
+        }
+
+    def of_threads(self, count: int) -> dict[str, float]:
+        """Return what each of `count` things cost each thread of the server, in microseconds."""
+        return {
+            name: (end - self.threads.get(name, 0)) / count * 1e6
+            for name, end in self.on.threads().items()
+        }
+
     def since(self, count: int, what: str, load: float = 0.0) -> str:
         """Say what each of `count` things cost; `load` is the load generator's CPU in seconds."""
-        spent = {name: end - self.processes[name] for name, end in self.on.cpu().items()}
-        threads = {name: end - self.threads.get(name, 0) for name, end in self.on.threads().items()}
+        spent, threads = self.of_processes(count), self.of_threads(count)
         if load:
-            spent["load generator"] = load
-        inside = f" ({_list(threads, count)})" if len(threads) > 1 else ""
-        server = _list({"server": spent.pop("server")}, count) + inside
-        return f"CPU {what}: {server}, {_list(spent, count)}."
+            spent["load generator"] = load / count * 1e6
+        inside = f" ({_list(threads)})" if len(threads) > 1 else ""
+        server = _list({"server": spent.pop("server")}) + inside
+        return f"CPU {what}: {server}, {_list(spent)}."
 
 
-def _list(spent: dict[str, float], count: int) -> str:
+def _list(spent: dict[str, float]) -> str:
     whole = sum(spent.values())
     return ", ".join(
-        f"{name} {seconds / count * 1e6:,.0f} µs"
-        for name, seconds in sorted(spent.items(), key=lambda pair: -pair[1])
-        if seconds >= whole * _LEAST
+        f"{name} {us:,.0f} µs"
+        for name, us in sorted(spent.items(), key=lambda pair: -pair[1])
+        if us >= whole * _LEAST
     )

@@ -1,12 +1,10 @@
 """A server that acknowledges every change and does nothing else: what gRPC alone can do.
 
-Started as a process: the data directory whose certificates it uses, and the file that it writes
-its port to once it listens.
+Started as a process, with the data directory whose certificates it uses.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -45,16 +43,16 @@ class Echo(ChangeServiceServicer):
             )
 
 
-async def serve(data_dir: Path, port_file: Path) -> None:
-    """Serve until killed."""
+async def serve(data_dir: Path) -> None:
+    """Say the port in a line, then serve until killed."""
     server = grpc.aio.server()
     add_ChangeServiceServicer_to_server(Echo(), server)  # type: ignore[abstract]
     credentials = ServerTls(TlsConfig(), data_dir).credentials()
     port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
-    await asyncio.to_thread(port_file.write_text, str(port))
+    print(port, flush=True)
     await server.wait_for_termination()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2])))
+    uvloop.run(serve(Path(sys.argv[1])))

@@ -46,6 +46,8 @@ class Result:
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Paragraphs of Markdown."""
+    plots: dict[str, str] = field(default_factory=dict)
+    """SVG pictures by name."""
 
 
 def number(value: float) -> str:

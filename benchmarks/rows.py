@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import accepting, deciding, end_to_end, sending, single, watching
+from benchmarks import (
+    accepting,
+    attendance,
+    backlog,
+    deciding,
+    end_to_end,
+    growing,
+    profiling,
+    sending,
+    single,
+    watching,
+)
 from benchmarks.results import Result
 from benchmarks.service import Bench
 
@@ -22,7 +33,11 @@ ROWS: Mapping[str, Row] = {
     "accepting": Row(accepting.measure),
     "end-to-end": Row(end_to_end.measure),
     "single": Row(single.measure),
+    "attendance": Row(attendance.measure),
     "watching": Row(watching.measure),
     "sending": Row(sending.measure_row, databases=False),
+    "backlog": Row(backlog.measure),
+    "growing": Row(growing.measure),
     "deciding": Row(deciding.measure, databases=False),
+    "profiling": Row(profiling.measure),
 }

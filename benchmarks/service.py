@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from schoolbell_storage.tables import delivery
 
 ARRIVALS = "arrivals.txt"
 """What the bare sink writes down, in the service's folder."""
+CONFIGURATION = "schoolbell.toml"
 _LOOK_AGAIN = 0.05  # seconds
 
 
@@ -35,7 +36,7 @@ class Bench:
     """What the caller chose, and where a row finds what it needs."""
 
     database: str
-    seconds: float = 8.0
+    seconds: float = 6.0
     """How long a row publishes."""
     students: int = 10_000
     long: bool = False
@@ -52,7 +53,32 @@ class Service:
     storage: Storage
     """Ours, beside the server's."""
     credentials: Mapping[Role, str]
-    pids: Mapping[str, int]
+    pids: dict[str, int]
+    _server: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        arguments = ["serve", "--config", str(self.folder / CONFIGURATION)]
+        log = self.folder / "server.log"
+        server = await stage.start_process(self._server, arguments, log)
+        self.pids["server"] = server.pid
+        await stage.appears(self.folder / "data" / "tls" / "ca.pem")
+        keys = {access_service_pb2.ROLE_OPERATOR: ""}
+        answering = stage.Stage(port=self.port, folder=self.folder, sandbox={}, keys=keys)
+        await stage.answers(answering)
+
+    async def stop(self) -> None:
+        """Drain the server; it can be started again."""
+        await self._server.aclose()
+
+    def arrived(self) -> list[tuple[float, str]]:
+        """Return when, by the clock, which delivery arrived at the bare sink."""
+        lines = (self.folder / ARRIVALS).read_text().splitlines()
+        return [(float(time), name) for time, _, name in (line.partition(" ") for line in lines)]
+
+    def count_arrived(self) -> int:
+        """Return how many deliveries arrived at the bare sink."""
+        return (self.folder / ARRIVALS).read_bytes().count(b"\n")
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU time of every process, in seconds."""
@@ -78,9 +104,12 @@ class Service:
         """Run a load generator as a process of its own and return what it found out."""
         return await generate(self.job(kind, **job))
 
-    async def settled(self, patience: float = 900.0) -> None:
-        """Wait until no delivery waits and none is under way."""
-        waiting = select(exists().where(delivery.c.state.in_(UNSENT)))
+    async def settled(self, *kinds: Kind, patience: float = 900.0) -> None:
+        """Wait until no delivery (of these kinds) waits and none is under way."""
+        unsent = [delivery.c.state.in_(UNSENT)]
+        if kinds:
+            unsent.append(delivery.c.kind.in_(map(int, kinds)))
+        waiting = select(exists().where(*unsent))
         async with asyncio.timeout(patience):
             while True:
                 async with self.storage.read() as connection:
@@ -141,51 +170,35 @@ async def service(
         facts = json.loads(await stage.appears(providers / "sandbox.json"))
         pids = {"sandbox": boxed.pid}
         if not sandbox:
-            ports, pids["sink"] = await _sink(stack, folder)
+            ports, pids["sink"] = await start_helper(
+                stack, "benchmarks.sink", providers, folder / ARRIVALS
+            )
             facts |= ports
-        port = stage.free_port()
-        config = folder / "schoolbell.toml"
-        config.write_text(
-            stage.configuration(folder, facts, port)
-            + f"[storage]\nurl = {json.dumps(empty.configured)}\n",
-            encoding="utf-8",
-        )
-        server = await stage.start_process(
-            stack, ["serve", "--config", str(config)], folder / "server.log"
-        )
-        await stage.appears(folder / "data" / "tls" / "ca.pem")
-        pids["server"] = server.pid
         if empty.pid is not None:
             pids["database"] = empty.pid
         found = Service(
             bench=bench,
             folder=folder,
-            port=port,
+            port=stage.free_port(),
             database=empty,
             storage=storage,
             credentials=credentials,
             pids=pids,
         )
-        await stage.answers(_stage(found))
+        url = f"[storage]\nurl = {json.dumps(empty.configured)}\n"
+        text = stage.configuration(folder, facts, found.port) + url
+        (folder / CONFIGURATION).write_text(text, encoding="utf-8")
+        stack.push_async_callback(found.stop)
+        await found.start()
         yield found
 
 
-async def _sink(stack: AsyncExitStack, folder: Path) -> tuple[dict[str, int], int]:
-    """Start a bare sink; return its ports and its process id."""
-    ports = folder / "sink.json"
-    arguments = (folder / "sandbox", folder / ARRIVALS, ports)
+async def start_helper(stack: AsyncExitStack, module: str, *arguments: Path) -> tuple[Any, int]:
+    """Start a process that serves until the stack ends; return what it says first, and its id."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.sink", *map(str, arguments)
+        sys.executable, "-m", module, *map(str, arguments), stdout=asyncio.subprocess.PIPE
     )
     stack.push_async_callback(process.wait)
     stack.callback(process.kill)
-    return json.loads(await stage.appears(ports)), process.pid
-
-
-def _stage(on: Service) -> stage.Stage:
-    return stage.Stage(
-        port=on.port,
-        folder=on.folder,
-        sandbox={},
-        keys={access_service_pb2.ROLE_OPERATOR: ""},
-    )
+    assert process.stdout is not None
+    return json.loads(await process.stdout.readline()), process.pid

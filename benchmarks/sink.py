@@ -4,8 +4,8 @@ The sandbox checks what the real providers check and therefore costs as much as 
 the service is to be the limit, this is what it sends to. Header blocks are never decoded: the
 port says which provider it is. What arrives is written down as lines of time and delivery id.
 
-Started as a process: the sandbox's directory, whose authority signs its certificate, the file for
-what arrives, and the file that it writes its ports to once it listens.
+Started as a process, with the sandbox's directory, whose authority signs its certificate, and the
+file for what arrives.
 """
 
 from __future__ import annotations
@@ -102,22 +102,16 @@ def _window() -> bytes:
     return _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _LARGE))
 
 
-def _announce(file: Path, **ports: int) -> None:
-    file.write_text(json.dumps(ports))
-
-
-async def serve(directory: Path, arrivals: Path, ports: Path) -> None:
-    """Serve until killed."""
-    context = _context(directory)
+async def serve(context: ssl.SSLContext, arrivals: TextIO) -> None:
+    """Say the ports in a line of JSON, then serve until killed."""
     loop = asyncio.get_running_loop()
-    with arrivals.open("w", buffering=1) as lines:
-        servers = [
-            await loop.create_server(partial(Sink, body, lines), "127.0.0.1", 0, ssl=context)
-            for body in (b"", _FCM_ANSWER)
-        ]
-        apns, fcm = (server.sockets[0].getsockname()[1] for server in servers)
-        _announce(ports, apns_port=apns, fcm_port=fcm)
-        await asyncio.Event().wait()
+    ports = {}
+    for name, answer in (("apns_port", b""), ("fcm_port", _FCM_ANSWER)):
+        factory = partial(Sink, answer, arrivals)
+        server = await loop.create_server(factory, "127.0.0.1", 0, ssl=context)
+        ports[name] = server.sockets[0].getsockname()[1]
+    print(json.dumps(ports), flush=True)
+    await asyncio.Event().wait()
 
 
 def _context(directory: Path) -> ssl.SSLContext:
@@ -133,5 +127,12 @@ def _context(directory: Path) -> ssl.SSLContext:
     return context
 
 
+def main() -> None:
+    """Serve until killed."""
+    directory, arrivals = map(Path, sys.argv[1:])
+    with arrivals.open("w", buffering=1) as lines:  # a line a push, so that it can be read at once
+        uvloop.run(serve(_context(directory), lines))
+
+
 if __name__ == "__main__":
-    uvloop.run(serve(*map(Path, sys.argv[1:])))
+    main()

@@ -11,6 +11,7 @@ from functools import partial
 
 import click
 
+from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
@@ -42,8 +43,8 @@ from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.migrate import migrate as migrate_storage
+from schoolbell_storage.status_log import rename_store
 
-_SQLITE_FILE = "schoolbell.db"
 _logger = get_logger(__name__)
 
 
@@ -71,6 +72,14 @@ async def migrate(config: Config) -> None:
     """Bring the database to this version's schema and end."""
     async with AsyncExitStack() as stack:
         await _open_storage(config, stack)
+
+
+async def restored(config: Config) -> None:
+    """Give a database that was restored from a backup a new identity and end."""
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        async with storage.write() as connection:
+            await rename_store(connection)
 
 
 @asynccontextmanager
@@ -128,8 +137,10 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not url:
         stack.enter_context(exclusive(config.server.data_dir))
-        url = f"sqlite+aiosqlite:///{(config.server.data_dir / _SQLITE_FILE).absolute()}"
-    storage = open_storage(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+        url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
+    storage = open_storage(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1), config.storage.pool_size
+    )
     stack.push_async_callback(storage.close)
     await migrate_storage(storage)
     return storage

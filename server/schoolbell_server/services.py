@@ -122,7 +122,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         server,
     )
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(storage, keys=parts.keys, clock=clock), server
+        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake), server
     )
     return [name for file in _FILES for name in _services_of(file)]
 

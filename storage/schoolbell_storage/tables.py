@@ -347,7 +347,11 @@ refusal_tally = Table(
 )
 """Refusals by gate and reason; gate 0 counts the accepted changes themselves."""
 
-_UNSENT = text("state IN (1, 2)")
+WAITING = text("state IN (1, 2) AND lease_owner = ''")
+"""Of deliveries that may be leased. Queries use it as it stands, for SQLite uses a partial index
+only where it finds the index's own words."""
+LEASED = text("lease_owner <> ''")
+"""Of deliveries that are with a sender."""
 
 delivery = Table(
     "delivery",
@@ -407,21 +411,23 @@ delivery = Table(
         "app_id",
         "platform",
         "lane",
+        "district_id",
         "due_time",
-        sqlite_where=_UNSENT,
-        postgresql_where=_UNSENT,
+        "state",
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
     ),
     Index(
         "delivery_leased",
         "lease_owner",
-        sqlite_where=text("lease_owner <> ''"),
-        postgresql_where=text("lease_owner <> ''"),
+        sqlite_where=LEASED,
+        postgresql_where=LEASED,
     ),
     Index(
         "delivery_expiring",
         "expire_time",
-        sqlite_where=_UNSENT,
-        postgresql_where=_UNSENT,
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
     ),
 )
 

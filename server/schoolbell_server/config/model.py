@@ -86,7 +86,8 @@ class StorageConfig:
     """`postgresql://…`; empty is SQLite in the data directory."""
     url_file: Path | None = None
     """A file whose only line is the URL, in place of `url`."""
-    pool_size: Annotated[int, Range(1, 200)] = 10
+    pool_size: Annotated[int, Range(4, 200)] = 12
+    """The most connections of a server to PostgreSQL; SQLite has one writer and a few readers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

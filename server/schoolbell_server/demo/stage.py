@@ -49,7 +49,7 @@ async def stage(folder: Path, *, replay: bool) -> AsyncIterator[Stage]:
         sandbox_dir = folder / "sandbox"
         await start_process(stack, ["sandbox", "--dir", str(sandbox_dir)], folder / "sandbox.log")
         facts = json.loads(await appears(sandbox_dir / "sandbox.json"))
-        port = free_port()
+        port = free_port(_PORT)
         config = folder / "schoolbell.toml"
         config.write_text(configuration(folder, facts, port), encoding="utf-8")
         arguments = ["serve", "--config", str(config)] + (["--replay"] if replay else [])
@@ -164,13 +164,13 @@ async def answers(on: Stage) -> None:
         await channel.close()
 
 
-def free_port() -> int:
-    """Return the service's own port where it is free, else any that is."""
-    for wanted in (_PORT, 0):
+def free_port(*wanted: int) -> int:
+    """Return the first of these ports that is free, else any that is."""
+    for port in (*wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", wanted))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])

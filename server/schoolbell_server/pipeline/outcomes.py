@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,7 +33,6 @@ from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
-from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
@@ -71,7 +70,7 @@ class Outcomes:
         budget: int,
         policy: RetryPolicy,
         clock: Callable[[], dt.datetime],
-        on_written: Callable[[], None],
+        on_written: Callable[[Iterable[DeliveryRow]], None],
         most: int,
     ) -> None:
         self._storage = storage
@@ -118,14 +117,14 @@ class Outcomes:
         async with self._storage.write() as connection:
             changed = await self._store(connection, finished)
         self._count(finished, changed)
-        self._on_written()
+        self._on_written(changed)
         return [None] * len(groups)
 
     async def _store(
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         now = self._clock()
-        districts = await retire_dead(connection, _dead_tokens(finished), now)
+        await retire_dead(connection, _dead_tokens(finished), now)
         locked = await delivery_store.fetch_deliveries(connection, list(finished), lock=True)
         changed = [
             self._ended(row, finished[row.delivery_id], now)
@@ -133,8 +132,6 @@ class Outcomes:
             if row.lease_owner == self._owner
         ]
         await delivery_store.store_deliveries(connection, changed)
-        for district_id in sorted(districts):
-            await bump_facts(connection, district_id)
         await journal.record(connection, now, changed)
         return changed
 

@@ -162,18 +162,18 @@ def upgrade() -> None:
     op.create_index(
         "delivery_due",
         "delivery",
-        ["app_id", "platform", "lane", "due_time"],
+        ["app_id", "platform", "lane", "district_id", "due_time", "state"],
         unique=False,
-        sqlite_where=sa.text("state IN (1, 2)"),
-        postgresql_where=sa.text("state IN (1, 2)"),
+        sqlite_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
+        postgresql_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
     )
     op.create_index(
         "delivery_expiring",
         "delivery",
         ["expire_time"],
         unique=False,
-        sqlite_where=sa.text("state IN (1, 2)"),
-        postgresql_where=sa.text("state IN (1, 2)"),
+        sqlite_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
+        postgresql_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
     )
     op.create_index(
         "delivery_leased",
