@@ -243,15 +243,22 @@ async def retire_dead(
 async def lock_unheard(
     connection: AsyncConnection, before: dt.datetime, limit: int
 ) -> list[DeviceRow]:
-    """Lock live devices last heard of before a time; what somebody else has locked is left out."""
-    found = await connection.execute(
-        select(device)
-        .where(device.c.retirement_reason.is_(None), device.c.last_seen_time < to_micros(before))
-        .order_by(device.c.last_seen_time)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    """Lock live devices last heard of before a time; what somebody else has locked is left out.
+
+    Their districts are locked before them, and said to change.
+    """
+    silent = select(device).where(
+        device.c.retirement_reason.is_(None), device.c.last_seen_time < to_micros(before)
     )
-    return [_decode(row) for row in found]
+    names = silent.with_only_columns(device.c.device_id, device.c.district_id)
+    oldest = names.order_by(device.c.last_seen_time).limit(limit)
+    found = {row.device_id: row.district_id for row in await connection.execute(oldest)}
+    for district_id in sorted(set(found.values())):
+        await bump_facts(connection, district_id)
+    locked = silent.where(among(connection, device.c.device_id, found)).with_for_update(
+        skip_locked=True
+    )
+    return [_decode(row) for row in await connection.execute(locked)] if found else []
 
 
 def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> DeviceRow:
