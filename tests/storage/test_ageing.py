@@ -7,13 +7,11 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from schoolbell_server.domain.kinds import RetirementReason
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_storage.devices import get_device, retired
-from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions
 from tests.storage.engines import POSTGRESQL, databases, open_database
@@ -80,30 +78,3 @@ async def test_a_device_that_registers_just_now_is_left_alone(tmp_path: Path) ->
             await get_device(other, "maple", "mother", "a", lock=True)
             assert await ageing(storage).step() == 0
         assert await read(storage, row) == row
-
-
-@pytest.mark.postgresql
-async def test_a_district_is_waited_for_before_any_device_is_held(tmp_path: Path) -> None:
-    row = device("a", last_seen_time=NOW - 2 * AGE)
-    async with open_database(POSTGRESQL, tmp_path) as storage:
-        await add_district(storage)
-        await store(storage, row)
-        async with storage.write() as other, asyncio.timeout(PATIENCE):
-            await bump_facts(other, MAPLE)
-            step = asyncio.create_task(ageing(storage).step())
-            await until_somebody_waits(storage)
-            assert await get_device(other, "maple", "mother", "a", lock=True) == row
-        assert await step == 1
-
-
-async def until_somebody_waits(storage: Storage) -> None:
-    """Wait until a transaction waits for a lock."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    found = 0
-    while not found:
-        await asyncio.sleep(0.01)
-        async with storage.read() as connection:
-            found = (await connection.execute(waiting)).scalar_one()

@@ -13,6 +13,7 @@ from schoolbell_server.pipeline.cancelling import RETIRED, cancel_unsent
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import lock_unheard, retired, store_device
+from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
@@ -60,9 +61,12 @@ class Ageing:
                 await store_device(connection, retired(row, RetirementReason.STALE, now))
             stops = {row.device_id: RETIRED for row in silent}
             cancelled = await cancel_unsent(connection, stops, now)
+            districts = Counter(row.district_id for row in silent)
+            for district_id in sorted(districts):
+                await bump_facts(connection, district_id)
             await journal.record(connection, now, cancelled)
         self._metrics.devices_aged.inc(len(silent))
-        for district_id, count in Counter(row.district_id for row in silent).items():
+        for district_id, count in districts.items():
             _logger.info(
                 "silent devices retired", extra={"district_id": district_id, "devices": count}
             )
