@@ -45,9 +45,12 @@ class AttemptRow:
     provider_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class DeliveryRow:
-    """A delivery as stored."""
+    """A delivery as stored; never changed in place.
+
+    Not frozen, for a frozen one of so many fields takes three times as long to make.
+    """
 
     delivery_id: str
     district_id: str
