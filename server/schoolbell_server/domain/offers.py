@@ -38,7 +38,7 @@ from schoolbell_server.domain.kinds import (
 )
 from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
 from schoolbell_server.domain.timing import zone_of
-from schoolbell_server.domain.world import StudentFacts, World
+from schoolbell_server.domain.world import World
 
 _NOON = dt.time(12)
 _KEY = ChangeKey(source="offer", change_id="offer")
@@ -65,25 +65,8 @@ def offers(world: World, user_id: str, app: App, today: dt.date) -> Iterator[Off
 def _closed_by(
     world: World, student_id: str, kind: Kind, user_id: str, app: App, today: dt.date
 ) -> Gate | None:
-    """Return the gate that closes a kind in the calendar in which it gets furthest."""
-    refusals = [
-        _refusal(world, probe, user_id, app, today)
-        for probe in _probes(world, world.students[student_id], kind, today)
-    ]
-    if any(refusal is None for refusal in refusals):
-        return None
-    return max((refusal.gate for refusal in refusals if refusal is not None), key=_ORDER.index)
-
-
-_ORDER = [
-    Gate.DISTRICT_ENABLED,
-    Gate.KIND_LICENSED,
-    Gate.ACTIVE_YEAR,
-    Gate.CALENDAR_ENABLED,
-    Gate.ENROLLED,
-    Gate.TOOL_SHOWN,
-    Gate.RELATED,
-]
+    refusal = _refusal(world, _probe(world, student_id, kind, today), user_id, app, today)
+    return None if refusal is None else refusal.gate
 
 
 def _refusal(world: World, probe: Change, user_id: str, app: App, today: dt.date) -> Refusal | None:
@@ -98,18 +81,15 @@ def _refusal(world: World, probe: Change, user_id: str, app: App, today: dt.date
     return found.refusal or hidden or first_refusal(_RELATED, recipient)
 
 
-def _probes(world: World, student: StudentFacts, kind: Kind, today: dt.date) -> Iterator[Change]:
+def _probe(world: World, student_id: str, kind: Kind, today: dt.date) -> Change:
+    """Return a change without a calendar: it is judged in that in which it gets furthest."""
     zone = zone_of(world.district.time_zone)
-    occur_time = dt.datetime.combine(today, _NOON, tzinfo=zone).astimezone(dt.UTC)
-    calendars = sorted({stay.calendar_id for stay in student.enrollments})
-    for calendar_id in calendars or (None,):
-        yield Change(
-            key=_KEY,
-            student_id=student.student.user_id,
-            calendar_id=calendar_id,
-            occur_time=occur_time,
-            payload=_payload(kind, today),
-        )
+    return Change(
+        key=_KEY,
+        student_id=student_id,
+        occur_time=dt.datetime.combine(today, _NOON, tzinfo=zone).astimezone(dt.UTC),
+        payload=_payload(kind, today),
+    )
 
 
 def _payload(kind: Kind, today: dt.date) -> Payload:

@@ -122,6 +122,14 @@ def test_nobody_s_guardian() -> None:
     assert page(world(), DAD) == closed(Gate.RELATED)
 
 
+def test_a_relationship_that_ended() -> None:
+    facts = world()
+    (tie,) = facts.students["ann"].relationships
+    ended = ann(facts, relationships=(replace(tie, end_date=TODAY),))
+    assert page(ended) == EVERYTHING
+    assert page(ended, today=TODAY + DAY) == closed(Gate.RELATED)
+
+
 def test_neither_an_account_nor_a_device_is_asked_for() -> None:
     """The page is shown on a device that has just registered."""
     facts = world()
@@ -145,6 +153,9 @@ def test_of_closed_calendars_the_one_that_gets_furthest_counts() -> None:
     assert page(ann(hidden, enrollments=(*stays, stay()))) == closed(Gate.TOOL_SHOWN)
     ended = stay(start=TODAY - 60 * DAY, end=TODAY - 30 * DAY)
     assert page(ann(facts, enrollments=(*stays, ended))) == closed(Gate.ENROLLED)
+    hiding = calendar(facts, "fir:2027", display_options=DisplayOptions(app_kinds={}))
+    of_four = ann(hiding, enrollments=(*stays, ended, stay("fir:2027")))
+    assert page(of_four) == closed(Gate.TOOL_SHOWN)
 
 
 def test_a_student_without_any_enrolment() -> None:
