@@ -75,6 +75,15 @@ async def circuit(service: Whole, name: str) -> int:
     return next(link.circuit for link in (await state(service)).links if link.name == name)
 
 
+async def until_circuit(service: Whole, wanted: int) -> None:
+    """Wait until the status shows the parents' way to Apple as it is wanted."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if await circuit(service, f"{PARENT_APP}/apns") == wanted:
+                return
+            await asyncio.sleep(0.05)
+
+
 @databases()
 @pytest.mark.parametrize("ios", IOS)
 async def test_while_a_provider_is_down_deliveries_are_held_and_come_back_by_themselves(
@@ -125,8 +134,12 @@ async def test_an_outage_of_many_trials_spends_no_attempts(tmp_path: Path) -> No
             assert service.sandbox.faults.counts()[0][1] > asked
             assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
             service.sandbox.faults.clear()
+            slow = Effect(delay=FAST.attempt_timeout.total_seconds() * 0.8)
+            service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=slow, times=1))
+            await until_circuit(service, status_pb2.CIRCUIT_HALF_OPEN)
             told = await until(followed, MOTHER, ACCEPTED, 11)
         assert max(one.attempt_count for one in told) <= 6
+        await until_circuit(service, status_pb2.CIRCUIT_CLOSED)
 
 
 @databases()
