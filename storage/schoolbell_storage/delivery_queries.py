@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, TextClause, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import DeliveryState, Gate, Kind
-from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.codec import optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
 from schoolbell_storage.tables import LEASED, WAITING, delivery
 
@@ -134,15 +134,18 @@ class LaneBacklog:
     lane: int
     pending: int
     held: int
-    oldest_due_time: dt.datetime
+    oldest_due_time: dt.datetime | None
+    """The earliest of the pending; None if none is."""
 
     def with_more(self, more: LaneBacklog) -> LaneBacklog:
         """Return both together."""
+        both = (self.oldest_due_time, more.oldest_due_time)
+        times = [time for time in both if time is not None]
         return replace(
             self,
             pending=self.pending + more.pending,
             held=self.held + more.held,
-            oldest_due_time=min(self.oldest_due_time, more.oldest_due_time),
+            oldest_due_time=min(times, default=None),
         )
 
 
@@ -158,7 +161,7 @@ async def backlog(connection: AsyncConnection) -> list[LaneBacklog]:
                 lane=row.lane,
                 pending=row.pending,
                 held=row.held,
-                oldest_due_time=from_micros(row.oldest),
+                oldest_due_time=optional_time(row.oldest),
             )
             place = (row.district_id, row.lane)
             found[place] = here.with_more(found[place]) if place in found else here
@@ -166,6 +169,7 @@ async def backlog(connection: AsyncConnection) -> list[LaneBacklog]:
 
 
 def _counted(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
+    pending = delivery.c.state == int(DeliveryState.PENDING)
     held = func.sum(delivery.c.state - int(DeliveryState.PENDING))  # HELD is PENDING + 1
     return (
         select(
@@ -173,7 +177,7 @@ def _counted(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
             delivery.c.lane,
             (func.count() - held).label("pending"),
             held.label("held"),
-            func.min(delivery.c.due_time).label("oldest"),
+            func.min(case((pending, delivery.c.due_time))).label("oldest"),
         )
         .where(*conditions, delivery.c.state.in_(UNSENT))
         .group_by(delivery.c.district_id, delivery.c.lane)

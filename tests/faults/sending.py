@@ -78,7 +78,7 @@ class Sending:
 
     async def warm(self) -> None:
         """Have one push accepted, so that there are tokens and a connection."""
-        assert outcomes(await self.send(1)) == {Outcome.ACCEPTED: 1}
+        await self.recover()  # on a slow machine a short deadline may be too short for the first
 
     async def recover(self, *, probing: bool = False) -> None:
         """Wait until a push is accepted again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,7 @@ from schoolbell.v1.status_service_pb2 import (
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from schoolbell_server.sandbox.listener import PortMode
-from tests.service.following import Followed, following
+from tests.service.following import PATIENCE, Followed, following
 from tests.service.held import publish
 from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, register
 from tests.service.whole import DISTRICT, FAST, PARENT_APP, TOPICS, Whole, whole
@@ -59,8 +60,28 @@ async def state(service: Whole) -> status_pb2.ServiceState:
         return (await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))).states[0]
 
 
+async def counted(service: Whole, held: int) -> status_pb2.ServiceState:
+    """Wait until the backlog is so many held deliveries of one lane, and none that is late."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            now = await state(service)
+            if [(lane.pending, lane.held) for lane in now.backlog] == [(0, held)]:
+                assert not now.backlog[0].HasField("oldest_due_time")
+                return now
+            await asyncio.sleep(0.1)
+
+
 async def circuit(service: Whole, name: str) -> int:
     return next(link.circuit for link in (await state(service)).links if link.name == name)
+
+
+async def until_circuit(service: Whole, wanted: int) -> None:
+    """Wait until the status shows the parents' way to Apple as it is wanted."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if await circuit(service, f"{PARENT_APP}/apns") == wanted:
+                return
+            await asyncio.sleep(0.05)
 
 
 @databases()
@@ -113,8 +134,12 @@ async def test_an_outage_of_many_trials_spends_no_attempts(tmp_path: Path) -> No
             assert service.sandbox.faults.counts()[0][1] > asked
             assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
             service.sandbox.faults.clear()
+            slow = Effect(delay=FAST.attempt_timeout.total_seconds() * 0.8)
+            service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=slow, times=1))
+            await until_circuit(service, status_pb2.CIRCUIT_HALF_OPEN)
             told = await until(followed, MOTHER, ACCEPTED, 11)
         assert max(one.attempt_count for one in told) <= 6
+        await until_circuit(service, status_pb2.CIRCUIT_CLOSED)
 
 
 @databases()
@@ -133,11 +158,31 @@ async def test_refused_credentials_hold_one_app_only_and_show(
             held = await until(followed, MOTHER, HELD, 10)
             assert {one.attempt_count for one in held} == {0}
             await until(followed, STUDENT, ACCEPTED, 10)
-            now = await state(service)
+            now = await counted(service, held=10)
             assert status_pb2.WARNING_CODE_CREDENTIAL_REFUSED in {one.code for one in now.warnings}
             assert now.connectivity == status_pb2.CONNECTIVITY_DEGRADED
             service.sandbox.faults.clear()
             await until(followed, MOTHER, ACCEPTED, 10)
+
+
+async def test_one_of_apples_environments_is_held_and_the_other_goes_on(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        released, built = phone(MOTHER), phone(FATHER)
+        released.device.environment = common_pb2.ENVIRONMENT_PRODUCTION
+        await register(service, released, built)
+        down, address = Effect(status=503, reason="ServiceUnavailable"), released.device.token
+        service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=down, address=address))
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 1))
+            await until(followed, MOTHER, HELD, 1)
+            await publish(service, *tasks(1, 10))
+            held = await until(followed, MOTHER, HELD, 11)
+            assert sum(one.attempt_count for one in held) < 2 * FAST.attempt_budget
+            await until(followed, FATHER, ACCEPTED, 11)
+            assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
+            service.sandbox.faults.clear()
+            await until(followed, MOTHER, ACCEPTED, 11)
 
 
 async def test_what_is_held_expires_at_its_time(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ async def test_a_peer_that_says_nothing_after_tls_ends_at_the_deadline(
 async def test_a_peer_that_is_gone_without_a_word_is_left_for_a_new_connection(
     platform: Platform, tmp_path: Path
 ) -> None:
-    async with sending(platform, tmp_path, deadline=1) as it:
+    async with sending(platform, tmp_path, deadline=3) as it:
         await it.warm()
         it.suffer(Effect(close=Closing.HALF_OPEN), times=1)
         async with asyncio.timeout(PATIENCE):

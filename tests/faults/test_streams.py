@@ -108,9 +108,9 @@ async def test_an_answer_that_never_comes_ends_at_the_deadline_and_nobody_else_s
 async def test_an_answer_that_comes_too_late_harms_nobody(
     platform: Platform, tmp_path: Path
 ) -> None:
-    async with sending(platform, tmp_path, deadline=1) as it:
+    async with sending(platform, tmp_path, deadline=3) as it:
         await it.warm()
-        it.suffer(Effect(delay=1.5), times=1)
+        it.suffer(Effect(delay=4), times=1)
         (late,) = await it.send(1)
         assert late.outcome is Outcome.UNKNOWN
         for _ in range(20):

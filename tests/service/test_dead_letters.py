@@ -82,6 +82,7 @@ async def test_spent_attempts_end_by_what_is_known_and_a_person_may_send_again(
             service.sandbox.faults.clear()
             assert await retry(service, FAILED, UNCERTAIN) == 2
             await followed.until_states(ACCEPTED, ACCEPTED, ACCEPTED)
+        assert await _audited(service) == ["StatusService/RetryDeliveries"] * 3
         counts = {
             one.user_id: service.sandbox.ledger.count(one.delivery_id)
             for one in followed.deliveries.values()
@@ -106,6 +107,15 @@ async def test_what_would_be_tried_too_late_ends_at_once_and_is_not_sent_again(
         assert {one.user_id: one.state for one in found} == {MOTHER: EXPIRED, FATHER: UNCERTAIN}
         service.sandbox.faults.clear()
         assert await retry(service, EXPIRED, FAILED) == 0
+
+
+async def _audited(service: Whole) -> list[str]:
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        answer = await administrator.access.ListAuditEntries(
+            access.ListAuditEntriesRequest(district_id=DISTRICT)
+        )
+    actions = [one.method.removeprefix("schoolbell.v1.") for one in answer.audit_entries]
+    return [action for action in actions if action.startswith("StatusService/")]
 
 
 async def _let_grades_live(service: Whole, seconds: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schoolbell.v1 import delivery_pb2
@@ -31,8 +32,8 @@ def free_port() -> int:
         return port
 
 
-def apns(name: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    return name, frozenset({("app_id", PARENT_APP), ("provider", "APNS")})
+def labelled(name: str, provider: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset({("app_id", PARENT_APP), ("provider", provider)})
 
 
 async def scrape(port: int) -> Values:
@@ -56,32 +57,38 @@ async def until(port: int, reached: Callable[[Values], bool]) -> Values:
             await asyncio.sleep(0.02)
 
 
-async def test_what_is_under_way_and_how_long_it_took_are_measured(tmp_path: Path) -> None:
-    port = free_port()
+@pytest.mark.parametrize("provider", ["APNS", "FCM"])
+async def test_what_is_under_way_and_how_long_it_took_are_measured(
+    provider: str, tmp_path: Path
+) -> None:
+    port, ios = free_port(), provider == "APNS"
 
     def adapt(config: Config) -> Config:
         return replace(
             config, server=replace(config.server, metrics_listen=Address("127.0.0.1", port))
         )
 
+    in_flight = labelled("schoolbell_in_flight_pushes", provider)
+    duration = "schoolbell_attempt_duration_seconds"
     watchers = "schoolbell_watchers", frozenset[tuple[str, str]]()
     async with whole(tmp_path, adapt=adapt) as service:
         await populate(service)
-        await register(service, *(phone(MOTHER, number=number) for number in range(3)))
+        await register(service, *(phone(MOTHER, ios=ios, number=number) for number in range(3)))
         before = await scrape(port)
-        assert before[apns("schoolbell_in_flight_pushes")] == 0
+        assert before[in_flight] == 0
         assert before[watchers] == 0
-        service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=Effect(delay=0.5), times=3))
+        endpoint = Endpoint.APNS if ios else Endpoint.FCM
+        service.sandbox.faults.add(Fault(endpoint=endpoint, effect=Effect(delay=0.5)))
         async with following(service) as followed:
             await until(port, lambda values: values[watchers] == 1)
             await publish(service, grade("g1", 80))
-            await until(port, lambda values: values[apns("schoolbell_in_flight_pushes")] == 3)
+            await until(port, lambda values: values[in_flight] == 3)
             await followed.until_states(*[ACCEPTED] * 3)
             after = await until(
                 port,
-                lambda values: values.get(apns("schoolbell_attempt_duration_seconds_count")) == 3,
+                lambda values: values.get(labelled(f"{duration}_count", provider)) == 3,
             )
-        assert after[apns("schoolbell_in_flight_pushes")] == 0
-        assert after[apns("schoolbell_circuit_open")] == 0
-        assert 1.5 <= after[apns("schoolbell_attempt_duration_seconds_sum")] < 3 * PATIENCE
+        assert after[in_flight] == 0
+        assert after[labelled("schoolbell_circuit_open", provider)] == 0
+        assert 1.5 <= after[labelled(f"{duration}_sum", provider)] < 3 * PATIENCE
         await until(port, lambda values: values[watchers] == 0)

@@ -112,7 +112,7 @@ class ApnsGateway:
         request = notification(push, self._config.topic)
         body, headers = body_of(request), headers_of(request)
         answer = await self._post(push.environment, push.address, body, headers, left)
-        result = self._result(push, answer)
+        result = self._result(push, answer, circuit.now() - begin)
         circuit.record(result.outcome, begin)
         return result
 
@@ -150,12 +150,13 @@ class ApnsGateway:
                 transport.renew_now()
         return shown
 
-    def _result(self, push: Push, answer: Answer | Fault) -> PushResult:
+    def _result(self, push: Push, answer: Answer | Fault, seconds: float) -> PushResult:
         if isinstance(answer, Fault):
             return PushResult(
                 delivery_id=push.delivery_id,
                 outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN,
                 provider_reason=answer.reason,
+                seconds=seconds,
             )
         apns_id = word(answer.header("apns-id"), LONGEST_ID) or push.delivery_id
         if answer.status == 200:
@@ -163,6 +164,7 @@ class ApnsGateway:
                 delivery_id=push.delivery_id,
                 outcome=Outcome.ACCEPTED,
                 provider_message_id=apns_id,
+                seconds=seconds,
             )
         document = _document(answer.body)
         reason = _reason(document)
@@ -173,6 +175,7 @@ class ApnsGateway:
             provider_message_id=apns_id,
             token_dead_since=_dead_since(answer.status, document),
             retry_after=read_retry_after(answer.header("retry-after") or "", self._clock()),
+            seconds=seconds,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -95,10 +94,10 @@ class Attempts:
             circuit = self.circuits.of(push.environment)
             if not circuit.admit():
                 return self._held(push, circuit)
-            trial, begin = circuit.is_open, time.monotonic()
+            trial = circuit.is_open
             left = end - asyncio.get_running_loop().time()
             result = await self._counted(push, left)
-            return replace(result, trial=trial, seconds=time.monotonic() - begin)
+            return replace(result, trial=True) if trial else result
         except Exception as error:  # noqa: BLE001 - one push must not take its batch along
             # The error's text may quote the push.
             _logger.error(

@@ -116,6 +116,7 @@ class FcmGateway:
             provider_reason=verdict.reason,
             provider_message_id=verdict.message_id,
             retry_after=retry_after,
+            seconds=self._circuit.now() - begin,
         )
 
     async def _post(self, body: bytes, left: float) -> tuple[Verdict, dt.timedelta | None]:

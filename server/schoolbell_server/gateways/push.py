@@ -61,7 +61,7 @@ class PushResult:
     trial: bool = False
     """An open circuit let it through, to see whether the trouble is over."""
     seconds: float | None = None
-    """From the beginning of the attempt to its end; None where there was none."""
+    """From the request to its answer or its end; None where none left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,4 +13,6 @@ def word(value: object, longest: int = _LONGEST) -> str:
     """
     if not isinstance(value, str):
         return ""
+    if value.isascii() and value.isprintable():
+        return value[:longest]
     return "".join(letter if " " <= letter <= "~" else "?" for letter in value[:longest])

@@ -70,6 +70,8 @@ class Steering:
         if chosen:
             query = replace(query, states=chosen)
             count = await self._walk(query, step, write=not request.validate_only)
+        if not request.validate_only:
+            await self._audit(request.district_id, "RetryDeliveries", {"replayed": count}, now)
         self._on_written()
         return messages.RetryDeliveriesResponse(deliveries=count)
 
@@ -100,7 +102,8 @@ class Steering:
             query = replace(query, states=chosen)
             count = await self._walk(query, step, write=not request.validate_only)
         if not request.validate_only:
-            await self._audit(request, count, now)
+            what = {"cancelled": count, "reason": request.reason}
+            await self._audit(request.district_id, "CancelDeliveries", what, now)
         return messages.CancelDeliveriesResponse(deliveries=count)
 
     async def _walk(
@@ -126,14 +129,14 @@ class Steering:
             before = (to_micros(page[-1].create_time), page[-1].delivery_id)
 
     async def _audit(
-        self, request: messages.CancelDeliveriesRequest, count: int, now: dt.datetime
+        self, district_id: str, rpc: str, what: dict[str, object], now: dt.datetime
     ) -> None:
         async with self._storage.write() as connection:
             await append_audit(
                 connection,
-                district_id=request.district_id,
+                district_id=district_id,
                 now=now,
                 caller=current_caller().name,
-                action=f"{_SERVICE}/CancelDeliveries",
-                changes=[("deliveries", {}, {"cancelled": count, "reason": request.reason})],
+                action=f"{_SERVICE}/{rpc}",
+                changes=[("deliveries", {}, what)],
             )

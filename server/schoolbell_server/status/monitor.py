@@ -188,7 +188,8 @@ class Monitor:
             total = totals[lane.lane]
             total[0] += lane.pending
             total[1] += lane.held
-            total[2] = max(total[2], (now - lane.oldest_due_time).total_seconds())
+            if lane.oldest_due_time is not None:
+                total[2] = max(total[2], (now - lane.oldest_due_time).total_seconds())
         for number, name in enumerate(LANES):
             pending, held, oldest = totals[number]
             self._metrics.backlog.labels(name, "PENDING").set(pending)
@@ -209,7 +210,9 @@ class Monitor:
                 lane=LANES[lane.lane],
                 pending=lane.pending,
                 held=lane.held,
-                oldest_due_time=write_time(lane.oldest_due_time),
+                oldest_due_time=(
+                    None if lane.oldest_due_time is None else write_time(lane.oldest_due_time)
+                ),
             )
             for lane in sorted(self._backlog, key=lambda lane: lane.lane)
             if lane.district_id == district_id
