@@ -70,7 +70,7 @@ class Janitor:
                 await self.round(stop)
             except StorageError as error:
                 _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
-            except Exception as error:  # noqa: BLE001 - tidying up never ends the service
+            except Exception as error:
                 _logger.error("round of the janitor broke off", exc_info=error)
 
     async def round(self, stop: Stop) -> Counter[str]:
