@@ -19,6 +19,7 @@ ONCE ?=
 ROSTER ?=
 CHANGES ?=
 LONG ?=
+ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
@@ -33,7 +34,7 @@ setup: $(READY) ## Make .venv with everything pinned (done by itself where neede
 run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
 	@exec $(BIN)/python -m schoolbell_server.demo
 
-test: $(READY) ## Run all tests; ARGS= goes to pytest
+test: $(READY) ## Run all tests; ARGS= goes to pytest, LONG=1 plays the long forms whole
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(READY) ## Check style, format and the import rules
@@ -64,8 +65,8 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code is what 
 proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
 	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
 
-bench: $(READY) ## Measure the speed; LONG=1 adds the million-size rows
-	@exec $(BIN)/python -m benchmarks
+bench: $(READY) ## Measure the speed; LONG=1 adds the million sizes, ROWS= picks some
+	@exec $(BIN)/python -m benchmarks $(ROWS)
 
 mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Python 3.11 or 3.12)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/mutation.txt

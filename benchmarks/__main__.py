@@ -1,45 +1,94 @@
-"""`make bench`: measure, print, and write `docs/benchmarks.md`."""
+"""`make bench`: measure, print, and write the table of `docs/benchmarks.md`."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
-import io
 import os
-import platform
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import deciding, publishing
+import click
+
+from benchmarks.databases import POSTGRESQL, SQLITE
+from benchmarks.machine import describe
+from benchmarks.results import Result, table
+from benchmarks.rows import ROWS
+from benchmarks.service import Bench
 
 PAGE = Path("docs/benchmarks.md")
-_HEAD = """# Benchmarks
-
-Written by `make bench`. The machine is shared and noisy: compare figures of one run only.
-
-"""
+BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
+_DATABASES = (SQLITE, POSTGRESQL)
+_NAMES = {name.lower(): name for name in _DATABASES}
 
 
-def main() -> None:
-    """Run every benchmark and write the page."""
-    machine = (
-        f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
-        f"{dt.datetime.now(dt.UTC).date()}; service, sandboxes and load generator share them.\n"
+@click.command()
+@click.argument("rows", nargs=-1)
+@click.option("--database", type=click.Choice(list(_NAMES)), help="Only this one.")
+@click.option("--seconds", default=6.0, help="How long a row publishes.")
+@click.option("--students", default=10_000, help="The size of the district.")
+def main(rows: Sequence[str], database: str | None, seconds: float, students: int) -> None:
+    """Measure ROWS, or all of them and write the page; LONG=1 adds the million-size parts."""
+    chosen = [name for argument in rows for name in argument.split(",")] or list(ROWS)
+    if unknown := set(chosen) - set(ROWS):
+        raise click.BadParameter(f"no such row: {', '.join(sorted(unknown))}")
+    bench = Bench(
+        database="", seconds=seconds, students=students, long=bool(os.environ.get("LONG"))
     )
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        deciding.main()
-    rows = publishing.rows(asyncio.run(publishing.measure()))
-    table = "\n".join(f"| {name} | {figure} |" for name, figure in rows)
-    page = (
-        f"{_HEAD}{machine}\n| what | figure |\n| --- | --- |\n{table}\n\n"
-        "Deciding alone, on one core (`python -m benchmarks.deciding`):\n\n"
-        f"```console\n{output.getvalue()}```\n\n"
-        "Not measured yet: PostgreSQL, the stock libraries and h2load in the same run, a million\n"
-        "students, a million deliveries waiting.\n"
-    )
-    PAGE.write_text(page, encoding="utf-8")
+    databases = _DATABASES if database is None else (_NAMES[database],)
+    results = asyncio.run(_measure(chosen, databases, bench))
+    page = _text(results, bench)
     print(page)
+    if not rows:
+        _write(page)
+        for plot, svg in ((name, svg) for _, one in results for name, svg in one.plots.items()):
+            PAGE.with_name(f"benchmarks-{plot}.svg").write_text(svg, encoding="utf-8")
+
+
+async def _measure(
+    names: Sequence[str], databases: Sequence[str], bench: Bench
+) -> list[tuple[str, Result]]:
+    task = asyncio.current_task()
+    assert task is not None
+    # Ended from outside, it still stops what it started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    results = []
+    for name in names:
+        for database in databases if ROWS[name].databases else ("",):
+            began = time.perf_counter()
+            found = await ROWS[name].measure(replace(bench, database=database))
+            figures = [replace(one, database=database) for one in found.figures]
+            for figure in figures:
+                click.echo(" | ".join(figure.cells), err=True)
+            click.echo(f"{name} {database} took {time.perf_counter() - began:.0f} s", err=True)
+            results.append((f"{name} {database}".strip(), replace(found, figures=figures)))
+    return results
+
+
+def _text(results: Sequence[tuple[str, Result]], bench: Bench) -> str:
+    command = "LONG=1 make bench" if bench.long else "make bench"
+    figures = [figure for _, result in results for figure in result.figures]
+    parts = [
+        f"`{command}` on {dt.datetime.now(dt.UTC).date()}, {bench.students:,} students: "
+        f"{describe()}; service, sandbox, database and load generator share the machine.",
+        table(figures),
+    ]
+    for name, result in results:
+        if result.notes:
+            parts += [f"**{name}.** {result.notes[0]}", *result.notes[1:]]
+        parts += [f"![{plot}](benchmarks-{plot}.svg)" for plot in result.plots]
+    return "\n\n".join(parts)
+
+
+def _write(text: str) -> None:
+    """Put the text between the marks of the page, whose prose is written by hand."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long deciding takes: microseconds per (change, device), on one core.
 
-Run with `python -m benchmarks.deciding`. Each student has two guardians; the four devices of a
+Each student has two guardians; the four devices of a
 change are the student's and the guardians', one of them with two.
 """
 
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from benchmarks.results import Figure, Result
+from benchmarks.service import Bench
 from schoolbell_server.domain.change import (
     AttendanceChange,
     Change,
@@ -53,17 +55,20 @@ _MOMENT = Moment(lateness=dt.timedelta(seconds=1), school_day=_NOON.date())
 _ZONE = "America/Chicago"
 
 
-def main() -> None:
-    """Print the figures."""
+async def measure(_bench: Bench) -> Result:
+    """Decide in this process."""
     told = _world(GradeCondition(below_percent=Decimal(70)))
     unwanted = _world(GradeCondition(below_percent=Decimal(60)))
     grades, low = _grades(), GradeValue(Decimal(65))
     absences = _absences()
     absent = AttendanceValue(AttendanceStatus.ABSENT, AttendanceExcuse.UNEXCUSED)
-    _report("grade below the limit, all told", lambda: _decide_all(told, grades, low))
-    _report("grade above the limit, none told", lambda: _decide_all(unwanted, grades, low))
-    _report("absence, all told", lambda: _decide_all(told, absences, absent))
-    _report("check again before an attempt", lambda: _recheck_all(told, grades))
+    figures = [
+        _figure("grade below the limit, all told", lambda: _decide_all(told, grades, low)),
+        _figure("grade above the limit, none told", lambda: _decide_all(unwanted, grades, low)),
+        _figure("absence, all told", lambda: _decide_all(told, absences, absent)),
+        _figure("check again before an attempt", lambda: _recheck_all(told, grades)),
+    ]
+    return Result(figures=figures)
 
 
 def _grades() -> list[Change]:
@@ -78,12 +83,12 @@ def _absences() -> list[Change]:
     return [_change(number, absence) for number in range(_STUDENTS)]
 
 
-def _report(name: str, work: Callable[[], None]) -> None:
-    """Print the best round: the others measure what else the machine does."""
+def _figure(name: str, work: Callable[[], None]) -> Figure:
+    """Return the best round: the others measure what else the machine does."""
     work()
     gc.collect()
     best = min(_timed(work) for _ in range(_ROUNDS)) / (_STUDENTS * _DEVICES)
-    print(f"{name:36} {best * 1e6:6.2f} us per (change, device), {1 / best:9,.0f} a second")
+    return Figure(what=f"Deciding: {name}", value=best * 1e6, unit="µs a (change, device)")
 
 
 def _timed(work: Callable[[], None]) -> float:
@@ -198,7 +203,3 @@ def _user(
             for number in range(devices)
         ),
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -7,11 +7,13 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import click
 
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
+from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
@@ -21,6 +23,8 @@ from schoolbell_server.observability.standard_services import (
     add_reflection,
     set_serving,
 )
+from schoolbell_server.pipeline.ageing import Ageing
+from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
@@ -94,10 +98,13 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         work = parts.pipeline.run(tasks, background)
         work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
         tasks.create_task(parts.tail.run(background), name="status log")
+        tasks.create_task(parts.heard.run(background), name="last heard")
+        ageing = Ageing(storage, config.devices.stale_after, metrics, utc_now)
+        tasks.create_task(ageing.run(background), name="ageing")
         tasks.create_task(parts.monitor.run_backlog(background), name="backlog")
         await parts.finisher.resume()
         conduct = Conduct(
-            Authenticator(parts.keys),
+            Authenticator(parts.keys, on_used=parts.heard.key),
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
@@ -155,8 +162,10 @@ async def _parts(
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
     )
-    for gateway in gateways.values():
+    for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
+        in_flight = metrics.in_flight.labels(app_id, APP_PROVIDER[platform].name)
+        in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
         gateways,
@@ -168,6 +177,7 @@ async def _parts(
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())
     texts = Texts()
+    metrics.watchers.set_function(lambda: tail.watchers)
     apps = {app_id: app.kind for app_id, app in config.apps.items()}
     pipeline = Pipeline(
         storage,
@@ -188,6 +198,7 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
+        heard=LastHeard(storage, utc_now),
         gateways=gateways,
         texts=texts,
         monitor=monitor,

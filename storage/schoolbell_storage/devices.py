@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform, RetirementReason
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT
-from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.rows import NUMBER, TEXT, among, rows
 from schoolbell_storage.tables import delivery, device
 
 
@@ -120,9 +121,9 @@ async def lock_rivals(connection: AsyncConnection, claim: Claim) -> list[DeviceR
     return [_decode(row) for row in found]
 
 
-async def insert_device(connection: AsyncConnection, row: DeviceRow) -> None:
-    """Store a new device."""
-    await connection.execute(insert(device).values(_values(row)))
+async def insert_devices(connection: AsyncConnection, new: Sequence[DeviceRow]) -> None:
+    """Store new devices."""
+    await connection.execute(insert(device), [_values(row) for row in new])
 
 
 async def store_device(connection: AsyncConnection, row: DeviceRow) -> None:
@@ -201,11 +202,10 @@ async def lock_live_devices(
 
 async def unsent_deliveries(connection: AsyncConnection, device_ids: Collection[str]) -> list[str]:
     """Return the ids of what these devices are still to be sent, also what is with a sender."""
-    batch = rows(connection, {"device_id": TEXT}, [(name,) for name in device_ids])
     found = await connection.execute(
-        select(delivery.c.delivery_id)
-        .join(batch, batch.c.device_id == delivery.c.device_id)
-        .where(delivery.c.state.in_(UNSENT))
+        select(delivery.c.delivery_id).where(
+            among(connection, delivery.c.device_id, device_ids), delivery.c.state.in_(UNSENT)
+        )
     )
     return list(found.scalars())
 
@@ -215,7 +215,8 @@ async def retire_dead(
 ) -> set[str]:
     """Retire the devices of dead addresses in all districts; return the districts touched.
 
-    One that registered its address at the provider's time or later is alive and stays.
+    One that registered its address at the provider's time or later is alive and stays. The
+    districts are locked before the devices, as by everybody who writes a district's facts.
     """
     if not tokens:
         return set()
@@ -227,17 +228,30 @@ async def retire_dead(
         batch.c.address_hash == device.c.address_hash,
         batch.c.dead_since > device.c.address_time,
     )
+    found = select(device).join(batch, dead).where(device.c.retirement_reason.is_(None))
+    districts = found.with_only_columns(device.c.district_id).distinct()
+    touched = set((await connection.execute(districts)).scalars())
+    for district_id in sorted(touched):
+        await bump_facts(connection, district_id)
+    locked = found.order_by(device.c.device_id).with_for_update(of=device)
+    lost = [_decode(row) for row in (await connection.execute(locked)).all()] if touched else []
+    for row in {row.device_id: row for row in lost}.values():
+        await store_device(connection, retired(row, RetirementReason.TOKEN_DEAD, now))
+    return touched
+
+
+async def lock_unheard(
+    connection: AsyncConnection, before: dt.datetime, limit: int
+) -> list[DeviceRow]:
+    """Lock live devices last heard of before a time; what somebody else has locked is left out."""
     found = await connection.execute(
         select(device)
-        .join(batch, dead)
-        .where(device.c.retirement_reason.is_(None))
-        .order_by(device.c.device_id)
-        .with_for_update(of=device)
+        .where(device.c.retirement_reason.is_(None), device.c.last_seen_time < to_micros(before))
+        .order_by(device.c.last_seen_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    lost = {row.device_id: _decode(row) for row in found}
-    for row in lost.values():
-        await store_device(connection, retired(row, RetirementReason.TOKEN_DEAD, now))
-    return {row.district_id for row in lost.values()}
+    return [_decode(row) for row in found]
 
 
 def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> DeviceRow:

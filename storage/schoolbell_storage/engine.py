@@ -17,12 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from schoolbell_storage.errors import OutcomeUnknown, StorageUnavailable
+from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageUnavailable
 
 _READERS = 4
 POOL_SIZE = 12
 """PostgreSQL connections, where nobody says how many."""
 _POOL_TIMEOUT = 30.0  # seconds
+_CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -61,8 +62,8 @@ class Storage:
 
         Without `keep` it is rolled back in any case: a rehearsal.
 
-        Raises `StorageUnavailable` where nothing was committed, `OutcomeUnknown` where the
-        commit itself failed.
+        Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
+        transaction was the cause), `OutcomeUnknown` where the commit itself failed.
         """
         async with AsyncExitStack() as stack:
             if self._one_writer is not None:
@@ -75,7 +76,8 @@ class Storage:
                     await transaction.rollback()
                     return
             except (DBAPIError, PoolTimeout, OSError) as error:
-                raise StorageUnavailable(_cause(error)) from error
+                failed = Conflict if _is_conflict(error) else StorageUnavailable
+                raise failed(_cause(error)) from error
             try:
                 await transaction.commit()
             except (DBAPIError, OSError) as error:
@@ -138,6 +140,11 @@ def _sqlite_writer(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Return whether PostgreSQL chose this transaction as a deadlock's victim."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _CONFLICTS
 
 
 def _cause(error: BaseException) -> str:

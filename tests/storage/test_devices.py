@@ -25,7 +25,7 @@ from schoolbell_storage.devices import (
     DeadToken,
     DeviceRow,
     get_device,
-    insert_device,
+    insert_devices,
     list_devices,
     lock_live_devices,
     lock_registrations,
@@ -74,8 +74,7 @@ def device(device_id: str, **fields: object) -> DeviceRow:
 
 async def store(storage: Storage, *rows: DeviceRow) -> None:
     async with storage.write() as connection:
-        for row in rows:
-            await insert_device(connection, row)
+        await insert_devices(connection, rows)
 
 
 async def ids(storage: Storage, user_id: str = "mother", *, retired_too: bool = True) -> list[str]:

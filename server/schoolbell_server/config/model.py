@@ -132,6 +132,16 @@ class DeliveryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesConfig:
+    """How long a silent device is believed in."""
+
+    stale_after: Annotated[timedelta, Range(timedelta(days=30), timedelta(days=3650))] = timedelta(
+        days=270
+    )
+    """A device not heard of for so long is retired; Google's own tokens end then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """How much is taken in."""
 
@@ -177,6 +187,7 @@ class Config:
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    devices: DevicesConfig = DevicesConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()

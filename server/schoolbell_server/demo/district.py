@@ -103,7 +103,7 @@ async def _save_settings(on: Stage) -> None:
 def phones_of(user_ids: Sequence[str]) -> list[Phone]:
     """Return a phone for every user, iOS and Android by turns."""
     return [
-        Phone(user_id, platform, _token(number, platform))
+        Phone(user_id, platform, push_token(number, platform))
         for number, user_id in enumerate(user_ids, start=1)
         for platform in (_PLATFORMS[number % 2],)
     ]
@@ -135,7 +135,7 @@ async def register(
     await asyncio.gather(*(one(phone) for phone in phones))
 
 
-def _token(number: int, platform: common_pb2.Platform.ValueType) -> str:
+def push_token(number: int, platform: common_pb2.Platform.ValueType) -> str:
     """Return a push token of the platform's shape."""
     if platform == common_pb2.PLATFORM_IOS:
         return f"{number:064x}"

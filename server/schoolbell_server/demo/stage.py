@@ -47,19 +47,19 @@ async def stage(folder: Path, *, replay: bool) -> AsyncIterator[Stage]:
     """Start the sandbox, then the server; stop both at the end."""
     async with AsyncExitStack() as stack:
         sandbox_dir = folder / "sandbox"
-        await _start(stack, ["sandbox", "--dir", str(sandbox_dir)], folder / "sandbox.log")
-        facts = json.loads(await _appears(sandbox_dir / "sandbox.json"))
-        port = _free_port()
+        await start_process(stack, ["sandbox", "--dir", str(sandbox_dir)], folder / "sandbox.log")
+        facts = json.loads(await appears(sandbox_dir / "sandbox.json"))
+        port = free_port(_PORT)
         config = folder / "schoolbell.toml"
-        config.write_text(_config(folder, facts, port), encoding="utf-8")
+        config.write_text(configuration(folder, facts, port), encoding="utf-8")
         arguments = ["serve", "--config", str(config)] + (["--replay"] if replay else [])
-        await _start(stack, arguments, folder / "server.log")
+        await start_process(stack, arguments, folder / "server.log")
         operator = folder / "data" / "credentials" / "operator.key"
-        await _appears(operator)
-        await _appears(folder / "data" / "tls" / "ca.pem")
+        await appears(operator)
+        await appears(folder / "data" / "tls" / "ca.pem")
         keys = {access.ROLE_OPERATOR: read_key(operator)}
         found = Stage(port=port, folder=folder, sandbox=facts, keys=keys)
-        await _answers(found)
+        await answers(found)
         yield found
 
 
@@ -86,7 +86,7 @@ async def make_keys(on: Stage) -> None:
         )
 
 
-def _config(folder: Path, facts: dict[str, Any], port: int) -> str:
+def configuration(folder: Path, facts: dict[str, Any], port: int) -> str:
     """Return the server's configuration: both apps, pointed at the sandbox."""
     sandbox = folder / "sandbox"
     lines = [
@@ -115,7 +115,10 @@ def _config(folder: Path, facts: dict[str, Any], port: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _start(stack: AsyncExitStack, arguments: Sequence[str], log: Path) -> None:
+async def start_process(
+    stack: AsyncExitStack, arguments: Sequence[str], log: Path
+) -> asyncio.subprocess.Process:
+    """Start a `schoolbell-server` command that ends with the stack."""
     output = stack.enter_context(log.open("wb"))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -128,6 +131,7 @@ async def _start(stack: AsyncExitStack, arguments: Sequence[str], log: Path) -> 
         start_new_session=True,  # Ctrl-C is ours: the processes are drained in order
     )
     stack.push_async_callback(_stop, process)
+    return process
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -140,7 +144,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def _appears(path: Path) -> str:
+async def appears(path: Path) -> str:
     """Wait until a process has written a file, and return it."""
     async with asyncio.timeout(_START_TIMEOUT):
         while not (text := await asyncio.to_thread(_read, path)):  # noqa: ASYNC110
@@ -152,7 +156,7 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-async def _answers(on: Stage) -> None:
+async def answers(on: Stage) -> None:
     """Wait until the server takes connections."""
     async with asyncio.timeout(_START_TIMEOUT):
         channel = on.connection(access.ROLE_OPERATOR).aio_channel()
@@ -160,13 +164,13 @@ async def _answers(on: Stage) -> None:
         await channel.close()
 
 
-def _free_port() -> int:
-    """Return the service's own port where it is free, else any that is."""
-    for wanted in (_PORT, 0):
+def free_port(*wanted: int) -> int:
+    """Return the first of these ports that is free, else any that is."""
+    for port in (*wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", wanted))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])

@@ -79,6 +79,11 @@ class Metrics:
             buckets=_SIZES,
             registry=registry,
         )
+        self.devices_aged = Counter(
+            "schoolbell_devices_aged",
+            "Devices retired because they were not heard of for too long.",
+            registry=registry,
+        )
         self.watchers = Gauge(
             "schoolbell_watchers", "Status streams that are open.", registry=registry
         )
@@ -121,6 +126,17 @@ class Metrics:
             "From accepting a change to a provider accepting a push of it.",
             ("kind",),
             buckets=_SECONDS,
+            registry=registry,
+        )
+        self.set_aside = Counter(
+            "schoolbell_deliveries_set_aside",
+            "Deliveries ended as UNCERTAIN because their outcome could not be written.",
+            registry=registry,
+        )
+        self.circuit_open = Gauge(
+            "schoolbell_circuit_open",
+            "1 while nothing but a trial now and then is sent through an app's provider.",
+            ("app_id", "provider"),
             registry=registry,
         )
         self.link_connected = Gauge(

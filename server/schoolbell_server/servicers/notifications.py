@@ -28,7 +28,7 @@ from schoolbell_storage.addresses import fetch_given_names
 from schoolbell_storage.changes import fetch_changes
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.devices import DeadToken, DeviceRow, get_device, retire_dead
-from schoolbell_storage.districts import bump_facts, get_district
+from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_world
 
@@ -59,14 +59,17 @@ class Notifications:
         gateways: Gateways,
         opener: Opener,
         clock: Callable[[], dt.datetime],
+        on_heard: Callable[[str], None],
         replay: bool,
     ) -> None:
+        """`on_heard` is told the id of every device that fetches a text."""
         self._storage = storage
         self._apps = apps
         self._texts = texts
         self._gateways = gateways
         self._opener = opener
         self._clock = clock
+        self._on_heard = on_heard
         self._replay = replay
 
     async def get(
@@ -84,6 +87,7 @@ class Notifications:
                 "the user has no such notification",
                 metadata={"delivery_id": request.delivery_id},
             )
+        self._on_heard(found.device.device_id)
         return messages.GetNotificationResponse(notification=self._word(found))
 
     async def _find(self, request: messages.GetNotificationRequest) -> _Found | None:
@@ -188,5 +192,4 @@ class Notifications:
         """Retire an address that the provider says is dead, in all districts."""
         dead = DeadToken(row.app_id, row.address_hash, dead_since)
         async with self._storage.write() as connection:
-            for district_id in sorted(await retire_dead(connection, [dead], self._clock())):
-                await bump_facts(connection, district_id)
+            await retire_dead(connection, [dead], self._clock())

@@ -12,23 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import device_service_pb2
 from schoolbell_server.contract.devices import address_of, check_address
-from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import (
     CancelCause,
     DetailLevel,
     Environment,
-    Gate,
     Platform,
-    RefusalReason,
     RetirementReason,
 )
-from schoolbell_server.pipeline.cancelling import Stop, cancel_unsent
+from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     Claim,
     DeviceRow,
-    insert_device,
+    insert_devices,
     lock_registrations,
     lock_rivals,
     retired,
@@ -38,8 +35,6 @@ from schoolbell_storage.devices import (
 from schoolbell_storage.districts import bump_facts
 
 _TAIL = 4  # characters
-RETIRED = Stop(CancelCause.GATE, Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED))
-"""Why a retired device is sent nothing more."""
 
 
 class Sealer(Protocol):
@@ -106,7 +101,10 @@ class Registrar:
         stored = _merged(own, asked)
         if address:
             stored = self._addressed(stored, asked, address, claim.address_hash)
-        await (insert_device if own is None else store_device)(connection, stored)
+        if own is None:
+            await insert_devices(connection, [stored])
+        else:
+            await store_device(connection, stored)
         stops = {row.device_id: _stop(row, asked.user_id) for row in losers}
         cancelled = await cancel_unsent(connection, stops, asked.now)
         if losers or own is None or _matters(own, stored):

@@ -86,8 +86,9 @@ class StatusServicer(StatusServiceServicer):
             clock=self._clock,
         )
         try:
-            async for response in watch.responses():
-                yield response
+            with self._tail.watched():
+                async for response in watch.responses():
+                    yield response
         except LogPruned:
             raise _expired() from None
 

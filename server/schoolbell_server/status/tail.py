@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.stopping import Stop
@@ -38,6 +38,17 @@ class Tail:
         self._head = 0
         self._grown = asyncio.Condition()
         self._wake = asyncio.Event()
+        self.watchers = 0
+        """How many follow it at present."""
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count a watcher while the block runs."""
+        self.watchers += 1
+        try:
+            yield
+        finally:
+            self.watchers -= 1
 
     async def start(self) -> None:
         """Read where the log stands."""

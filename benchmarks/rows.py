@@ -1,0 +1,43 @@
+"""The rows of the table: add yours here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from benchmarks import (
+    accepting,
+    attendance,
+    backlog,
+    deciding,
+    end_to_end,
+    growing,
+    profiling,
+    sending,
+    single,
+    watching,
+)
+from benchmarks.results import Result
+from benchmarks.service import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row, and whether there is one for each database."""
+
+    measure: Callable[[Bench], Awaitable[Result]]
+    databases: bool = True
+
+
+ROWS: Mapping[str, Row] = {
+    "accepting": Row(accepting.measure),
+    "end-to-end": Row(end_to_end.measure),
+    "single": Row(single.measure),
+    "attendance": Row(attendance.measure),
+    "watching": Row(watching.measure),
+    "sending": Row(sending.measure_row, databases=False),
+    "backlog": Row(backlog.measure),
+    "growing": Row(growing.measure),
+    "deciding": Row(deciding.measure, databases=False),
+    "profiling": Row(profiling.measure),
+}
