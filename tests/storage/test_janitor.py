@@ -293,8 +293,10 @@ async def test_publishing_goes_on_between_small_steps(database: str, tmp_path: P
         # PostgreSQL lets both go on at once; where there is one writer, turns are taken.
         assert max(waited) <= 2 or database == POSTGRESQL
         assert len(await left(storage, "change_key")) == len(waited)
-        steps = metrics.registry.get_sample_value("schoolbell_janitor_step_seconds_count")
-        assert steps == counting.taken
+        value = metrics.registry.get_sample_value
+        assert value("schoolbell_janitor_step_seconds_count") == counting.taken
+        assert value("schoolbell_janitor_dropped_total", {"record": "change"}) == 600
+        assert value("schoolbell_janitor_round_timestamp_seconds") == NOW.timestamp()
 
 
 def _key(number: int) -> ChangeKey:
