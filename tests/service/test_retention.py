@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import select, update
 
 from schoolbell.errors import NotFound, OutOfRange
 from schoolbell.v1 import access_service_pb2 as access
@@ -26,7 +28,8 @@ from schoolbell_server.config import RetentionConfig
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.stopping import Stop
-from tests.service.following import following
+from schoolbell_storage.tables import audit_entry
+from tests.service.following import PATIENCE, following
 from tests.service.scene import (
     MOTHER,
     STUDENT,
@@ -174,3 +177,20 @@ async def test_everything_is_answered_while_rounds_go_on(database: str, tmp_path
             done.set()
             assert await janitor > 0
             await followed.until(lambda found: len(found) == 20)
+
+
+async def test_a_server_tidies_up_by_itself(tmp_path: Path) -> None:
+    often = RetentionConfig(interval=dt.timedelta(seconds=1))
+    async with whole(tmp_path, adapt=lambda config: replace(config, retention=often)) as service:
+        await service.create_district()
+        async with stored(service) as storage:
+            async with storage.write() as connection:
+                aged = update(audit_entry).where(audit_entry.c.target == "settings")
+                await connection.execute(aged.values(create_time=0))
+            kept = select(audit_entry.c.target).where(audit_entry.c.target == "settings")
+            async with asyncio.timeout(PATIENCE):
+                left = True
+                while left:
+                    await asyncio.sleep(0.05)
+                    async with storage.read() as connection:
+                        left = (await connection.execute(kept)).first() is not None

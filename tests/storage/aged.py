@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from sqlalchemy import insert, select
 
@@ -71,9 +72,9 @@ def old(*days: float) -> list[Old]:
 async def write_keys(storage: Storage, records: Collection[Old]) -> None:
     """Write change keys without changes."""
     async with storage.write() as connection:
-        for one in records:
-            claim = KeyClaim(MAPLE, ChangeKey(source="sis", change_id=one.name), "print")
-            await claim_keys(connection, [claim], one.time, 1)
+        for time, group in groupby(records, lambda one: one.time):
+            keys = [ChangeKey(source="sis", change_id=one.name) for one in group]
+            await claim_keys(connection, [KeyClaim(MAPLE, key, "print") for key in keys], time, 1)
 
 
 async def write_changes(storage: Storage, records: Collection[Old]) -> None:

@@ -246,12 +246,12 @@ async def test_a_round_that_breaks_off_loses_nothing_and_the_next_goes_on(
 @databases()
 async def test_two_janitors_share_the_work(database: str, tmp_path: Path) -> None:
     async with district(database, tmp_path) as storage:
-        await write_changes(storage, [Old(f"{number}", 50) for number in range(200)])
-        await write_log(storage, old(*[5] * 30))
+        await write_changes(storage, [Old(f"{number}", 50) for number in range(100)])
+        await write_log(storage, old(*[5] * 15))
         both: Sequence[Counter[str]] = await asyncio.gather(tidy(storage), tidy(storage))
-        assert sum(one["change"] for one in both) == 200
-        assert sum(one["change_key"] for one in both) == 200
-        assert sum(one["status_log"] for one in both) == 30
+        assert sum(one["change"] for one in both) == 100
+        assert sum(one["change_key"] for one in both) == 100
+        assert sum(one["status_log"] for one in both) == 15
         assert (await tidy(storage)).total() == 0
 
 
@@ -273,9 +273,9 @@ async def test_rows_that_another_transaction_holds_are_left_for_the_next_round(
 async def test_publishing_goes_on_between_small_steps(database: str, tmp_path: Path) -> None:
     """However much is dropped, a writer waits for one step at most, and a step is small."""
     async with district(database, tmp_path) as storage:
-        await write_changes(storage, [Old(f"{number}", 50) for number in range(3000)])
+        await write_changes(storage, [Old(f"{number}", 50) for number in range(600)])
         counting = Counting(storage)
-        config = RetentionConfig(batch_size=100)
+        config = RetentionConfig(batch_size=30)
         metrics = Metrics()
         janitor = Janitor(counting, config, metrics, lambda: NOW)  # type: ignore[arg-type]
         round_ = asyncio.create_task(janitor.round(Stop()))
@@ -287,13 +287,16 @@ async def test_publishing_goes_on_between_small_steps(database: str, tmp_path: P
                 await claim_keys(connection, [claim], NOW, 1)
                 waited.append(counting.taken - before)
         dropped = await round_
-        assert (dropped["change"], dropped["change_key"]) == (3000, 3000)
-        assert counting.taken >= 60, "no step drops more than a hundred"
+        assert (dropped["change"], dropped["change_key"]) == (600, 600)
+        assert counting.taken >= 40, "no step drops more than thirty"
         assert len(waited) > 10
-        assert max(waited) <= 2
+        # PostgreSQL lets both go on at once; where there is one writer, turns are taken.
+        assert max(waited) <= 2 or database == POSTGRESQL
         assert len(await left(storage, "change_key")) == len(waited)
-        steps = metrics.registry.get_sample_value("schoolbell_janitor_step_seconds_count")
-        assert steps == counting.taken
+        value = metrics.registry.get_sample_value
+        assert value("schoolbell_janitor_step_seconds_count") == counting.taken
+        assert value("schoolbell_janitor_dropped_total", {"record": "change"}) == 600
+        assert value("schoolbell_janitor_round_timestamp_seconds") == NOW.timestamp()
 
 
 def _key(number: int) -> ChangeKey:

@@ -162,6 +162,6 @@ class Metrics:
         )
         self.janitor_round = Gauge(
             "schoolbell_janitor_round_timestamp_seconds",
-            "When the janitor last finished a round.",
+            "When the janitor last finished a round; at first, when it began to work.",
             registry=registry,
         )

@@ -65,6 +65,7 @@ class Janitor:
 
     async def run(self, stop: Stop) -> None:
         """Make rounds until stopped; a storage that fails is tried again in the next one."""
+        self._metrics.janitor_round.set(self._clock().timestamp())
         while await stop.pause(self._config.interval.total_seconds()):
             try:
                 await self.round(stop)
