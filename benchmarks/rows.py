@@ -13,6 +13,7 @@ from benchmarks import (
     end_to_end,
     growing,
     profiling,
+    sending,
     single,
     watching,
 )
@@ -36,6 +37,7 @@ ROWS: Mapping[str, Row] = {
     "watching": Row(watching.measure),
     "backlog": Row(backlog.measure),
     "growing": Row(growing.measure),
+    "sending": Row(sending.measure_row, databases=False),
     "deciding": Row(deciding.measure, databases=False),
     "profiling": Row(profiling.measure),
 }

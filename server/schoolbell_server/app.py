@@ -7,10 +7,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import click
 
 from schoolbell_server.config import Config, warnings
+from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
@@ -144,8 +146,10 @@ async def _parts(
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
     )
-    for gateway in gateways.values():
+    for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
+        in_flight = metrics.in_flight.labels(app_id, APP_PROVIDER[platform].name)
+        in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
         gateways,
@@ -155,7 +159,9 @@ async def _parts(
         most_backlog=config.limits.backlog,
         clock=utc_now,
     )
-    tail, texts = Tail(storage), Texts()
+    tail = Tail(storage, config.delivery.watch_interval.total_seconds())
+    texts = Texts()
+    metrics.watchers.set_function(lambda: tail.watchers)
     apps = {app_id: app.kind for app_id, app in config.apps.items()}
     pipeline = Pipeline(
         storage,

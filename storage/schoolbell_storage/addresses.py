@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DetailLevel, Environment
 from schoolbell_storage.codec import from_micros
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import TEXT, among, rows
 from schoolbell_storage.tables import device, user_account
 
 
@@ -36,11 +36,12 @@ async def fetch_addresses(
     connection: AsyncConnection, device_ids: Collection[str]
 ) -> dict[str, Address]:
     """Return the addresses of the live ones among these devices."""
-    batch = rows(connection, {"device_id": TEXT}, [(name,) for name in device_ids])
     found = await connection.execute(
-        select(device)
-        .join(batch, batch.c.device_id == device.c.device_id)
-        .where(device.c.retirement_reason.is_(None), device.c.address.is_not(None))
+        select(device).where(
+            among(connection, device.c.device_id, device_ids),
+            device.c.retirement_reason.is_(None),
+            device.c.address.is_not(None),
+        )
     )
     return {
         row.device_id: Address(

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# `json.dumps` with options of its own makes an encoder on every call.
+_SORTED = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -37,7 +39,7 @@ def optional_date(text: str | None) -> dt.date | None:
 
 def to_json(document: object) -> str:
     """Return a document as compact JSON; equal documents are equal texts."""
-    return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return _SORTED.encode(document)
 
 
 def numbers(values: Iterable[int]) -> str:

@@ -29,7 +29,7 @@ from schoolbell_storage.codec import (
     to_json,
     to_micros,
 )
-from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.rows import NUMBER, TEXT, among, rows
 from schoolbell_storage.tables import delivery
 
 UNSENT = (int(DeliveryState.PENDING), int(DeliveryState.HELD))
@@ -104,11 +104,11 @@ async def fetch_deliveries(
     """Return these deliveries by id; under `lock`, in order of id, until the transaction ends."""
     if not delivery_ids:
         return {}
-    batch = rows(connection, {"delivery_id": TEXT}, [(name,) for name in delivery_ids])
-    wanted = select(delivery).join(batch, batch.c.delivery_id == delivery.c.delivery_id)
+    wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
     if lock:
         wanted = wanted.order_by(delivery.c.delivery_id).with_for_update(of=delivery)
-    return {row.delivery_id: decode(row) for row in await connection.execute(wanted)}
+    found = (await connection.execute(wanted)).all()
+    return {row.delivery_id: decode(row) for row in found}
 
 
 async def fact_deliveries(
@@ -215,7 +215,10 @@ async def release(connection: AsyncConnection, owner: str, delivery_ids: Collect
     if delivery_ids:
         await connection.execute(
             update(delivery)
-            .where(delivery.c.lease_owner == owner, delivery.c.delivery_id.in_(list(delivery_ids)))
+            .where(
+                delivery.c.lease_owner == owner,
+                among(connection, delivery.c.delivery_id, delivery_ids),
+            )
             .values(lease_owner="")
         )
 
@@ -354,6 +357,8 @@ def decode(row: Row[Any]) -> DeliveryRow:
 
 
 def _encode_attempts(attempts: Sequence[AttemptRow]) -> str:
+    if not attempts:
+        return "[]"
     return to_json(
         [
             [to_micros(one.start_time), to_micros(one.end_time), one.outcome, one.provider_reason]

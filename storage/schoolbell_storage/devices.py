@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform, RetirementReason
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT
-from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.rows import NUMBER, TEXT, among, rows
 from schoolbell_storage.tables import delivery, device
 
 
@@ -201,11 +201,10 @@ async def lock_live_devices(
 
 async def unsent_deliveries(connection: AsyncConnection, device_ids: Collection[str]) -> list[str]:
     """Return the ids of what these devices are still to be sent, also what is with a sender."""
-    batch = rows(connection, {"device_id": TEXT}, [(name,) for name in device_ids])
     found = await connection.execute(
-        select(delivery.c.delivery_id)
-        .join(batch, batch.c.device_id == delivery.c.device_id)
-        .where(delivery.c.state.in_(UNSENT))
+        select(delivery.c.delivery_id).where(
+            among(connection, delivery.c.device_id, device_ids), delivery.c.state.in_(UNSENT)
+        )
     )
     return list(found.scalars())
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_storage.codec import to_json, to_micros
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among
 from schoolbell_storage.settings import decode_display_options, encode_display_options
 from schoolbell_storage.tables import calendar, display_options
 
@@ -36,9 +36,8 @@ async def read_display_options(
     default: DisplayOptions,
 ) -> dict[str, CalendarOptions]:
     """Return the options of these calendars by id; the unknown ones are absent."""
-    batch = rows(connection, {"calendar_id": TEXT}, [(name,) for name in calendar_ids])
-    wanted = _calendars(district_id).join(batch, batch.c.calendar_id == calendar.c.calendar_id)
-    found = await connection.execute(wanted)
+    chosen = among(connection, calendar.c.calendar_id, calendar_ids)
+    found = await connection.execute(_calendars(district_id).where(chosen))
     return {row.calendar_id: _decode(row, default) for row in found}
 
 

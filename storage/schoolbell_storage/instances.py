@@ -39,6 +39,18 @@ async def forget(connection: AsyncConnection, instance_ids: Collection[str]) -> 
     )
 
 
+async def forget_dead(connection: AsyncConnection, grace: dt.timedelta) -> int:
+    """Drop the rows of instances that have been dead for longer than `grace`; return how many.
+
+    Who has no row is as dead as who has an old one: leases that they left are still taken back.
+    """
+    long_ago = _now(connection) - grace // dt.timedelta(microseconds=1)
+    gone = await connection.execute(
+        delete(server_instance).where(server_instance.c.alive_until < long_ago)
+    )
+    return gone.rowcount
+
+
 async def dead_owners(connection: AsyncConnection, alone: str | None) -> set[str]:
     """Return the owners of leases that are dead now.
 

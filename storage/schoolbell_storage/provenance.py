@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among, among_district
 from schoolbell_storage.tables import (
     audit_entry,
     calendar,
@@ -125,8 +125,7 @@ async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, O
 async def _by_id(
     connection: AsyncConnection, asked: Asked, column: ColumnElement[Any], ids: Collection[str]
 ) -> dict[str, Origin]:
-    batch = rows(connection, {"id": TEXT}, [(name,) for name in sorted(ids)])
-    return await _where(connection, asked, column, column.in_(select(batch.c.id)))
+    return await _where(connection, asked, column, among(connection, column, ids))
 
 
 async def _where(
@@ -150,7 +149,6 @@ async def _devices(
     connection: AsyncConnection, asked: Asked
 ) -> tuple[dict[str, Origin], dict[str, Origin]]:
     """Return the origins of devices and of their subscriptions: what their user last saved."""
-    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in sorted(asked.user_ids)])
     same = (
         (subscription.c.device_id == device.c.device_id)
         & (subscription.c.student_id == asked.student_id)
@@ -163,9 +161,10 @@ async def _devices(
             device.c.update_time,
             subscription.c.update_time.label("saved"),
         )
-        .join(batch, batch.c.user_id == device.c.user_id)
         .outerjoin(subscription, same)
-        .where(device.c.district_id == asked.district_id)
+        .where(
+            among_district(connection, device.c.user_id, asked.district_id, asked.user_ids),
+        )
     )
     devices, subscriptions = {}, {}
     for row in found:

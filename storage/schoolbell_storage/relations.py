@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among_district
 from schoolbell_storage.tables import relationship
 
 
@@ -15,10 +15,9 @@ async def students_of(
     connection: AsyncConnection, district_id: str, guardian_ids: Collection[str]
 ) -> set[str]:
     """Return the students to whom these people are, or ever were, guardians."""
-    batch = rows(connection, {"guardian_id": TEXT}, [(name,) for name in guardian_ids])
     found = await connection.execute(
-        select(relationship.c.student_id)
-        .join(batch, batch.c.guardian_id == relationship.c.guardian_id)
-        .where(relationship.c.district_id == district_id)
+        select(relationship.c.student_id).where(
+            among_district(connection, relationship.c.guardian_id, district_id, guardian_ids),
+        )
     )
     return set(found.scalars())

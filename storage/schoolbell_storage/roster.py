@@ -20,7 +20,7 @@ from schoolbell_storage.roster_records import (
     decode_relationship,
     decode_user,
 )
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among_district
 from schoolbell_storage.tables import enrollment, relationship, user_account
 
 R = TypeVar("R", UserRecord, RelationshipRecord, EnrollmentRecord)
@@ -134,18 +134,18 @@ async def relationships_by_key(
     connection: AsyncConnection, district_id: str, keys: Collection[tuple[str, str]]
 ) -> Mapping[tuple[str, str], RelationshipRecord]:
     """Return the relationships of these (student_id, guardian_id) that are known."""
-    columns = {"student_id": TEXT, "guardian_id": TEXT}
-    batch = rows(connection, columns, sorted(keys))
     found = await connection.execute(
-        select(relationship)
-        .join(
-            batch,
-            (batch.c.student_id == relationship.c.student_id)
-            & (batch.c.guardian_id == relationship.c.guardian_id),
+        select(relationship).where(
+            among_district(
+                connection,
+                relationship.c.student_id,
+                district_id,
+                {student_id for student_id, _ in keys},
+            ),
         )
-        .where(relationship.c.district_id == district_id)
     )
-    return {(row.student_id, row.guardian_id): decode_relationship(row) for row in found}
+    known = {(row.student_id, row.guardian_id): decode_relationship(row) for row in found}
+    return {key: known[key] for key in keys if key in known}
 
 
 async def count_portal_relationships(connection: AsyncConnection, district_id: str) -> int:
@@ -161,21 +161,22 @@ async def count_portal_relationships(connection: AsyncConnection, district_id: s
 async def _with_ties(
     connection: AsyncConnection, district_id: str, users: Sequence[Stored[UserRecord]]
 ) -> Sequence[Student]:
-    names = [(user.record.user_id,) for user in users]
-    batch = rows(connection, {"student_id": TEXT}, names)
+    names = [user.record.user_id for user in users]
     ties: dict[str, list[Stored[RelationshipRecord]]] = defaultdict(list)
     for row in await connection.execute(
         select(relationship)
-        .join(batch, batch.c.student_id == relationship.c.student_id)
-        .where(relationship.c.district_id == district_id)
+        .where(
+            among_district(connection, relationship.c.student_id, district_id, names),
+        )
         .order_by(relationship.c.guardian_id)
     ):
         ties[row.student_id].append(Stored(decode_relationship(row), decode_origin(row)))
     stays: dict[str, list[Stored[EnrollmentRecord]]] = defaultdict(list)
     for row in await connection.execute(
         select(enrollment)
-        .join(batch, batch.c.student_id == enrollment.c.student_id)
-        .where(enrollment.c.district_id == district_id)
+        .where(
+            among_district(connection, enrollment.c.student_id, district_id, names),
+        )
         .order_by(enrollment.c.enrollment_id)
     ):
         stays[row.student_id].append(Stored(decode_enrollment(row), decode_origin(row)))

@@ -10,8 +10,9 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
@@ -73,8 +74,15 @@ async def append(
         )
 
 
+class LogPruned(Exception):
+    """Entries behind the position that is read from are gone."""
+
+
 async def read_after(connection: AsyncConnection, after: int, limit: int) -> list[LogEntry]:
-    """Return the entries behind a revision, whole revisions only, oldest first."""
+    """Return the entries behind a revision, whole revisions only, oldest first.
+
+    Raises `LogPruned` where some of them are gone already.
+    """
     found = await connection.execute(
         select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
         .where(status_log.c.revision > after)
@@ -82,7 +90,13 @@ async def read_after(connection: AsyncConnection, after: int, limit: int) -> lis
         .limit(limit)
     )
     entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
-    return entries if len(entries) < limit else await _whole(connection, entries)
+    if len(entries) >= limit:
+        entries = await _whole(connection, entries)
+    # Looked at last: what is not pruned now was there when the entries were read.
+    gap = entries and entries[0].revision > after + 1
+    if gap and (await position(connection)).pruned > after:
+        raise LogPruned
+    return entries
 
 
 async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[LogEntry]:
@@ -97,17 +111,21 @@ async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[L
 
 
 async def prune(connection: AsyncConnection, before: dt.datetime, most: int) -> int:
-    """Drop the oldest entries of before a time, a bounded number of revisions; return how many."""
-    old = (
-        select(status_log.c.revision)
-        .where(status_log.c.create_time < to_micros(before))
-        .order_by(status_log.c.revision)
+    """Drop the oldest entries, up to the first that is not of before a time; return how many.
+
+    Whole revisions of about `most` entries go at once. Servers whose clocks differ never make a
+    gap: what lies behind a young entry stays, however old its own time.
+    """
+    oldest = await connection.execute(
+        select(status_log.c.revision, status_log.c.create_time)
+        .order_by(status_log.c.revision, status_log.c.district_id)
         .limit(most)
-        .subquery()
     )
-    last = (await connection.execute(select(func.max(old.c.revision)))).scalar()
+    old = takewhile(lambda row: row.create_time < to_micros(before), oldest)
+    last = max((row.revision for row in old), default=None)
     if last is None:
         return 0
     gone = await connection.execute(delete(status_log).where(status_log.c.revision <= last))
-    await connection.execute(update(revision).values(pruned=last))
+    further = update(revision).where(revision.c.pruned < last).values(pruned=last)
+    await connection.execute(further)
     return gone.rowcount

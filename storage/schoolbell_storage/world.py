@@ -10,15 +10,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Column, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import App, DetailLevel, Kind, Platform, RetirementReason
 from schoolbell_server.domain.world import (
     CalendarFacts,
+    Condition,
     DeviceFacts,
     DisplayOptions,
     DistrictFacts,
@@ -32,7 +34,7 @@ from schoolbell_server.domain.world import (
 )
 from schoolbell_storage.codec import optional_date, optional_time
 from schoolbell_storage.conditions import decode_condition
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among, among_district
 from schoolbell_storage.settings import (
     SettingsDocument,
     decode_display_options,
@@ -52,6 +54,19 @@ from schoolbell_storage.tables import (
 
 Apps = Mapping[str, App]
 """The apps that this installation is configured for, by app_id."""
+ALL_KINDS = frozenset(Kind)
+_DEVICE_FACTS: tuple[Column[Any], ...] = (
+    device.c.device_id,
+    device.c.user_id,
+    device.c.app_id,
+    device.c.platform,
+    device.c.os_version,
+    device.c.app_version,
+    device.c.stay_logged_in,
+    device.c.detail_level,
+    device.c.locale,
+    device.c.retirement_reason,
+)
 
 
 async def fetch_world(
@@ -60,11 +75,12 @@ async def fetch_world(
     student_ids: Collection[str],
     calendar_ids: Collection[str],
     apps: Apps,
+    kinds: Collection[Kind] = ALL_KINDS,
 ) -> World | None:
     """Return the facts for these students and calendars; None where the district is unknown.
 
     The calendars of the students' enrolments come along. Unknown students and calendars are
-    simply absent from the world.
+    simply absent from the world. Of the devices' subscriptions those to these kinds are read.
     """
     found = await fetch_district(connection, district_id, apps)
     if found is None:
@@ -77,7 +93,7 @@ async def fetch_world(
     return World(
         district=facts,
         calendars=await _calendars(connection, facts, settings, named),
-        students=await _students(connection, district_id, student_ids, enrollments),
+        students=await _students(connection, district_id, student_ids, enrollments, kinds),
     )
 
 
@@ -95,13 +111,12 @@ async def fetch_district(
 
 
 async def facts_versions(
-    connection: AsyncConnection, district_ids: Iterable[str]
+    connection: AsyncConnection, district_ids: Collection[str]
 ) -> dict[str, int]:
     """Return the present version of the facts of each district."""
-    batch = rows(connection, {"district_id": TEXT}, [(name,) for name in district_ids])
     found = await connection.execute(
-        select(district.c.district_id, district.c.facts_version).join(
-            batch, batch.c.district_id == district.c.district_id
+        select(district.c.district_id, district.c.facts_version).where(
+            among(connection, district.c.district_id, district_ids)
         )
     )
     return {row.district_id: row.facts_version for row in found}
@@ -130,15 +145,16 @@ def _district(row: Row[Any], settings: SettingsDocument, apps: Apps) -> District
 async def _enrollments(
     connection: AsyncConnection, district_id: str, student_ids: Collection[str]
 ) -> dict[str, list[EnrollmentFacts]]:
-    batch = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids])
     found = await connection.execute(
         select(enrollment)
-        .join(batch, batch.c.student_id == enrollment.c.student_id)
-        .where(enrollment.c.district_id == district_id, enrollment.c.active)
+        .where(
+            among_district(connection, enrollment.c.student_id, district_id, student_ids),
+            enrollment.c.active,
+        )
         .order_by(enrollment.c.enrollment_id)
     )
     stays: dict[str, list[EnrollmentFacts]] = defaultdict(list)
-    for row in found:
+    for row in found.all():
         stays[row.student_id].append(
             EnrollmentFacts(
                 enrollment_id=row.enrollment_id,
@@ -157,7 +173,6 @@ async def _calendars(
     settings: SettingsDocument,
     calendar_ids: Collection[str],
 ) -> dict[str, CalendarFacts]:
-    batch = rows(connection, {"calendar_id": TEXT}, [(name,) for name in calendar_ids])
     same_school = (school.c.district_id == calendar.c.district_id) & (
         school.c.school_id == calendar.c.school_id
     )
@@ -166,10 +181,12 @@ async def _calendars(
     )
     found = await connection.execute(
         select(calendar, school.c.time_zone, display_options.c.options)
-        .join(batch, batch.c.calendar_id == calendar.c.calendar_id)
         .outerjoin(school, same_school)
         .outerjoin(display_options, same_calendar)
-        .where(calendar.c.district_id == facts.district_id, calendar.c.active)
+        .where(
+            among_district(connection, calendar.c.calendar_id, facts.district_id, calendar_ids),
+            calendar.c.active,
+        )
     )
     return {row.calendar_id: _calendar(row, facts, settings) for row in found}
 
@@ -211,10 +228,11 @@ async def _students(
     district_id: str,
     student_ids: Collection[str],
     enrollments: Mapping[str, list[EnrollmentFacts]],
+    kinds: Collection[Kind],
 ) -> dict[str, StudentFacts]:
     relationships = await _relationship_rows(connection, district_id, student_ids)
     people = set(student_ids) | {row.guardian_id for row in relationships}
-    users = await fetch_users(connection, district_id, people, student_ids)
+    users = await fetch_users(connection, district_id, people, student_ids, kinds)
     ties: dict[str, list[RelationshipFacts]] = defaultdict(list)
     for row in relationships:
         if row.guardian_id in users:
@@ -233,14 +251,14 @@ async def _students(
 async def _relationship_rows(
     connection: AsyncConnection, district_id: str, student_ids: Collection[str]
 ) -> list[Row[Any]]:
-    batch = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids])
     found = await connection.execute(
         select(relationship)
-        .join(batch, batch.c.student_id == relationship.c.student_id)
-        .where(relationship.c.district_id == district_id)
+        .where(
+            among_district(connection, relationship.c.student_id, district_id, student_ids),
+        )
         .order_by(relationship.c.guardian_id)
     )
-    return list(found)
+    return list(found.all())
 
 
 def _relationship(row: Row[Any], guardian: UserFacts) -> RelationshipFacts:
@@ -261,14 +279,14 @@ async def fetch_users(
     district_id: str,
     user_ids: Collection[str],
     student_ids: Collection[str],
+    kinds: Collection[Kind] = ALL_KINDS,
 ) -> dict[str, UserFacts]:
     """Return accounts with their devices and, for these students, the devices' subscriptions."""
-    devices = await _devices(connection, district_id, user_ids, student_ids)
-    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids])
+    devices = await _devices(connection, district_id, user_ids, student_ids, kinds)
     found = await connection.execute(
-        select(user_account)
-        .join(batch, batch.c.user_id == user_account.c.user_id)
-        .where(user_account.c.district_id == district_id)
+        select(user_account).where(
+            among_district(connection, user_account.c.user_id, district_id, user_ids),
+        )
     )
     return {
         row.user_id: UserFacts(
@@ -278,7 +296,7 @@ async def fetch_users(
             birth_date=optional_date(row.birth_date),
             devices=tuple(devices.get(row.user_id, ())),
         )
-        for row in found
+        for row in found.all()
     }
 
 
@@ -287,15 +305,16 @@ async def _devices(
     district_id: str,
     user_ids: Collection[str],
     student_ids: Collection[str],
+    kinds: Collection[Kind],
 ) -> dict[str, list[DeviceFacts]]:
-    wanted = await _subscriptions(connection, district_id, user_ids, student_ids)
-    batch = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids])
-    found = await connection.execute(
-        select(device)
-        .join(batch, batch.c.user_id == device.c.user_id)
-        .where(device.c.district_id == district_id)
-        .order_by(device.c.device_id)
-    )
+    found = (
+        await connection.execute(
+            select(*_DEVICE_FACTS)
+            .where(among_district(connection, device.c.user_id, district_id, user_ids))
+            .order_by(device.c.device_id)
+        )
+    ).all()
+    wanted = await _subscriptions(connection, [row.device_id for row in found], student_ids, kinds)
     devices: dict[str, list[DeviceFacts]] = defaultdict(list)
     for row in found:
         devices[row.user_id].append(device_facts(row, wanted.get(row.device_id, {})))
@@ -324,26 +343,37 @@ def device_facts(
 
 async def _subscriptions(
     connection: AsyncConnection,
-    district_id: str,
-    user_ids: Collection[str],
+    device_ids: Collection[str],
     student_ids: Collection[str],
+    kinds: Collection[Kind],
 ) -> dict[str, dict[tuple[str, Kind], Subscription]]:
-    users = rows(connection, {"user_id": TEXT}, [(name,) for name in user_ids], "users")
-    students = rows(connection, {"student_id": TEXT}, [(name,) for name in student_ids], "students")
+    # A device has few students: to look for each of the batch's on each device costs more.
     found = await connection.execute(
-        select(subscription)
-        .join(device, device.c.device_id == subscription.c.device_id)
-        .join(users, users.c.user_id == device.c.user_id)
-        .join(students, students.c.student_id == subscription.c.student_id)
-        .where(device.c.district_id == district_id)
-    )
-    wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
-    for row in found:
-        wanted[row.device_id][row.student_id, Kind(row.kind)] = Subscription(
-            enabled=row.enabled,
-            condition=decode_condition(
-                None if row.condition is None else json.loads(row.condition)
-            ),
-            limit_time=optional_time(row.limit_time),
+        select(
+            subscription.c.device_id,
+            subscription.c.student_id,
+            subscription.c.kind,
+            subscription.c.enabled,
+            subscription.c.condition,
+            subscription.c.limit_time,
+        ).where(
+            among(connection, subscription.c.device_id, device_ids),
+            subscription.c.kind.in_(sorted(int(kind) for kind in kinds)),
         )
+    )
+    students = frozenset(student_ids)
+    wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
+    for device_id, student_id, kind, enabled, condition, limit_time in found.all():
+        if student_id in students:
+            wanted[device_id][student_id, Kind(kind)] = Subscription(
+                enabled=enabled,
+                condition=_condition(condition),
+                limit_time=optional_time(limit_time),
+            )
     return wanted
+
+
+@lru_cache(maxsize=1_000)
+def _condition(text: str | None) -> Condition | None:
+    """Return a stored condition; there are few that differ."""
+    return decode_condition(None if text is None else json.loads(text))

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,9 @@ class Scenario:
     baselines: Mapping[str, Baseline]
 
 
+@cache
 def read(path: Path) -> dict[str, Any]:
-    """Read a table with exact decimals."""
+    """Read a table with exact decimals; nobody may change what is returned."""
     return tomllib.loads(path.read_text(), parse_float=Decimal)
 
 

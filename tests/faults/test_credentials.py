@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.apns import ApnsGateway
-from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.circuits import circuits_by_environment
 from schoolbell_server.gateways.provider_token import ProviderToken
 from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.sandbox.apns_settings import ApnsSettings
@@ -60,7 +60,7 @@ def apns_gateway(config: IosConfig, token: ProviderToken | None) -> ApnsGateway:
         token,
         in_flight=100,
         deadline=dt.timedelta(seconds=PATIENCE),
-        circuit=Circuit(),
+        circuits=circuits_by_environment(),
         clock=lambda: dt.datetime.now(dt.UTC),
     )
 

@@ -29,6 +29,7 @@ def transport(box: Sandbox, folder: Path, clock: Time) -> Transport:
 
 
 async def post(wire: Transport) -> int:
+    wire.freshen()
     answer = await wire.post(PATH, ALERT, apns_headers())
     assert isinstance(answer, Answer)
     return answer.status

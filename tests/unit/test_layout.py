@@ -143,3 +143,8 @@ def test_the_wheel_carries_every_file_of_its_packages(
 def test_no_requirement_names_a_host() -> None:
     for pinned in (CHECKOUT / "requirements").iterdir():
         assert "://" not in pinned.read_text(), pinned.name
+
+
+def test_no_package_of_node_names_where_it_comes_from() -> None:
+    lock = CHECKOUT / "tests" / "service" / "sandbox" / "node" / "package-lock.json"
+    assert '"resolved"' not in lock.read_text()

@@ -11,6 +11,7 @@ from schoolbell_server.domain import kinds
 from tests.unit.contract import enums
 
 CONTRACT_ONLY = {
+    "Circuit",
     "ErrorReason",
     "GranteeType",
     "ImportMode",

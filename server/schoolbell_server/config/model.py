@@ -142,6 +142,26 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionConfig:
+    """How the janitor works, and what it keeps that is no district's own choice."""
+
+    interval: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(days=1))] = timedelta(
+        minutes=10
+    )
+    """Between two rounds."""
+    batch_size: Annotated[int, Range(10, 10_000)] = 500
+    """Rows dropped in one transaction."""
+    status_log: Annotated[timedelta, Range(timedelta(hours=25), timedelta(days=90))] = timedelta(
+        days=3
+    )
+    """How long a resume token is good, more than the 24 hours that are promised."""
+    imports: Annotated[timedelta, Range(timedelta(days=1), timedelta(days=3653))] = timedelta(
+        days=90
+    )
+    """How long an ended import is remembered, and its id answered as a repetition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
     """What is logged, and how."""
 
@@ -157,6 +177,7 @@ class Config:
     storage: StorageConfig = StorageConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     limits: LimitsConfig = LimitsConfig()
+    retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""

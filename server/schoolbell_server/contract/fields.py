@@ -24,6 +24,8 @@ MAX_TEXT = 1024  # characters
 MAX_SCORE_PERCENT = 1000.0
 MAX_LIMIT_PERCENT = 100.0
 _NANOS = 1_000_000_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
 _FOUR_DECIMALS = Decimal("0.0001")
 _MOST_UNITS = 10**12
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,8}", re.ASCII)
@@ -124,9 +126,9 @@ def write_date(date: dt.date) -> Date:
 
 def write_time(time: dt.datetime) -> Timestamp:
     """Return an aware time as a message."""
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
+    # Timestamp.FromDatetime takes ten times as long, and a publish writes many times.
+    micros = (time - _EPOCH) // _MICROSECOND
+    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1_000)
 
 
 def write_money(amount: Decimal, currency_code: str) -> Money:

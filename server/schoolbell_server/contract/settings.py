@@ -38,7 +38,7 @@ SETTABLE = frozenset(
 _DAY = dt.timedelta(days=1)
 _ZERO = dt.timedelta(0)
 _LONGEST_LIFE = 28 * _DAY
-_LONGEST_HOLD = dt.timedelta(hours=1)
+LONGEST_HOLD = dt.timedelta(hours=1)
 _LONGEST_RETENTION = 3653 * _DAY  # ten years
 _LONGEST_GRACE = 60 * _DAY
 
@@ -122,7 +122,7 @@ def _read_kinds(
             limits = (dt.timedelta(microseconds=1), _LONGEST_LIFE)
             life = _duration(entry.time_to_live, f"{here}.time_to_live", limits, complain)
         if entry.HasField("hold"):
-            hold = _duration(entry.hold, f"{here}.hold", (_ZERO, _LONGEST_HOLD), complain)
+            hold = _duration(entry.hold, f"{here}.hold", (_ZERO, LONGEST_HOLD), complain)
         chosen[kind] = KindSettings(time_to_live=life, hold=hold or _ZERO)
     return chosen
 

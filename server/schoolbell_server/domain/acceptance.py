@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from schoolbell_server.domain.attendance import lifts
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Decision, Moment
 from schoolbell_server.domain.eligibility import decide
@@ -144,12 +145,14 @@ def plan(
     for index in sorted(range(len(batch)), key=lambda index: batch[index].change.occur_time):
         received = batch[index]
         folded = fold(received.change, received.receive_time, known)
-        decision = judge(received, folded.update, world, ledger.baselines(folded.update))
+        baselines = ledger.baselines(folded.update)
+        decision = judge(received, folded.update, world, baselines)
         for key in folded.changed_keys:
             ledger.supersede(key, received.change.key)
         known.update(folded.states)
         decisions[index] = decision
-        fresh = _deliveries(index, received, folded.update, decision, world)
+        lifted = lifts(folded.update, baselines)
+        fresh = _deliveries(index, received, folded.update, decision, world, lifted=lifted)
         ledger.unsent[folded.update.key].extend(fresh)
         planned.extend(fresh)
     touched = {key: state for key, state in sorted(known.items()) if states.get(key) != state}
@@ -181,7 +184,13 @@ def _ledger(deliveries: Iterable[FactDelivery]) -> _Ledger:
 
 
 def _deliveries(
-    index: int, received: Received, update: FactUpdate, decision: Decision, world: World
+    index: int,
+    received: Received,
+    update: FactUpdate,
+    decision: Decision,
+    world: World,
+    *,
+    lifted: bool,
 ) -> list[PlannedDelivery]:
     settings = world.district.kinds.get(received.change.kind, _NO_SETTINGS)
     return [
@@ -194,7 +203,7 @@ def _deliveries(
             other_key=update.other_key,
             told=Told(device.previous, update.current),
             correction=device.correction,
-            lifted=update.lifted,
+            lifted=lifted,
             hold=settings.hold,
         )
         for recipient, device in decision.told()

@@ -6,9 +6,9 @@ least excused. Only the section that set a mark can lift it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from schoolbell_server.domain.fact import AttendanceValue, Value
+from schoolbell_server.domain.fact import AttendanceValue, Baseline, FactUpdate, Value
 from schoolbell_server.domain.fact_state import Mark
 from schoolbell_server.domain.kinds import PROMPT_STATUSES, AttendanceExcuse, AttendanceStatus
 
@@ -40,6 +40,17 @@ def value_of(mark: Mark | None) -> AttendanceValue:
 def is_lifted(before: Value | None, after: Value | None) -> bool:
     """Return whether a mark that a family worries about is gone."""
     return _is_prompt(before) and not _is_prompt(after)
+
+
+def lifts(update: FactUpdate, baselines: Mapping[str, Baseline]) -> bool:
+    """Return whether a change lifts a mark: the fact's, or that of a lifting that it replaces.
+
+    What has not left is superseded by the next change, which then has to do its work: where a
+    present mark is cleared before the family was told of it, the absence is still to be lifted.
+    """
+    return update.lifted or any(
+        is_lifted(baseline.previous.value, update.current) for baseline in baselines.values()
+    )
 
 
 def _seriousness(mark: Mark) -> tuple[int, int]:

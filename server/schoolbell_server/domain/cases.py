@@ -7,9 +7,10 @@ make, which is a sixth of the whole time of deciding.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from schoolbell_server.domain.attendance import lifts
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.fact import Baseline, FactUpdate
@@ -29,6 +30,7 @@ from schoolbell_server.domain.world import (
 
 POSTED_LATE = frozenset({Kind.ASSIGNMENT, Kind.GRADE})
 """The kinds that still count after a term or an enrolment has ended."""
+_NO_BASELINES: Mapping[str, Baseline] = {}
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class ChangeCase:
     """An unknown student is an inactive one that nobody is related to."""
     untold: Baseline
     """The baseline of a device that has no delivery of the fact."""
+    lifts: bool
+    """It lifts an attendance mark, and so lives for the day on which it is made."""
 
 
 @dataclass(slots=True)
@@ -82,7 +86,13 @@ class DeviceCase:
     baseline: Baseline
 
 
-def change_case(change: Change, moment: Moment, update: FactUpdate, world: World) -> ChangeCase:
+def change_case(
+    change: Change,
+    moment: Moment,
+    update: FactUpdate,
+    world: World,
+    baselines: Mapping[str, Baseline] = _NO_BASELINES,
+) -> ChangeCase:
     """Gather what the gates of a change look at."""
     calendar = world.calendars.get(change.calendar_id or "")
     student = world.students.get(change.student_id)
@@ -95,6 +105,7 @@ def change_case(change: Change, moment: Moment, update: FactUpdate, world: World
         world.district.time_zone if calendar is None else calendar.time_zone,
         student or StudentFacts(student=_nobody(change.student_id)),
         Baseline(previous=update.previous),
+        lifts(update, baselines),
     )
 
 

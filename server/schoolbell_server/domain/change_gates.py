@@ -17,7 +17,7 @@ _OWN_RULES = KindSettings()
 def time_to_live(case: ChangeCase) -> dt.timedelta:
     """Return how long after its occur time the change may still be told."""
     settings = case.district.kinds.get(case.kind, _OWN_RULES)
-    return end_of_life(case.change, settings, case.zone, lifted=case.update.lifted)
+    return end_of_life(case.change, settings, case.zone, lifted=case.lifts)
 
 
 def _refuse_switch(case: ChangeCase) -> Refusal | None:

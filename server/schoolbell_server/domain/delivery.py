@@ -17,6 +17,8 @@ _NEVER = frozenset({Outcome.TOKEN_DEAD, Outcome.TOKEN_OF_ANOTHER_APP, Outcome.PA
 _FREE = frozenset({Outcome.CREDENTIAL_BAD})
 """Outcomes that are no attempt: no phone can have seen it, and it waits until the app's circuit
 closes."""
+_FREE_TRIAL = frozenset({Outcome.NOT_SENT, Outcome.PROVIDER_DOWN})
+"""Nor are these, where an open circuit let it through to find out."""
 _RECEIPT_RANK = {DeliveryState.DISPLAYED: 1, DeliveryState.OPENED: 2}
 
 
@@ -45,11 +47,13 @@ class Attempted:
     """When to try again, if that is to be."""
     budget: int
     """How many attempts a delivery has."""
+    trial: bool = False
+    """An open circuit let it through."""
 
 
 def after_attempt(standing: Standing, attempt: Attempted) -> Standing:
     """Return where a leased delivery stands once its attempt has ended."""
-    free = attempt.outcome in _FREE
+    free = attempt.outcome in _FREE or (attempt.trial and attempt.outcome in _FREE_TRIAL)
     counted = replace(
         standing,
         attempt_count=standing.attempt_count + (not free),
@@ -73,6 +77,15 @@ def _again(counted: Standing, attempt: Attempted, waiting: DeliveryState) -> Sta
     if attempt.retry_time >= counted.expire_time:
         return expire(counted)
     return replace(counted, state=waiting, due_time=attempt.retry_time)
+
+
+def hold(standing: Standing, due_time: dt.datetime) -> Standing:
+    """Return where a delivery stands that an open circuit keeps: it spends no attempt."""
+    if standing.state not in UNSENT:
+        return standing
+    if standing.cancel_asked:
+        return replace(standing, state=DeliveryState.CANCELLED)
+    return replace(standing, state=DeliveryState.HELD, due_time=due_time)
 
 
 def expire(standing: Standing) -> Standing:

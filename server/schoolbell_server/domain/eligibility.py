@@ -51,7 +51,7 @@ def decide(
     `baselines` is by device_id; a device that it lacks is judged against `update.previous`.
     Recipients are the student, then guardians by user_id; devices are by device_id.
     """
-    case = change_case(change, moment, update, world)
+    case = change_case(change, moment, update, world, baselines)
     refusal = first_refusal(ARRIVAL_RULES, case)
     if refusal is not None:
         return Decision(refusal=refusal)

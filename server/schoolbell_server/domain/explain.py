@@ -123,7 +123,7 @@ def explain(
     A named user may be unrelated (then `world.users` has the account) or unknown. A named
     device leaves out all others, and without a named user everybody who does not own it.
     """
-    case = change_case(change, moment, update, world)
+    case = change_case(change, moment, update, world, baselines)
     found = survey(places(case, world))
     gates = (
         *_rows(ARRIVAL_RULES, case),

@@ -6,9 +6,9 @@ facts collide.
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 
+from schoolbell_server.domain import compact
 from schoolbell_server.domain.change import (
     AssignmentChange,
     AttendanceChange,
@@ -57,15 +57,15 @@ def fact_key(change: Change) -> FactKey:
 
 def other_keys(change: Change) -> tuple[FactKey, ...]:
     """Return what else a change touches: a move's old place, a withdrawal's other aspects."""
-    match change.payload:
-        case AssignmentChange(action=AssignmentAction.WITHDRAWN) as payload:
-            aspects = (Aspect.SCORE, Aspect.DUE_DATE)
-            return tuple(_assignment(change.student_id, payload, aspect) for aspect in aspects)
-        case ResponsiveScheduleChange(action=ScheduleAction.MOVED) as payload:
-            date = payload.previous_date or payload.date
-            period = payload.period if payload.previous_period is None else payload.previous_period
-            old = _slot(change, date.isoformat(), period)
-            return () if old == fact_key(change) else (old,)
+    payload = change.payload
+    if isinstance(payload, AssignmentChange) and payload.action is AssignmentAction.WITHDRAWN:
+        aspects = (Aspect.SCORE, Aspect.DUE_DATE)
+        return tuple(_assignment(change.student_id, payload, aspect) for aspect in aspects)
+    if isinstance(payload, ResponsiveScheduleChange) and payload.action is ScheduleAction.MOVED:
+        date = payload.previous_date or payload.date
+        period = payload.period if payload.previous_period is None else payload.previous_period
+        old = _slot(change, date.isoformat(), period)
+        return () if old == fact_key(change) else (old,)
     return ()
 
 
@@ -83,4 +83,4 @@ def _slot(change: Change, day: str, period: str) -> FactKey:
 
 
 def _key(*parts: str | None) -> FactKey:
-    return json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    return compact.encode(parts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from schoolbell_server.domain import compact
 from schoolbell_server.domain.fact import (
     AssignedValue,
     AttendanceValue,
@@ -73,7 +74,7 @@ def encode_state(state: FactState) -> str:
         ]
         for mark in state.marks
     ]
-    return _dump(
+    return compact.encode(
         [
             encode_value(state.value),
             _time(state.occur_time),
@@ -117,7 +118,7 @@ def encode_told(told: Told) -> str:
     """Return what a delivery tells as compact text."""
     previous = told.previous
     since = None if previous.set_time is None else _time(previous.set_time)
-    return _dump(
+    return compact.encode(
         [
             encode_value(previous.value),
             previous.from_publisher,
@@ -182,10 +183,6 @@ def decode_value(document: Document | None) -> Value | None:
         case ["schedule", offering, location, removed]:
             return ScheduleValue(offering, location, removed)
     raise ValueError(f"not a value: {document!r}")
-
-
-def _dump(document: Document) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _time(time: dt.datetime) -> str:

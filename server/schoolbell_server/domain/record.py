@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from schoolbell_server.domain import compact
 from schoolbell_server.domain.decision import (
     Decision,
     DeviceDecision,
@@ -71,9 +72,8 @@ def encode_record(record: DecisionRecord) -> bytes:
         refusals.rows,
         baselines.rows,
     ]
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY)
-    return bytes([_VERSION]) + packer.compress(text.encode()) + packer.flush()
+    return bytes([_VERSION]) + packer.compress(compact.encode(document).encode()) + packer.flush()
 
 
 def decode_record(blob: bytes) -> DecisionRecord:

@@ -19,9 +19,6 @@ _FLOORS = {
     (Provider.FCM, Outcome.THROTTLED_PROJECT): dt.timedelta(seconds=60),
     (Provider.APNS, Outcome.THROTTLED_DEVICE): dt.timedelta(seconds=60),
     (Provider.APNS, Outcome.THROTTLED_PROJECT): dt.timedelta(seconds=60),
-    # Refused credentials spend no attempt, so nothing grows: people have to mend them.
-    (Provider.FCM, Outcome.CREDENTIAL_BAD): dt.timedelta(seconds=15),
-    (Provider.APNS, Outcome.CREDENTIAL_BAD): dt.timedelta(seconds=15),
 }
 APPLE_PAUSE = dt.timedelta(minutes=15)
 """Apple's own wish after an internal server error."""

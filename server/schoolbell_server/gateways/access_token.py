@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import jwt
 
 from schoolbell_server.gateways.transport import Answer, Fault, Transport
+from schoolbell_server.gateways.wording import word
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 AUDIENCE = "https://oauth2.googleapis.com/token"
@@ -109,7 +110,9 @@ class AccessToken:
         account = self._account()
         url = urlsplit(account["token_uri"])
         form = urlencode({"grant_type": _GRANT, "assertion": self._assertion(account)})
-        answer = await self._transport(f"{url.scheme}://{url.netloc}").post(
+        transport = self._transport(f"{url.scheme}://{url.netloc}")
+        transport.freshen()
+        answer = await transport.post(
             url.path.lstrip("/"),
             form.encode(),
             {"content-type": "application/x-www-form-urlencoded"},
@@ -163,5 +166,5 @@ def _document(answer: Answer | Fault) -> dict[str, Any]:
     if not isinstance(document, dict) or answer.status >= 500 or answer.status == 429:
         raise TokenUnreachable(f"HTTP {answer.status}")
     if answer.status != 200 or not isinstance(document.get("access_token"), str):
-        raise TokenRefused(str(document.get("error", f"HTTP {answer.status}"))[:64])
+        raise TokenRefused(word(document.get("error")) or f"HTTP {answer.status}")
     return document

@@ -10,22 +10,22 @@ from typing import Any
 from urllib.parse import quote
 
 from schoolbell_server.domain.kinds import Environment, Outcome
-from schoolbell_server.gateways.apns_message import encode, headers_of, notification
+from schoolbell_server.gateways.apns_message import body_of, headers_of, notification
 from schoolbell_server.gateways.apns_reasons import WORN_OUT, outcome_of
 from schoolbell_server.gateways.attempts import Attempts
-from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.provider_token import ProviderToken
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
 from schoolbell_server.gateways.retry_after import read_retry_after
 from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.gateways.transport import Answer, Fault, Transport
+from schoolbell_server.gateways.wording import LONGEST_ID, word
 
 HOSTS = {
     Environment.PRODUCTION: "api.push.apple.com:443",
     Environment.SANDBOX: "api.sandbox.push.apple.com:443",
 }
 _PROBE = Push(delivery_id="00000000-0000-4000-8000-000000000000", app_id="", address="0" * 64)
-_LONGEST_REASON = 64  # characters
 
 
 class ApnsGateway:
@@ -38,18 +38,17 @@ class ApnsGateway:
         *,
         in_flight: int,
         deadline: dt.timedelta,
-        circuit: Circuit,
+        circuits: Circuits,
         clock: Callable[[], dt.datetime],
     ) -> None:
         """Without a `token` the connections show the app's certificate."""
         self._config = config
         self._token = token
         self._rotations = token.rotations if token is not None else 0
-        self._circuit = circuit
         self._clock = clock
         self._deadline = deadline.total_seconds()
         self._attempts = Attempts(
-            self._attempt, in_flight=in_flight, deadline=deadline, circuit=circuit, clock=clock
+            self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
         )
         self._transports = {
             environment: Transport(
@@ -63,6 +62,7 @@ class ApnsGateway:
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
         """Send every push once and answer one result each, in the batch's order."""
+        self._look()
         return await self._attempts.send(batch)
 
     async def probe(self) -> GatewayHealth:
@@ -71,15 +71,27 @@ class ApnsGateway:
         It is refused for the missing payload, and only after the connection, the credentials and
         the topic were found good; nothing can be shown anywhere.
         """
+        self._look()
         headers = headers_of(notification(_PROBE, self._config.topic))
-        environment, begin = self._config.environment, self._circuit.now()
+        environment = self._config.environment
+        begin = self._attempts.circuits.of(environment).now()
         answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
         if isinstance(answer, Fault):
             outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN
-            return self._attempts.probed(outcome, answer.reason, begin)
+            return self._attempts.probed(environment, outcome, answer.reason, begin)
         reason = _reason(_document(answer.body))
         outcome = outcome_of(answer.status, reason)
-        return self._attempts.probed(outcome, _word(answer, reason), begin)
+        return self._attempts.probed(environment, outcome, _word(answer, reason), begin)
+
+    @property
+    def circuit(self) -> CircuitView:
+        """Return whether pushes leave at present, and if not, why and for how long."""
+        return self._attempts.view()
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many pushes are on their way."""
+        return self._attempts.in_flight
 
     async def close(self) -> None:
         """Close the connections once everything under way is answered."""
@@ -87,13 +99,21 @@ class ApnsGateway:
         for transport in self._transports.values():
             await transport.close()
 
+    def _look(self) -> None:
+        """Take replaced keys and certificates: once a batch, for looking costs half a push."""
+        if self._token is not None:
+            self._token.look()
+        for transport in self._transports.values():
+            transport.freshen()
+
     async def _attempt(self, push: Push, left: float) -> PushResult:
-        begin = self._circuit.now()
+        circuit = self._attempts.circuits.of(push.environment)
+        begin = circuit.now()
         request = notification(push, self._config.topic)
-        body, headers = encode(request.message), headers_of(request)
+        body, headers = body_of(request), headers_of(request)
         answer = await self._post(push.environment, push.address, body, headers, left)
         result = self._result(push, answer)
-        self._circuit.record(result.outcome, begin)
+        circuit.record(result.outcome, begin)
         return result
 
     async def _post(
@@ -137,7 +157,7 @@ class ApnsGateway:
                 outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN,
                 provider_reason=answer.reason,
             )
-        apns_id = answer.header("apns-id") or push.delivery_id
+        apns_id = word(answer.header("apns-id"), LONGEST_ID) or push.delivery_id
         if answer.status == 200:
             return PushResult(
                 delivery_id=push.delivery_id,
@@ -161,8 +181,7 @@ def _word(answer: Answer, reason: str) -> str:
 
 
 def _reason(document: dict[str, Any]) -> str:
-    found = document.get("reason", "")
-    return found[:_LONGEST_REASON] if isinstance(found, str) else ""
+    return word(document.get("reason"))
 
 
 def _dead_since(status: int, document: dict[str, Any]) -> dt.datetime | None:

@@ -13,13 +13,14 @@ from schoolbell_server.gateways.fitting import fit_body
 from schoolbell_server.gateways.push import Push
 
 PAYLOAD_LIMIT = 4096  # bytes of UTF-8
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def notification(push: Push, topic: str) -> NotificationRequest:
     """Return a push as aioapns' request; `time_to_live` is Apple's absolute expiry in seconds."""
     return NotificationRequest(
         device_token=push.address,
-        message=fit_body(payload_of(push), ("aps", "alert", "body"), encode, PAYLOAD_LIMIT),
+        message=payload_of(push),
         notification_id=push.delivery_id,
         time_to_live=None if push.expire_time is None else int(push.expire_time.timestamp()),
         priority=int(PRIORITY_HIGH),
@@ -27,6 +28,11 @@ def notification(push: Push, topic: str) -> NotificationRequest:
         push_type=PushType.ALERT,
         apns_topic=topic,
     )
+
+
+def body_of(request: NotificationRequest) -> bytes:
+    """Return a request's body, its text cut so that it fits."""
+    return fit_body(request.message, ("aps", "alert", "body"), encode, PAYLOAD_LIMIT)[1]
 
 
 def headers_of(request: NotificationRequest) -> dict[str, str]:
@@ -72,4 +78,4 @@ def app_keys(push: Push) -> dict[str, str]:
 
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return the exact bytes that are sent, which Apple counts."""
-    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    return _JSON.encode(payload).encode()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from schoolbell_server.domain.kinds import Environment, Outcome
 from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.mass_death import MassDeathGuard
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
 from schoolbell_server.observability.log import get_logger
@@ -28,13 +31,15 @@ class Attempts:
         *,
         in_flight: int,
         deadline: dt.timedelta,
-        circuit: Circuit,
+        circuits: Circuits,
         clock: Callable[[], dt.datetime],
     ) -> None:
         """`deadline` spans a push's wait for room and its request."""
         self._attempt = attempt
         self._deadline = deadline.total_seconds()
-        self._circuit = circuit
+        self.circuits = circuits
+        self.in_flight = 0
+        """Pushes that an attempt is under way for."""
         self._clock = clock
         self._room = asyncio.Semaphore(in_flight)
         self._guards: dict[Environment, MassDeathGuard] = defaultdict(MassDeathGuard)
@@ -59,17 +64,25 @@ class Attempts:
         """Wait until nothing is under way."""
         await self._idle.wait()
 
-    def probed(self, outcome: Outcome, reason: str, begin: float) -> GatewayHealth:
+    def view(self) -> CircuitView:
+        """Return how the circuits stand."""
+        return self.circuits.view()
+
+    def probed(
+        self, environment: Environment, outcome: Outcome, reason: str, begin: float
+    ) -> GatewayHealth:
         """Take note of a probe that began at a time, and return what is known now."""
-        self._circuit.record(outcome, begin)
+        circuit = self.circuits.of(environment)
+        circuit.record(outcome, begin)
         spared = any(guard.tripped for guard in self._guards.values())
         connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN)
         refused = outcome is Outcome.CREDENTIAL_BAD
-        why = reason if refused or not connected else self._circuit.reason
+        why = reason if refused or not connected else circuit.reason
         return GatewayHealth(
             connected=connected and not refused,
             reason=why or ("every device token is refused" if spared else ""),
-            circuit_open=self._circuit.is_open,
+            circuit_open=circuit.is_open,
+            credentials_refused=refused,
             tokens_spared=spared,
         )
 
@@ -79,10 +92,13 @@ class Attempts:
         try:
             if push.expire_time is not None and push.expire_time <= self._clock():
                 return not_sent(push, "expired")
-            if not self._circuit.admit():
-                return self._refusal(push)
+            circuit = self.circuits.of(push.environment)
+            if not circuit.admit():
+                return self._held(push, circuit)
+            trial, begin = circuit.is_open, time.monotonic()
             left = end - asyncio.get_running_loop().time()
-            result = await self._attempt(push, left)
+            result = await self._counted(push, left)
+            return replace(result, trial=trial, seconds=time.monotonic() - begin)
         except Exception as error:  # noqa: BLE001 - one push must not take its batch along
             # The error's text may quote the push.
             _logger.error(
@@ -95,7 +111,13 @@ class Attempts:
             )
         finally:
             self._room.release()
-        return result
+
+    async def _counted(self, push: Push, left: float) -> PushResult:
+        self.in_flight += 1
+        try:
+            return await self._attempt(push, left)
+        finally:
+            self.in_flight -= 1
 
     async def _enter(self, end: float) -> bool:
         if not self._room.locked():
@@ -106,12 +128,13 @@ class Attempts:
         except TimeoutError:
             return False
 
-    def _refusal(self, push: Push) -> PushResult:
+    def _held(self, push: Push, circuit: Circuit) -> PushResult:
         return PushResult(
             delivery_id=push.delivery_id,
-            outcome=self._circuit.cause,
+            outcome=circuit.cause,
             provider_reason="circuit open",
-            retry_after=self._circuit.wait,
+            retry_after=self.circuits.patience(circuit),
+            held=True,
         )
 
     def _admit(self, batch: Sequence[Push], results: Sequence[PushResult]) -> Sequence[PushResult]:

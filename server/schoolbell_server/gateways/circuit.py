@@ -47,6 +47,12 @@ class Circuit:
         self._next_trial = self._opened = 0.0
         self._down = 0
         self._last_down = 0.0
+        self._used = False
+
+    @property
+    def used(self) -> bool:
+        """Return whether anything has ever asked to leave through it."""
+        return self._used
 
     @property
     def state(self) -> CircuitState:
@@ -82,6 +88,7 @@ class Circuit:
 
     def admit(self) -> bool:
         """Return whether a push may leave; once per pause an open circuit lets one through."""
+        self._used = True
         if self._state is CircuitState.CLOSED:
             return True
         now = self._clock()
@@ -96,6 +103,7 @@ class Circuit:
 
         What was under way when the circuit opened says nothing new.
         """
+        self._used = True
         if self.is_open and begin < self._opened:
             return
         if outcome is Outcome.CREDENTIAL_BAD:

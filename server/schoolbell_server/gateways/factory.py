@@ -9,7 +9,7 @@ from pathlib import Path
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.gateways.access_token import AccessToken
 from schoolbell_server.gateways.apns import ApnsGateway
-from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.circuits import circuits_by_environment, one_circuit
 from schoolbell_server.gateways.fcm import FcmGateway
 from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
 from schoolbell_server.gateways.push import Gateway
@@ -60,7 +60,7 @@ class _Builder:
             self._provider_token(config),
             in_flight=self._in_flight,
             deadline=self._deadline,
-            circuit=Circuit(),
+            circuits=circuits_by_environment(),
             clock=self._clock,
         )
 
@@ -76,7 +76,7 @@ class _Builder:
             rate=self._rates[config.project_id],
             in_flight=self._in_flight,
             deadline=self._deadline,
-            circuit=Circuit(),
+            circuits=one_circuit(),
             clock=self._clock,
         )
 

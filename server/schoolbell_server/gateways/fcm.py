@@ -8,10 +8,10 @@ import json
 import time
 from collections.abc import Callable, Sequence
 
-from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.domain.kinds import Environment, Outcome
 from schoolbell_server.gateways.access_token import AccessToken, TokenRefused, TokenUnreachable
 from schoolbell_server.gateways.attempts import Attempts, not_sent
-from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.fcm_errors import Verdict, verdict_of
 from schoolbell_server.gateways.fcm_message import FcmMessages
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
@@ -37,13 +37,16 @@ class FcmGateway:
         rate: TokenBucket,
         in_flight: int,
         deadline: dt.timedelta,
-        circuit: Circuit,
+        circuits: Circuits,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """`token` and `rate` belong to the project, and so to all its apps."""
+        """`token` and `rate` belong to the project, and so to all its apps.
+
+        Google knows no environments: `circuits` is one for all.
+        """
         self._token = token
         self._rate = rate
-        self._circuit = circuit
+        self._circuit = circuits.of(Environment.PRODUCTION)
         self._clock = clock
         self._deadline = deadline.total_seconds()
         self._messages = FcmMessages(config)
@@ -52,11 +55,12 @@ class FcmGateway:
             config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file
         )
         self._attempts = Attempts(
-            self._attempt, in_flight=in_flight, deadline=deadline, circuit=circuit, clock=clock
+            self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
         )
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
         """Send every push once and answer one result each, in the batch's order."""
+        self._transport.freshen()
         return await self._attempts.send(batch)
 
     async def probe(self) -> GatewayHealth:
@@ -66,8 +70,20 @@ class FcmGateway:
         project were found good; `validate_only` is never shown anywhere.
         """
         begin = self._circuit.now()
+        self._transport.freshen()
         verdict, _ = await self._post(_PROBE, self._deadline)
-        return self._attempts.probed(verdict.outcome, verdict.reason, begin)
+        environment = Environment.PRODUCTION
+        return self._attempts.probed(environment, verdict.outcome, verdict.reason, begin)
+
+    @property
+    def circuit(self) -> CircuitView:
+        """Return whether pushes leave at present, and if not, why and for how long."""
+        return self._attempts.view()
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many pushes are on their way."""
+        return self._attempts.in_flight
 
     async def close(self) -> None:
         """Close the connections once everything under way is answered."""

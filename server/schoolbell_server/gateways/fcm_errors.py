@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.gateways.wording import LONGEST_ID, word
 
 FCM_CODES: dict[str, Outcome] = {
     "UNREGISTERED": Outcome.TOKEN_DEAD,
@@ -46,7 +47,6 @@ _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 _APNS_ERROR = "type.googleapis.com/google.firebase.fcm.v1.ApnsError"
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
-_LONGEST_REASON = 64  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ def verdict_of(status: int, body: bytes) -> Verdict:
     """Return what an answer means."""
     document = _document(body)
     if status == 200 and isinstance(document.get("name"), str):
-        return Verdict(Outcome.ACCEPTED, "", document["name"])
+        return Verdict(Outcome.ACCEPTED, "", word(document["name"], LONGEST_ID))
     error = document.get("error")
     if not isinstance(error, dict):
         return Verdict(Outcome.PROVIDER_DOWN, f"HTTP {status}")
     details = [one for one in error.get("details") or () if isinstance(one, dict)]
-    return _judge(status, _text(error.get("status")), details)
+    return _judge(status, word(error.get("status")), details)
 
 
 def _judge(status: int, canonical: str, details: list[dict[str, Any]]) -> Verdict:
@@ -89,15 +89,11 @@ def _judge(status: int, canonical: str, details: list[dict[str, Any]]) -> Verdic
 
 
 def _first(details: list[dict[str, Any]], kind: str, field: str) -> str:
-    return next((_text(one.get(field)) for one in details if one.get("@type") == kind), "")
+    return next((word(one.get(field)) for one in details if one.get("@type") == kind), "")
 
 
 def _named(details: list[dict[str, Any]], kind: str) -> bool:
     return any(one.get("@type") == kind for one in details)
-
-
-def _text(value: object) -> str:
-    return value[:_LONGEST_REASON] if isinstance(value, str) else ""
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pyfcm import FCMNotification
 
-from schoolbell_server.gateways.apns_message import app_keys
+from schoolbell_server.gateways.apns_message import app_keys, encode
 from schoolbell_server.gateways.fitting import fit_body
 from schoolbell_server.gateways.push import Push
 from schoolbell_server.gateways.settings import AndroidConfig, AndroidStyle
@@ -42,8 +41,8 @@ class FcmMessages:
 
     def encode(self, push: Push, now: dt.datetime) -> bytes | None:
         """Return the request's body; None for what FCM would refuse whatever the address is."""
-        data = fit_body(_data(push), ("body",), _size, PAYLOAD_LIMIT)
-        if len(_size(data)) > PAYLOAD_LIMIT or not _RESERVED.isdisjoint(data):
+        data, counted = fit_body(_data(push), ("body",), _size, PAYLOAD_LIMIT)
+        if len(counted) > PAYLOAD_LIMIT or not _RESERVED.isdisjoint(data):
             return None
         if any(key.startswith(_RESERVED_STARTS) for key in data):
             return None
@@ -55,7 +54,7 @@ class FcmMessages:
             fcm_options={"analytics_label": self._label} if self._label else None,
         )
         document["message"]["fid" if push.fid else "token"] = push.address
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        return encode(document)
 
     def _android(self, push: Push, now: dt.datetime) -> dict[str, Any]:
         android: dict[str, Any] = {"priority": "HIGH", "ttl": f"{_ttl(push, now)}s"}

@@ -14,21 +14,23 @@ def fit_body(
     path: Sequence[str],
     encode: Callable[[Mapping[str, Any]], bytes],
     limit: int,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], bytes]:
     """Return the payload with the text at `path` cut at a character so that it fits `limit` bytes.
 
-    Without anything left to cut it is returned as it is; the provider then refuses it.
+    Beside it, its encoding. Without anything left to cut it is still too long, and the provider
+    refuses it.
     """
-    excess = len(encode(payload)) - limit
-    if excess <= 0:
-        return payload
+    encoded = encode(payload)
+    if len(encoded) <= limit:
+        return payload, encoded
     fitted = copy.deepcopy(payload)
     holder = fitted
     for name in path[:-1]:
         holder = holder[name]
     text: str = holder[path[-1]]
-    while text and len(encode(fitted)) > limit:
-        over = len(encode(fitted)) - limit
+    while text and len(encoded) > limit:
+        over = len(encoded) - limit
         text = text[: max(0, len(text) - max(1, over // 4))]
         holder[path[-1]] = text.rstrip() + _ELLIPSIS
-    return fitted
+        encoded = encode(fitted)
+    return fitted, encoded

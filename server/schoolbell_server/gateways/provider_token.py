@@ -23,7 +23,7 @@ _APPLES_NAME = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 
 
 class ProviderToken(AuthorizationHeaderProvider):
-    """The authorization header of one key; the key file is read again when it changes.
+    """The authorization header of one key; `look` reads the key file again when it has changed.
 
     Another key has another id, so a key that may be replaced while sending has none here: it is
     read from the name that Apple gave the file, `AuthKey_<key id>.p8`, to which `key_file` is then
@@ -44,12 +44,15 @@ class ProviderToken(AuthorizationHeaderProvider):
         self._key, self._key_id = self._read()
         self._mint()
 
-    def get_header(self) -> str:
-        """Return `bearer <token>`, of the new key once the key file was replaced."""
+    def look(self) -> None:
+        """Take the new key if the key file was replaced."""
         seen = stamp(self._key_file)
         if seen != self._seen:
             self._seen = seen
             self._rotate()
+
+    def get_header(self) -> str:
+        """Return `bearer <token>`, renewed in time."""
         if self._age() >= RENEW_AFTER:
             self._mint()
         return self._header

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schoolbell_server.domain.kinds import Environment, Kind, Outcome
+from schoolbell_server.gateways.circuits import CircuitView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,13 @@ class PushResult:
     """The provider's own timestamp of a dead token, where it gave one."""
     retry_after: dt.timedelta | None = None
     """The provider's wish, capped."""
+    held: bool = False
+    """An open circuit kept it: there was no attempt. The outcome is why the circuit is open,
+    `retry_after` how long it must not come again."""
+    trial: bool = False
+    """An open circuit let it through, to see whether the trouble is over."""
+    seconds: float | None = None
+    """From the beginning of the attempt to its end; None where there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +74,7 @@ class GatewayHealth:
     circuit_open: bool = False
     """Credentials were refused or the provider is down: nothing but a trial now and then is sent
     until one, or a probe, succeeds."""
+    credentials_refused: bool = False
     tokens_spared: bool = False
     """Every device token was refused of late: that is a fault of the configuration, so no token is
     retired over it."""
@@ -79,6 +88,14 @@ class Gateway(Protocol):
 
     async def probe(self) -> GatewayHealth:
         """Ask the provider whether it would take a push, without sending one."""
+
+    @property
+    def circuit(self) -> CircuitView:
+        """Return whether pushes leave at present, and if not, why and for how long."""
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many pushes are on their way to the provider."""
 
     async def close(self) -> None:
         """Close the connections; pushes in flight are answered first."""

@@ -16,6 +16,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 
 from schoolbell_server.gateways.files import Stamp, stamp
+from schoolbell_server.gateways.wording import word
 
 _CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 _PING_INTERVAL = dt.timedelta(seconds=60)
@@ -54,7 +55,7 @@ class Fault:
 
 
 class Transport:
-    """A client of one origin, renewed when its connections are old, dead, wedged or outdated."""
+    """A client of one origin, renewed when its connections are dead, wedged, old or outdated."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Transport:
         """Speak HTTP/2 with prior knowledge to `https://host:port`.
 
         `ca_file` is trusted besides the system's authorities; `identity_file` holds a client
-        certificate and its key. Both are read again when they change.
+        certificate and its key. `freshen` reads both again when they have changed.
         """
         self._origin = origin
         self._deadline = deadline
@@ -85,7 +86,6 @@ class Transport:
         self, path: str, body: bytes, headers: Mapping[str, str], limit: float | None = None
     ) -> Answer | Fault:
         """Send one request and wait for its answer, `limit` seconds at most."""
-        self._freshen()
         client, serial, start = self._client, self._serial, self._clock()
         timeout = self._deadline if limit is None else dt.timedelta(seconds=max(limit, 0.001))
         try:
@@ -123,13 +123,14 @@ class Transport:
         """Use new connections from now on."""
         self.renew(self._serial)
 
+    def freshen(self) -> None:
+        """Use new connections from now on if these are old, or a file of theirs was replaced."""
+        if self._clock() - self._opened >= OLDEST or self._look() != self._stamps:
+            self.renew_now()
+
     async def close(self) -> None:
         """Close the connections; requests under way fail."""
         await self._client.close()
-
-    def _freshen(self) -> None:
-        if self._clock() - self._opened >= OLDEST or self._look() != self._stamps:
-            self.renew_now()
 
     def _look(self) -> list[Stamp]:
         return [stamp(path) for path in self._files]
@@ -170,4 +171,4 @@ def _fault(error: PyreqwestError) -> Fault:
     causes = [cause["message"] for cause in found or ()][1:]
     not_sent = any(unseen in cause for cause in causes for unseen in _UNSEEN)
     reason = causes[-1] if causes else type(error).__name__
-    return Fault(reason[:_LONGEST_REASON], not_sent)
+    return Fault(word(reason, _LONGEST_REASON), not_sent)

@@ -21,6 +21,7 @@ class Metrics:
         self._calls()
         self._changes()
         self._deliveries()
+        self._janitor()
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")
@@ -122,9 +123,40 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.set_aside = Counter(
+            "schoolbell_deliveries_set_aside",
+            "Deliveries ended as UNCERTAIN because their outcome could not be written.",
+            registry=registry,
+        )
+        self.circuit_open = Gauge(
+            "schoolbell_circuit_open",
+            "1 while nothing but a trial now and then is sent through an app's provider.",
+            ("app_id", "provider"),
+            registry=registry,
+        )
         self.link_connected = Gauge(
             "schoolbell_link_connected",
             "1 while an app's provider can be reached.",
             ("app_id", "provider"),
+            registry=registry,
+        )
+
+    def _janitor(self) -> None:
+        registry = self.registry
+        self.dropped = Counter(
+            "schoolbell_janitor_dropped",
+            "Records dropped because they are older than they are kept.",
+            ("record",),
+            registry=registry,
+        )
+        self.janitor_step = Histogram(
+            "schoolbell_janitor_step_seconds",
+            "One transaction of the janitor.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.janitor_round = Gauge(
+            "schoolbell_janitor_round_timestamp_seconds",
+            "When the janitor last finished a round.",
             registry=registry,
         )

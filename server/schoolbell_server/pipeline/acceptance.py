@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,20 +18,19 @@ from schoolbell.v1.change_pb2 import ChangeRecord
 from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain import acceptance, timing
-from schoolbell_server.domain.acceptance import Plan, PlannedDelivery, Received
+from schoolbell_server.domain.acceptance import Plan, Received
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Decision, count_refusals
 from schoolbell_server.domain.fact_keys import all_keys
 from schoolbell_server.domain.fact_state import (
     decode_state,
     encode_state,
-    encode_told,
 )
-from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Kind
+from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.record import DecisionRecord, encode_record
-from schoolbell_server.domain.world import DeviceFacts, KindSettings, World
+from schoolbell_server.domain.world import KindSettings, World
 from schoolbell_server.pipeline import refusals
-from schoolbell_server.pipeline.lanes import lane_of
+from schoolbell_server.pipeline.planned_rows import Leasing, PlannedRows, unleased, zone_of
 from schoolbell_server.pipeline.standing import cancelled_row, fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
@@ -61,6 +60,7 @@ class _Group:
     now: dt.datetime
     position: LogPosition
     answers: list[list[Answer | None]]
+    leasing: Leasing
     pending: dict[Name, tuple[int, int]] = field(default_factory=dict)
     """Where the answer of a key belongs: (submission, index)."""
     again: list[tuple[Submitted, tuple[int, int], Submitted, tuple[int, int]]] = field(
@@ -104,11 +104,19 @@ class Acceptance:
         self._new_id = new_id
 
     async def accept(
-        self, connection: AsyncConnection, submissions: Sequence[Submission], now: dt.datetime
+        self,
+        connection: AsyncConnection,
+        submissions: Sequence[Submission],
+        now: dt.datetime,
+        leasing: Leasing = unleased,
     ) -> tuple[list[list[Answer]], Written]:
-        """Take a group in its order; return an answer to every change, and what was written."""
+        """Take a group in its order; return an answer to every change, and what was written.
+
+        `leasing` says which of the new deliveries go to a sender as soon as they are committed.
+        """
         position = await status_log.position(connection)
-        group = _Group(now, position, [[None] * len(one.changes) for one in submissions])
+        answers: list[list[Answer | None]] = [[None] * len(one.changes) for one in submissions]
+        group = _Group(now, position, answers, leasing)
         await self._claim(connection, submissions, group)
         written = Written()
         for district_id, names in sorted(_by_district(group.pending).items()):
@@ -170,11 +178,12 @@ class Acceptance:
             await self._store(connection, world, taken, group, written)
 
     async def _world(
-        self, connection: AsyncConnection, district_id: str, changes: Iterable[Change]
+        self, connection: AsyncConnection, district_id: str, changes: Collection[Change]
     ) -> World | None:
         students = {change.student_id for change in changes}
         calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
-        return await fetch_world(connection, district_id, students, calendars, self._apps)
+        kinds = {change.kind for change in changes}
+        return await fetch_world(connection, district_id, students, calendars, self._apps, kinds)
 
     async def _store(
         self,
@@ -192,7 +201,10 @@ class Acceptance:
         existing = await delivery_store.fact_deliveries(connection, locked.keys())
         plan = acceptance.plan(batch, world, states, [fact_delivery(row) for row in existing])
         await self._store_plan(connection, district_id, plan, existing, group, written)
-        rows = [self._row(one, batch, world, group.now) for one in plan.deliveries]
+        made = PlannedRows(
+            batch=batch, world=world, now=group.now, new_id=self._new_id, leasing=group.leasing
+        )
+        rows = list(made.rows(plan.deliveries))
         await delivery_store.insert_deliveries(connection, rows)
         written.deliveries += rows
         await self._store_changes(connection, world, taken, plan, group, written)
@@ -220,44 +232,6 @@ class Acceptance:
         zone = zone_of(change, world)
         moment = timing.moment(change, now, zone, replay=self._replay)
         return Received(change=change, receive_time=now, moment=moment)
-
-    def _row(
-        self, planned: PlannedDelivery, batch: Sequence[Received], world: World, now: dt.datetime
-    ) -> DeliveryRow:
-        received = batch[planned.index]
-        change = received.change
-        device = _device(world, change, planned)
-        zone = zone_of(change, world)
-        settings = world.district.kinds.get(change.kind, _NO_SETTINGS)
-        life = timing.end_of_life(change, settings, zone, lifted=planned.lifted)
-        superseded = planned.superseded_by is not None
-        waiting = DeliveryState.HELD if planned.hold else DeliveryState.PENDING
-        return DeliveryRow(
-            delivery_id=self._new_id(),
-            district_id=world.district.district_id,
-            key=change.key,
-            student_id=change.student_id,
-            user_id=planned.user_id,
-            device_id=planned.device_id,
-            app_id=device.app_id,
-            app=planned.app,
-            platform=device.platform,
-            kind=change.kind,
-            lane=lane_of(change.kind),
-            state=DeliveryState.CANCELLED if superseded else waiting,
-            cancel_cause=CancelCause.SUPERSEDED if superseded else None,
-            fact_key=planned.fact_key,
-            other_fact_key=planned.other_key,
-            told=encode_told(planned.told),
-            correction=planned.correction,
-            facts_version=world.district.facts_version,
-            school_day=received.moment.school_day,
-            time_zone=zone,
-            create_time=now,
-            due_time=now + planned.hold,
-            expire_time=timing.expire_time(now, received.moment.lateness, life),
-            update_time=now,
-        )
 
     async def _store_changes(
         self,
@@ -321,12 +295,6 @@ def new_delivery_id() -> str:
     return str(uuid.uuid4())
 
 
-def zone_of(change: Change, world: World) -> str:
-    """Return the zone of the change's school, else of the district."""
-    calendar = world.calendars.get(change.calendar_id or "")
-    return world.district.time_zone if calendar is None else calendar.time_zone
-
-
 def _by_district(pending: Iterable[Name]) -> dict[str, list[Name]]:
     districts: dict[str, list[Name]] = defaultdict(list)
     for name in pending:
@@ -345,15 +313,3 @@ def _token(group: _Group, revision: int | None = None) -> str:
 
 def _complete(answers: Iterable[Answer | None]) -> list[Answer]:
     return [answer for answer in answers if answer is not None]
-
-
-def _device(world: World, change: Change, planned: PlannedDelivery) -> DeviceFacts:
-    """Return the device that a decision names; it is in the world that was judged."""
-    student = world.students[change.student_id]
-    people = [student.student, *(tie.guardian for tie in student.relationships)]
-    return next(
-        device
-        for person in people
-        for device in person.devices
-        if device.device_id == planned.device_id
-    )

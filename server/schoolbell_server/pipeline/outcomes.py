@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.delivery import Attempted, after_attempt, expire
+from schoolbell_server.domain.delivery import Attempted, after_attempt, expire, hold
 from schoolbell_server.domain.kinds import (
     APP_PROVIDER,
     CancelCause,
@@ -25,6 +25,7 @@ from schoolbell_server.gateways.push import PushResult
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.group_commit import GroupCommit
+from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_server.pipeline.standing import cancelled_row, moved_to, standing_of
 from schoolbell_server.status import journal
 from schoolbell_server.status.monitor import Monitor
@@ -65,6 +66,7 @@ class Outcomes:
         metrics: Metrics,
         monitor: Monitor,
         *,
+        setting_aside: SettingAside,
         owner: str,
         budget: int,
         policy: RetryPolicy,
@@ -75,6 +77,7 @@ class Outcomes:
         self._storage = storage
         self._metrics = metrics
         self._monitor = monitor
+        self._setting_aside = setting_aside
         self._owner = owner
         self._budget = budget
         self._policy = policy
@@ -89,7 +92,8 @@ class Outcomes:
     async def write(self, finished: Sequence[Finished]) -> None:
         """Return once the outcomes are stored; a storage that fails is tried again for ever.
 
-        An answer of a provider that is not stored would be asked for again.
+        An answer of a provider that is not stored would be asked for again. An outcome that
+        cannot be written for a reason of its own is set aside alone.
         """
         while finished:
             try:
@@ -99,6 +103,13 @@ class Outcomes:
                     "outcomes not written", extra={"cause": str(error), "count": len(finished)}
                 )
                 await asyncio.sleep(_FAULT_PAUSE)
+            except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+                if len(finished) == 1:
+                    await self._setting_aside.end([finished[0].row.delivery_id], error)
+                    return
+                for one in finished:
+                    await self.write([one])
+                return
             else:
                 return
 
@@ -133,6 +144,9 @@ class Outcomes:
             return cancelled_row(free, CancelCause.GATE, now, end.refusal)
         if end.result is None:
             return moved_to(free, expire(standing_of(row)), now)
+        if end.result.held:
+            due_time = now + (end.result.retry_after or dt.timedelta(0))
+            return moved_to(free, hold(standing_of(row), due_time), now)
         return self._attempted(free, end, end.result, now)
 
     def _attempted(
@@ -146,7 +160,9 @@ class Outcomes:
             retry_after=result.retry_after,
         )
         wait = pause(trouble, self._policy, random.random())
-        attempt = Attempted(outcome=result.outcome, retry_time=now + wait, budget=self._budget)
+        attempt = Attempted(
+            outcome=result.outcome, retry_time=now + wait, budget=self._budget, trial=result.trial
+        )
         moved = moved_to(row, after_attempt(standing_of(row), attempt), now)
         accepted = result.outcome is Outcome.ACCEPTED
         tried = AttemptRow(
@@ -164,15 +180,19 @@ class Outcomes:
 
     def _count(self, finished: dict[str, Finished], changed: Sequence[DeliveryRow]) -> None:
         now = self._clock()
-        tried = [end.result.outcome for end in finished.values() if end.result is not None]
+        results = [end.result for end in finished.values() if end.result is not None]
+        tried = [result.outcome for result in results if not result.held]
         self._monitor.attempts.add(now, len(tried))
         self._monitor.accepted.add(now, tried.count(Outcome.ACCEPTED))
         for row in changed:
             end = finished[row.delivery_id]
-            if end.result is None:
+            if end.result is None or end.result.held:
                 continue
             provider = APP_PROVIDER[row.platform].name
             self._metrics.attempts.labels(row.app_id, provider, end.result.outcome.name).inc()
+            if end.result.seconds is not None:
+                took = end.result.seconds
+                self._metrics.attempt_duration.labels(row.app_id, provider).observe(took)
             if end.result.outcome is Outcome.ACCEPTED and end.end_time is not None:
                 waited = (end.end_time - row.create_time).total_seconds()
                 self._metrics.change_to_provider.labels(row.kind.name).observe(waited)

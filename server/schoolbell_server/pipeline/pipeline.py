@@ -14,10 +14,12 @@ from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
 from schoolbell_server.pipeline.acceptor import Acceptor
 from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.expiry import Expiry
+from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
 from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.route import Route
+from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
@@ -62,10 +64,14 @@ class Pipeline:
             most_backlog=config.limits.backlog,
             on_written=self.wake,
         )
+        setting_aside = SettingAside(
+            storage, metrics, owner=self.lease.instance_id, clock=clock, on_written=self.wake
+        )
         self._outcomes = Outcomes(
             storage,
             metrics,
             monitor,
+            setting_aside=setting_aside,
             owner=self.lease.instance_id,
             budget=delivery.attempt_budget,
             policy=RetryPolicy(
@@ -84,6 +90,7 @@ class Pipeline:
                 self.lease,
                 preparer,
                 self._outcomes,
+                setting_aside,
                 gateway,
                 app_id=app_id,
                 platform=platform,
@@ -94,6 +101,7 @@ class Pipeline:
             for (app_id, platform), gateway in gateways.items()
         ]
         self._expiry = Expiry(storage, clock)
+        self._janitor = Janitor(storage, config.retention, metrics, clock)
 
     def wake(self) -> None:
         """Say that something was committed: senders and watchers look at once."""
@@ -112,6 +120,7 @@ class Pipeline:
         """
         tasks.create_task(self.lease.run(stop), name="lease")
         tasks.create_task(self._expiry.run(stop), name="expiry")
+        tasks.create_task(self._janitor.run(stop), name="janitor")
         for number, route in enumerate(self._routes):
             tasks.create_task(route.run(), name=f"route {number}")
         return [

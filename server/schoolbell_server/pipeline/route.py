@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.push import Gateway, PushResult
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.holding import Holding
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Finished, Outcomes
 from schoolbell_server.pipeline.preparer import Preparer, Ready, Stopped
+from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_storage import deliveries
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
@@ -38,6 +40,7 @@ class Route:
         lease: Lease,
         preparer: Preparer,
         outcomes: Outcomes,
+        setting_aside: SettingAside,
         gateway: Gateway,
         *,
         app_id: str,
@@ -51,9 +54,11 @@ class Route:
         self._lease = lease
         self._preparer = preparer
         self._outcomes = outcomes
+        self._setting_aside = setting_aside
         self._gateway = gateway
         self._route = (app_id, platform)
         self._batch_size = batch_size
+        self._holding = Holding(storage, self._route, batch_size)
         # Where nobody else writes, whoever does says so: the poll is only a second look.
         self._poll = max(poll, _POLL_ALONE) if storage.dialect == "sqlite" else poll
         self._sleep = self._poll
@@ -113,7 +118,11 @@ class Route:
         self._room.release()
 
     async def _lease_batch(self) -> list[DeliveryRow]:
-        now = self._clock()
+        now, hold = self._clock(), self._gateway.circuit.hold
+        if hold is not None and (hold or self._under_way):
+            await self._keep(now, hold)
+            return []
+        self._holding.end()
         async with self._storage.read() as connection:
             due = await deliveries.next_due(connection, self._route)
         self._sleep = self._poll
@@ -123,8 +132,18 @@ class Route:
             return []
         async with self._storage.write() as connection:
             return await deliveries.claim_due(
-                connection, self._lease.instance_id, self._route, now, self._batch_size
+                connection,
+                self._lease.instance_id,
+                self._route,
+                now,
+                self._batch_size if hold is None else 1,  # one for the circuit's trial
             )
+
+    async def _keep(self, now: dt.datetime, hold: dt.timedelta) -> None:
+        """Claim nothing while the circuit is open: what is due is held, until the next trial."""
+        more = await self._holding.hold_due(now)
+        wait = min(hold.total_seconds() or _POLL_ALONE, _POLL_ALONE)
+        self._sleep = 0.0 if more else wait
 
     async def _wait(self) -> None:
         try:
@@ -135,7 +154,13 @@ class Route:
             self._wake.clear()
 
     async def _work(self, batch: Sequence[DeliveryRow]) -> None:
-        """Carry a batch to its outcomes."""
+        """Carry a batch to its outcomes; nothing stays leased, whatever happens."""
+        try:
+            await self._carry_out(batch)
+        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+            await self._setting_aside.end([row.delivery_id for row in batch], error)
+
+    async def _carry_out(self, batch: Sequence[DeliveryRow]) -> None:
         prepared = await self._prepare(batch)
         stopped = [one for one in prepared if isinstance(one, Stopped)]
         ready = [one for one in prepared if isinstance(one, Ready)]
@@ -179,11 +204,17 @@ class Route:
         return [*sent, *(Finished(row=one.row) for one in late)]
 
     async def _give_back(self, rows: Sequence[DeliveryRow]) -> None:
-        await asyncio.sleep(_FAULT_PAUSE)
-        async with self._storage.write() as connection:
-            await deliveries.release(
-                connection, self._lease.instance_id, [row.delivery_id for row in rows]
-            )
+        """Release leases whose attempt never began; a storage that fails is tried again."""
+        names = [row.delivery_id for row in rows]
+        while True:
+            await asyncio.sleep(_FAULT_PAUSE)
+            try:
+                async with self._storage.write() as connection:
+                    await deliveries.release(connection, self._lease.instance_id, names)
+            except StorageError as error:
+                _logger.warning("leases not given back", extra=self._ids(cause=str(error)))
+            else:
+                return
 
     def _ids(self, **more: object) -> dict[str, object]:
         app_id, platform = self._route

@@ -29,6 +29,7 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.delivery_queries import list_deliveries, paged
 from schoolbell_storage.districts import get_district, list_districts
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.status_log import LogPruned
 
 _Topic = messages.WatchTopic
 _MOST_DISTRICTS = 10_000
@@ -84,8 +85,12 @@ class StatusServicer(StatusServiceServicer):
             states=lambda: self._states_of(request.district_id),
             clock=self._clock,
         )
-        async for response in watch.responses():
-            yield response
+        try:
+            with self._tail.watched():
+                async for response in watch.responses():
+                    yield response
+        except LogPruned:
+            raise _expired() from None
 
     async def GetDelivery(
         self, request: messages.GetDeliveryRequest, _context: Any
@@ -174,8 +179,12 @@ class StatusServicer(StatusServiceServicer):
                 "a resume token of another store: list, then watch from the list's token",
             )
         if token.revision < position.pruned:
-            raise SchoolbellError(
-                ErrorReason.ERROR_REASON_RESUME_TOKEN_EXPIRED,
-                "the position is too old: list, then watch from the list's token",
-            )
+            raise _expired()
         return token
+
+
+def _expired() -> SchoolbellError:
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_RESUME_TOKEN_EXPIRED,
+        "the position is too old: list, then watch from the list's token",
+    )

@@ -16,6 +16,8 @@ from schoolbell.v1 import status_pb2
 from schoolbell_server.config import ConfigWarning
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
+from schoolbell_server.gateways.circuit import CircuitState
+from schoolbell_server.gateways.circuits import CircuitView
 from schoolbell_server.gateways.push import Gateway, GatewayHealth
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
@@ -32,6 +34,11 @@ BACKLOG_INTERVAL = 1.0  # seconds
 _RATE_WINDOW = 60.0  # seconds
 _Code = status_pb2.WarningCode
 _Link = tuple[str, Platform]
+_CIRCUITS = {
+    CircuitState.CLOSED: status_pb2.CIRCUIT_CLOSED,
+    CircuitState.OPEN: status_pb2.CIRCUIT_OPEN,
+    CircuitState.HALF_OPEN: status_pb2.CIRCUIT_HALF_OPEN,
+}
 
 _logger = get_logger(__name__)
 
@@ -80,6 +87,7 @@ class Monitor:
         self._clock = clock
         self._started = clock()
         self._links: dict[_Link, _LinkState] = {}
+        self._open: set[_Link] = set()
         self._backlog: list[LaneBacklog] = []
         self._writable = True
         self.changes, self.attempts, self.accepted = _Rate(), _Rate(), _Rate()
@@ -153,7 +161,22 @@ class Monitor:
         labels = (link[0], APP_PROVIDER[link[1]].name)
         self._metrics.link_connected.labels(*labels).set(health.connected)
 
+    def _watch_circuits(self) -> None:
+        """Note which circuits opened and closed."""
+        for link, gateway in self._gateways.items():
+            app_id, platform = link
+            view, provider = gateway.circuit, APP_PROVIDER[platform].name
+            is_open = view.state is not CircuitState.CLOSED
+            self._metrics.circuit_open.labels(app_id, provider).set(is_open)
+            if is_open == (link in self._open):
+                continue
+            (self._open.add if is_open else self._open.discard)(link)
+            log = _logger.warning if is_open else _logger.info
+            ids = {"app_id": app_id, "provider": provider, "provider_reason": view.reason}
+            log("circuit open" if is_open else "circuit closed", extra=ids)
+
     def _export(self) -> None:
+        self._watch_circuits()
         now = self._clock()
         totals: dict[int, list[float]] = defaultdict(lambda: [0, 0, 0.0])
         for lane in self._backlog:
@@ -170,8 +193,8 @@ class Monitor:
     def _district_links(self, district: DistrictRow | None) -> list[status_pb2.Link]:
         apps = set() if district is None else set(district.app_ids)
         return [
-            _link(app_id, platform, self._links.get((app_id, platform)))
-            for app_id, platform in self._gateways
+            _link(app_id, platform, self._links.get((app_id, platform)), gateway.circuit)
+            for (app_id, platform), gateway in self._gateways.items()
             if app_id in apps
         ]
 
@@ -237,7 +260,8 @@ class Monitor:
             if state.health.tokens_spared:
                 text = f"Suspiciously many tokens of {name} died at once; they are kept."
                 found.append(self._warning(_Code.WARNING_CODE_MASS_TOKEN_DEATH, text))
-            if state.health.circuit_open and state.health.connected:
+            circuit = self._gateways[app_id, platform].circuit
+            if state.health.credentials_refused or circuit.credentials_refused:
                 text = f"{name} refuses the app's credentials; its deliveries are held."
                 found.append(self._warning(_Code.WARNING_CODE_CREDENTIAL_REFUSED, text))
         return found
@@ -246,18 +270,22 @@ class Monitor:
         return status_pb2.ServiceWarning(code=code, text=text, start_time=write_time(self._started))
 
 
-def _link(app_id: str, platform: Platform, state: _LinkState | None) -> status_pb2.Link:
-    link = status_pb2.Link(name=f"{app_id}/{APP_PROVIDER[platform].name.lower()}")
+def _link(
+    app_id: str, platform: Platform, state: _LinkState | None, circuit: CircuitView
+) -> status_pb2.Link:
+    link = status_pb2.Link(
+        name=f"{app_id}/{APP_PROVIDER[platform].name.lower()}", circuit=_CIRCUITS[circuit.state]
+    )
     if state is None:
         return link
-    health = state.health
-    if not health.connected:
+    health, reason = state.health, state.health.reason or circuit.reason
+    if not health.connected and not health.credentials_refused:
         link.state = status_pb2.CONNECTIVITY_DISCONNECTED
-    elif health.circuit_open or health.reason:
+    elif reason:
         link.state = status_pb2.CONNECTIVITY_DEGRADED
     else:
         link.state = status_pb2.CONNECTIVITY_CONNECTED
-    link.reason = health.reason
+    link.reason = reason
     link.start_time.FromDatetime(state.since)
     return link
 

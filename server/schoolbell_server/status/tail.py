@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
-from schoolbell_storage.status_log import LogEntry, LogPosition
+from schoolbell_storage.status_log import LogEntry, LogPosition, LogPruned
 
-POLL = 0.025  # seconds, where other servers write too
 POLL_ALONE = 1.0  # seconds, where every writer says so
 _KEPT = 16 * 1024 * 1024  # bytes of entries in memory
 _READ = 200  # entries a read
@@ -29,20 +28,31 @@ _logger = get_logger(__name__)
 class Tail:
     """Follows the log from the moment `start` is called."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, poll: float) -> None:
+        """`poll` is how often to look, in seconds, where other servers write too."""
         self._storage = storage
         self._entries: deque[LogEntry] = deque()
         self._bytes = 0
-        self._poll = POLL_ALONE if storage.dialect == "sqlite" else POLL
+        self._poll = max(poll, POLL_ALONE) if storage.dialect == "sqlite" else poll
         self._forgotten = 0
         self._head = 0
         self._grown = asyncio.Condition()
         self._wake = asyncio.Event()
+        self.watchers = 0
+        """How many follow it at present."""
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count a watcher while the block runs."""
+        self.watchers += 1
+        try:
+            yield
+        finally:
+            self.watchers -= 1
 
     async def start(self) -> None:
         """Read where the log stands."""
-        position = await self.position()
-        self._head = self._forgotten = position.value
+        self._head = self._forgotten = (await self.position()).value
 
     async def run(self, stop: Stop) -> None:
         """Follow the log until stopped; storage that fails is tried again."""
@@ -75,15 +85,22 @@ class Tail:
         return True
 
     async def read_after(self, revision: int) -> Sequence[LogEntry]:
-        """Return the next entries behind a revision, whole revisions, oldest first."""
+        """Return the next entries behind a revision, whole revisions, oldest first.
+
+        Raises `LogPruned` where some of them are gone already.
+        """
         if revision >= self._forgotten:
             return [entry for entry in self._entries if entry.revision > revision]
         async with self._storage.read() as connection:
             return await status_log.read_after(connection, revision, _READ)
 
     async def _advance(self) -> bool:
-        async with self._storage.read() as connection:
-            fresh = await status_log.read_after(connection, self._head, _READ)
+        try:
+            async with self._storage.read() as connection:
+                fresh = await status_log.read_after(connection, self._head, _READ)
+        except LogPruned:
+            await self._begin_anew()
+            return True
         for entry in fresh:
             self._remember(entry)
         if fresh:
@@ -91,6 +108,14 @@ class Tail:
                 self._head = fresh[-1].revision
                 self._grown.notify_all()
         return len(fresh) >= _READ
+
+    async def _begin_anew(self) -> None:
+        """Follow on where the log begins now; watchers that are further back are told so."""
+        self._entries.clear()
+        self._bytes = 0
+        self._head = self._forgotten = (await self.position()).pruned
+        async with self._grown:
+            self._grown.notify_all()
 
     def _remember(self, entry: LogEntry) -> None:
         self._entries.append(entry)

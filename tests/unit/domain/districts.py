@@ -221,7 +221,8 @@ def _condition(random: Random, kind: Kind) -> Condition | None:
             return None
 
 
-def _subscription(random: Random, kind: Kind) -> Subscription:
+def subscription(random: Random, kind: Kind) -> Subscription:
+    """Return a wish for a kind, mostly enabled, with any condition."""
     return Subscription(
         enabled=_mostly(random),
         condition=random.choice((None, _condition(random, kind))),
@@ -230,7 +231,7 @@ def _subscription(random: Random, kind: Kind) -> Subscription:
 
 
 def _device(random: Random, user_id: str, number: int, kind: Kind) -> DeviceFacts:
-    stored = {("ann", kind): _subscription(random, kind)} if _mostly(random) else {}
+    stored = {("ann", kind): subscription(random, kind)} if _mostly(random) else {}
     own_app = "pupil" if user_id == "ann" else "family"
     return DeviceFacts(
         device_id=f"{user_id}-{number}",
@@ -331,7 +332,7 @@ def _district(random: Random, kind: Kind) -> DistrictFacts:
             )
             for platform in _some(random, Platform)
         },
-        default_subscriptions={(app, kind): _subscription(random, kind) for app in App},
+        default_subscriptions={(app, kind): subscription(random, kind) for app in App},
     )
 
 

@@ -17,6 +17,7 @@ from schoolbell_server.domain.delivery import (
     after_receipt,
     cancel,
     expire,
+    hold,
     replay,
 )
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
@@ -168,6 +169,27 @@ class TestTheBudget:
         for _ in range(10 * BUDGET):
             now = ended(now, Outcome.CREDENTIAL_BAD)
         assert (now.state, now.attempt_count) == (HELD, 0)
+
+    @pytest.mark.parametrize("outcome", RETRIED_OUTCOMES)
+    def test_a_trial_of_a_circuit_spends_it_only_where_a_phone_may_have_seen_it(
+        self, outcome: Outcome
+    ) -> None:
+        trial = Attempted(outcome=outcome, retry_time=RETRY, budget=BUDGET, trial=True)
+        now = after_attempt(standing(), trial)
+        free = outcome in (Outcome.CREDENTIAL_BAD, Outcome.NOT_SENT, Outcome.PROVIDER_DOWN)
+        assert (now.attempt_count, now.state) == ((0, HELD) if free else (1, PENDING))
+        assert now.due_time == RETRY
+
+    @pytest.mark.parametrize("state", sorted(UNSENT))
+    def test_what_an_open_circuit_keeps_spends_nothing(self, state: DeliveryState) -> None:
+        now = hold(standing(state, attempts=3), RETRY)
+        assert (now.state, now.attempt_count, now.due_time) == (HELD, 3, RETRY)
+        assert hold(standing(state, cancel_asked=True), RETRY).state is CANCELLED
+
+    def test_what_has_left_is_held_no_more(self) -> None:
+        for state in STORED:
+            if state not in UNSENT:
+                assert hold(standing(state), RETRY) == standing(state)
 
     def test_counts_from_the_last_replay(self) -> None:
         replayed = standing(attempts=BUDGET, budget_start=BUDGET)

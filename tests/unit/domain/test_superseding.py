@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 
 from schoolbell_server.domain.change import Change
+from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact import (
     AssignedValue,
     AttendanceValue,
@@ -21,6 +23,8 @@ from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
+    Gate,
+    RefusalReason,
     ScheduleAction,
 )
 from schoolbell_server.domain.world import AssignmentCondition, GradeCondition
@@ -40,6 +44,7 @@ PRESENT, CLEARED = AttendanceStatus.PRESENT, AttendanceStatus.CLEARED
 ADDED, MOVED = ScheduleAction.ADDED, ScheduleAction.MOVED
 ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 WITHDRAWN, DUE = AssignmentAction.WITHDRAWN, AssignmentAction.DUE_DATE_MOVED
+YESTERDAY = TODAY - dt.timedelta(days=1)
 BELOW_70 = GradeCondition(below_percent=Decimal(70))
 
 
@@ -128,6 +133,25 @@ class TestSuperseding:
             town.publish(*batch)
         assert (town.waiting, len(town.cancelled)) == ([], 1)
 
+    def test_a_lifting_of_a_past_day_that_has_not_left_is_not_lost_when_it_is_cleared(
+        self, together: bool
+    ) -> None:
+        """It lives for the day on which it is made, as the one does that it replaces."""
+        town = Town()
+        town.publish(change(mark(ABSENT, date=YESTERDAY), -24 * 60))
+        town.attempt()
+        for batch in split(
+            [
+                change(mark(PRESENT, date=YESTERDAY), 1),
+                change(mark(CLEARED, date=YESTERDAY), 2),
+            ],
+            together=together,
+        ):
+            town.publish(*batch)
+        correction = list(town.told.values())[-1]
+        assert town.waiting == [AttendanceValue()]
+        assert (correction.correction, correction.lifted) == (True, True)
+
     def test_a_withdrawal_cancels_every_aspect(self, together: bool) -> None:
         town = Town()
         changes = [
@@ -175,3 +199,14 @@ class TestSuperseding:
         for batch in split(changes, together=together):
             town.publish(*batch)
         assert town.waiting == [ScheduleValue("Robotics"), ScheduleValue("Chess")]
+
+
+def test_a_lifting_of_a_past_day_that_left_is_not_told_again() -> None:
+    town = Town()
+    town.publish(change(mark(ABSENT, date=YESTERDAY), -24 * 60))
+    town.attempt()
+    town.publish(change(mark(PRESENT, date=YESTERDAY), 1))
+    town.attempt()
+    (decision,) = town.publish(change(mark(CLEARED, date=YESTERDAY), 2)).decisions
+    assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0:00:00")
+    assert town.waiting == []

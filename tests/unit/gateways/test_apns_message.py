@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.gateways.apns_message import (
     PAYLOAD_LIMIT,
+    body_of,
     encode,
     headers_of,
     notification,
@@ -83,13 +84,13 @@ def test_without_expiry_and_collapse_key_their_headers_are_absent() -> None:
 def test_texts_that_fit_arrive_whole(title: str, body: str) -> None:
     sent = push(title=title, body=body)
     if len(encode(payload_of(sent))) <= PAYLOAD_LIMIT:
-        assert notification(sent, "t").message == payload_of(sent)
+        assert body_of(notification(sent, "t")) == encode(payload_of(sent))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4), st.booleans())
 def test_a_long_body_is_cut_at_a_character_and_nothing_else_is(piece: str, detailed: bool) -> None:
     sent = push(body=piece * 4000, data={"k": "v" * 500} if detailed else {})
-    body = encode(notification(sent, "t").message)
+    body = body_of(notification(sent, "t"))
     assert len(body) <= PAYLOAD_LIMIT
     payload, whole = json.loads(body), payload_of(sent)
     cut = payload["aps"]["alert"].pop("body")
@@ -101,5 +102,5 @@ def test_a_long_body_is_cut_at_a_character_and_nothing_else_is(piece: str, detai
 
 def test_hardly_more_is_cut_than_must_be() -> None:
     for piece in ("a", "é", "語", "😀", '"'):
-        body = encode(notification(push(body=piece * 5000), "t").message)
+        body = body_of(notification(push(body=piece * 5000), "t"))
         assert len(body) > PAYLOAD_LIMIT - 16

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from schoolbell_server.domain.kinds import Environment, Outcome
 from schoolbell_server.gateways.attempts import Attempt, Attempts
-from schoolbell_server.gateways.circuit import Circuit
+from schoolbell_server.gateways.circuit import CREDENTIAL_PAUSE, Circuit, CircuitState
+from schoolbell_server.gateways.circuits import Circuits
 from schoolbell_server.gateways.mass_death import IN_A_ROW
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from tests.unit.gateways.clock import Time
 from tests.unit.gateways.pushes import NOW, push
 
 PATIENCE = 20.0
@@ -53,12 +55,13 @@ def attempts(
     in_flight: int = 10,
     deadline: float = PATIENCE,
     circuit: Circuit | None = None,
+    circuits: dict[Environment, Circuit] | None = None,
 ) -> Attempts:
     return Attempts(
         attempt,
         in_flight=in_flight,
         deadline=dt.timedelta(seconds=deadline),
-        circuit=circuit or Circuit(),
+        circuits=Circuits(circuits or dict.fromkeys(Environment, circuit or Circuit())),
         clock=lambda: NOW,
     )
 
@@ -74,7 +77,7 @@ def batch(
 
 def probed(sender: Attempts, outcome: Outcome, reason: str) -> GatewayHealth:
     """Let a probe begin and end now."""
-    return sender.probed(outcome, reason, time.monotonic())
+    return sender.probed(Environment.PRODUCTION, outcome, reason, time.monotonic())
 
 
 def outcomes(results: Sequence[PushResult]) -> list[Outcome]:
@@ -131,12 +134,12 @@ async def test_what_is_expired_is_not_sent() -> None:
     assert provider.seen == []
 
 
-async def test_an_open_circuit_sends_nothing_and_says_when_it_may() -> None:
+async def test_an_open_circuit_sends_nothing_and_says_why() -> None:
     provider, circuit = Provider(), Circuit(lambda: 0.0)
     circuit.record(Outcome.CREDENTIAL_BAD, 0.0)
     results = await attempts(provider, circuit=circuit).send(batch(3))
     assert outcomes(results) == [Outcome.CREDENTIAL_BAD] * 3
-    assert {result.retry_after for result in results} == {circuit.wait}
+    assert all(result.held for result in results)
     assert {result.provider_reason for result in results} == {"circuit open"}
     assert provider.seen == []
 
@@ -147,6 +150,51 @@ async def test_a_provider_that_is_down_is_no_matter_of_credentials() -> None:
         circuit.record(Outcome.UNKNOWN, 0.0)
     results = await attempts(Provider(), circuit=circuit).send(batch(3))
     assert outcomes(results) == [Outcome.NOT_SENT] * 3
+
+
+async def test_environments_fail_by_themselves() -> None:
+    provider = Provider()
+    circuits = {environment: Circuit(lambda: 0.0) for environment in Environment}
+    sender = attempts(provider, circuits=circuits)
+    circuits[Environment.PRODUCTION].record(Outcome.CREDENTIAL_BAD, 0.0)
+    wait = circuits[Environment.PRODUCTION].wait
+    assert sender.view().hold == wait, "nobody uses the other one"
+    (first,) = await sender.send(batch(1))
+    assert (first.held, first.retry_after) == (True, dt.timedelta(0))
+    both = [*batch(2), *batch(2, environment=Environment.SANDBOX)]
+    results = await sender.send(both)
+    assert [one.held for one in results] == [True, True, False, False]
+    assert sender.view().hold is None, "the other one's may leave"
+    assert sender.view().state is CircuitState.OPEN
+    (later,) = await sender.send(batch(1))
+    assert later.retry_after == wait, "or it would be claimed again at once"
+
+
+async def test_a_trial_is_told_from_an_attempt() -> None:
+    time = Time()
+    circuit = Circuit(time)
+    sender = attempts(Provider(outcome=Outcome.NOT_SENT), circuit=circuit)
+    (attempt,) = await sender.send(batch(1))
+    circuit.record(Outcome.CREDENTIAL_BAD, time.now)
+    time.now += CREDENTIAL_PAUSE
+    assert sender.view().hold == dt.timedelta(0)
+    trial, held = await sender.send(batch(2))
+    assert [one.trial for one in (attempt, trial, held)] == [False, True, False]
+    assert [one.held for one in (attempt, trial, held)] == [False, False, True]
+    assert trial.seconds is not None
+    assert held.seconds is None
+
+
+async def test_what_is_in_flight_is_counted() -> None:
+    provider = Provider()
+    sender = attempts(provider, in_flight=3)
+    assert sender.in_flight == 0
+    under_way = asyncio.create_task(sender.send(batch(7, "wait")))
+    await provider.entered.wait()
+    assert sender.in_flight == 3
+    provider.gate.set()
+    await under_way
+    assert sender.in_flight == 0
 
 
 async def test_draining_waits_for_what_is_under_way() -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aschoolbell/v1/status.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x02\n\x0cServiceState\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x34\n\x0eservice_status\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.ServiceStatus\x12\x31\n\x0c\x63onnectivity\x18\x03 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12\"\n\x05links\x18\x04 \x03(\x0b\x32\x13.schoolbell.v1.Link\x12/\n\x08warnings\x18\x05 \x03(\x0b\x32\x1d.schoolbell.v1.ServiceWarning\x12\'\n\x07\x62\x61\x63klog\x18\x06 \x03(\x0b\x32\x16.schoolbell.v1.Backlog\x12#\n\x05rates\x18\x07 \x01(\x0b\x32\x14.schoolbell.v1.Rates\"\x80\x01\n\x04Link\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"x\n\x0eServiceWarning\x12(\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1a.schoolbell.v1.WarningCode\x12\x0c\n\x04text\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x07\x42\x61\x63klog\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\x0f\n\x07pending\x18\x02 \x01(\x03\x12\x0c\n\x04held\x18\x03 \x01(\x03\x12\x33\n\x0foldest_due_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x05Rates\x12\x0f\n\x07\x63hanges\x18\x01 \x01(\x01\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x01*g\n\rServiceStatus\x12\x1e\n\x1aSERVICE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVICE_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17SERVICE_STATUS_INACTIVE\x10\x02*\x82\x01\n\x0c\x43onnectivity\x12\x1c\n\x18\x43ONNECTIVITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONNECTIVITY_CONNECTED\x10\x01\x12\x19\n\x15\x43ONNECTIVITY_DEGRADED\x10\x02\x12\x1d\n\x19\x43ONNECTIVITY_DISCONNECTED\x10\x03*\xad\x03\n\x0bWarningCode\x12\x1c\n\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16WARNING_CODE_PLAINTEXT\x10\x01\x12\x17\n\x13WARNING_CODE_REPLAY\x10\x02\x12#\n\x1fWARNING_CODE_CREDENTIAL_REFUSED\x10\x03\x12%\n!WARNING_CODE_PROVIDER_UNREACHABLE\x10\x04\x12!\n\x1dWARNING_CODE_MASS_TOKEN_DEATH\x10\x05\x12$\n WARNING_CODE_STORAGE_UNAVAILABLE\x10\x06\x12\x1a\n\x16WARNING_CODE_NO_WORKER\x10\x07\x12\x18\n\x14WARNING_CODE_BACKLOG\x10\x08\x12\x1f\n\x1bWARNING_CODE_NO_PORTAL_DATA\x10\t\x12\x1f\n\x1bWARNING_CODE_NO_ACTIVE_YEAR\x10\n\x12$\n WARNING_CODE_CREDENTIAL_EXPIRING\x10\x0b\x12\x18\n\x14WARNING_CODE_SANDBOX\x10\x0c\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aschoolbell/v1/status.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x02\n\x0cServiceState\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x34\n\x0eservice_status\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.ServiceStatus\x12\x31\n\x0c\x63onnectivity\x18\x03 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12\"\n\x05links\x18\x04 \x03(\x0b\x32\x13.schoolbell.v1.Link\x12/\n\x08warnings\x18\x05 \x03(\x0b\x32\x1d.schoolbell.v1.ServiceWarning\x12\'\n\x07\x62\x61\x63klog\x18\x06 \x03(\x0b\x32\x16.schoolbell.v1.Backlog\x12#\n\x05rates\x18\x07 \x01(\x0b\x32\x14.schoolbell.v1.Rates\"\xa9\x01\n\x04Link\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\'\n\x07\x63ircuit\x18\x05 \x01(\x0e\x32\x16.schoolbell.v1.Circuit\"x\n\x0eServiceWarning\x12(\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1a.schoolbell.v1.WarningCode\x12\x0c\n\x04text\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x07\x42\x61\x63klog\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\x0f\n\x07pending\x18\x02 \x01(\x03\x12\x0c\n\x04held\x18\x03 \x01(\x03\x12\x33\n\x0foldest_due_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x05Rates\x12\x0f\n\x07\x63hanges\x18\x01 \x01(\x01\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x01*g\n\rServiceStatus\x12\x1e\n\x1aSERVICE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVICE_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17SERVICE_STATUS_INACTIVE\x10\x02*\x82\x01\n\x0c\x43onnectivity\x12\x1c\n\x18\x43ONNECTIVITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONNECTIVITY_CONNECTED\x10\x01\x12\x19\n\x15\x43ONNECTIVITY_DEGRADED\x10\x02\x12\x1d\n\x19\x43ONNECTIVITY_DISCONNECTED\x10\x03*_\n\x07\x43ircuit\x12\x17\n\x13\x43IRCUIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43IRCUIT_CLOSED\x10\x01\x12\x10\n\x0c\x43IRCUIT_OPEN\x10\x02\x12\x15\n\x11\x43IRCUIT_HALF_OPEN\x10\x03*\xad\x03\n\x0bWarningCode\x12\x1c\n\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16WARNING_CODE_PLAINTEXT\x10\x01\x12\x17\n\x13WARNING_CODE_REPLAY\x10\x02\x12#\n\x1fWARNING_CODE_CREDENTIAL_REFUSED\x10\x03\x12%\n!WARNING_CODE_PROVIDER_UNREACHABLE\x10\x04\x12!\n\x1dWARNING_CODE_MASS_TOKEN_DEATH\x10\x05\x12$\n WARNING_CODE_STORAGE_UNAVAILABLE\x10\x06\x12\x1a\n\x16WARNING_CODE_NO_WORKER\x10\x07\x12\x18\n\x14WARNING_CODE_BACKLOG\x10\x08\x12\x1f\n\x1bWARNING_CODE_NO_PORTAL_DATA\x10\t\x12\x1f\n\x1bWARNING_CODE_NO_ACTIVE_YEAR\x10\n\x12$\n WARNING_CODE_CREDENTIAL_EXPIRING\x10\x0b\x12\x18\n\x14WARNING_CODE_SANDBOX\x10\x0c\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.status_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
-  _globals['_SERVICESTATUS']._serialized_start=808
-  _globals['_SERVICESTATUS']._serialized_end=911
-  _globals['_CONNECTIVITY']._serialized_start=914
-  _globals['_CONNECTIVITY']._serialized_end=1044
-  _globals['_WARNINGCODE']._serialized_start=1047
-  _globals['_WARNINGCODE']._serialized_end=1476
+  _globals['_SERVICESTATUS']._serialized_start=849
+  _globals['_SERVICESTATUS']._serialized_end=952
+  _globals['_CONNECTIVITY']._serialized_start=955
+  _globals['_CONNECTIVITY']._serialized_end=1085
+  _globals['_CIRCUIT']._serialized_start=1087
+  _globals['_CIRCUIT']._serialized_end=1182
+  _globals['_WARNINGCODE']._serialized_start=1185
+  _globals['_WARNINGCODE']._serialized_end=1614
   _globals['_SERVICESTATE']._serialized_start=79
   _globals['_SERVICESTATE']._serialized_end=382
   _globals['_LINK']._serialized_start=385
-  _globals['_LINK']._serialized_end=513
-  _globals['_SERVICEWARNING']._serialized_start=515
-  _globals['_SERVICEWARNING']._serialized_end=635
-  _globals['_BACKLOG']._serialized_start=637
-  _globals['_BACKLOG']._serialized_end=744
-  _globals['_RATES']._serialized_start=746
-  _globals['_RATES']._serialized_end=806
+  _globals['_LINK']._serialized_end=554
+  _globals['_SERVICEWARNING']._serialized_start=556
+  _globals['_SERVICEWARNING']._serialized_end=676
+  _globals['_BACKLOG']._serialized_start=678
+  _globals['_BACKLOG']._serialized_end=785
+  _globals['_RATES']._serialized_start=787
+  _globals['_RATES']._serialized_end=847
 # @@protoc_insertion_point(module_scope)

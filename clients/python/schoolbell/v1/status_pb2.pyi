@@ -72,6 +72,34 @@ CONNECTIVITY_DISCONNECTED: Connectivity.ValueType  # 3
 """None is."""
 Global___Connectivity: _TypeAlias = Connectivity  # noqa: Y015
 
+class _Circuit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CircuitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Circuit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CIRCUIT_UNSPECIFIED: _Circuit.ValueType  # 0
+    """Not known."""
+    CIRCUIT_CLOSED: _Circuit.ValueType  # 1
+    """They do."""
+    CIRCUIT_OPEN: _Circuit.ValueType  # 2
+    """The provider is down or refuses the credentials: the deliveries are held, no attempt is spent."""
+    CIRCUIT_HALF_OPEN: _Circuit.ValueType  # 3
+    """One is on its way to find out whether the trouble is over; the others are held."""
+
+class Circuit(_Circuit, metaclass=_CircuitEnumTypeWrapper):
+    """Whether pushes leave: trouble opens a circuit, a good answer closes it."""
+
+CIRCUIT_UNSPECIFIED: Circuit.ValueType  # 0
+"""Not known."""
+CIRCUIT_CLOSED: Circuit.ValueType  # 1
+"""They do."""
+CIRCUIT_OPEN: Circuit.ValueType  # 2
+"""The provider is down or refuses the credentials: the deliveries are held, no attempt is spent."""
+CIRCUIT_HALF_OPEN: Circuit.ValueType  # 3
+"""One is on its way to find out whether the trouble is over; the others are held."""
+Global___Circuit: _TypeAlias = Circuit  # noqa: Y015
+
 class _WarningCode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -204,12 +232,15 @@ class Link(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CIRCUIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name: app and provider, such as `parent-ios/apns`, or the hub."""
     state: Global___Connectivity.ValueType
     """How it is."""
     reason: _builtins.str
     """Why it is not simply connected; empty if it is."""
+    circuit: Global___Circuit.ValueType
+    """Whether pushes leave this way at present."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
@@ -221,10 +252,11 @@ class Link(_message.Message):
         state: Global___Connectivity.ValueType = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        circuit: Global___Circuit.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit", b"circuit", "name", b"name", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

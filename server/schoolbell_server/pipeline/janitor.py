@@ -1,0 +1,192 @@
+"""Drop what is older than it is kept, in steps too small to stop anybody.
+
+Every step is a transaction of its own of at most `retention.batch_size` rows, and the janitor rests
+four times as long as it took. Nothing remembers how far a round came: what is left is found again
+by its age, whichever server looks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.config import RetentionConfig
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.retention import first_day_kept, key_life
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_storage import instances, retention, status_log
+from schoolbell_storage.districts import list_districts, read_settings
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+from schoolbell_storage.retention import Aged
+from schoolbell_storage.settings import Retention
+
+_REST = 4.0  # times as long as a step took
+_SILENT_IMPORT = dt.timedelta(days=1)
+_DEAD_INSTANCE = dt.timedelta(days=1)
+_PAGE = 1000  # districts
+_STAGES = 20  # staged batches of an import at once: each holds up to a thousand records
+_EVERY_DISTRICT = "-"
+"""Whose audit log is that of the keys for all districts."""
+
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chore:
+    """One sort of record of one district."""
+
+    record: str
+    district_id: str
+    aged: Aged
+
+
+class Janitor:
+    """Makes a round at intervals."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        config: RetentionConfig,
+        metrics: Metrics,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._storage = storage
+        self._config = config
+        self._metrics = metrics
+        self._clock = clock
+
+    async def run(self, stop: Stop) -> None:
+        """Make rounds until stopped; a storage that fails is tried again in the next one."""
+        while await stop.pause(self._config.interval.total_seconds()):
+            try:
+                await self.round(stop)
+            except StorageError as error:
+                _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
+
+    async def round(self, stop: Stop) -> Counter[str]:
+        """Drop everything that is due now; return how many records of each sort."""
+        began, now = time.monotonic(), self._clock()
+        dropped: Counter[str] = Counter()
+        async for district_id in self._district_ids():
+            if stop.asked:
+                break
+            for chore in await self._chores(district_id, now):
+                await self._do(chore, stop, dropped)
+        await self._tidy_store(now, stop, dropped)
+        if not stop.asked:
+            self._metrics.janitor_round.set(now.timestamp())
+        _logger.info(
+            "round of the janitor",
+            extra={
+                "records": dropped.total(),
+                "changes": dropped["change"],
+                "deliveries": dropped["delivery"],
+                "seconds": round(time.monotonic() - began, 3),
+            },
+        )
+        return dropped
+
+    async def _district_ids(self) -> AsyncIterator[str]:
+        after = ""
+        while True:
+            async with self._storage.read() as connection:
+                page = await list_districts(connection, after, _PAGE)
+            for row in page:
+                yield row.district_id
+            if len(page) < _PAGE:
+                break
+            after = page[-1].district_id
+        yield _EVERY_DISTRICT
+
+    async def _chores(self, district_id: str, now: dt.datetime) -> list[_Chore]:
+        """Return what a district drops, in the order in which it may go."""
+        async with self._storage.read() as connection:
+            settings = await read_settings(connection, district_id)
+            kept = Retention() if settings is None else settings.document.retention
+            ends = await retention.year_ends(connection, district_id)
+        return [
+            _Chore(record, district_id, aged)
+            for record, aged in _aged(kept, ends, self._config, now)
+        ]
+
+    async def _do(self, chore: _Chore, stop: Stop, dropped: Counter[str]) -> None:
+        """Drop what is due of one sort; where nothing is, nobody's write waits for the look."""
+        async with self._storage.read() as connection:
+            if not await retention.is_due(connection, chore.aged, chore.district_id):
+                return
+        since: int | str | None = None
+
+        async def step(connection: AsyncConnection) -> int:
+            nonlocal since
+            gone = await retention.drop_aged(
+                connection,
+                chore.aged,
+                chore.district_id,
+                since=since,
+                most=self._config.batch_size,
+            )
+            since = gone.last if gone.last is not None else since
+            return gone.rows
+
+        await self._repeat(chore.record, step, self._config.batch_size, stop, dropped)
+
+    async def _tidy_store(self, now: dt.datetime, stop: Stop, dropped: Counter[str]) -> None:
+        """Drop what belongs to no district, or to all of them at once."""
+        most, before = self._config.batch_size, now - self._config.status_log
+
+        async def silent(connection: AsyncConnection) -> int:
+            return await retention.give_up_imports(connection, now - _SILENT_IMPORT, now)
+
+        await self._step(silent)
+        for record, step, size in (
+            ("status_log", lambda one: status_log.prune(one, before, most), most),
+            ("roster_stage", lambda one: retention.drop_stages(one, _STAGES), _STAGES),
+            ("server_instance", lambda one: instances.forget_dead(one, _DEAD_INSTANCE), most),
+        ):
+            await self._repeat(record, step, size, stop, dropped)
+
+    async def _repeat(
+        self,
+        record: str,
+        step: Callable[[AsyncConnection], Awaitable[int]],
+        size: int,
+        stop: Stop,
+        dropped: Counter[str],
+    ) -> None:
+        """Take steps until one finds less than it may take."""
+        rows = size
+        while rows >= size and not stop.asked:
+            began = time.monotonic()
+            rows = await self._step(step)
+            dropped[record] += rows
+            self._metrics.dropped.labels(record).inc(rows)
+            await stop.pause((time.monotonic() - began) * _REST)
+
+    async def _step(self, step: Callable[[AsyncConnection], Awaitable[int]]) -> int:
+        with self._metrics.janitor_step.time():
+            async with self._storage.write() as connection:
+                return await step(connection)
+
+
+def _aged(
+    kept: Retention, year_ends: list[dt.date], config: RetentionConfig, now: dt.datetime
+) -> Iterator[tuple[str, Aged]]:
+    """Yield what a district drops: deliveries before their change, a change before its key."""
+    yield "delivery", retention.deliveries(now - kept.deliveries, now)
+    yield "change", retention.changes(now - kept.changes, now)
+    yield "change_key", retention.change_keys(now - key_life(kept.changes))
+    for kind in Kind:
+        first = first_day_kept(kind, now.date(), year_ends)
+        if first is not None:
+            yield "fact", retention.facts(kind, first)
+    yield "refusal_tally", retention.tallies((now - kept.changes).date())
+    yield "audit_entry", retention.audit_entries(now - kept.audit_entries)
+    yield "roster_import", retention.imports(now - config.imports)

@@ -1,0 +1,97 @@
+"""A delivery whose outcome cannot be written is set aside; nothing stays leased, nobody waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schoolbell.v1 import delivery_pb2
+from schoolbell_server import app
+from schoolbell_server.gateways.circuits import CircuitView
+from schoolbell_server.gateways.factory import Gateways, build_gateways
+from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
+from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.sandbox.faults import Endpoint, Fault
+from tests.faults.test_circuits import tasks
+from tests.service.following import following
+from tests.service.held import publish
+from tests.service.scene import MOTHER, phone, populate, register
+from tests.service.whole import whole
+from tests.storage.engines import databases
+
+ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
+UNCERTAIN = delivery_pb2.DELIVERY_STATE_UNCERTAIN
+
+
+@dataclass
+class Spoiling:
+    """A real gateway, behind which the first result becomes one that cannot be stored."""
+
+    gateway: Gateway
+    raising: bool
+    spoiled: list[str] = field(default_factory=list)
+
+    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
+        results = list(await self.gateway.send(batch))
+        if not self.spoiled:
+            self.spoiled.append(results[0].delivery_id)
+            if self.raising:
+                raise ValueError("broken")
+            results[0] = replace(results[0], provider_reason="\ud800")
+        return results
+
+    async def probe(self) -> GatewayHealth:
+        return await self.gateway.probe()
+
+    @property
+    def circuit(self) -> CircuitView:
+        return self.gateway.circuit
+
+    @property
+    def in_flight(self) -> int:
+        return self.gateway.in_flight
+
+    async def close(self) -> None:
+        await self.gateway.close()
+
+
+@pytest.mark.parametrize("raising", [False, True], ids=["unwritable", "broken"])
+async def test_a_turn_that_breaks_leaves_nothing_leased_and_delays_nobody(
+    raising: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*args: Any, **options: Any) -> Gateways:
+        found = build_gateways(*args, **options)
+        return {name: Spoiling(gateway, raising) for name, gateway in found.items()}
+
+    monkeypatch.setattr(app, "build_gateways", build)
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 1))
+            (lost,) = await followed.until_states(UNCERTAIN)
+            await publish(service, *tasks(1, 10))
+            await followed.until_states(UNCERTAIN, *[ACCEPTED] * 10)
+        assert service.sandbox.ledger.count(lost.delivery_id) == 1, "and it is not sent again"
+
+
+@databases()
+async def test_an_answer_that_no_database_takes_holds_nothing_up(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        await register(service, phone(MOTHER), phone(MOTHER, ios=False, number=2))
+        for endpoint, body in (
+            (Endpoint.APNS, '{"reason":"\\ud800\\u0000"}'),
+            (Endpoint.FCM, '{"name":"\\ud800\\u0000"}'),
+        ):
+            effect = Effect(status=200 if endpoint is Endpoint.FCM else 400, body=body)
+            service.sandbox.faults.add(Fault(endpoint=endpoint, effect=effect, times=1))
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 5))
+            await followed.until_states(*[ACCEPTED] * 10)

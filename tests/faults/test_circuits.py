@@ -1,0 +1,188 @@
+"""A circuit in the running service: what it keeps is HELD, spends nothing, and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import common_pb2, delivery_pb2, settings_service_pb2, status_pb2
+from schoolbell.v1.change_pb2 import Change
+from schoolbell.v1.delivery_pb2 import Delivery
+from schoolbell.v1.status_service_pb2 import (
+    WATCH_TOPIC_STATE,
+    GetStatusRequest,
+    WatchStatusRequest,
+)
+from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_server.sandbox.listener import PortMode
+from tests.service.following import Followed, following
+from tests.service.held import publish
+from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, register
+from tests.service.whole import DISTRICT, FAST, PARENT_APP, TOPICS, Whole, whole
+from tests.storage.engines import databases
+
+HELD = delivery_pb2.DELIVERY_STATE_HELD
+ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
+EXPIRED = delivery_pb2.DELIVERY_STATE_EXPIRED
+OPEN = {status_pb2.CIRCUIT_OPEN, status_pb2.CIRCUIT_HALF_OPEN}
+IOS = [pytest.param(True, id="apns"), pytest.param(False, id="fcm")]
+
+
+def tasks(first: int, count: int) -> list[Change]:
+    """Return grades of as many tasks: none of them supersedes another."""
+    found = [grade(f"g{number}", 80) for number in range(first, first + count)]
+    for number, one in enumerate(found, first):
+        one.grade.task = f"Task {number}"
+    return found
+
+
+async def until(followed: Followed, user_id: str, state: int, count: int) -> Sequence[Delivery]:
+    """Wait until a user's deliveries are so many, all in a state."""
+
+    def theirs() -> list[Delivery]:
+        return [one for one in followed.deliveries.values() if one.user_id == user_id]
+
+    await followed.until(lambda _: [one.state for one in theirs()] == [state] * count)
+    return theirs()
+
+
+async def state(service: Whole) -> status_pb2.ServiceState:
+    async with service.client(access.ROLE_MONITOR) as monitor:
+        return (await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))).states[0]
+
+
+async def circuit(service: Whole, name: str) -> int:
+    return next(link.circuit for link in (await state(service)).links if link.name == name)
+
+
+@databases()
+@pytest.mark.parametrize("ios", IOS)
+async def test_while_a_provider_is_down_deliveries_are_held_and_come_back_by_themselves(
+    ios: bool, database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        await register(service, phone(MOTHER, ios=ios), phone(FATHER, ios=not ios))
+        here, there = ("apns", "fcm") if ios else ("fcm", "apns")
+        listener = service.sandbox.listener(Endpoint.APNS if ios else Endpoint.FCM)
+        async with following(service) as followed:
+            await listener.set_mode(PortMode.REFUSING)
+            listener.cut()
+            await publish(service, *tasks(0, 1))
+            (first,) = await until(followed, MOTHER, HELD, 1)
+            await publish(service, *tasks(1, 20))
+            held = await until(followed, MOTHER, HELD, 21)
+            assert {one.attempt_count for one in held if one.change_key != first.change_key} == {0}
+            await until(followed, FATHER, ACCEPTED, 21)  # by the other provider, meanwhile
+            assert await circuit(service, f"{PARENT_APP}/{here}") in OPEN
+            assert await circuit(service, f"{PARENT_APP}/{there}") == status_pb2.CIRCUIT_CLOSED
+            await listener.set_mode(PortMode.SERVING)
+            told = await until(followed, MOTHER, ACCEPTED, 21)
+        assert max(one.attempt_count for one in told) <= first.attempt_count + 1
+        assert await circuit(service, f"{PARENT_APP}/{here}") == status_pb2.CIRCUIT_CLOSED
+        assert service.sandbox.ledger.totals().duplicates == 0
+
+
+async def test_an_outage_of_many_trials_spends_no_attempts(tmp_path: Path) -> None:
+    """Probes are rare, so the trials are deliveries; there is one attempt more than opens it."""
+    delivery = replace(FAST, probe_interval=timedelta(hours=1), attempt_budget=6)
+    async with whole(tmp_path, delivery=delivery) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        service.sandbox.faults.add(
+            Fault(endpoint=Endpoint.APNS, effect=Effect(status=503, reason="ServiceUnavailable"))
+        )
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 1))
+            (first,) = await until(followed, MOTHER, HELD, 1)
+            assert first.attempt_count == 5
+            await publish(service, *tasks(1, 10))
+            held = await until(followed, MOTHER, HELD, 11)
+            written = sum(one.revision for one in held)
+            asked = service.sandbox.faults.counts()[0][1]
+            # Each trial that fails is written.
+            await followed.until(lambda found: sum(one.revision for one in found) >= written + 1)
+            assert service.sandbox.faults.counts()[0][1] > asked
+            assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
+            service.sandbox.faults.clear()
+            told = await until(followed, MOTHER, ACCEPTED, 11)
+        assert max(one.attempt_count for one in told) <= 6
+
+
+@databases()
+async def test_refused_credentials_hold_one_app_only_and_show(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        await register(service, phone(MOTHER), phone(STUDENT))
+        refused = Effect(status=403, reason="InvalidProviderToken")
+        service.sandbox.faults.add(
+            Fault(endpoint=Endpoint.APNS, effect=refused, topic=TOPICS[PARENT_APP])
+        )
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 10))
+            held = await until(followed, MOTHER, HELD, 10)
+            assert {one.attempt_count for one in held} == {0}
+            await until(followed, STUDENT, ACCEPTED, 10)
+            now = await state(service)
+            assert status_pb2.WARNING_CODE_CREDENTIAL_REFUSED in {one.code for one in now.warnings}
+            assert now.connectivity == status_pb2.CONNECTIVITY_DEGRADED
+            service.sandbox.faults.clear()
+            await until(followed, MOTHER, ACCEPTED, 10)
+
+
+async def test_what_is_held_expires_at_its_time(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        await _let_grades_live(service, seconds=6)
+        await service.sandbox.listener(Endpoint.APNS).set_mode(PortMode.REFUSING)
+        service.sandbox.listener(Endpoint.APNS).cut()
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 5))
+            await until(followed, MOTHER, HELD, 5)
+            ended = await until(followed, MOTHER, EXPIRED, 5)
+        assert max(one.attempt_count for one in ended) < FAST.attempt_budget
+
+
+async def test_a_watcher_sees_the_circuit_open_and_close(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        seen: list[int] = []
+        listener = service.sandbox.listener(Endpoint.APNS)
+        request = WatchStatusRequest(district_id=DISTRICT, topics=[WATCH_TOPIC_STATE])
+        async with service.client(access.ROLE_MONITOR) as monitor:
+            async for response in monitor.watch(request):
+                links = [link for one in response.states for link in one.links]
+                seen += [one.circuit for one in links if one.name == f"{PARENT_APP}/apns"]
+                if seen == [status_pb2.CIRCUIT_CLOSED]:
+                    await listener.set_mode(PortMode.REFUSING)
+                    listener.cut()
+                elif seen and seen[-1] in OPEN:
+                    await listener.set_mode(PortMode.SERVING)
+                elif seen and status_pb2.CIRCUIT_OPEN in seen:
+                    break
+        assert seen[-1] == status_pb2.CIRCUIT_CLOSED
+
+
+async def _let_grades_live(service: Whole, seconds: int) -> None:
+    kind = settings_service_pb2.KindSettings(
+        kind=common_pb2.KIND_GRADE, time_to_live=Duration(seconds=seconds)
+    )
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        await administrator.settings.UpdateSettings(
+            settings_service_pb2.UpdateSettingsRequest(
+                district_id=DISTRICT,
+                settings=settings_service_pb2.Settings(kinds=[kind]),
+                update_mask=FieldMask(paths=["kinds"]),
+            )
+        )
