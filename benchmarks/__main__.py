@@ -43,7 +43,7 @@ def main(rows: Sequence[str], database: str | None, seconds: float, students: in
     page = _text(results, bench)
     print(page)
     if not rows:
-        _write(page)
+        write_between(PAGE, page)
         for plot, svg in ((name, svg) for _, one in results for name, svg in one.plots.items()):
             PAGE.with_name(f"benchmarks-{plot}.svg").write_text(svg, encoding="utf-8")
 
@@ -83,12 +83,12 @@ def _text(results: Sequence[tuple[str, Result]], bench: Bench) -> str:
     return "\n\n".join(parts)
 
 
-def _write(text: str) -> None:
-    """Put the text between the marks of the page, whose prose is written by hand."""
-    page = PAGE.read_text(encoding="utf-8")
+def write_between(file: Path, text: str) -> None:
+    """Put the text between the marks of a page, whose prose is written by hand."""
+    page = file.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Column, Row, Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.databases import SQLITE, database
 from benchmarks.service import Service, generate, start_helper
@@ -48,42 +49,45 @@ async def commit_rate(on: Service) -> float:
     return changes / took
 
 
+def written(table: Table) -> list[Column[Any]]:
+    """Return the columns that are written; the database computes the others."""
+    return [column for column in table.columns if column.computed is None]
+
+
 async def _chunks(on: Service) -> list[Chunk]:
     """Read the newest changes with everything that was written for them."""
     async with on.storage.read() as connection:
-        newest = select(change).order_by(change.c.accept_time.desc()).limit(_MOST)
+        newest = select(*written(change)).order_by(change.c.accept_time.desc()).limit(_MOST)
         changes = (await connection.execute(newest)).all()
         oldest = min(row.accept_time for row in changes)
-        keys = await connection.execute(
-            select(change_key).where(change_key.c.accept_time >= oldest)
-        )
-        facts = await connection.execute(select(*_stored(fact)).where(fact.c.update_time >= oldest))
-        deliveries = await connection.execute(
-            select(delivery).where(delivery.c.create_time >= oldest)
-        )
-        logged = (
-            await connection.execute(select(status_log).where(status_log.c.create_time >= oldest))
-        ).all()
-    blob = b"\0" * (sum(len(row.updates) for row in logged) * _COMMIT // max(len(changes), 1))
-    by_change = defaultdict(list)
+        keys = await _since(connection, change_key.c.accept_time, oldest)
+        facts = await _since(connection, fact.c.update_time, oldest)
+        deliveries = await _since(connection, delivery.c.create_time, oldest)
+        logged = await _since(connection, status_log.c.create_time, oldest)
+    blob = b"\0" * (sum(len(row.updates) for row in logged) * _COMMIT // len(changes))
+    key_of = {(row.source, row.change_id): row for row in keys}
+    deliveries_of = defaultdict(list)
     for row in deliveries:
-        by_change[row.source, row.change_id].append(row)
-    known = {(row.source, row.change_id): row for row in keys}
-    free = list(facts)
+        deliveries_of[row.source, row.change_id].append(row)
     chunks: list[Chunk] = []
     for first in range(0, len(changes), _COMMIT):
-        names = [(row.source, row.change_id) for row in changes[first : first + _COMMIT]]
-        number = first // _COMMIT
+        some = changes[first : first + _COMMIT]
+        names = [(row.source, row.change_id) for row in some]
         chunks.append(
             {
-                change_key.name: [known[name] for name in names],
-                change.name: changes[first : first + _COMMIT],
-                fact.name: free[first : first + _COMMIT],
-                delivery.name: [row for name in names for row in by_change[name]],
-                status_log.name: [(number, changes[0].district_id, 0, blob)],
+                change_key.name: [key_of[name] for name in names],
+                change.name: some,
+                fact.name: facts[first : first + _COMMIT],
+                delivery.name: [row for name in names for row in deliveries_of[name]],
+                status_log.name: [(first, some[0].district_id, 0, blob)],
             }
         )
     return chunks
+
+
+async def _since(connection: AsyncConnection, time: Column[int], oldest: int) -> Sequence[Row[Any]]:
+    columns = written(time.table)
+    return (await connection.execute(select(*columns).where(time >= oldest))).all()
 
 
 def _sqlite(file: str, chunks: Sequence[Chunk]) -> float:
@@ -103,25 +107,21 @@ def _sqlite(file: str, chunks: Sequence[Chunk]) -> float:
 
 
 def _insert(table: Table) -> str:
-    names = [column.name for column in _stored(table)]
+    names = [column.name for column in written(table)]
     marks = ", ".join("?" * len(names))
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - our own
-
-
-def _stored(table: Table) -> list[Column[Any]]:
-    """Return the columns that a writer gives a value."""
-    return [column for column in table.columns if column.computed is None]
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - ours
 
 
 async def _postgresql(url: str, chunks: Sequence[Chunk]) -> float:
     connection = await asyncpg.connect(url)
-    columns = {table.name: [column.name for column in _stored(table)] for table in _TABLES}
+    columns = {table.name: [column.name for column in written(table)] for table in _TABLES}
     began = time.perf_counter()
     for chunk in chunks:
         async with connection.transaction():
             for name, rows in chunk.items():
-                records = [tuple(row) for row in rows]
-                await connection.copy_records_to_table(name, records=records, columns=columns[name])
+                await connection.copy_records_to_table(
+                    name, records=[tuple(row) for row in rows], columns=columns[name]
+                )
     took = time.perf_counter() - began
     await connection.close()
     return took

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Table, insert, literal, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.accepting import BATCH
+from benchmarks.bare import written
 from benchmarks.district import DEVICES_PER_STUDENT
 from benchmarks.service import Service
 from schoolbell_server.domain.kinds import DeliveryState
@@ -60,7 +61,7 @@ async def _copy(connection: AsyncConnection, suffix: str, now: dt.datetime) -> N
 async def _insert(
     connection: AsyncConnection, table: Table, other: Mapping[str, ColumnElement[Any]]
 ) -> None:
-    columns = [other.get(column.name, column) for column in table.columns]
+    columns = [other.get(column.name, column) for column in written(table)]
     patterns = table.c.change_id.like(f"{_NAME}-%"), table.c.change_id.not_like("%~%")
-    names = [column.name for column in table.columns]
+    names = [column.name for column in written(table)]
     await connection.execute(insert(table).from_select(names, select(*columns).where(*patterns)))

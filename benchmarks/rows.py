@@ -35,9 +35,9 @@ ROWS: Mapping[str, Row] = {
     "single": Row(single.measure),
     "attendance": Row(attendance.measure),
     "watching": Row(watching.measure),
-    "sending": Row(sending.measure_row, databases=False),
     "backlog": Row(backlog.measure),
     "growing": Row(growing.measure),
+    "sending": Row(sending.measure_row, databases=False),
     "deciding": Row(deciding.measure, databases=False),
     "profiling": Row(profiling.measure),
 }

@@ -1,0 +1,38 @@
+"""The benchmark programme measures: a row of it, tiny, on a small district."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from benchmarks.__main__ import BEGIN, END, write_between
+from tests.conftest import CHECKOUT
+
+_PATIENCE = 120.0  # seconds
+
+
+async def test_a_row_publishes_sends_and_counts() -> None:
+    arguments = ("end-to-end", "--database", "sqlite", "--seconds", "0.1", "--students", "100")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "benchmarks", *arguments),
+        cwd=CHECKOUT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), _PATIENCE)
+    assert process.returncode == 0, errors.decode()
+    text = output.decode()
+    assert re.search(r"\| End to end, 2.5 devices a change \| SQLite \| [\d,.]+ changes/s", text)
+    told = re.search(r"all ([\d,]+) outcomes written.*, ([\d,]+) ACCEPTED\.", text)
+    assert told
+    assert told[1] == told[2]
+
+
+def test_only_what_is_between_the_marks_is_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n", encoding="utf-8")
+    write_between(page, "new")
+    assert page.read_text(encoding="utf-8") == f"before\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
