@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, TextClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, TextClause, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
@@ -149,8 +149,10 @@ class LaneBacklog:
 async def backlog(connection: AsyncConnection) -> list[LaneBacklog]:
     """Return what waits or is with a sender, by district and lane."""
     found: dict[tuple[str, int], LaneBacklog] = {}
-    for condition in (WAITING, LEASED):  # each has an index of its own
-        for row in (await connection.execute(_counted(condition))).all():
+    # Each has an index of its own, and SQLite takes it only for a condition on its first column.
+    counts = (WAITING, delivery.c.app_id > ""), (LEASED, delivery.c.lease_owner > "")
+    for conditions in counts:
+        for row in (await connection.execute(_counted(*conditions))).all():
             here = LaneBacklog(
                 district_id=row.district_id,
                 lane=row.lane,
@@ -163,7 +165,7 @@ async def backlog(connection: AsyncConnection) -> list[LaneBacklog]:
     return list(found.values())
 
 
-def _counted(condition: TextClause) -> Select[Any]:
+def _counted(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
     held = func.sum(delivery.c.state - int(DeliveryState.PENDING))  # HELD is PENDING + 1
     return (
         select(
@@ -173,6 +175,6 @@ def _counted(condition: TextClause) -> Select[Any]:
             held.label("held"),
             func.min(delivery.c.due_time).label("oldest"),
         )
-        .where(condition, delivery.c.state.in_(UNSENT))
+        .where(*conditions, delivery.c.state.in_(UNSENT))
         .group_by(delivery.c.district_id, delivery.c.lane)
     )

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform, RetirementReason
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT
-from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.rows import NUMBER, TEXT, among, rows
 from schoolbell_storage.tables import delivery, device
 
@@ -216,7 +215,7 @@ async def retire_dead(
     """Retire the devices of dead addresses in all districts; return the districts touched.
 
     One that registered its address at the provider's time or later is alive and stays. The
-    districts are locked before the devices, as by everybody who writes a district's facts.
+    caller bumps the districts' facts, after the deliveries that it locks: see `bump_facts`.
     """
     if not tokens:
         return set()
@@ -228,16 +227,17 @@ async def retire_dead(
         batch.c.address_hash == device.c.address_hash,
         batch.c.dead_since > device.c.address_time,
     )
-    found = select(device).join(batch, dead).where(device.c.retirement_reason.is_(None))
-    districts = found.with_only_columns(device.c.district_id).distinct()
-    touched = set((await connection.execute(districts)).scalars())
-    for district_id in sorted(touched):
-        await bump_facts(connection, district_id)
-    locked = found.order_by(device.c.device_id).with_for_update(of=device)
-    lost = [_decode(row) for row in (await connection.execute(locked)).all()] if touched else []
-    for row in {row.device_id: row for row in lost}.values():
+    found = await connection.execute(
+        select(device)
+        .join(batch, dead)
+        .where(device.c.retirement_reason.is_(None))
+        .order_by(device.c.device_id)
+        .with_for_update(of=device)
+    )
+    lost = {row.device_id: _decode(row) for row in found}
+    for row in lost.values():
         await store_device(connection, retired(row, RetirementReason.TOKEN_DEAD, now))
-    return touched
+    return {row.district_id for row in lost.values()}
 
 
 async def lock_unheard(

@@ -10,7 +10,7 @@ from sqlalchemy import Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.rows import TEXT, rows
+from schoolbell_storage.rows import among
 from schoolbell_storage.tables import api_key, device
 
 
@@ -56,19 +56,15 @@ async def note_keys(
 def _devices(
     connection: AsyncConnection, device_ids: Collection[str], day: dt.datetime
 ) -> Select[Any]:
-    batch = rows(connection, {"device_id": TEXT}, [(name,) for name in device_ids])
-    return (
-        select(device.c.device_id)
-        .join(batch, batch.c.device_id == device.c.device_id)
-        .where(device.c.retirement_reason.is_(None), device.c.last_seen_time < to_micros(day))
+    return select(device.c.device_id).where(
+        among(connection, device.c.device_id, device_ids),
+        device.c.retirement_reason.is_(None),
+        device.c.last_seen_time < to_micros(day),
     )
 
 
 def _keys(connection: AsyncConnection, key_ids: Collection[str], day: dt.datetime) -> Select[Any]:
-    batch = rows(connection, {"key_id": TEXT}, [(name,) for name in key_ids])
     used = api_key.c.last_use_time
-    return (
-        select(api_key.c.key_id)
-        .join(batch, batch.c.key_id == api_key.c.key_id)
-        .where(or_(used.is_(None), used < to_micros(day)))
+    return select(api_key.c.key_id).where(
+        among(connection, api_key.c.key_id, key_ids), or_(used.is_(None), used < to_micros(day))
     )

@@ -414,6 +414,7 @@ delivery = Table(
         "district_id",
         "due_time",
         "state",
+        "lease_owner",  # so that the count of what waits reads the index alone
         sqlite_where=WAITING,
         postgresql_where=WAITING,
     ),

@@ -33,6 +33,7 @@ from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
+from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
@@ -124,7 +125,7 @@ class Outcomes:
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         now = self._clock()
-        await retire_dead(connection, _dead_tokens(finished), now)
+        districts = await retire_dead(connection, _dead_tokens(finished), now)
         locked = await delivery_store.fetch_deliveries(connection, list(finished), lock=True)
         changed = [
             self._ended(row, finished[row.delivery_id], now)
@@ -132,6 +133,8 @@ class Outcomes:
             if row.lease_owner == self._owner
         ]
         await delivery_store.store_deliveries(connection, changed)
+        for district_id in sorted(districts):
+            await bump_facts(connection, district_id)
         await journal.record(connection, now, changed)
         return changed
 

@@ -28,7 +28,7 @@ from schoolbell_storage.addresses import fetch_given_names
 from schoolbell_storage.changes import fetch_changes
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.devices import DeadToken, DeviceRow, get_device, retire_dead
-from schoolbell_storage.districts import get_district
+from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_world
 
@@ -192,4 +192,5 @@ class Notifications:
         """Retire an address that the provider says is dead, in all districts."""
         dead = DeadToken(row.app_id, row.address_hash, dead_since)
         async with self._storage.write() as connection:
-            await retire_dead(connection, [dead], self._clock())
+            for district_id in sorted(await retire_dead(connection, [dead], self._clock())):
+                await bump_facts(connection, district_id)

@@ -162,7 +162,7 @@ def upgrade() -> None:
     op.create_index(
         "delivery_due",
         "delivery",
-        ["app_id", "platform", "lane", "district_id", "due_time", "state"],
+        ["app_id", "platform", "lane", "district_id", "due_time", "state", "lease_owner"],
         unique=False,
         sqlite_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
         postgresql_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
