@@ -155,13 +155,16 @@ def _wanting_everything(kind: Kind) -> Condition | None:
 
 
 def _open_subscription(judgement: Judgement) -> Judgement:
-    kind = judgement.change.kind
+    """Enable what is stored and what holds where nothing is; the conditions stay."""
+    kind, known = judgement.change.kind, judgement.world.district.default_subscriptions
 
     def opened(device: DeviceFacts) -> DeviceFacts:
-        stored = device.subscriptions.get(("ann", kind), Subscription(enabled=True))
-        return replace(device, subscriptions={("ann", kind): replace(stored, enabled=True)})
+        stored = {key: replace(own, enabled=True) for key, own in device.subscriptions.items()}
+        return replace(device, subscriptions=stored)
 
-    return _each_device(judgement, opened)
+    nothing = Subscription(enabled=True)
+    defaults = {(app, kind): replace(known.get((app, kind), nothing), enabled=True) for app in App}
+    return _each_device(_district(judgement, default_subscriptions=defaults), opened)
 
 
 def _open_condition(judgement: Judgement) -> Judgement:
