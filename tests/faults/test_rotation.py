@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import itertools
 import json
 import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schoolbell.v1 import access_service_pb2 as access
@@ -21,6 +25,7 @@ from schoolbell_server.sandbox.certificates import Authority, private_pem
 from schoolbell_server.sandbox.credentials import load
 from schoolbell_server.sandbox.oauth import ServiceAccount
 from schoolbell_server.sandbox.provider_token import ApnsKey
+from schoolbell_server.security.tls import ServerTls
 from tests.faults.test_circuits import tasks
 from tests.faults.test_credentials import write_key
 from tests.service.following import PATIENCE, Followed, following
@@ -32,9 +37,11 @@ NEW_KEY, NEW_ACCOUNT = "NEWKEY1234", "new@schoolbell-sandbox.iam.gserviceaccount
 
 
 async def test_every_credential_is_replaced_under_load_without_a_failed_delivery(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parents' app signs, the students' shows a certificate, Android has an account."""
+    often = partialmethod(ServerTls.watch, dt.timedelta(milliseconds=200))
+    monkeypatch.setattr(ServerTls, "watch", often)
     keys, certificate = tmp_path / "keys", tmp_path / "push.pem"
     account = tmp_path / "sandbox" / "service-account.json"
     keys.mkdir()
@@ -83,11 +90,12 @@ async def _stream(service: Whole) -> AsyncIterator[None]:
     """Publish change after change while the block runs, each over a connection of its own."""
 
     async def publish() -> None:
-        for change in tasks(0, 1_000_000):
+        for number in itertools.count():
             async with service.client(access.ROLE_PUBLISHER) as publisher:
                 await publisher.changes.PublishChange(
-                    PublishChangeRequest(district_id=DISTRICT, change=change)
+                    PublishChangeRequest(district_id=DISTRICT, change=tasks(number, 1)[0])
                 )
+            await asyncio.sleep(0.05)  # steady, and not all that the machine can do
 
     task = asyncio.create_task(publish())
     try:
