@@ -141,7 +141,8 @@ class Route:
         now, hold = self._clock(), self._gateway.circuit.hold
         if hold is not None and (hold or self._under_way):
             self.desk.keeps_up = False
-            await self._keep(now, hold)
+            if time.monotonic() >= self._look_time:  # not at everybody's every commit
+                await self._keep(now, hold)
             return self.desk.take(self._batch_size, self._telling)
         self._holding.end()
         most = self._batch_size if hold is None else 1  # one for the circuit's trial
