@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import click
+from grpc_health.v1 import health as standard
 
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
@@ -40,11 +41,13 @@ from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
-from schoolbell_storage.data_directory import exclusive
+from schoolbell_storage.data_directory import exclusive, taking_turns
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
+_HEALTH_INTERVAL = 0.5  # seconds
+_LAST_WRITES = 10.0  # seconds
 _logger = get_logger(__name__)
 
 
@@ -90,45 +93,76 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         metrics = Metrics()
         if config.server.metrics_listen is not None:
             stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
-        parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
-        await parts.pipeline.start()
-        await parts.tail.start()
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = Stop()
-        work = parts.pipeline.run(tasks, background)
-        work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
-        tasks.create_task(parts.tail.run(background), name="status log")
-        tasks.create_task(parts.heard.run(background), name="last heard")
-        ageing = Ageing(storage, config.devices.stale_after, metrics, utc_now)
-        tasks.create_task(ageing.run(background), name="ageing")
-        tasks.create_task(parts.monitor.run_backlog(background), name="backlog")
-        await parts.finisher.resume()
+        with taking_turns(config.server.data_dir):
+            parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
+            tls = _tls(config)
         conduct = Conduct(
             Authenticator(parts.keys, on_used=parts.heard.key),
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
         )
-        server = ConductedServer(conduct, config.limits.message_bytes)
-        names = add_services(server, parts)
+        server = ConductedServer(
+            conduct, config.limits.message_bytes, share_port=config.server.share_port
+        )
+        names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
             add_reflection(server, names)
-        port = _listen(config, server, tasks, work)
+        await parts.pipeline.start()
+        await parts.tail.start()
+        port = _listen(config, server, tls)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        background = Stop()
+        work = _start(config, parts, metrics, tasks, background)
+        if config.server.role.answers:
+            await parts.finisher.resume()
+        if tls is not None:
+            work.append(tasks.create_task(tls.watch(), name="certificates"))
         await server.start()
-        await set_serving(health, "", *names, serving=True)
+        signs = _show_health(health, ("", *names), parts.monitor, background)
+        tasks.create_task(signs, name="health")
         stop = asyncio.Event()
         try:
             yield Running(port, stop)
         finally:
             await health.enter_graceful_shutdown()
             conduct.drain()
-            await server.stop(config.server.drain_grace.total_seconds())
-            await parts.finisher.drain()
+            grace = config.server.drain_grace.total_seconds()
+            await server.stop(grace)
             background.ask()
-            await parts.pipeline.drain()
+            # Storage that does not answer must not keep the server from ending.
+            async with asyncio.timeout(grace + _LAST_WRITES):
+                await parts.finisher.drain()
+                await parts.pipeline.drain()
             for task in work:
                 task.cancel()
+
+
+def _start(
+    config: Config, parts: Parts, metrics: Metrics, tasks: asyncio.TaskGroup, stop: Stop
+) -> list[asyncio.Task[None]]:
+    """Start what works beside the calls; return what has to be cancelled, once drained."""
+    role, work = config.server.role, parts.pipeline.run(tasks, stop)
+    work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
+    tasks.create_task(parts.monitor.run_backlog(stop), name="backlog")
+    if role.answers:
+        tasks.create_task(parts.tail.run(stop), name="status log")
+        tasks.create_task(parts.heard.run(stop), name="last heard")
+    if role.sends:
+        ageing = Ageing(parts.storage, config.devices.stale_after, metrics, utc_now)
+        tasks.create_task(ageing.run(stop), name="ageing")
+    return work
+
+
+async def _show_health(
+    health: standard.aio.HealthServicer, names: Sequence[str], monitor: Monitor, stop: Stop
+) -> None:
+    """Say of every service whether it can be called: as long as storage answers."""
+    going = True
+    while going:
+        await set_serving(health, *names, serving=monitor.storage_answers)
+        going = await stop.pause(_HEALTH_INTERVAL)
 
 
 async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
@@ -210,15 +244,13 @@ async def _parts(
     )
 
 
-def _listen(
-    config: Config,
-    server: ConductedServer,
-    tasks: asyncio.TaskGroup,
-    work: list[asyncio.Task[None]],
-) -> int:
+def _tls(config: Config) -> ServerTls | None:
+    server = config.server
+    return None if server.plaintext else ServerTls(server.tls, server.data_dir)
+
+
+def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:
     address = str(config.server.listen)
-    if config.server.plaintext:
+    if tls is None:
         return server.add_insecure_port(address)
-    tls = ServerTls(config.server.tls, config.server.data_dir)
-    work.append(tasks.create_task(tls.watch(), name="certificates"))
     return server.add_secure_port(address, tls.credentials())

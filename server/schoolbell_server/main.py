@@ -13,8 +13,17 @@ import click
 import uvloop
 
 from schoolbell_server.backup import BackupRefused, back_up
-from schoolbell_server.config import Config, ConfigError, check_replay, load_config, warnings
+from schoolbell_server.config import (
+    Config,
+    ConfigError,
+    ServerRole,
+    check_replay,
+    load_config,
+    warnings,
+)
 from schoolbell_server.observability.log import configure_logging, get_logger, log_loop_errors
+from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
+from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.sandbox.command import sandbox_command
 from schoolbell_server.security.operator_key import OperatorKeyBroken
 from schoolbell_server.security.sealer import SealBroken
@@ -23,6 +32,15 @@ from schoolbell_server.security.tls import TlsBroken
 from schoolbell_storage.errors import StorageError
 
 DEFAULT_FILE = Path("schoolbell.toml")
+_UNABLE = (
+    CannotListen,
+    CannotServeMetrics,
+    OperatorKeyBroken,
+    SealBroken,
+    SecretExposed,
+    StorageError,
+    TlsBroken,
+)
 
 logger = get_logger(__name__)
 
@@ -43,10 +61,15 @@ def main() -> None:
 
 @main.command()
 @_config_option
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in ServerRole]),
+    help="Of several servers on one database, let some take calls and others send.",
+)
 @click.option("--replay", is_flag=True, help="Play a recorded year; only against sandboxes.")
-def serve(config_file: Path | None, *, replay: bool) -> None:
+def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    config = _load(config_file, replay=replay)
+    config = _load(config_file, role=role, replay=replay)
     configure_logging(config.log)
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
@@ -114,15 +137,21 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run a command to its end; what keeps it from starting is told in one line."""
     try:
         uvloop.run(work)
-    except (StorageError, OperatorKeyBroken, SealBroken, SecretExposed, TlsBroken) as error:
+    except _UNABLE as error:
         raise click.ClickException(str(error)) from None
+    except Exception as error:
+        # Its text, or that of its cause, may quote what is stored.
+        logger.critical("ended by a fault", exc_info=error)
+        raise SystemExit(1) from None
 
 
-def _load(config_file: Path | None, *, replay: bool = False) -> Config:
+def _load(config_file: Path | None, *, role: str | None = None, replay: bool = False) -> Config:
+    """Load the configuration; a role that was asked for wins over the environment's."""
+    over = {} if role is None else {"SCHOOLBELL_SERVER_ROLE": role}
     if config_file is None and DEFAULT_FILE.exists():
         config_file = DEFAULT_FILE
     try:
-        config = load_config(config_file, os.environ)
+        config = load_config(config_file, {**os.environ, **over})
         if replay:
             check_replay(config)
     except ConfigError as error:

@@ -1,4 +1,8 @@
-"""One server a data directory: a SQLite store has one writer, and every other owner is dead."""
+"""Who may use a data directory.
+
+A SQLite store has one server, and every other owner is dead. With PostgreSQL several servers of
+one machine may share a data directory for its keys.
+"""
 
 from __future__ import annotations
 
@@ -24,4 +28,13 @@ def exclusive(directory: Path) -> Iterator[None]:
             raise DataDirectoryInUse(
                 f"another server has the data directory {directory} open"
             ) from None
+        yield
+
+
+@contextmanager
+def taking_turns(directory: Path) -> Iterator[None]:
+    """Wait until no other server of this machine is making the first keys of a data directory."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / "starting").open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import event
@@ -17,12 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageUnavailable
+from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageError, StorageUnavailable
 
 _READERS = 4
 POOL_SIZE = 12
 """PostgreSQL connections, where nobody says how many."""
 _POOL_TIMEOUT = 30.0  # seconds
+_FAULTS = (DBAPIError, PoolTimeout, OSError)
 _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -49,12 +50,11 @@ class Storage:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for reading; raise `StorageUnavailable` where there is none."""
-        async with AsyncExitStack() as stack:
-            try:
-                connection = await stack.enter_async_context(self._reader.connect())
+        try:
+            async with self._reader.connect() as connection:
                 yield connection
-            except (DBAPIError, PoolTimeout, OSError) as error:
-                raise StorageUnavailable(_cause(error)) from error
+        except _FAULTS as error:
+            raise StorageUnavailable(_cause(error)) from error
 
     @asynccontextmanager
     async def write(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -65,23 +65,22 @@ class Storage:
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
         transaction was the cause), `OutcomeUnknown` where the commit itself failed.
         """
-        async with AsyncExitStack() as stack:
-            if self._one_writer is not None:
-                await stack.enter_async_context(self._one_writer)
+        committing = committed = False
+        async with self._one_writer or nullcontext():
             try:
-                connection = await stack.enter_async_context(self._writer.connect())
-                transaction = await connection.begin()
-                yield connection
-                if not keep:
-                    await transaction.rollback()
+                async with self._writer.connect() as connection:
+                    transaction = await connection.begin()
+                    yield connection
+                    if keep:
+                        committing = True
+                        await transaction.commit()
+                        committed = True
+                    else:
+                        await transaction.rollback()
+            except _FAULTS as error:
+                if committed:  # and what failed is only to let go of the connection
                     return
-            except (DBAPIError, PoolTimeout, OSError) as error:
-                failed = Conflict if _is_conflict(error) else StorageUnavailable
-                raise failed(_cause(error)) from error
-            try:
-                await transaction.commit()
-            except (DBAPIError, OSError) as error:
-                raise OutcomeUnknown(_cause(error)) from error
+                raise _failure(error, committing=committing) from error
 
     async def close(self) -> None:
         """Close every connection."""
@@ -145,6 +144,13 @@ def _sqlite_writer(url: URL) -> AsyncEngine:
 def _is_conflict(error: BaseException) -> bool:
     """Return whether PostgreSQL chose this transaction as a deadlock's victim."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _CONFLICTS
+
+
+def _failure(error: Exception, *, committing: bool) -> StorageError:
+    """Return what a transaction that failed is to its caller."""
+    if committing:
+        return OutcomeUnknown(_cause(error))
+    return (Conflict if _is_conflict(error) else StorageUnavailable)(_cause(error))
 
 
 def _cause(error: BaseException) -> str:

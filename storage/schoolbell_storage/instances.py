@@ -20,11 +20,16 @@ def _now(connection: AsyncConnection) -> ColumnElement[int]:
     return cast((func.julianday("now") - 2440587.5) * 86_400_000_000, BigInteger)
 
 
-async def renew(connection: AsyncConnection, instance_id: str, lease: dt.timedelta) -> None:
-    """Say that an instance lives for another lease, by the database's time."""
+async def renew(
+    connection: AsyncConnection, instance_id: str, lease: dt.timedelta, *, sends: bool = True
+) -> None:
+    """Say that an instance lives for another lease, by the database's time.
+
+    `sends`: whether its deliveries leave by it, or it only takes calls.
+    """
     dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     until = _now(connection) + lease // dt.timedelta(microseconds=1)
-    alive = dialect(server_instance).values(instance_id=instance_id, alive_until=until)
+    alive = dialect(server_instance).values(instance_id=instance_id, alive_until=until, sends=sends)
     await connection.execute(
         alive.on_conflict_do_update(
             index_elements=["instance_id"], set_={"alive_until": alive.excluded.alive_until}
@@ -68,11 +73,11 @@ async def dead_owners(connection: AsyncConnection, alone: str | None) -> set[str
     return set((await connection.execute(owners)).scalars())
 
 
-async def living(connection: AsyncConnection) -> set[str]:
-    """Return the instances that are alive now."""
+async def count_workers(connection: AsyncConnection) -> int:
+    """Return how many of the instances that are alive now send."""
     found = await connection.execute(
-        select(server_instance.c.instance_id).where(
-            server_instance.c.alive_until >= _now(connection)
+        select(func.count()).where(
+            server_instance.c.sends, server_instance.c.alive_until >= _now(connection)
         )
     )
-    return set(found.scalars())
+    return int(found.scalar_one())

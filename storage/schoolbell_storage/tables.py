@@ -79,6 +79,7 @@ server_instance = Table(
     metadata,
     _id("instance_id", primary_key=True),
     _time("alive_until"),
+    _flag("sends"),
 )
 
 district = Table(

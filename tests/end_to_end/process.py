@@ -1,65 +1,93 @@
-"""A server as a process of its own, to be killed."""
+"""Servers as processes of their own, to be killed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import grpc.aio
 
 from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell_server.config import Config
+from schoolbell_server.config import Address, Config
 from tests.service.whole import Whole
 
 PATIENCE = 60.0  # seconds
+_PROGRAM = Path(__file__).with_name("forking.py")
+_TAKEN_BACK = re.compile(r"leases of dead servers taken back deliveries=(\d+)")
 
 
 @dataclass
 class Process:
-    """A served data directory whose server can be killed and started again."""
+    """A server that can be killed and started again."""
 
     service: Whole
-    folder: Path
-    port: int
-    """The same after every start, as clients expect."""
-    _process: asyncio.subprocess.Process | None = field(default=None)
+    config: Config
+    file: Path
+    log: list[str] = field(default_factory=list)
+    """What all its lives wrote to stderr."""
+    pid: int = 0
+    """The process of the present life; 0 between two."""
+    _parent: asyncio.subprocess.Process | None = None
+    _readers: list[asyncio.Task[None]] = field(default_factory=list)
+    _exit_code: int | None = None
+    _listens: bool = False
+    _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @property
+    def taken_back(self) -> int:
+        """How many leases of the dead its lives have taken back."""
+        return sum(int(found[1]) for line in self.log if (found := _TAKEN_BACK.search(line)))
 
     async def start(self) -> None:
         """Start the server and wait until it takes calls."""
-        arguments = ["-m", "schoolbell_server", "serve", "--config", str(self._write_config())]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stderr=asyncio.subprocess.PIPE
-        )
-        assert self._process.stderr is not None
-        async with asyncio.timeout(PATIENCE):
-            async for raw in self._process.stderr:
-                if b"listens on" in raw:
-                    return
-        raise AssertionError("the server ended before it listened")
+        await self.begin()
+        await self._until(lambda: self._listens or not self.pid)
+        if not self.pid:
+            raise AssertionError("the server ended before it listened:\n" + "\n".join(self.log))
+
+    async def begin(self) -> None:
+        """Start the server, without waiting for it to take calls."""
+        if self._parent is None:
+            await self._open()
+        assert self._parent is not None
+        assert self._parent.stdin is not None
+        self._listens = False
+        self._parent.stdin.write(b"\n")
+        await self._until(lambda: bool(self.pid))
 
     async def kill(self) -> None:
         """Kill the server with SIGKILL, at once."""
-        assert self._process is not None
-        self._process.kill()
-        await self._process.communicate()
+        os.kill(self.pid, signal.SIGKILL)
+        await self._until(lambda: not self.pid)
 
-    async def terminate(self) -> int:
+    async def terminate(self) -> int | None:
         """Ask the server to drain; return its exit code."""
-        assert self._process is not None
-        self._process.terminate()
-        await self._process.communicate()
-        assert self._process.returncode is not None
-        return self._process.returncode
+        os.kill(self.pid, signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int | None:
+        """Wait until the server ends by itself; return its exit code."""
+        await self._until(lambda: not self.pid)
+        return self._exit_code
 
     async def end(self) -> None:
         """Kill whatever still runs."""
-        if self._process is not None and self._process.returncode is None:
+        if self.pid:
             await self.kill()
+        if self._parent is not None and self._parent.stdin is not None:
+            self._parent.stdin.close()
+            await asyncio.gather(*self._readers)
+            await self._parent.wait()
 
     @asynccontextmanager
     async def client(self, role: access.Role.ValueType) -> AsyncIterator[AsyncClient]:
@@ -67,46 +95,108 @@ class Process:
         async with AsyncClient(self.connection(role)) as client:
             yield client
 
+    def channel(self) -> grpc.aio.Channel:
+        """Open a channel without credentials."""
+        return self.connection(access.ROLE_MONITOR).aio_channel()
+
     def connection(self, role: access.Role.ValueType) -> Connection:
         """Return the connection of a caller of a role."""
         return Connection(
-            target=f"localhost:{self.port}",
+            target=f"localhost:{self.config.server.listen.port}",
             key=self.service.key(role),
-            ca=(self.folder / "data" / "tls" / "ca.pem").read_bytes(),
+            ca=(self.config.server.data_dir / "tls" / "ca.pem").read_bytes(),
         )
 
-    def _write_config(self) -> Path:
-        path = self.folder / "schoolbell.toml"
-        path.write_text(_toml(self.service.config, self.port), encoding="utf-8")
-        return path
+    async def _open(self) -> None:
+        self._parent = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(_PROGRAM), "serve", "--config", str(self.file)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert self._parent.stdout is not None
+        assert self._parent.stderr is not None
+        self._readers = [
+            asyncio.create_task(self._read_lives(self._parent.stdout)),
+            asyncio.create_task(self._read_log(self._parent.stderr)),
+        ]
+
+    async def _read_lives(self, stream: asyncio.StreamReader) -> None:
+        async for raw in stream:
+            what, number = raw.decode().split()
+            async with self._moved:
+                self.pid = int(number) if what == "started" else 0
+                self._exit_code = int(number) if what == "ended" else None
+                self._moved.notify_all()
+
+    async def _read_log(self, stream: asyncio.StreamReader) -> None:
+        async for raw in stream:
+            self.log.append(raw.decode().rstrip())
+            if b"listens on" in raw:
+                async with self._moved:
+                    self._listens = True
+                    self._moved.notify_all()
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE), self._moved:
+            await self._moved.wait_for(reached)
 
 
 @asynccontextmanager
-async def killable(service: Whole, folder: Path) -> AsyncIterator[Process]:
+async def killable(service: Whole, folder: Path, *, spared: bool = False) -> AsyncIterator[Process]:
     """Serve a stopped service's data by a process of its own."""
+    config = listening(service.config, free_port())
+    async with processes(service, folder, config) as (process,):
+        yield process
+
+
+@asynccontextmanager
+async def processes(service: Whole, folder: Path, *configs: Config) -> AsyncIterator[list[Process]]:
+    """Serve a stopped service's data by processes, one a configuration."""
     await service.stop()
+    started = []
+    async with AsyncExitStack() as stack:
+        for number, config in enumerate(configs, 1):
+            file = folder / f"server-{number}.toml"
+            file.write_text(_toml(config), encoding="utf-8")
+            process = Process(service, config, file)
+            stack.push_async_callback(process.end)
+            await process.start()
+            started.append(process)
+        yield started
+
+
+def listening(config: Config, port: int, *, share_port: bool = False) -> Config:
+    """Return the configuration with another port."""
+    server = replace(config.server, listen=Address("127.0.0.1", port), share_port=share_port)
+    return replace(config, server=server)
+
+
+def free_port() -> int:
+    """Return a port that nobody uses now; it stays the same after every start of a server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = Process(service, folder, port)
-    await process.start()
-    try:
-        yield process
-    finally:
-        await process.end()
+        port: int = probe.getsockname()[1]
+        return port
 
 
-def _toml(config: Config, port: int) -> str:
+def _toml(config: Config) -> str:
     """Return what the file of a process says of a test's configuration."""
-    delivery = config.delivery
+    server, delivery = config.server, config.delivery
     lines = [
         "[server]",
-        f'listen = "127.0.0.1:{port}"',
-        f"data_dir = {json.dumps(str(config.server.data_dir))}",
-        'drain_grace = "5s"',
+        f'listen = "{server.listen}"',
+        f"share_port = {str(server.share_port).lower()}",
+        f'role = "{server.role}"',
+        f"data_dir = {json.dumps(str(server.data_dir))}",
+        f'drain_grace = "{server.drain_grace.total_seconds():g}s"',
+        *([f'metrics_listen = "{server.metrics_listen}"'] if server.metrics_listen else []),
         "[delivery]",
-        f'first_backoff = "{int(delivery.first_backoff.total_seconds() * 1000)}ms"',
-        f'longest_backoff = "{max(1, int(delivery.longest_backoff.total_seconds()))}s"',
+        *(
+            f'{key} = "{int(getattr(delivery, key).total_seconds() * 1000)}ms"'
+            for key in ("first_backoff", "lease", "lease_renewal")
+        ),
+        'longest_backoff = "1s"',
     ]
     if url := config.storage.url.reveal():
         lines += ["[storage]", f"url = {json.dumps(url)}"]

@@ -27,6 +27,7 @@ from schoolbell_server.config import (
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.domain.kinds import App, Environment
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.sandbox.fcm import FcmSettings
 from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
 from tests.storage.engines import POSTGRESQL, SQLITE, database_url
 
@@ -181,15 +182,16 @@ async def whole(
     *,
     replay: bool = False,
     database: str = SQLITE,
+    url: str = "",
+    fcm: FcmSettings | None = None,
     delivery: DeliveryConfig = FAST,
     adapt: Callable[[Config], Config] = lambda config: config,
 ) -> AsyncIterator[Whole]:
-    """Run a whole service with its data in a folder."""
+    """Run a whole service with its data in a folder; `url` is a PostgreSQL of the test's own."""
     async with AsyncExitStack() as stack:
-        url = ""
         if database == POSTGRESQL:
             url = await stack.enter_async_context(database_url(database, folder))
-        settings = SandboxSettings(directory=folder / "sandbox")
+        settings = SandboxSettings(directory=folder / "sandbox", fcm=fcm or FcmSettings())
         sandbox = await stack.enter_async_context(Sandbox(settings))
         config = Config(
             server=ServerConfig(

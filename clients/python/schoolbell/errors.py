@@ -150,9 +150,17 @@ def from_rpc_error(error: grpc.RpcError) -> SchoolbellError:
         status = rpc_status.from_call(cast(grpc.Call, error))
     except ValueError:
         status = None
-    if status is None:
-        status = Status(code=error.code().value[0], message=error.details() or "")
-    return from_status(status)
+    return from_status(status or _of_transport(error.code(), error.details() or ""))
+
+
+def _of_transport(code: grpc.StatusCode, text: str) -> Status:
+    """Return the status of a call that the service did not answer.
+
+    Its own INTERNAL names a reason; gRPC's, and its UNKNOWN, are connections that broke.
+    """
+    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+        code = grpc.StatusCode.UNAVAILABLE
+    return Status(code=code.value[0], message=text)
 
 
 def _detail(details: Sequence[Any], empty: _Detail) -> _Detail:

@@ -57,6 +57,7 @@ class AsyncPublisher:
         self._waiting: deque[_Item] = deque()
         self._unanswered: deque[list[_Item]] = deque()
         self._answered = 0
+        self._streams = 0
         self._later = 0
         self._moved = asyncio.Condition()
         self._closing = False
@@ -127,17 +128,23 @@ class AsyncPublisher:
 
     async def _stream(self) -> None:
         """Send and receive on one stream until it ends."""
-        async for response in self._stub.PublishChanges(self._requests()):
+        self._streams += 1
+        await self._signal()
+        async for response in self._stub.PublishChanges(self._requests(self._streams)):
             await self._take(response)
 
-    async def _requests(self) -> AsyncIterator[PublishChangesRequest]:
+    async def _requests(self, stream: int) -> AsyncIterator[PublishChangesRequest]:
+        """Yield what is unanswered and then what comes, as long as this is the present stream.
+
+        A broken stream still asks for requests, which would be lost with it.
+        """
         first = self._answered
         for number, batch in enumerate(list(self._unanswered)):
             yield self._request(first + number, batch)
         while True:
             async with self._moved:
-                await self._moved.wait_for(self._can_send)
-                if not self._waiting:
+                await self._moved.wait_for(lambda: self._can_send() or stream != self._streams)
+                if not self._waiting or stream != self._streams:
                     return
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
                 self._unanswered.append(batch)

@@ -12,6 +12,7 @@ from schoolbell_server.config.model import (
     LogLevel,
     RetentionConfig,
     ServerConfig,
+    ServerRole,
     StorageConfig,
     TlsConfig,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "RetentionConfig",
     "Secret",
     "ServerConfig",
+    "ServerRole",
     "StorageConfig",
     "TlsConfig",
     "check_replay",

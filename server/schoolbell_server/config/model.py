@@ -46,6 +46,27 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+@unique
+class ServerRole(StrEnum):
+    """What a server of several on one database does."""
+
+    BOTH = "both"
+    API = "api"
+    """It takes calls and sends nothing."""
+    WORKER = "worker"
+    """It sends and takes no calls, but for its health."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it takes calls."""
+        return self is not ServerRole.WORKER
+
+    @property
+    def sends(self) -> bool:
+        """Whether it sends deliveries."""
+        return self is not ServerRole.API
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsConfig:
     """Certificates; without any, a local authority is made in the data directory."""
@@ -65,6 +86,9 @@ class ServerConfig:
     """Where it listens and where its data lives."""
 
     listen: Address = field(default_factory=lambda: Address("127.0.0.1", 7443))
+    share_port: bool = False
+    """Let other servers of this account on this machine listen on the same port."""
+    role: ServerRole = ServerRole.BOTH
     data_dir: Path = Path("schoolbell-data")
     plaintext: bool = False
     """No TLS: loopback only, never in production."""

@@ -8,7 +8,7 @@ from enum import IntEnum, unique
 from urllib.parse import urlsplit
 
 from schoolbell_server.config.address import is_loopback
-from schoolbell_server.config.model import Config
+from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
 
 
@@ -64,7 +64,13 @@ def check_replay(config: Config) -> None:
 
 def broken_rules(config: Config) -> list[str]:
     """Return what is wrong between keys that are each right alone."""
-    return [*_listening(config), *_certificates(config), *_storage(config), *_delivery(config)]
+    return [
+        *_listening(config),
+        *_several(config),
+        *_certificates(config),
+        *_storage(config),
+        *_delivery(config),
+    ]
 
 
 def _listening(config: Config) -> Iterator[str]:
@@ -73,6 +79,20 @@ def _listening(config: Config) -> Iterator[str]:
         yield f"server.listen: {server.listen} is beyond this machine, which plaintext may not be"
     if server.metrics_listen and not server.metrics_listen.is_loopback:
         yield f"server.metrics_listen: {server.metrics_listen} is beyond this machine"
+
+
+def _several(config: Config) -> Iterator[str]:
+    """Yield what only servers that share a database may say."""
+    server = config.server
+    if not config.storage.url:
+        if server.share_port:
+            yield "server.share_port: SQLite has one server; several need storage.url"
+        if server.role is not ServerRole.BOTH:
+            yield f"server.role: {server.role} needs another server beside it, and storage.url"
+    if server.share_port and not server.role.answers:
+        yield "server.share_port: a worker takes no calls and needs a port of its own"
+    if server.share_port and server.listen.port == 0:
+        yield "server.share_port: server.listen must name the port"
 
 
 def _certificates(config: Config) -> Iterator[str]:

@@ -70,7 +70,12 @@ class Carrier:
     async def _finish(
         self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int
     ) -> list[Finished]:
-        prepared = await self._prepare(batch)
+        try:
+            prepared = await self._prepare(batch)
+        except StorageError as error:
+            _logger.warning("batch not prepared", extra={"cause": str(error)})
+            await self._return(batch)
+            return []
         finished = [one for one in prepared if isinstance(one, Finished)]
         stopped = [one for one in prepared if isinstance(one, Stopped)]
         finished += [Finished(row=one.row, refusal=one.refusal) for one in stopped]
@@ -81,16 +86,11 @@ class Carrier:
         return []
 
     async def _prepare(self, batch: Sequence[DeliveryRow]) -> Sequence[Ready | Stopped | Finished]:
-        """Prepare a batch; one delivery that cannot be is set aside alone, and never comes again.
-
-        A storage that fails gives the leases back.
-        """
+        """Prepare a batch; one that cannot be is set aside alone, and never comes again."""
         try:
             return await self._preparer.prepare(batch)
-        except StorageError as error:
-            _logger.warning("batch not prepared", extra={"cause": str(error)})
-            await self._return(batch)
-            return ()
+        except StorageError:
+            raise
         except Exception as error:
             if len(batch) > 1:
                 return [one for row in batch for one in await self._prepare([row])]

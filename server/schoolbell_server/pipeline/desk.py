@@ -54,6 +54,10 @@ class Desk:
         self._forget_lost()
         self._rows.extend(rows)
 
+    def doubt(self, rows: Iterable[DeliveryRow]) -> None:
+        """Have deliveries given back of which nobody knows whether they were leased."""
+        self._lost.extend(rows)
+
     def take(self, most: int, under_way: set[Telling]) -> list[DeliveryRow]:
         """Take up to `most` deliveries off, but none that tells what is under way."""
         self._forget_lost()
@@ -74,7 +78,7 @@ class Desk:
         return rows
 
     def lost(self) -> Sequence[DeliveryRow]:
-        """Take off what was leased before this server's lease broke off."""
+        """Take off what was leased before this server's lease broke off, or is in doubt."""
         self._forget_lost()
         lost, self._lost = self._lost, []
         return lost

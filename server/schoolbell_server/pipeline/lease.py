@@ -30,13 +30,19 @@ class Lease:
         *,
         length: dt.timedelta,
         renewal: dt.timedelta,
+        sends: bool = True,
         on_recovered: Callable[[], None] = lambda: None,
     ) -> None:
-        """Call `on_recovered` when deliveries of a dead instance were freed."""
+        """Call `on_recovered` when deliveries of a dead instance were freed.
+
+        An instance that does not send lives all the same, and takes back from the dead.
+        """
         self.instance_id = str(uuid.uuid4())
         self._storage = storage
         self._length = length
         self._renewal = renewal.total_seconds()
+        self._sends = sends
+        self._refused = False
         self._on_recovered = on_recovered
         self._until = 0.0
         self.term = 0
@@ -46,6 +52,14 @@ class Lease:
     def held(self) -> bool:
         """Return whether this instance may still send, by its own clock."""
         return time.monotonic() < self._until
+
+    @property
+    def sound(self) -> bool:
+        """Return whether storage took the last renewal, and not too long ago.
+
+        On SQLite a renewal may wait long behind a writer, and there is nobody to be taken for dead.
+        """
+        return not self._refused and (self.held or self._storage.dialect == "sqlite")
 
     async def start(self) -> None:
         """Take the lease; on SQLite everything an earlier process leased is free at once."""
@@ -59,7 +73,10 @@ class Lease:
                 await self._renew()
                 await self._recover()
             except StorageError as error:
+                self._refused = True
                 _logger.warning("lease not renewed", extra={"cause": str(error)})
+            else:
+                self._refused = False
 
     async def end(self) -> None:
         """Give up the lease, so that others need not wait for it to run out."""
@@ -71,7 +88,7 @@ class Lease:
         began = time.monotonic()
         unbroken = self.held
         async with self._storage.write() as connection:
-            await instances.renew(connection, self.instance_id, self._length)
+            await instances.renew(connection, self.instance_id, self._length, sends=self._sends)
         self.term += not (unbroken and self.held)
         self._until = began + self._length.total_seconds()
 

@@ -51,13 +51,15 @@ class Pipeline:
         replay: bool,
     ) -> None:
         self._tail = tail
-        delivery = config.delivery
+        delivery, self._role = config.delivery, config.server.role
         self.lease = Lease(
             storage,
             length=delivery.lease,
             renewal=delivery.lease_renewal,
+            sends=self._role.sends,
             on_recovered=self.wake,
         )
+        monitor.follow(self.lease)
         self.acceptance = Acceptance(apps, replay=replay, new_id=new_delivery_id)
         setting_aside = SettingAside(
             storage, metrics, owner=self.lease.instance_id, clock=clock, on_written=self.wake
@@ -93,6 +95,7 @@ class Pipeline:
                 clock=clock,
             )
             for (app_id, platform), gateway in gateways.items()
+            if self._role.sends
         }
         self._hand_off = HandOff(storage, self.lease, self._routes)
         self.acceptor = Acceptor(
@@ -130,15 +133,17 @@ class Pipeline:
         Returns those that wait for work for ever and have to be cancelled, once drained.
         """
         tasks.create_task(self.lease.run(stop), name="lease")
-        tasks.create_task(self._expiry.run(stop), name="expiry")
-        tasks.create_task(self._hand_off.run(stop), name="hand-off")
-        tasks.create_task(self._janitor.run(stop), name="janitor")
-        for number, route in enumerate(self._routes.values()):
-            tasks.create_task(route.run(), name=f"route {number}")
-        return [
-            tasks.create_task(self.acceptor.run(), name="acceptor"),
-            tasks.create_task(self._outcomes.run(), name="outcomes"),
-        ]
+        endless = []
+        if self._role.answers:
+            endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
+        if self._role.sends:
+            tasks.create_task(self._expiry.run(stop), name="expiry")
+            tasks.create_task(self._hand_off.run(stop), name="hand-off")
+            tasks.create_task(self._janitor.run(stop), name="janitor")
+            for number, route in enumerate(self._routes.values()):
+                tasks.create_task(route.run(), name=f"route {number}")
+            endless.append(tasks.create_task(self._outcomes.run(), name="outcomes"))
+        return endless
 
     async def drain(self) -> None:
         """Commit what was taken in, finish what is under way, and let go of the lease."""

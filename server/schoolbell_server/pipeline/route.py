@@ -21,7 +21,7 @@ from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
+from schoolbell_storage.errors import OutcomeUnknown, StorageError
 
 _BATCHES = 3
 """Batches of a route under way at once: one sending, one being prepared, one being written."""
@@ -160,9 +160,14 @@ class Route:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
             self.desk.keeps_up = self._gateway.circuit.hold is None
             return ()
-        async with self._storage.write() as connection:
-            owner = self._lease.instance_id
-            batch = await claims.claim_due(connection, owner, self._route, places, now, most)
+        batch: Sequence[DeliveryRow] = ()
+        try:
+            async with self._storage.write() as connection:
+                owner = self._lease.instance_id
+                batch = await claims.claim_due(connection, owner, self._route, places, now, most)
+        except OutcomeUnknown:
+            self.desk.doubt(batch)
+            raise
         self.desk.put(batch)
         ready = self.desk.take(most, self._telling)
         if not ready:  # others claimed it, or it has to wait for what is under way

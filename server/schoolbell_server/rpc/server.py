@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -18,14 +19,18 @@ KEEPALIVE = (
 """Clients may ping every 10 s, also when idle; a peer that is silent for 80 s is gone."""
 
 
+class CannotListen(Exception):
+    """The address is not this machine's, or somebody else listens there."""
+
+
 class ConductedServer(grpc.aio.Server):
     """Wrap every handler in the conduct, and answer what was never added with a reason."""
 
-    def __init__(self, conduct: Conduct, most_bytes: int) -> None:
+    def __init__(self, conduct: Conduct, most_bytes: int, *, share_port: bool = False) -> None:
         """Make a server without ports or services, taking messages of at most so many bytes.
 
         gRPC's own limit is twice ours, so that a message a little too large is refused with a
-        reason.
+        reason. Without `share_port` a port has one server, where gRPC would let others join.
         """
         self._conduct = conduct
         self._server = grpc.aio.server(
@@ -33,7 +38,7 @@ class ConductedServer(grpc.aio.Server):
                 *KEEPALIVE,
                 ("grpc.max_receive_message_length", 2 * most_bytes),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(share_port)),
             )
         )
 
@@ -58,12 +63,14 @@ class ConductedServer(grpc.aio.Server):
         )
 
     def add_insecure_port(self, address: str) -> int:
-        """Listen without TLS; return the port."""
-        return self._server.add_insecure_port(address)
+        """Listen without TLS; return the port, or raise CannotListen."""
+        with _listening(address):
+            return self._server.add_insecure_port(address)
 
     def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
-        """Listen with TLS; return the port."""
-        return self._server.add_secure_port(address, server_credentials)
+        """Listen with TLS; return the port, or raise CannotListen."""
+        with _listening(address):
+            return self._server.add_secure_port(address, server_credentials)
 
     async def start(self) -> None:
         """Begin to serve; nothing can be added any more."""
@@ -77,6 +84,17 @@ class ConductedServer(grpc.aio.Server):
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         """Wait until the server has stopped; False if `timeout` seconds were not enough."""
         return await self._server.wait_for_termination(timeout)
+
+
+@contextmanager
+def _listening(address: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError:
+        raise CannotListen(
+            f"cannot listen on {address}: it is in use, or not an address of this machine; "
+            "servers of one database may share a port (server.share_port)"
+        ) from None
 
 
 class _Conducted(grpc.GenericRpcHandler):

@@ -23,12 +23,13 @@ from schoolbell_server.gateways.push import Gateway, GatewayHealth
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.lanes import LANES
+from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage.delivery_queries import LaneBacklog, backlog
 from schoolbell_storage.districts import DistrictRow, get_district, read_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
-from schoolbell_storage.instances import living
+from schoolbell_storage.instances import count_workers
 from schoolbell_storage.roster import count_portal_relationships
 
 BACKLOG_INTERVAL = 1.0  # seconds, at least, between two counts of what waits
@@ -92,8 +93,18 @@ class Monitor:
         self._links: dict[_Link, _LinkState] = {}
         self._open: set[_Link] = set()
         self._backlog: list[LaneBacklog] = []
-        self._writable = True
+        self._readable = True
+        self._lease: Lease | None = None
         self.changes, self.attempts, self.accepted = _Rate(), _Rate(), _Rate()
+
+    def follow(self, lease: Lease) -> None:
+        """Take storage for writable as long as this lease can be renewed."""
+        self._lease = lease
+
+    @property
+    def storage_answers(self) -> bool:
+        """Return whether storage was read and written when last tried."""
+        return self._readable and (self._lease is None or self._lease.sound)
 
     @property
     def waiting(self) -> int:
@@ -118,9 +129,9 @@ class Monitor:
             try:
                 async with self._storage.read() as connection:
                     self._backlog = await backlog(connection)
-                self._writable = True
+                self._readable = True
             except StorageError:
-                self._writable = False
+                self._readable = False
             self._export()
             took = time.monotonic() - began
             going = await stop.pause(max(BACKLOG_INTERVAL, took * _REST))
@@ -131,9 +142,9 @@ class Monitor:
             district = await get_district(connection, district_id)
             settings = await read_settings(connection, district_id)
             portals = await count_portal_relationships(connection, district_id)
-            workers = await living(connection)
+            workers = await count_workers(connection)
         enabled = settings is not None and settings.enabled
-        served = enabled and self._writable and bool(workers)
+        served = enabled and self.storage_answers and workers > 0
         links = self._district_links(district)
         return status_pb2.ServiceState(
             district_id=district_id,
@@ -142,7 +153,7 @@ class Monitor:
             ),
             connectivity=_connectivity(links),
             links=links,
-            warnings=self._all_warnings(district, links, portals=portals, workers=len(workers)),
+            warnings=self._all_warnings(district, links, portals=portals, workers=workers),
             backlog=self._district_backlog(district_id),
             rates=self._rates(),
         )
@@ -244,7 +255,7 @@ class Monitor:
         if not workers:
             text = "No server that sends is alive."
             found.append(self._warning(_Code.WARNING_CODE_NO_WORKER, text))
-        if not self._writable:
+        if not self.storage_answers:
             text = "Storage does not answer: nothing is accepted."
             found.append(self._warning(_Code.WARNING_CODE_STORAGE_UNAVAILABLE, text))
         if self.waiting > self._most_backlog * 0.8:

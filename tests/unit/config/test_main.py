@@ -42,6 +42,26 @@ def test_a_replay_that_could_reach_a_phone_does_not_start(tmp_path: Path) -> Non
     assert "apps.parent.ios.server: --replay needs a sandbox on this machine" in result.output
 
 
+@pytest.mark.parametrize(
+    ("text", "arguments", "problem"),
+    [
+        ("share_port = true", [], "server.share_port: SQLite has one server"),
+        ("", ["--role", "worker"], "server.role: worker needs another server"),
+        ("role = 'api'", [], "server.role: api needs another server"),
+        ("share_port = true\nrole = 'worker'", [], "a worker takes no calls"),
+        ("share_port = true\nlisten = '127.0.0.1:0'", [], "server.listen must name the port"),
+    ],
+)
+def test_what_needs_several_servers_does_not_start_alone(
+    tmp_path: Path, text: str, arguments: list[str], problem: str
+) -> None:
+    file = tmp_path / "schoolbell.toml"
+    file.write_text(f"[server]\n{text}")
+    result = CliRunner().invoke(main, ["serve", "--config", str(file), *arguments])
+    assert result.exit_code == 1
+    assert problem in result.output
+
+
 def test_the_commands_are_there() -> None:
     result = CliRunner().invoke(main, ["--help"])
     for command in ("serve", "migrate", "backup", "restored", "sandbox"):

@@ -391,6 +391,7 @@ def upgrade() -> None:
         "server_instance",
         sa.Column("instance_id", sa.Text(), nullable=False),
         sa.Column("alive_until", sa.BigInteger(), nullable=False),
+        sa.Column("sends", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("instance_id"),
     )
     op.create_table(
