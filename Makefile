@@ -34,7 +34,7 @@ setup: $(READY) ## Make .venv with everything pinned (done by itself where neede
 run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
 	@exec $(BIN)/python -m schoolbell_server.demo
 
-test: $(READY) ## Run all tests; ARGS= goes to pytest
+test: $(READY) ## Run all tests; ARGS= goes to pytest, LONG=1 plays the long forms whole
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(READY) ## Check style, format and the import rules

@@ -8,8 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("schoolbell", deadline=None)  # no test depends on the machine's speed
+settings.load_profile("schoolbell")
 
 
 @pytest.hookimpl(tryfirst=True)

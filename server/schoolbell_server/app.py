@@ -11,6 +11,7 @@ from functools import partial
 
 import click
 
+from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
@@ -22,6 +23,8 @@ from schoolbell_server.observability.standard_services import (
     add_reflection,
     set_serving,
 )
+from schoolbell_server.pipeline.ageing import Ageing
+from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
@@ -40,8 +43,8 @@ from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.migrate import migrate as migrate_storage
+from schoolbell_storage.status_log import rename_store
 
-_SQLITE_FILE = "schoolbell.db"
 _logger = get_logger(__name__)
 
 
@@ -71,6 +74,14 @@ async def migrate(config: Config) -> None:
         await _open_storage(config, stack)
 
 
+async def restored(config: Config) -> None:
+    """Give a database that was restored from a backup a new identity and end."""
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        async with storage.write() as connection:
+            await rename_store(connection)
+
+
 @asynccontextmanager
 async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
     """Run a whole server; the end of the block drains it."""
@@ -87,10 +98,13 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         work = parts.pipeline.run(tasks, background)
         work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
         tasks.create_task(parts.tail.run(background), name="status log")
+        tasks.create_task(parts.heard.run(background), name="last heard")
+        ageing = Ageing(storage, config.devices.stale_after, metrics, utc_now)
+        tasks.create_task(ageing.run(background), name="ageing")
         tasks.create_task(parts.monitor.run_backlog(background), name="backlog")
         await parts.finisher.resume()
         conduct = Conduct(
-            Authenticator(parts.keys),
+            Authenticator(parts.keys, on_used=parts.heard.key),
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
@@ -123,8 +137,10 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not url:
         stack.enter_context(exclusive(config.server.data_dir))
-        url = f"sqlite+aiosqlite:///{(config.server.data_dir / _SQLITE_FILE).absolute()}"
-    storage = open_storage(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+        url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
+    storage = open_storage(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1), config.storage.pool_size
+    )
     stack.push_async_callback(storage.close)
     await migrate_storage(storage)
     return storage
@@ -182,6 +198,7 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
+        heard=LastHeard(storage, utc_now),
         gateways=gateways,
         texts=texts,
         monitor=monitor,

@@ -25,6 +25,7 @@ from schoolbell.v1 import (
     subscription_service_pb2_grpc,
 )
 from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.rehearsal import Rehearser
 from schoolbell_server.rpc.server import ConductedServer
@@ -73,6 +74,7 @@ class Parts:
     sealer: Sealer
     fingerprints: TokenFingerprints
     keys: StoredKeys
+    heard: LastHeard
     gateways: Gateways
     texts: Texts
     monitor: Monitor
@@ -97,7 +99,8 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(
-        SubscriptionServicer(storage, apps=parts.apps, clock=clock), server
+        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_heard=parts.heard.device),
+        server,
     )
     change_service_pb2_grpc.add_ChangeServiceServicer_to_server(
         ChangeServicer(
@@ -119,7 +122,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         server,
     )
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(storage, keys=parts.keys, clock=clock), server
+        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake), server
     )
     return [name for file in _FILES for name in _services_of(file)]
 
@@ -129,7 +132,7 @@ def _devices(parts: Parts) -> DeviceServicer:
         parts.storage,
         apps=parts.apps,
         registrar=Registrar(parts.sealer, parts.fingerprints),
-        receipts=Receipts(parts.storage, parts.clock),
+        receipts=Receipts(parts.storage, parts.clock, parts.heard.device),
         notifications=Notifications(
             parts.storage,
             apps=parts.apps,
@@ -137,9 +140,11 @@ def _devices(parts: Parts) -> DeviceServicer:
             gateways=parts.gateways,
             opener=parts.sealer,
             clock=parts.clock,
+            on_heard=parts.heard.device,
             replay=parts.replay,
         ),
         clock=parts.clock,
+        on_heard=parts.heard.device,
         on_written=parts.pipeline.wake,
     )
 

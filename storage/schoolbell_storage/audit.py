@@ -96,10 +96,11 @@ async def list_audit(connection: AsyncConnection, query: AuditQuery) -> list[Aud
         page = page.where(or_(audit_entry.c.create_time < time, same_time))
     newest = (audit_entry.c.create_time.desc(), audit_entry.c.audit_entry_id.desc())
     found = await connection.execute(page.order_by(*newest).limit(query.limit))
-    return [_decode(row) for row in found]
+    return [decode_entry(row) for row in found]
 
 
-def _decode(row: Row[Any]) -> AuditEntry:
+def decode_entry(row: Row[Any]) -> AuditEntry:
+    """Return a row of the audit log."""
     return AuditEntry(
         audit_entry_id=row.audit_entry_id,
         district_id=row.district_id,

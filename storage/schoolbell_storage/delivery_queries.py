@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, TextClause, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import DeliveryState, Gate, Kind
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
-from schoolbell_storage.tables import delivery
+from schoolbell_storage.tables import LEASED, WAITING, delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,28 +136,45 @@ class LaneBacklog:
     held: int
     oldest_due_time: dt.datetime
 
+    def with_more(self, more: LaneBacklog) -> LaneBacklog:
+        """Return both together."""
+        return replace(
+            self,
+            pending=self.pending + more.pending,
+            held=self.held + more.held,
+            oldest_due_time=min(self.oldest_due_time, more.oldest_due_time),
+        )
+
 
 async def backlog(connection: AsyncConnection) -> list[LaneBacklog]:
-    """Return what waits, by district and lane."""
+    """Return what waits or is with a sender, by district and lane."""
+    found: dict[tuple[str, int], LaneBacklog] = {}
+    # Each has an index of its own, and SQLite takes it only for a condition on its first column.
+    counts = (WAITING, delivery.c.app_id > ""), (LEASED, delivery.c.lease_owner > "")
+    for conditions in counts:
+        for row in (await connection.execute(_counted(*conditions))).all():
+            here = LaneBacklog(
+                district_id=row.district_id,
+                lane=row.lane,
+                pending=row.pending,
+                held=row.held,
+                oldest_due_time=from_micros(row.oldest),
+            )
+            place = (row.district_id, row.lane)
+            found[place] = here.with_more(found[place]) if place in found else here
+    return list(found.values())
+
+
+def _counted(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
     held = func.sum(delivery.c.state - int(DeliveryState.PENDING))  # HELD is PENDING + 1
-    found = await connection.execute(
+    return (
         select(
             delivery.c.district_id,
             delivery.c.lane,
-            func.count(),
-            held,
-            func.min(delivery.c.due_time),
+            (func.count() - held).label("pending"),
+            held.label("held"),
+            func.min(delivery.c.due_time).label("oldest"),
         )
-        .where(delivery.c.state.in_(UNSENT))
+        .where(*conditions, delivery.c.state.in_(UNSENT))
         .group_by(delivery.c.district_id, delivery.c.lane)
     )
-    return [
-        LaneBacklog(
-            district_id=district_id,
-            lane=lane,
-            pending=count - int(waiting),
-            held=int(waiting),
-            oldest_due_time=from_micros(oldest),
-        )
-        for district_id, lane, count, waiting, oldest in found
-    ]

@@ -214,7 +214,8 @@ async def retire_dead(
 ) -> set[str]:
     """Retire the devices of dead addresses in all districts; return the districts touched.
 
-    One that registered its address at the provider's time or later is alive and stays.
+    One that registered its address at the provider's time or later is alive and stays. The
+    caller bumps the districts' facts, after the deliveries that it locks: see `bump_facts`.
     """
     if not tokens:
         return set()
@@ -237,6 +238,20 @@ async def retire_dead(
     for row in lost.values():
         await store_device(connection, retired(row, RetirementReason.TOKEN_DEAD, now))
     return {row.district_id for row in lost.values()}
+
+
+async def lock_unheard(
+    connection: AsyncConnection, before: dt.datetime, limit: int
+) -> list[DeviceRow]:
+    """Lock live devices last heard of before a time; what somebody else has locked is left out."""
+    found = await connection.execute(
+        select(device)
+        .where(device.c.retirement_reason.is_(None), device.c.last_seen_time < to_micros(before))
+        .order_by(device.c.last_seen_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_decode(row) for row in found]
 
 
 def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> DeviceRow:

@@ -50,7 +50,9 @@ async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
     """Say that the district's facts change in this transaction; False: no such district.
 
     Locks the district's row, so that writers of its facts come one after the other. Called by
-    every write of settings, licences, roster, display options, devices or subscriptions.
+    every write of settings, licences, roster, display options, devices or subscriptions: after
+    the devices and deliveries that it locks, for two that lock in different orders can wait for
+    each other.
     """
     bumped = await connection.execute(
         update(district)

@@ -17,11 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from schoolbell_storage.errors import OutcomeUnknown, StorageUnavailable
+from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageUnavailable
 
 _READERS = 4
-_POSTGRESQL_CONNECTIONS = 12
+POOL_SIZE = 12
+"""PostgreSQL connections, where nobody says how many."""
 _POOL_TIMEOUT = 30.0  # seconds
+_CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -60,8 +62,8 @@ class Storage:
 
         Without `keep` it is rolled back in any case: a rehearsal.
 
-        Raises `StorageUnavailable` where nothing was committed, `OutcomeUnknown` where the
-        commit itself failed.
+        Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
+        transaction was the cause), `OutcomeUnknown` where the commit itself failed.
         """
         async with AsyncExitStack() as stack:
             if self._one_writer is not None:
@@ -74,7 +76,8 @@ class Storage:
                     await transaction.rollback()
                     return
             except (DBAPIError, PoolTimeout, OSError) as error:
-                raise StorageUnavailable(_cause(error)) from error
+                failed = Conflict if _is_conflict(error) else StorageUnavailable
+                raise failed(_cause(error)) from error
             try:
                 await transaction.commit()
             except (DBAPIError, OSError) as error:
@@ -87,14 +90,17 @@ class Storage:
             await self._reader.dispose()
 
 
-def open_storage(url: str) -> Storage:
-    """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`)."""
+def open_storage(url: str, pool_size: int = POOL_SIZE) -> Storage:
+    """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`).
+
+    `pool_size` is the most connections to PostgreSQL; SQLite has one writer and a few readers.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return Storage(_sqlite_writer(parsed), _sqlite_engine(parsed, _READERS))
     engine = create_async_engine(
         parsed,
-        pool_size=_POSTGRESQL_CONNECTIONS,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
         pool_pre_ping=True,
@@ -134,6 +140,11 @@ def _sqlite_writer(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Return whether PostgreSQL chose this transaction as a deadlock's victim."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _CONFLICTS
 
 
 def _cause(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 StorageError
 ├── StorageUnavailable   the database cannot be reached or written now; nothing was committed
+│   └── Conflict         another transaction stood in the way; the same again may succeed
 ├── OutcomeUnknown       a commit was asked for and its answer was lost
 ├── DataDirectoryInUse   another server has this SQLite data directory open
 └── SchemaTooNew         the database was migrated by a newer Schoolbell
@@ -16,6 +17,10 @@ class StorageError(Exception):
 
 class StorageUnavailable(StorageError):
     """The database cannot be reached or written now; nothing was committed."""
+
+
+class Conflict(StorageUnavailable):
+    """Another transaction stood in the way (a deadlock): the same again may succeed."""
 
 
 class OutcomeUnknown(StorageError):

@@ -33,6 +33,7 @@ class ApiKeyRow:
     creator: str
     expire_time: dt.datetime | None = None
     revoke_time: dt.datetime | None = None
+    last_use_time: dt.datetime | None = None
 
 
 async def insert_key(connection: AsyncConnection, key: ApiKeyRow) -> None:
@@ -107,4 +108,5 @@ def _decode(row: Row[Any]) -> ApiKeyRow:
         creator=row.creator,
         expire_time=optional_time(row.expire_time),
         revoke_time=optional_time(row.revoke_time),
+        last_use_time=optional_time(row.last_use_time),
     )

@@ -43,6 +43,11 @@ async def ensure_store(connection: AsyncConnection) -> None:
         await connection.execute(insert(revision).values(store_id=str(uuid.uuid4()), value=1))
 
 
+async def rename_store(connection: AsyncConnection) -> None:
+    """Make this another store, so that no position given out before means anything in it."""
+    await connection.execute(update(revision).values(store_id=str(uuid.uuid4())))
+
+
 async def position(connection: AsyncConnection) -> LogPosition:
     """Return where the log stands."""
     row = (await connection.execute(select(revision))).one()
@@ -108,6 +113,31 @@ async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[L
         .order_by(status_log.c.district_id)
     )
     return entries + [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+
+
+async def district_entries(
+    connection: AsyncConnection, district_id: str, after: int, limit: int
+) -> list[LogEntry]:
+    """Return a page of one district's entries behind a revision, oldest first."""
+    found = await connection.execute(
+        select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
+        .where(status_log.c.revision > after, status_log.c.district_id == district_id)
+        .order_by(status_log.c.revision)
+        .limit(limit)
+    )
+    return [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+
+
+async def rewrite(connection: AsyncConnection, entry: LogEntry) -> None:
+    """Store another wording of an entry; it must have as many updates, which positions count."""
+    await connection.execute(
+        update(status_log)
+        .where(
+            status_log.c.revision == entry.revision,
+            status_log.c.district_id == entry.district_id,
+        )
+        .values(updates=entry.updates)
+    )
 
 
 async def prune(connection: AsyncConnection, before: dt.datetime, most: int) -> int:

@@ -251,6 +251,12 @@ device = Table(
     Index("device_by_user", "district_id", "user_id"),
     Index("device_by_address", "app_id", "address_hash"),
     Index(
+        "device_live_last_seen",
+        "last_seen_time",
+        sqlite_where=text("retirement_reason IS NULL"),
+        postgresql_where=text("retirement_reason IS NULL"),
+    ),
+    Index(
         "device_live_installation",
         "district_id",
         "app_id",
@@ -341,7 +347,11 @@ refusal_tally = Table(
 )
 """Refusals by gate and reason; gate 0 counts the accepted changes themselves."""
 
-_UNSENT = text("state IN (1, 2)")
+WAITING = text("state IN (1, 2) AND lease_owner = ''")
+"""Of deliveries that may be leased. Queries use it as it stands, for SQLite uses a partial index
+only where it finds the index's own words."""
+LEASED = text("lease_owner <> ''")
+"""Of deliveries that are with a sender."""
 
 delivery = Table(
     "delivery",
@@ -401,21 +411,24 @@ delivery = Table(
         "app_id",
         "platform",
         "lane",
+        "district_id",
         "due_time",
-        sqlite_where=_UNSENT,
-        postgresql_where=_UNSENT,
+        "state",
+        "lease_owner",  # so that the count of what waits reads the index alone
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
     ),
     Index(
         "delivery_leased",
         "lease_owner",
-        sqlite_where=text("lease_owner <> ''"),
-        postgresql_where=text("lease_owner <> ''"),
+        sqlite_where=LEASED,
+        postgresql_where=LEASED,
     ),
     Index(
         "delivery_expiring",
         "expire_time",
-        sqlite_where=_UNSENT,
-        postgresql_where=_UNSENT,
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
     ),
 )
 
@@ -434,6 +447,7 @@ api_key = Table(
     _text("creator"),
     _time("expire_time", nullable=True),
     _time("revoke_time", nullable=True),
+    _time("last_use_time", nullable=True),
     Index("api_key_by_district", "district_id", "key_id"),
 )
 

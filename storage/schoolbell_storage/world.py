@@ -210,6 +210,7 @@ def _display_options(stored: str | None, settings: SettingsDocument) -> DisplayO
     return decode_display_options(json.loads(stored), inherited=False)
 
 
+@lru_cache(maxsize=1_000)
 def decode_terms(text: str) -> tuple[Term, ...]:
     """Return a calendar's terms, stored as `[[term_id, name, start, end], …]`."""
     return tuple(

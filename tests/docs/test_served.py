@@ -1,4 +1,4 @@
-"""The README names exactly the RPCs that are not served yet."""
+"""The README names exactly the RPCs that are not served: none."""
 
 from __future__ import annotations
 

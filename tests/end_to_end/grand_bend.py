@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,15 +21,18 @@ from schoolbell.v1 import (
 )
 from schoolbell.v1.change_pb2 import Change
 from schoolbell_server.demo import day
-from schoolbell_server.demo.district import phones_of, register
+from schoolbell_server.demo.district import Phone, phones_of, register
 from tests.service.whole import DISTRICT, KINDS, Whole, whole
 
 PATIENCE = 900.0  # seconds
 
 
 @asynccontextmanager
-async def grand_bend_service(folder: Path, roster: oneroster.Roster) -> AsyncIterator[Whole]:
-    """Run a replaying service with the roster imported and a phone registered for everybody."""
+async def grand_bend_service(
+    folder: Path, roster: oneroster.Roster, phones: Sequence[Phone] | None = None
+) -> AsyncIterator[Whole]:
+    """Run a replaying service with the roster imported, and phones registered: else everybody's."""
+    everybody = phones_of(sorted(user.user_id for user in roster.users))
     async with whole(folder, replay=True) as service:
         await service.create_district(zone="America/Chicago")
         await import_roster(service, roster)
@@ -38,7 +41,7 @@ async def grand_bend_service(folder: Path, roster: oneroster.Roster) -> AsyncIte
         async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
             await register(
                 backend,
-                phones_of(sorted(user.user_id for user in roster.users)),
+                everybody if phones is None else phones,
                 students,
                 district_id=DISTRICT,
             )
@@ -67,6 +70,13 @@ async def want_everything(service: Whole) -> None:
         for app in common_pb2.App.values()[1:]
         for kind in KINDS
     ]
+    await save_defaults(service, wanted)
+
+
+async def save_defaults(
+    service: Whole, wanted: Sequence[settings_service_pb2.DefaultSubscription]
+) -> None:
+    """Save what devices want until their users say otherwise."""
     async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
         await administrator.settings.UpdateSettings(
             settings_service_pb2.UpdateSettingsRequest(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
+import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -89,6 +91,21 @@ class Sending:
                     return
                 await asyncio.sleep(0.02)
 
+    async def send_all(self, pushes: Sequence[Push]) -> None:
+        """Send until all are accepted; every result must be one, or that nothing was done."""
+        async with asyncio.timeout(PATIENCE):
+            while pushes:
+                results = await self.gateway.send(pushes)
+                found = outcomes(results)
+                assert found[Outcome.ACCEPTED] + found[Outcome.NOT_SENT] == len(pushes), found
+                pushes = [
+                    push
+                    for push, result in zip(pushes, results, strict=True)
+                    if result.outcome is Outcome.NOT_SENT
+                ]
+                if pushes:
+                    await asyncio.sleep(0.02)
+
     async def accepted(self, count: int) -> None:
         """Wait until phones were shown so many."""
         async for batch in self.box.ledger.follow_shown():
@@ -106,6 +123,13 @@ class Sending:
                 assert count == 0
             else:
                 assert count <= 1
+
+
+def memory() -> int:
+    """Return this process's resident memory in bytes, Rust's too."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def outcomes(results: Sequence[PushResult]) -> Counter[Outcome]:

@@ -58,27 +58,6 @@ async def test_a_provider_may_say_goaway_to_every_connection_it_gets(
 
 
 @pytest.mark.parametrize("platform", BOTH)
-async def test_stream_limits_that_flap_under_load_lose_nothing(
-    platform: Platform, tmp_path: Path
-) -> None:
-    async with sending(platform, tmp_path) as it:
-        limits = [1, 1000, 1, 0, 1000]
-        steps = tuple(
-            SettingsStep(values={"MAX_CONCURRENT_STREAMS": limit}, after=0.02 * number)
-            for number, limit in enumerate(limits)
-        )
-        it.suffer(Effect(settings=steps), first=20, every=400)
-        for _ in range(4):
-            results = await it.send(500)
-            found = outcomes(results)
-            # A server may refuse streams that crossed its new limit on the way.
-            assert found[Outcome.ACCEPTED] + found[Outcome.NOT_SENT] == 500
-            it.check_honest(results)
-        it.box.faults.clear()
-        assert outcomes(await it.send(500)) == {Outcome.ACCEPTED: 500}
-
-
-@pytest.mark.parametrize("platform", BOTH)
 @pytest.mark.parametrize(
     "steps",
     [

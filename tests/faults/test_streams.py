@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
 from schoolbell_server.sandbox.effect import ApnsId, Closing, Effect
 from tests.faults.sending import BOTH, PATIENCE, SHORT, outcomes, reasons, sending
 
@@ -169,30 +168,6 @@ async def test_an_answer_belongs_to_its_stream_whatever_id_it_shows(
         it.check_honest(results)
 
 
-async def test_thousands_of_rejections_pass_through_one_connection(tmp_path: Path) -> None:
-    settings = ApnsSettings(trusting=False, bad_token_limit=None)
-    async with sending(Platform.IOS, tmp_path, apns=settings) as it:
-        seen = set()
-        for _ in range(10):
-            results = await it.send(1000)
-            assert reasons(results) == {"BadDeviceToken"}
-            seen |= set(it.listener.connections)
-        assert len(seen) == 1
-        assert it.box.ledger.totals().rejected == {"BadDeviceToken": 10_000}
-
-
-async def test_thousands_of_rejections_by_google_pass_through_one_connection(
-    tmp_path: Path,
-) -> None:
-    async with sending(Platform.ANDROID, tmp_path) as it:
-        await it.warm()
-        it.suffer(Effect(status=404, reason="UNREGISTERED"))
-        before = set(it.listener.connections)
-        for _ in range(3):
-            assert reasons(await it.send(1000)) == {"UNREGISTERED"}
-        assert set(it.listener.connections) == before
-
-
 @pytest.mark.parametrize("platform", BOTH)
 @pytest.mark.parametrize("end", [Closing.ABORT, Closing.IN_BODY])
 async def test_a_connection_that_breaks_leaves_outcomes_unknown_and_the_next_one_works(
@@ -206,22 +181,6 @@ async def test_a_connection_that_breaks_leaves_outcomes_unknown_and_the_next_one
         assert Outcome.UNKNOWN in outcomes(results)
         it.check_honest(results)
         assert outcomes(await it.send(60)) == {Outcome.ACCEPTED: 60}
-
-
-@pytest.mark.parametrize("platform", BOTH)
-async def test_a_thousand_senders_bear_that_their_connection_dies(
-    platform: Platform, tmp_path: Path
-) -> None:
-    async with sending(platform, tmp_path) as it:
-        await it.warm()
-        it.suffer(Effect(close=Closing.ABORT), first=500, times=1)
-        batches = [it.gateway.send([push]) for push in it.pushes(1000)]
-        async with asyncio.timeout(PATIENCE):
-            answered = await asyncio.gather(*batches)
-        results = [result for (result,) in answered]
-        assert len(results) == 1000
-        it.check_honest(results)
-        assert outcomes(await it.send(10)) == {Outcome.ACCEPTED: 10}
 
 
 @pytest.mark.parametrize("platform", BOTH)

@@ -6,6 +6,9 @@ import asyncio
 import datetime as dt
 from pathlib import Path
 
+import pytest
+
+from schoolbell_server.gateways import transport as module
 from schoolbell_server.gateways.transport import OLDEST, Answer, Fault, Transport
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint
@@ -76,6 +79,39 @@ async def test_only_the_client_that_failed_is_renewed(tmp_path: Path) -> None:
         second = await wire.post(PATH, ALERT, apns_headers())
         assert isinstance(second, Answer)
         assert second.client == first.client + 1
+        await wire.close()
+
+
+async def test_a_ping_finds_out_that_a_peer_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one, a push would wait for its whole deadline on the dead connection."""
+    monkeypatch.setattr(module, "_PING_INTERVAL", dt.timedelta(milliseconds=100))
+    monkeypatch.setattr(module, "_PING_TIMEOUT", dt.timedelta(milliseconds=300))
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        assert await post(wire) == 200
+        (first,) = box.apns_listener.connections
+        first.go_silent()
+        async with asyncio.timeout(PATIENCE / 2):
+            while isinstance(await wire.post(PATH, ALERT, apns_headers()), Fault):
+                pass
+        assert set(box.apns_listener.connections) - {first}
+        assert box.ledger.totals().accepted == 2
+        await wire.close()
+
+
+async def test_pings_keep_a_good_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PING_INTERVAL", dt.timedelta(milliseconds=10))
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        assert await post(wire) == 200
+        before = set(box.apns_listener.connections)
+        box.faults.add(Broken(endpoint=Endpoint.APNS, effect=Effect(delay=0.5)))
+        assert await post(wire) == 200
+        assert set(box.apns_listener.connections) == before
         await wire.close()
 
 

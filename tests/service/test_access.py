@@ -21,7 +21,6 @@ from schoolbell.errors import (
     PermissionDenied,
     SchoolbellError,
     Unauthenticated,
-    Unimplemented,
     from_rpc_error,
 )
 from schoolbell.v1 import access_service_pb2 as access
@@ -444,18 +443,3 @@ async def test_the_audit_log_is_found_by_actor_and_time_page_by_page(tmp_path: P
                 with pytest.raises(InvalidArgument) as refused:
                     await entries(client, **query)
                 assert [bad.path for bad in refused.value.fields] == [field]
-
-
-async def test_personal_data_are_not_served_yet_and_that_is_said(tmp_path: Path) -> None:
-    async with whole(tmp_path) as service:
-        await service.create_district()
-        async with service.client(access.ROLE_ADMINISTRATOR) as client:
-            with pytest.raises(Unimplemented) as refused:
-                await client.access.ErasePersonData(
-                    access.ErasePersonDataRequest(district_id=DISTRICT, user_id="ada")
-                )
-            assert refused.value.reason == "NOT_IMPLEMENTED"
-            stream = client.access.ExportPersonData(
-                access.ExportPersonDataRequest(district_id=DISTRICT, user_id="ada")
-            )
-            assert (await _end_of(stream)).reason == "NOT_IMPLEMENTED"

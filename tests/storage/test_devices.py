@@ -8,6 +8,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import (
@@ -36,9 +37,11 @@ from schoolbell_storage.devices import (
     stored_platform,
     unsent_deliveries,
 )
+from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
 from tests.storage.engines import POSTGRESQL, databases, open_database
+from tests.storage.rosters import add_district
 
 NOW = dt.datetime(2026, 9, 1, 8, 0, 0, 123456, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
@@ -297,3 +300,38 @@ async def test_registrations_of_an_app_take_turns(tmp_path: Path) -> None:
             order.append("first")
         await asyncio.wait_for(task, 60)
     assert order == ["another app", "first", "second"]
+
+
+@pytest.mark.postgresql
+async def test_who_locks_a_device_and_then_its_district_meets_no_other_order(
+    tmp_path: Path,
+) -> None:
+    async with open_database(POSTGRESQL, tmp_path) as storage:
+        await add_district(storage)
+        await store(storage, device("a", address_hash="h"))
+
+        async def retire() -> None:
+            async with storage.write() as connection:
+                dead = [DeadToken("parent", "h", LATER)]
+                for district_id in await retire_dead(connection, dead, LATER):
+                    await bump_facts(connection, district_id)
+
+        async with storage.write() as other:
+            assert await get_device(other, "maple", "mother", "a", lock=True)
+            retiring = asyncio.create_task(retire())
+            await until_somebody_waits(storage)
+            await bump_facts(other, "maple")
+        await retiring
+
+
+async def until_somebody_waits(storage: Storage) -> None:
+    """Wait until a transaction waits for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    found = 0
+    while not found:
+        await asyncio.sleep(0.01)
+        async with storage.read() as connection:
+            found = (await connection.execute(waiting)).scalar_one()

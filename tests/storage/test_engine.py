@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.audit import AuditQuery, append_audit, list_audit
-from schoolbell_storage.engine import Storage
-from tests.storage.engines import databases, open_database
-from tests.storage.rosters import START
+from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.errors import Conflict, StorageUnavailable
+from tests.storage.engines import POSTGRESQL, database_url, databases, open_database
+from tests.storage.rosters import START, add_district, district
 
 
 async def append(connection: AsyncConnection, caller: str) -> None:
@@ -55,3 +59,38 @@ async def test_a_block_that_fails_leaves_nothing(database: str, tmp_path: Path) 
         with pytest.raises(ZeroDivisionError):
             await append_and_fail(storage)
         assert await callers(storage) == []
+
+
+@pytest.mark.postgresql
+async def test_a_pool_opens_as_many_connections_as_it_may_and_no_more(tmp_path: Path) -> None:
+    async with database_url(POSTGRESQL, tmp_path) as url:
+        storage = open_storage(url, pool_size=5)
+        mine = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+
+        async def connections() -> int:
+            async with storage.read() as connection:
+                return int((await connection.execute(mine)).scalar_one())
+
+        assert max(await asyncio.gather(*(connections() for _ in range(30)))) == 5
+        await storage.close()
+
+
+@pytest.mark.postgresql
+async def test_of_two_that_wait_for_each_other_one_may_try_again(tmp_path: Path) -> None:
+    async with open_database(POSTGRESQL, tmp_path) as storage:
+        for name in ("elm", "oak"):
+            await add_district(storage, district(name))
+        both = asyncio.Barrier(2)
+
+        async def bump(first: str, second: str) -> type[StorageUnavailable] | None:
+            try:
+                async with storage.write() as connection:
+                    await bump_facts(connection, first)
+                    await both.wait()
+                    await bump_facts(connection, second)
+            except StorageUnavailable as error:
+                return type(error)
+            return None
+
+        ended = await asyncio.gather(bump("elm", "oak"), bump("oak", "elm"))
+    assert set(ended) == {None, Conflict}

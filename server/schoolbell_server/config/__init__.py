@@ -5,6 +5,7 @@ from schoolbell_server.config.load import load_config
 from schoolbell_server.config.model import (
     Config,
     DeliveryConfig,
+    DevicesConfig,
     LimitsConfig,
     LogConfig,
     LogFormat,
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "ConfigWarning",
     "DeliveryConfig",
+    "DevicesConfig",
     "LimitsConfig",
     "LogConfig",
     "LogFormat",

@@ -86,7 +86,8 @@ class StorageConfig:
     """`postgresql://…`; empty is SQLite in the data directory."""
     url_file: Path | None = None
     """A file whose only line is the URL, in place of `url`."""
-    pool_size: Annotated[int, Range(1, 200)] = 10
+    pool_size: Annotated[int, Range(4, 200)] = 12
+    """The most connections of a server to PostgreSQL; SQLite has one writer and a few readers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,16 @@ class DeliveryConfig:
         timedelta(minutes=30)
     )
     """The most of a provider's Retry-After that is honoured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesConfig:
+    """How long a silent device is believed in."""
+
+    stale_after: Annotated[timedelta, Range(timedelta(days=30), timedelta(days=3650))] = timedelta(
+        days=270
+    )
+    """A device not heard of for so long is retired; Google's own tokens end then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +187,7 @@ class Config:
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    devices: DevicesConfig = DevicesConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schoolbell.v1 import access_service_pb2 as messages
-from schoolbell_server.contract.fields import Complain, read_id, read_text, write_time
+from schoolbell_server.contract.fields import Complain, day_of, read_id, read_text, write_time
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage.audit import AuditEntry
 from schoolbell_storage.keys import ApiKeyRow
@@ -63,6 +63,8 @@ def write_key(row: ApiKeyRow) -> messages.ApiKey:
         message.expire_time.FromDatetime(row.expire_time)
     if row.revoke_time is not None:
         message.revoke_time.FromDatetime(row.revoke_time)
+    if row.last_use_time is not None:
+        message.last_use_time.FromDatetime(day_of(row.last_use_time))
     return message
 
 

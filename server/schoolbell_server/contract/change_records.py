@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from schoolbell.v1 import change_pb2, common_pb2
+from schoolbell_server.contract.fields import write_time
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 
 Refusals = Mapping[tuple[Gate, RefusalReason], int]
@@ -34,12 +35,11 @@ def write_change_record(
     resume_token: str,
 ) -> change_pb2.ChangeRecord:
     """Return an accepted change with what was decided."""
-    record = change_pb2.ChangeRecord(
+    return change_pb2.ChangeRecord(
         district_id=district_id,
         change=change_pb2.Change.FromString(content),
         deliveries=deliveries,
         refusals=write_refusals(refusals),
         resume_token=resume_token,
+        accept_time=write_time(accept_time),
     )
-    record.accept_time.FromDatetime(accept_time)
-    return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 from schoolbell.v1 import common_pb2, delivery_pb2
@@ -12,10 +11,22 @@ from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 
 
 def write_delivery(row: DeliveryRow, *, attempts: bool = False) -> delivery_pb2.Delivery:
-    """Return a delivery's snapshot, with all its attempts where asked.
+    """Return a delivery as a reader sees it, with all its attempts where asked.
 
     SENDING is derived from a lease, which a reader sees and a stream never carries.
     """
+    message = _snapshot(row, DeliveryState.SENDING if row.lease_owner else row.state)
+    if attempts:
+        message.attempts.extend(_attempts(row.attempts))
+    return message
+
+
+def write_committed(row: DeliveryRow) -> delivery_pb2.Delivery:
+    """Return a delivery as a stream carries it: the stored state, whoever leases it."""
+    return _snapshot(row, row.state)
+
+
+def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
     message = delivery_pb2.Delivery(
         district_id=row.district_id,
         delivery_id=row.delivery_id,
@@ -27,9 +38,7 @@ def write_delivery(row: DeliveryRow, *, attempts: bool = False) -> delivery_pb2.
         platform=common_pb2.Platform.ValueType(row.platform),
         kind=common_pb2.Kind.ValueType(row.kind),
         provider=common_pb2.Provider.ValueType(APP_PROVIDER[row.platform]),
-        state=delivery_pb2.DeliveryState.ValueType(
-            DeliveryState.SENDING if row.lease_owner else row.state
-        ),
+        state=delivery_pb2.DeliveryState.ValueType(state),
         revision=row.revision,
         attempt_count=row.attempt_count,
         provider_message_id=row.provider_message_id,
@@ -43,23 +52,16 @@ def write_delivery(row: DeliveryRow, *, attempts: bool = False) -> delivery_pb2.
         message.cancelled_by.CopyFrom(_cancellation(row))
     if row.attempts:
         message.last_attempt.CopyFrom(_attempt(len(row.attempts), row.attempts[-1]))
-    if attempts:
-        message.attempts.extend(_attempts(row.attempts))
     return message
-
-
-def write_committed(row: DeliveryRow) -> delivery_pb2.Delivery:
-    """Return the snapshot that a stream carries: the stored state, whoever leases it."""
-    return write_delivery(dataclasses.replace(row, lease_owner="") if row.lease_owner else row)
 
 
 def _write_times(row: DeliveryRow, message: delivery_pb2.Delivery) -> None:
     if row.accept_time is not None:
-        message.accept_time.FromDatetime(row.accept_time)
+        message.accept_time.CopyFrom(write_time(row.accept_time))
     if row.display_time is not None:
-        message.display_time.FromDatetime(row.display_time)
+        message.display_time.CopyFrom(write_time(row.display_time))
     if row.open_time is not None:
-        message.open_time.FromDatetime(row.open_time)
+        message.open_time.CopyFrom(write_time(row.open_time))
 
 
 def _cancellation(row: DeliveryRow) -> delivery_pb2.Cancellation:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 
 from schoolbell.v1 import common_pb2, device_service_pb2
 from schoolbell_server.contract.fields import (
     Complain,
+    day_of,
     read_id,
     read_locale,
     read_version,
@@ -91,7 +91,7 @@ def write_device(row: DeviceRow, app: App | None, etag: str) -> device_service_p
         stay_logged_in=row.stay_logged_in,
         detail_level=common_pb2.DetailLevel.ValueType(row.detail_level),
         register_time=write_time(row.address_time),
-        last_seen_time=write_time(_day_of(row.last_seen_time)),
+        last_seen_time=write_time(day_of(row.last_seen_time)),
         etag=etag,
     )
     if row.retirement_reason is not None and row.retire_time is not None:
@@ -100,7 +100,3 @@ def write_device(row: DeviceRow, app: App | None, etag: str) -> device_service_p
         )
         message.retirement.retire_time.FromDatetime(row.retire_time)
     return message
-
-
-def _day_of(time: dt.datetime) -> dt.datetime:
-    return time.replace(hour=0, minute=0, second=0, microsecond=0)

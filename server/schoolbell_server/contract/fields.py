@@ -131,6 +131,11 @@ def write_time(time: dt.datetime) -> Timestamp:
     return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1_000)
 
 
+def day_of(time: dt.datetime) -> dt.datetime:
+    """Return when the day of a time began; what is told to the day is told so."""
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def write_money(amount: Decimal, currency_code: str) -> Money:
     """Return an exact amount as a message."""
     units = int(amount)

@@ -29,6 +29,7 @@ class Aspect(StrEnum):
     DUE_DATE = "due"
 
 
+_NAMES = ("assignment", "grade", "attendance", "lunch", "responsive")
 _ASPECT_OF = {
     AssignmentAction.ASSIGNED: Aspect.ASSIGNED,
     AssignmentAction.WITHDRAWN: Aspect.ASSIGNED,
@@ -72,6 +73,12 @@ def other_keys(change: Change) -> tuple[FactKey, ...]:
 def all_keys(change: Change) -> tuple[FactKey, ...]:
     """Return every fact that a change touches, the one that it tells of first."""
     return (fact_key(change), *other_keys(change))
+
+
+def key_prefixes(student_id: str) -> list[tuple[FactKey, FactKey]]:
+    """Return the ranges, by bytes and without their ends, in which a student's keys lie."""
+    begins = [_key(name, student_id).removesuffix("]") for name in _NAMES]
+    return [(f"{begin},", f"{begin}-") for begin in begins]  # "-" is the byte behind ","
 
 
 def _assignment(student: str, payload: AssignmentChange, aspect: Aspect) -> FactKey:

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import zlib
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from schoolbell_server.domain import compact
@@ -112,6 +112,12 @@ def decode_record(blob: bytes) -> DecisionRecord:
             ),
         ),
     )
+
+
+def without(record: DecisionRecord, user_id: str) -> DecisionRecord:
+    """Return a record that no longer names a person."""
+    others = tuple(one for one in record.decision.recipients if one.user_id != user_id)
+    return replace(record, decision=replace(record.decision, recipients=others))
 
 
 class _Table(Generic[Item]):

@@ -79,6 +79,11 @@ class Metrics:
             buckets=_SIZES,
             registry=registry,
         )
+        self.devices_aged = Counter(
+            "schoolbell_devices_aged",
+            "Devices retired because they were not heard of for too long.",
+            registry=registry,
+        )
         self.watchers = Gauge(
             "schoolbell_watchers", "Status streams that are open.", registry=registry
         )

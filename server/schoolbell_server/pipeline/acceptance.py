@@ -61,6 +61,8 @@ class _Group:
     position: LogPosition
     answers: list[list[Answer | None]]
     leasing: Leasing
+    token: str
+    """Lies before everything that the transaction writes."""
     pending: dict[Name, tuple[int, int]] = field(default_factory=dict)
     """Where the answer of a key belongs: (submission, index)."""
     again: list[tuple[Submitted, tuple[int, int], Submitted, tuple[int, int]]] = field(
@@ -116,7 +118,7 @@ class Acceptance:
         """
         position = await status_log.position(connection)
         answers: list[list[Answer | None]] = [[None] * len(one.changes) for one in submissions]
-        group = _Group(now, position, answers, leasing)
+        group = _Group(now, position, answers, leasing, _token(position, position.value))
         await self._claim(connection, submissions, group)
         written = Written()
         for district_id, names in sorted(_by_district(group.pending).items()):
@@ -150,7 +152,7 @@ class Acceptance:
     def _known(self, submitted: Submitted, known: change_store.KnownKey, group: _Group) -> Answer:
         if known.fingerprint != submitted.fingerprint:
             return refusals.reused(submitted.change.key)
-        return Duplicate(_token(group, known.token_revision))
+        return Duplicate(_token(group.position, known.token_revision))
 
     async def _take_district(
         self,
@@ -168,7 +170,7 @@ class Acceptance:
             refusal = refusals.of_world(
                 district_id, submitted, world, group.now, replay=self._replay
             )
-            group.answer(group.pending[name], refusal or Accepted(_token(group)))
+            group.answer(group.pending[name], refusal or Accepted(group.token))
             if refusal is None:
                 taken.append(submitted)
             else:
@@ -273,7 +275,7 @@ class Acceptance:
                     accept_time=group.now,
                     deliveries=told[index],
                     refusals=counted,
-                    resume_token=_token(group),
+                    resume_token=group.token,
                 )
             )
             written.tally[world.district.district_id, change.kind, CHANGES_TALLY, 0] += 1
@@ -306,9 +308,8 @@ def _at(submissions: Sequence[Submission], place: tuple[int, int]) -> Submitted:
     return submissions[place[0]].changes[place[1]]
 
 
-def _token(group: _Group, revision: int | None = None) -> str:
-    value = group.position.value if revision is None else revision
-    return write_token(ResumeToken(group.position.store_id, value))
+def _token(position: LogPosition, revision: int) -> str:
+    return write_token(ResumeToken(position.store_id, revision))
 
 
 def _complete(answers: Iterable[Answer | None]) -> list[Answer]:

@@ -15,11 +15,13 @@ from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.acceptance import Acceptance, Written
 from schoolbell_server.pipeline.group_commit import GroupCommit
+from schoolbell_server.pipeline.hand_off import HandOff
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage.changes import CHANGES_TALLY
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import OutcomeUnknown
 
 GROUP = 1_000
 """Changes in one transaction, at most."""
@@ -30,12 +32,13 @@ _QUEUE = 20 * GROUP
 
 
 class Acceptor:
-    """Takes submissions, commits them in groups, and wakes the senders."""
+    """Takes submissions, commits them in groups, and hands their deliveries to the senders."""
 
     def __init__(
         self,
         storage: Storage,
         acceptance: Acceptance,
+        hand_off: HandOff,
         metrics: Metrics,
         monitor: Monitor,
         *,
@@ -46,6 +49,7 @@ class Acceptor:
         """Call `on_written` after a commit wrote something."""
         self._storage = storage
         self._acceptance = acceptance
+        self._hand_off = hand_off
         self._metrics = metrics
         self._monitor = monitor
         self._clock = clock
@@ -90,8 +94,18 @@ class Acceptor:
 
     async def _commit(self, submissions: Sequence[Submission]) -> Sequence[list[Answer]]:
         began = time.perf_counter()
-        async with self._storage.write() as connection:
-            answers, written = await self._acceptance.accept(connection, submissions, self._clock())
+        offer = self._hand_off.offer()
+        try:
+            async with self._storage.write() as connection:
+                answers, written = await self._acceptance.accept(
+                    connection, submissions, self._clock(), offer.lease
+                )
+        except BaseException as error:
+            if isinstance(error, OutcomeUnknown):
+                self._hand_off.doubt(offer)
+            offer.settle()
+            raise
+        offer.settle(written.deliveries)
         self._count(written, time.perf_counter() - began)
         if written.records:
             self._on_written()

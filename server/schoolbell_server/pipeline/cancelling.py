@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import cancel
-from schoolbell_server.domain.kinds import CancelCause
+from schoolbell_server.domain.kinds import CancelCause, Gate, RefusalReason
 from schoolbell_server.pipeline.standing import moved_to, standing_of
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
 from schoolbell_storage.devices import unsent_deliveries
@@ -23,6 +23,10 @@ class Stop:
     cause: CancelCause
     refusal: Refusal | None = None
     """The gate that closed, where the cause is GATE."""
+
+
+RETIRED = Stop(CancelCause.GATE, Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED))
+"""Why a retired device is sent nothing more."""
 
 
 async def cancel_unsent(

@@ -10,7 +10,8 @@ from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.standing import moved_to, standing_of
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status import journal
-from schoolbell_storage.deliveries import lock_expired, store_deliveries
+from schoolbell_storage.claims import lock_expired
+from schoolbell_storage.deliveries import store_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 

@@ -12,7 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from schoolbell_storage.errors import StorageError
+from schoolbell_server.observability.log import get_logger
+from schoolbell_storage.errors import Conflict, StorageError
+
+_TRIES = 5
+
+_logger = get_logger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -85,7 +90,7 @@ class GroupCommit(Generic[Item, Result]):
 
     async def _commit_group(self, group: list[_Waiting[Item, Result]]) -> None:
         try:
-            results = await self._commit([waiting.item for waiting in group])
+            results = await self._attempt([waiting.item for waiting in group])
         except StorageError as error:
             _fail(group, error)
         except Exception as error:  # noqa: BLE001 - the boundary between callers
@@ -94,6 +99,15 @@ class GroupCommit(Generic[Item, Result]):
             for waiting, result in zip(group, results, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(result)
+
+    async def _attempt(self, items: list[Item]) -> Sequence[Result]:
+        """Commit, and again where another transaction stood in the way."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._commit(items)
+            except Conflict as error:
+                _logger.warning("transaction tried again", extra={"cause": str(error)})
+        return await self._commit(items)
 
     async def _one_by_one(self, group: list[_Waiting[Item, Result]], error: Exception) -> None:
         if len(group) == 1:

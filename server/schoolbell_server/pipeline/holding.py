@@ -7,14 +7,15 @@ and it expires like any other that waits.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from schoolbell_server.domain.delivery import hold
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.pipeline.standing import moved_to, standing_of
 from schoolbell_server.status import journal
-from schoolbell_storage.deliveries import store_deliveries
+from schoolbell_storage.claims import Waiting, lock_pending, waiting
+from schoolbell_storage.deliveries import DeliveryRow, store_deliveries
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.troubled import pending_since
 
 _SLACK = dt.timedelta(minutes=1)
 _EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -36,8 +37,8 @@ class Holding:
         What was held already is not looked through again: a long outage has a long queue.
         """
         async with self._storage.read() as connection:
-            found = await pending_since(connection, self._route, self._since, now, 1)
-        held = await self._write(now) if found else 0
+            places = await waiting(connection, self._route)
+        held = await self._write(now, places) if places else 0
         if held == self._step:
             return True
         self._since = now - _SLACK
@@ -47,11 +48,13 @@ class Holding:
         """Note that something may leave again."""
         self._since = _EVER
 
-    async def _write(self, now: dt.datetime) -> int:
+    async def _write(self, now: dt.datetime, places: Sequence[Waiting]) -> int:
+        rows: list[DeliveryRow] = []
+        span = (self._since, now)
         async with self._storage.write() as connection:
-            rows = await pending_since(
-                connection, self._route, self._since, now, self._step, lock=True
-            )
+            for place in places:
+                most = self._step - len(rows)
+                rows += await lock_pending(connection, self._route, place, span, most)
             held = [moved_to(row, hold(standing_of(row), row.due_time), now) for row in rows]
             await store_deliveries(connection, held)
             await journal.record(connection, now, held)

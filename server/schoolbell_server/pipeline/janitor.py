@@ -70,6 +70,8 @@ class Janitor:
                 await self.round(stop)
             except StorageError as error:
                 _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
+            except Exception as error:
+                _logger.error("round of the janitor broke off", exc_info=error)
 
     async def round(self, stop: Stop) -> Counter[str]:
         """Drop everything that is due now; return how many records of each sort."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.stopping import Stop
-from schoolbell_storage import deliveries, instances
+from schoolbell_storage import claims, instances
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
@@ -39,6 +39,8 @@ class Lease:
         self._renewal = renewal.total_seconds()
         self._on_recovered = on_recovered
         self._until = 0.0
+        self.term = 0
+        """Which unbroken span of life this is: what was leased in an earlier one may be others'."""
 
     @property
     def held(self) -> bool:
@@ -67,15 +69,17 @@ class Lease:
 
     async def _renew(self) -> None:
         began = time.monotonic()
+        unbroken = self.held
         async with self._storage.write() as connection:
             await instances.renew(connection, self.instance_id, self._length)
+        self.term += not (unbroken and self.held)
         self._until = began + self._length.total_seconds()
 
     async def _recover(self) -> None:
         alone = self.instance_id if self._storage.dialect == "sqlite" else None
         async with self._storage.write() as connection:
             dead = await instances.dead_owners(connection, alone)
-            freed = await deliveries.release_leases(connection, dead)
+            freed = await claims.release_leases(connection, dead)
         if freed:
             _logger.warning("leases of dead servers taken back", extra={"deliveries": freed})
             self._on_recovered()

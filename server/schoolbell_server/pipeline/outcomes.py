@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -71,7 +71,7 @@ class Outcomes:
         budget: int,
         policy: RetryPolicy,
         clock: Callable[[], dt.datetime],
-        on_written: Callable[[], None],
+        on_written: Callable[[Iterable[DeliveryRow]], None],
         most: int,
     ) -> None:
         self._storage = storage
@@ -118,7 +118,7 @@ class Outcomes:
         async with self._storage.write() as connection:
             changed = await self._store(connection, finished)
         self._count(finished, changed)
-        self._on_written()
+        self._on_written(changed)
         return [None] * len(groups)
 
     async def _store(
@@ -139,15 +139,15 @@ class Outcomes:
         return changed
 
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
-        free = replace(row, lease_owner="")
         if end.refusal is not None:
+            free = replace(row, lease_owner="")
             return cancelled_row(free, CancelCause.GATE, now, end.refusal)
         if end.result is None:
-            return moved_to(free, expire(standing_of(row)), now)
+            return moved_to(row, expire(standing_of(row)), now, lease_owner="")
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
-            return moved_to(free, hold(standing_of(row), due_time), now)
-        return self._attempted(free, end, end.result, now)
+            return moved_to(row, hold(standing_of(row), due_time), now, lease_owner="")
+        return self._attempted(row, end, end.result, now)
 
     def _attempted(
         self, row: DeliveryRow, end: Finished, result: PushResult, now: dt.datetime
@@ -163,7 +163,6 @@ class Outcomes:
         attempt = Attempted(
             outcome=result.outcome, retry_time=now + wait, budget=self._budget, trial=result.trial
         )
-        moved = moved_to(row, after_attempt(standing_of(row), attempt), now)
         accepted = result.outcome is Outcome.ACCEPTED
         tried = AttemptRow(
             start_time=end.start_time or now,
@@ -171,8 +170,11 @@ class Outcomes:
             outcome=result.outcome,
             provider_reason=result.provider_reason,
         )
-        return replace(
-            moved,
+        return moved_to(
+            row,
+            after_attempt(standing_of(row), attempt),
+            now,
+            lease_owner="",
             attempts=(*row.attempts, tried)[-_KEPT_ATTEMPTS:],
             provider_message_id=result.provider_message_id or row.provider_message_id,
             accept_time=end.end_time if accepted and row.accept_time is None else row.accept_time,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from schoolbell_server.config import Config
+from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.retry import RetryPolicy
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
 from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.carrier import Carrier
 from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.expiry import Expiry
+from schoolbell_server.pipeline.hand_off import HandOff
 from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
@@ -24,6 +27,7 @@ from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
+from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps
 
@@ -55,15 +59,6 @@ class Pipeline:
             on_recovered=self.wake,
         )
         self.acceptance = Acceptance(apps, replay=replay, new_id=new_delivery_id)
-        self.acceptor = Acceptor(
-            storage,
-            self.acceptance,
-            metrics,
-            monitor,
-            clock=clock,
-            most_backlog=config.limits.backlog,
-            on_written=self.wake,
-        )
         setting_aside = SettingAside(
             storage, metrics, owner=self.lease.instance_id, clock=clock, on_written=self.wake
         )
@@ -80,17 +75,16 @@ class Pipeline:
                 longest_retry_after=delivery.longest_retry_after,
             ),
             clock=clock,
-            on_written=self.wake,
+            on_written=self._written,
             most=delivery.batch_size,
         )
         preparer = Preparer(storage, apps, opener, texts, clock=clock, replay=replay)
-        self._routes = [
-            Route(
+        carrier = Carrier(storage, self.lease, preparer, self._outcomes, setting_aside, clock=clock)
+        self._routes = {
+            (app_id, platform): Route(
                 storage,
                 self.lease,
-                preparer,
-                self._outcomes,
-                setting_aside,
+                carrier,
                 gateway,
                 app_id=app_id,
                 platform=platform,
@@ -99,15 +93,32 @@ class Pipeline:
                 clock=clock,
             )
             for (app_id, platform), gateway in gateways.items()
-        ]
+        }
+        self._hand_off = HandOff(storage, self.lease, self._routes)
+        self.acceptor = Acceptor(
+            storage,
+            self.acceptance,
+            self._hand_off,
+            metrics,
+            monitor,
+            clock=clock,
+            most_backlog=config.limits.backlog,
+            on_written=tail.nudge,
+        )
         self._expiry = Expiry(storage, clock)
         self._janitor = Janitor(storage, config.retention, metrics, clock)
 
     def wake(self) -> None:
         """Say that something was committed: senders and watchers look at once."""
         self._tail.nudge()
-        for route in self._routes:
+        for route in self._routes.values():
             route.wake()
+
+    def _written(self, rows: Iterable[DeliveryRow]) -> None:
+        """Tell watchers of outcomes, and the senders of what is to be tried again."""
+        self._tail.nudge()
+        for place in {(row.app_id, row.platform) for row in rows if row.state in UNSENT}:
+            self._routes[place].wake()
 
     async def start(self) -> None:
         """Take the lease and take back what dead servers had leased."""
@@ -120,8 +131,9 @@ class Pipeline:
         """
         tasks.create_task(self.lease.run(stop), name="lease")
         tasks.create_task(self._expiry.run(stop), name="expiry")
+        tasks.create_task(self._hand_off.run(stop), name="hand-off")
         tasks.create_task(self._janitor.run(stop), name="janitor")
-        for number, route in enumerate(self._routes):
+        for number, route in enumerate(self._routes.values()):
             tasks.create_task(route.run(), name=f"route {number}")
         return [
             tasks.create_task(self.acceptor.run(), name="acceptor"),
@@ -131,5 +143,6 @@ class Pipeline:
     async def drain(self) -> None:
         """Commit what was taken in, finish what is under way, and let go of the lease."""
         await self.acceptor.drained()
-        await asyncio.gather(*(route.drain() for route in self._routes))
+        await asyncio.gather(*(route.drain() for route in self._routes.values()))
+        await self._hand_off.give_back()
         await self.lease.end()

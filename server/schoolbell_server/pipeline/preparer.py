@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +27,7 @@ from schoolbell_server.pipeline.collapse_keys import CollapseKeys, Opener
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import Address, fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import fetch_changes
-from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_district, fetch_world
 
@@ -46,7 +46,8 @@ class Stopped:
     """A delivery that a gate stops after its decision."""
 
     row: DeliveryRow
-    refusal: Refusal
+    refusal: Refusal | None
+    """None: somebody cancelled it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class _Facts:
 
     districts: Mapping[str, DistrictFacts]
     worlds: Mapping[str, World]
+    cancelled: Set[str]
+    """The deliveries that somebody cancelled since they were leased."""
     changes: Mapping[tuple[str, ChangeKey], Change]
     addresses: Mapping[str, Address]
     given_names: Mapping[tuple[str, str], str]
@@ -108,12 +111,14 @@ class Preparer:
         stored = await fetch_changes(connection, names)
         changes = {name: parse_change(row.content) for name, row in stored.items()}
         students = {(row.district_id, row.student_id) for row in batch}
+        moved = self._moved(batch, districts)
         return _Facts(
+            cancelled=await _cancelled(connection, moved),
             districts=districts,
             changes=changes,
             addresses=await fetch_addresses(connection, {row.device_id for row in batch}),
             given_names=await fetch_given_names(connection, students),
-            worlds=await self._worlds(connection, self._moved(batch, districts), changes),
+            worlds=await self._worlds(connection, moved, changes),
             collapse_secrets=await self._collapse_keys.secrets(connection, districts),
         )
 
@@ -162,6 +167,8 @@ class Preparer:
             return Stopped(
                 row=row, refusal=Refusal(Gate.DISTRICT_ENABLED, RefusalReason.DISTRICT_DISABLED)
             )
+        if row.delivery_id in facts.cancelled:
+            return Stopped(row=row, refusal=None)
         refusal = self._refusal(row, change, district, facts.worlds.get(row.district_id))
         if refusal is not None:
             return Stopped(row=row, refusal=refusal)
@@ -211,3 +218,12 @@ class Preparer:
             registration_ref=address.registration_ref,
             time_sensitive=row.kind is Kind.ATTENDANCE,
         )
+
+
+async def _cancelled(
+    connection: AsyncConnection, moved: Mapping[str, Sequence[DeliveryRow]]
+) -> Set[str]:
+    """Return the leased deliveries that somebody cancelled: a cancel moves the facts too."""
+    names = [row.delivery_id for rows in moved.values() for row in rows]
+    found = await fetch_deliveries(connection, names)
+    return {name for name, row in found.items() if row.cancel_cause is not None}

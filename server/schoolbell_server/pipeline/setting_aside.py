@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status import journal
+from schoolbell_storage.claims import set_aside
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.troubled import set_aside
 
 _FAULT_PAUSE = 1.0  # seconds
 

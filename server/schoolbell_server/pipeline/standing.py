@@ -26,8 +26,8 @@ def standing_of(row: DeliveryRow) -> Standing:
     )
 
 
-def moved_to(row: DeliveryRow, standing: Standing, now: dt.datetime) -> DeliveryRow:
-    """Return the delivery where it stands now, one revision on."""
+def moved_to(row: DeliveryRow, standing: Standing, now: dt.datetime, **more: object) -> DeliveryRow:
+    """Return the delivery where it stands now, one revision on, with more fields replaced."""
     return replace(
         row,
         state=standing.state,
@@ -37,6 +37,7 @@ def moved_to(row: DeliveryRow, standing: Standing, now: dt.datetime) -> Delivery
         answer_lost=standing.answer_lost,
         revision=row.revision + 1,
         update_time=now,
+        **more,  # type: ignore[arg-type]
     )
 
 

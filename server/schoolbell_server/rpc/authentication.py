@@ -26,9 +26,17 @@ def utc_now() -> dt.datetime:
 class Authenticator:
     """Tell callers apart by the keys they show."""
 
-    def __init__(self, store: KeyStore, now: Callable[[], dt.datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        store: KeyStore,
+        now: Callable[[], dt.datetime] = utc_now,
+        *,
+        on_used: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`on_used` is told the id of every good key that is shown."""
         self._store = store
         self._now = now
+        self._on_used = on_used
         self._nobody, _ = new_api_key(district_id="", role=Role.MONITOR)
 
     async def authenticate(self, metadata: Iterable[tuple[str, str | bytes]]) -> ApiKey:
@@ -41,6 +49,7 @@ class Authenticator:
         if not (key or self._nobody).matches(secret) or key is None:
             raise _unauthenticated()
         self._check_standing(key)
+        self._on_used(key.key_id)
         return key
 
     async def check_again(self, key: ApiKey) -> None:

@@ -13,10 +13,14 @@ import click
 import uvloop
 from rich.console import Console
 
+from schoolbell_server.sandbox.credentials import BrokenCredentials
 from schoolbell_server.sandbox.faults import Fault
-from schoolbell_server.sandbox.from_json import BadInput, decode
+from schoolbell_server.sandbox.from_json import decode
 from schoolbell_server.sandbox.phones import show_phones
 from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
+
+_PORT = click.IntRange(0, 65_535)
+_PORT_HELP = "0 takes a free one, or that of the last run."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +32,24 @@ class CommandOptions:
     faults: tuple[Fault, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultsFile:
+    """What a file of faults may say."""
+
+    faults: tuple[Fault, ...] = ()
+
+
 @click.command()
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="Keep keys and ports.")
-@click.option("--apns-port", default=0, help="0 takes a free one, or that of the last run.")
-@click.option("--fcm-port", default=0, help="0 takes a free one, or that of the last run.")
-@click.option("--control-port", default=0, help="0 takes a free one, or that of the last run.")
+@click.option(
+    "--apns-port", type=_PORT, default=0, help="0 takes a free one, or that of the last run."
+)
+@click.option(
+    "--fcm-port", type=_PORT, default=0, help="0 takes a free one, or that of the last run."
+)
+@click.option(
+    "--control-port", type=_PORT, default=0, help="0 takes a free one, or that of the last run."
+)
 @click.option("--phones", is_flag=True, help="Show notifications as the phones do.")
 @click.option(
     "--faults",
@@ -57,9 +74,12 @@ def sandbox_command(
 
 
 def run(options: CommandOptions) -> None:
-    """Run the sandbox until SIGINT or SIGTERM."""
+    """Run the sandbox until SIGINT or SIGTERM; raise click.ClickException where it cannot start."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(options, Console()))
+        try:
+            runner.run(serve(options, Console()))
+        except (OSError, BrokenCredentials) as error:
+            raise click.ClickException(str(error)) from error
 
 
 async def serve(options: CommandOptions, console: Console) -> None:
@@ -84,7 +104,6 @@ async def serve(options: CommandOptions, console: Console) -> None:
 def read_faults(path: Path) -> tuple[Fault, ...]:
     """Read faults from a TOML file; raise click.BadParameter with the field at fault."""
     try:
-        entries = tomllib.loads(path.read_text()).get("faults", [])
-        return tuple(decode(Fault, entry) for entry in entries)
-    except (tomllib.TOMLDecodeError, BadInput) as error:
+        return decode(FaultsFile, tomllib.loads(path.read_text(encoding="utf-8"))).faults
+    except ValueError as error:  # no UTF-8, no TOML, or BadInput
         raise click.BadParameter(str(error), param_hint="--faults") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -82,11 +83,13 @@ class Control:
 
     async def shown(self, request: web.Request) -> web.StreamResponse:
         """Stream what phones show as JSON Lines, after the index `since`, for ever."""
+        since = whole(request, "since", 0)
         response = web.StreamResponse(headers={"content-type": "application/jsonl"})
         await response.prepare(request)
-        async for batch in self._on.ledger.follow_shown(whole(request, "since", 0)):
-            lines = "".join(json.dumps(describe(arrival)) + "\n" for arrival in batch)
-            await response.write(lines.encode())
+        with suppress(ConnectionResetError):  # the reader left
+            async for batch in self._on.ledger.follow_shown(since):
+                lines = "".join(json.dumps(describe(arrival)) + "\n" for arrival in batch)
+                await response.write(lines.encode())
         return response
 
     # -- devices, keys and accounts
@@ -245,8 +248,12 @@ def describe(arrival: Arrival) -> dict[str, Any]:
 async def explain_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer bad input with 400 and what is wrong."""
+    """Answer bad input with 400, what is not there with 404 and the like, and what is wrong."""
     try:
         return await handler(request)
-    except (BadInput, ValueError) as error:
+    except json.JSONDecodeError as error:
+        return web.json_response({"error": f"not JSON: {error}"}, status=400)
+    except ValueError as error:
         return web.json_response({"error": str(error)}, status=400)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.text}, status=error.status)

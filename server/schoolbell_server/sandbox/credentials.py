@@ -17,6 +17,10 @@ PROJECT_NUMBER = "100000000001"
 CLIENT_EMAIL = f"sender@{PROJECT_ID}.iam.gserviceaccount.com"
 
 
+class BrokenCredentials(Exception):
+    """A directory holds what no sandbox wrote, or half of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxCredentials:
     """What a sender needs to be let in, and what the sandbox needs to let it in."""
@@ -85,18 +89,26 @@ def save(directory: Path, credentials: SandboxCredentials, facts: dict[str, Any]
 
 
 def load(directory: Path) -> tuple[SandboxCredentials, dict[str, Any]] | None:
-    """Read what `save` wrote, or nothing if the directory holds none."""
+    """Read what `save` wrote, or nothing if the directory holds none; BrokenCredentials if bad."""
     try:
         facts: dict[str, Any] = json.loads((directory / "sandbox.json").read_text())
         account = json.loads((directory / "service-account.json").read_text())
-        certificate = (directory / "ca.pem").read_bytes()
-        key = (directory / "ca-key.pem").read_bytes()
-        apns_p8 = (directory / "apns.p8").read_text()
+        return _credentials(directory, facts, account), facts
     except FileNotFoundError:
         return None
-    credentials = SandboxCredentials(
+    except (ValueError, TypeError, KeyError) as error:
+        problem = f"{directory}: {error!r}; empty it, and all is made anew"
+        raise BrokenCredentials(problem) from error
+
+
+def _credentials(
+    directory: Path, facts: dict[str, Any], account: dict[str, str]
+) -> SandboxCredentials:
+    certificate = (directory / "ca.pem").read_bytes()
+    key = (directory / "ca-key.pem").read_bytes()
+    return SandboxCredentials(
         authority=Authority(CertificatePem(certificate=certificate, key=key)),
-        apns_p8=apns_p8,
+        apns_p8=(directory / "apns.p8").read_text(),
         apns_key_id=facts["apns_key_id"],
         apns_team_id=facts["apns_team_id"],
         fcm_key=account["private_key"],
@@ -104,7 +116,6 @@ def load(directory: Path) -> tuple[SandboxCredentials, dict[str, Any]] | None:
         fcm_project_number=account["client_id"],
         fcm_client_email=account["client_email"],
     )
-    return credentials, facts
 
 
 def _write_secret(path: Path, text: str) -> None:

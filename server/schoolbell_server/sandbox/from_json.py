@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -42,29 +42,39 @@ def _decode(kind: Any, value: Any, path: str) -> Any:
 
 def _decode_fields(kind: Any, values: dict[str, Any], path: str) -> Any:
     hints = get_type_hints(kind)
-    known = {field.name for field in fields(kind)}
-    if unknown := sorted(values.keys() - known):
-        raise BadInput(f"{path or kind.__name__}: unknown field {unknown[0]!r}")
+    known = {field.name: field for field in fields(kind)}
+    if unknown := sorted(values.keys() - known.keys()):
+        raise BadInput(_at(path, f"unknown field {unknown[0]!r}"))
+    for name, field in known.items():
+        if name not in values and field.default is field.default_factory is MISSING:
+            raise BadInput(f"{_join(path, name)}: is required")
     arguments = {
-        name: _decode(hints[name], value, f"{path}.{name}" if path else name)
-        for name, value in values.items()
+        name: _decode(hints[name], value, _join(path, name)) for name, value in values.items()
     }
     try:
         return kind(**arguments)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{path or kind.__name__}: {error}") from error
+    except ValueError as error:
+        raise BadInput(_at(path, str(error))) from error
 
 
 def _decode_enum(kind: type[Enum], value: Any, path: str) -> Enum:
     try:
         return kind(value)
     except ValueError as error:
-        choices = ", ".join(str(member.value) for member in kind)
-        raise BadInput(f"{path}: {value!r} is none of {choices}") from error
+        choices = ", ".join(repr(str(member.value)) for member in kind)
+        raise BadInput(_at(path, f"{value!r} is none of {choices}")) from error
 
 
 def _expect(kind: Any, value: Any, path: str) -> Any:
     wrong_bool = isinstance(value, bool) and kind is not bool
     if wrong_bool or not isinstance(value, kind):
-        raise BadInput(f"{path}: {value!r} has the wrong type")
+        raise BadInput(_at(path, f"{value!r} has the wrong type"))
     return value
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _at(path: str, problem: str) -> str:
+    return f"{path}: {problem}" if path else problem

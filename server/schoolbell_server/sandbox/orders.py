@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from schoolbell_server.sandbox.certificates import CertificateFlaw
 from schoolbell_server.sandbox.devices import Death, Device
@@ -68,7 +69,7 @@ class KeyOrder:
 
     def key(self) -> ApnsKey:
         """Return the key; raise BadInput unless it is an elliptic-curve key."""
-        public_key = serialization.load_pem_public_key(self.public_key.encode())
+        public_key = _read_key(self.public_key)
         if not isinstance(public_key, ec.EllipticCurvePublicKey):
             raise BadInput("public_key: not an elliptic-curve key")
         return ApnsKey(
@@ -112,7 +113,7 @@ class AccountOrder:
 
     def account(self) -> ServiceAccount:
         """Return the account; raise BadInput unless its key is an RSA key."""
-        public_key = serialization.load_pem_public_key(self.public_key.encode())
+        public_key = _read_key(self.public_key)
         if not isinstance(public_key, rsa.RSAPublicKey):
             raise BadInput("public_key: not an RSA key")
         return ServiceAccount(
@@ -165,3 +166,10 @@ class PortOrder:
     certificate: CertificateFlaw | None = None
     """Show a new certificate; the empty flaw is a good one."""
     tls_1_1: bool = False
+
+
+def _read_key(pem: str) -> PublicKeyTypes:
+    try:
+        return serialization.load_pem_public_key(pem.encode())
+    except ValueError as error:
+        raise BadInput("public_key: not a public key as PEM") from error

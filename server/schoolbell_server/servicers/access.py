@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,8 +25,10 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Right, Role, Tool, new_api_key
 from schoolbell_server.security.key_store import StoredKeys, row_of
-from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.missing import no_district, no_user
 from schoolbell_server.servicers.paging import read_page
+from schoolbell_server.servicers.person_erasure import Erasure
+from schoolbell_server.servicers.person_export import export
 from schoolbell_storage.audit import (
     AuditQuery,
     Document,
@@ -36,6 +39,8 @@ from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, list_keys, revoke_key
+from schoolbell_storage.mentions import ERASED
+from schoolbell_storage.persons import Person, find_person
 from schoolbell_storage.rights import RightQuery, RightRow, grant, list_rights, revoke
 
 _SERVICE = "schoolbell.v1.AccessService"
@@ -51,12 +56,19 @@ Changes = Sequence[tuple[str, Document, Document]]
 
 
 class AccessServicer(AccessServiceServicer):
-    """Keys and rights; ExportPersonData and ErasePersonData are not there yet."""
+    """Keys, rights, the audit log, and what is known of a person."""
 
     def __init__(
-        self, storage: Storage, *, keys: StoredKeys, clock: Callable[[], dt.datetime]
+        self,
+        storage: Storage,
+        *,
+        keys: StoredKeys,
+        clock: Callable[[], dt.datetime],
+        on_written: Callable[[], None],
     ) -> None:
+        """Call `on_written` when watchers have something to see."""
         self._storage = storage
+        self._erasure = Erasure(storage, clock, on_written)
         self._keys = keys
         self._clock = clock
 
@@ -223,17 +235,45 @@ class AccessServicer(AccessServiceServicer):
         return [write_right(row) for row in after]
 
     async def ExportPersonData(
-        self, _request: messages.ExportPersonDataRequest, _context: Any
+        self, request: messages.ExportPersonDataRequest, _context: Any
     ) -> AsyncIterator[messages.ExportPersonDataResponse]:
-        """Answer UNIMPLEMENTED."""
-        raise NotImplementedError
-        yield  # a stream, as the contract has it
+        """Stream what is stored of a person; that it was asked for is on record."""
+        person = await self._person(request)
+        known = False
+        async for part in export(self._storage, person):
+            if not known:
+                known = True
+                await self._audit_person(person, "ExportPersonData", {"exported": True})
+            yield part
+        if not known:
+            raise no_user(request.user_id)
 
     async def ErasePersonData(
-        self, _request: messages.ErasePersonDataRequest, _context: Any
+        self, request: messages.ErasePersonDataRequest, _context: Any
     ) -> messages.ErasePersonDataResponse:
-        """Answer UNIMPLEMENTED."""
-        raise NotImplementedError
+        """Erase a person; the audit log keeps that it was done, and not whom."""
+        person = await self._person(request)
+        count = await self._erasure.erase(person)
+        self._keys.forget()
+        if count:
+            nobody = replace(person, user_id=ERASED)
+            await self._audit_person(nobody, "ErasePersonData", {"records": count})
+        return messages.ErasePersonDataResponse(records=count)
+
+    async def _person(
+        self, request: messages.ExportPersonDataRequest | messages.ErasePersonDataRequest
+    ) -> Person:
+        violations = Violations()
+        read_id(request.user_id, "user_id", violations.add)
+        violations.refuse()
+        async with self._storage.read() as connection:
+            await _check_district(connection, request.district_id)
+            return await find_person(connection, request.district_id, request.user_id)
+
+    async def _audit_person(self, person: Person, method: str, after: Document) -> None:
+        async with self._storage.write() as connection:
+            changes: Changes = [(f"persons/{person.user_id}", {}, after)]
+            await self._audit(connection, person.district_id, method, changes)
 
     async def _audit(
         self,

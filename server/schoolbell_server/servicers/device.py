@@ -26,7 +26,7 @@ from schoolbell_server.domain.kinds import (
     RefusalReason,
     RetirementReason,
 )
-from schoolbell_server.pipeline.cancelling import Stop, cancel_unsent
+from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.etags import etag, must_write
@@ -36,7 +36,7 @@ from schoolbell_server.servicers.named_device import check_named, device_retired
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.receipts import Receipts
-from schoolbell_server.servicers.registration import RETIRED, Registrar, Registration
+from schoolbell_server.servicers.registration import Registrar, Registration
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     DeviceRow,
@@ -67,6 +67,7 @@ class DeviceServicer(DeviceServiceServicer):
         receipts: Receipts,
         notifications: Notifications,
         clock: Callable[[], dt.datetime],
+        on_heard: Callable[[str], None],
         on_written: Callable[[], None],
     ) -> None:
         self._storage = storage
@@ -75,6 +76,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._receipts = receipts
         self._notifications = notifications
         self._clock = clock
+        self._on_heard = on_heard
         self._on_written = on_written
 
     async def RegisterDevice(
@@ -159,6 +161,7 @@ class DeviceServicer(DeviceServiceServicer):
                 row = replace(asked, version=row.version + 1, update_time=now)
                 await store_device(connection, row)
                 await bump_facts(connection, request.district_id)
+        self._on_heard(row.device_id)
         self._on_written()
         return messages.UpdateDeviceResponse(device=self._message(row))
 

@@ -30,9 +30,13 @@ _EVENTS = {
 class Receipts:
     """Writes receipts into deliveries."""
 
-    def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, storage: Storage, clock: Callable[[], dt.datetime], on_heard: Callable[[str], None]
+    ) -> None:
+        """`on_heard` is told the id of every device that something is said of."""
         self._storage = storage
         self._clock = clock
+        self._on_heard = on_heard
 
     async def report(
         self, request: messages.ReportReceiptsRequest
@@ -64,6 +68,8 @@ class Receipts:
             changed = [row for name, row in known.items() if row != before[name]]
             await store_deliveries(connection, changed)
             await journal.record(connection, now, changed)
+        for row in known.values():
+            self._on_heard(row.device_id)
         return messages.ReportReceiptsResponse(results=results)
 
 

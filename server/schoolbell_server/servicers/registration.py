@@ -12,17 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import device_service_pb2
 from schoolbell_server.contract.devices import address_of, check_address
-from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import (
     CancelCause,
     DetailLevel,
     Environment,
-    Gate,
     Platform,
-    RefusalReason,
     RetirementReason,
 )
-from schoolbell_server.pipeline.cancelling import Stop, cancel_unsent
+from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
@@ -38,8 +35,6 @@ from schoolbell_storage.devices import (
 from schoolbell_storage.districts import bump_facts
 
 _TAIL = 4  # characters
-RETIRED = Stop(CancelCause.GATE, Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED))
-"""Why a retired device is sent nothing more."""
 
 
 class Sealer(Protocol):

@@ -49,7 +49,7 @@ class Steering:
         violations.refuse()
         uncertain = DeliveryState.UNCERTAIN in query.states
         dead = {DeliveryState.FAILED, DeliveryState.UNCERTAIN}
-        query = replace(query, states=list(dead & set(query.states)) or [DeliveryState.FAILED])
+        chosen = list(dead & set(query.states)) if query.states else [DeliveryState.FAILED]
         now, count = self._clock(), 0
 
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
@@ -67,7 +67,8 @@ class Steering:
             await store_deliveries(connection, replayed)
             return replayed
 
-        if query.states:
+        if chosen:
+            query = replace(query, states=chosen)
             count = await self._walk(query, step, write=not request.validate_only)
         self._on_written()
         return messages.RetryDeliveriesResponse(deliveries=count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,9 @@ from schoolbell_storage.errors import StorageError
 from schoolbell_storage.instances import living
 from schoolbell_storage.roster import count_portal_relationships
 
-BACKLOG_INTERVAL = 1.0  # seconds
+BACKLOG_INTERVAL = 1.0  # seconds, at least, between two counts of what waits
+_REST = 20
+"""Times as long as a count took until the next one: a long queue takes long to count."""
 _RATE_WINDOW = 60.0  # seconds
 _Code = status_pb2.WarningCode
 _Link = tuple[str, Platform]
@@ -111,6 +114,7 @@ class Monitor:
         """Count what waits until stopped."""
         going = True
         while going:
+            began = time.monotonic()
             try:
                 async with self._storage.read() as connection:
                     self._backlog = await backlog(connection)
@@ -118,7 +122,8 @@ class Monitor:
             except StorageError:
                 self._writable = False
             self._export()
-            going = await stop.pause(BACKLOG_INTERVAL)
+            took = time.monotonic() - began
+            going = await stop.pause(max(BACKLOG_INTERVAL, took * _REST))
 
     async def state(self, district_id: str) -> status_pb2.ServiceState:
         """Return the state of one district."""

@@ -96,6 +96,8 @@ class Watch:
         self.position = ResumeToken(self.position.store_id, revision, offset)
 
     def _wants(self, district_id: str, update: Update) -> bool:
+        if not update.district_id:
+            return False  # blanked: it was of a person whose data were erased
         if self.wish.district_id not in (None, district_id):
             return False
         if isinstance(update, delivery_pb2.Delivery):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -128,14 +129,38 @@ def test_a_faults_file_may_hold_everything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("[[faults]]\nodd = 1", "unknown field 'odd'"), ("[[faults", "Expected")],
+    [
+        (b"[[faults]]\nodd = 1", "faults: unknown field 'odd'"),
+        (b"[[faults", "Expected"),
+        (b"[[fault]]\n", "unknown field 'fault'"),
+        (b"faults = 3", "faults: 3 has the wrong type"),
+        (b'[[faults]]\nendpoint = "apns"', "faults.effect: is required"),
+        (b"\xff", "utf-8"),
+    ],
 )
-def test_a_wrong_faults_file_is_explained(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_faults_file_is_explained(tmp_path: Path, text: bytes, words: str) -> None:
     file = tmp_path / "faults.toml"
-    file.write_text(text)
+    file.write_bytes(text)
     result = CliRunner().invoke(sandbox_command, ["--faults", str(file)])
     assert result.exit_code == 2
     assert words in result.output
+
+
+async def test_the_command_says_in_a_line_why_it_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.json").write_text("{")
+    async with sandbox() as box:
+        for options, words in (
+            (["--apns-port", str(box.apns_port)], "address already in use"),
+            (["--dir", str(tmp_path)], "empty it"),
+            (["--fcm-port", "70000"], "65535"),
+        ):
+            program = "from schoolbell_server.sandbox.command import sandbox_command as c; c()"
+            command = [sys.executable, "-c", program, *options]
+            ended = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, timeout=60
+            )
+            assert ended.returncode in (1, 2)
+            assert words in ended.stderr.splitlines()[-1]
 
 
 async def test_many_pushes_on_one_connection_leave_nothing_behind() -> None:

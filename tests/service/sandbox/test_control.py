@@ -92,6 +92,19 @@ async def test_what_phones_show_can_be_followed() -> None:
             assert json.loads(await stream.content.readline())["address"] == "cd" * 32
 
 
+async def test_a_reader_that_leaves_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with remote() as (box, control), to_apns(box) as wire:
+        await push(wire)
+        async with control.session.get("/v1/shown") as leaving, asyncio.timeout(20):
+            await leaving.content.readline()
+            leaving.close()
+        async with control.session.get("/v1/shown") as stream, asyncio.timeout(20):
+            for _ in range(5):
+                await push(wire)
+                await stream.content.readline()
+    assert caplog.messages == []
+
+
 async def test_devices_can_be_added_and_changed() -> None:
     async with remote() as (box, control), to_apns(box) as wire:
         device = {"endpoint": "apns", "address": TOKEN, "app": TOPIC, "online": False}
@@ -227,9 +240,12 @@ async def test_a_reset_forgets_all_but_the_keys() -> None:
         ("/v1/faults", {"effect": {"sattus": 503}}, "effect: unknown field 'sattus'"),
         ("/v1/faults", {"effect": {"status": "503"}}, "effect.status: '503' has the wrong type"),
         ("/v1/faults", {"effect": {"apns_id": "odd"}}, "effect.apns_id: 'odd' is none of"),
-        ("/v1/faults", {"endpoint": "apns"}, "missing"),
+        ("/v1/faults", {"endpoint": "apns"}, "effect: is required"),
+        ("/v1/devices", {"endpoint": "apns", "address": "ab"}, "app: is required"),
+        ("/v1/faults", {"effect": {"close": "loud"}}, "'loud' is none of '', 'clean'"),
         ("/v1/devices", [1], "wrong type"),
         ("/v1/keys", {"key_id": "k", "team_id": "t", "public_key": "x"}, "PEM"),
+        ("/v1/accounts", {"client_email": "a", "public_key": "x", "projects": []}, "PEM"),
         ("/v1/connections", {"endpoint": "apns", "settings": {"ODD": 1}}, "ODD"),
     ],
 )
@@ -238,6 +254,17 @@ async def test_bad_input_is_explained(path: str, content: Any, words: str) -> No
         await push(wire)
         answer = await control.call("POST", path, content, status=400)
         assert words in answer["error"]
+
+
+async def test_every_refusal_is_json() -> None:
+    async with remote() as (_, control):
+        missing = await control.call("PATCH", "/v1/devices/apns/00", {}, status=404)
+        assert missing == {"error": "no such device"}
+        assert "Not Found" in (await control.call("GET", "/v1/nothing", status=404))["error"]
+        assert "Allowed" in (await control.call("DELETE", "/v1/totals", status=405))["error"]
+        assert "since" in (await control.call("GET", "/v1/shown?since=x", status=400))["error"]
+        async with control.session.post("/v1/faults", data=b"{") as answer:
+            assert (answer.status, (await answer.json())["error"][:8]) == (400, "not JSON")
 
 
 async def test_the_key_of_an_account_is_no_key_for_apns() -> None:

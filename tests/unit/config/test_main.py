@@ -16,7 +16,7 @@ ios = { topic = "t", team_id = "T", key_id = "K", key_file = "k.p8" }
 """
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "restored"])
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -42,7 +42,7 @@ def test_a_replay_that_could_reach_a_phone_does_not_start(tmp_path: Path) -> Non
     assert "apps.parent.ios.server: --replay needs a sandbox on this machine" in result.output
 
 
-def test_the_three_commands_are_there() -> None:
+def test_the_commands_are_there() -> None:
     result = CliRunner().invoke(main, ["--help"])
-    for command in ("serve", "migrate", "sandbox"):
+    for command in ("serve", "migrate", "backup", "restored", "sandbox"):
         assert f"  {command} " in result.output

@@ -25,6 +25,7 @@ from schoolbell_server.domain.fact import (
 )
 from schoolbell_server.domain.fact_keys import fact_key, other_keys
 from schoolbell_server.domain.kinds import (
+    App,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
@@ -236,8 +237,14 @@ class TestTheBatch:
         assert (planned.user_id, planned.device_id, planned.index) == (MOM, MOM, 0)
         assert (planned.fact_key, planned.other_key) == (fact_key(moved), other_keys(moved)[0])
         assert planned.told.current == ScheduleValue("Robotics")
-        assert planned.hold == hold
+        assert (planned.app, planned.hold) == (App.PARENT, hold)
         assert (planned.correction, planned.lifted) == (False, False)
+
+    def test_a_kind_without_settings_waits_for_nothing(self) -> None:
+        facts = world()
+        plain = replace(facts, district=replace(facts.district, kinds={}))
+        (planned,) = Town(plain).publish(*grades("65")).deliveries
+        assert planned.hold == dt.timedelta(0)
 
     def test_each_guardian_has_a_baseline_of_their_own(self) -> None:
         town = Town(world({MOM: None, DAD: BELOW_70}))

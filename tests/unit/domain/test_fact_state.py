@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.fact import BalanceValue, Previous, Value
+from schoolbell_server.domain.fact import BalanceValue, Previous, ScheduleValue, Value
 from schoolbell_server.domain.fact_state import (
     FactState,
     Setter,
@@ -51,6 +53,34 @@ def test_a_number_keeps_every_digit(number: str) -> None:
 
 def test_unknown_is_a_value_of_its_own() -> None:
     assert decode_value(encode_value(None)) is None
+
+
+@pytest.fixture
+def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run on a machine whose own zone is not UTC."""
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_away")
+def test_what_is_stored_is_compact_readable_and_in_utc() -> None:
+    local = at(0).astimezone(dt.timezone(dt.timedelta(hours=-5)))
+    state = FactState(
+        value=ScheduleValue("Café", "Gym"),
+        occur_time=local,
+        set_time=at(1),
+        setter=Setter("sis", "s1"),
+    )
+    when = "2026-09-15T17:00:00+00:00"
+    since = "2026-09-15T17:01:00+00:00"
+    assert encode_state(state) == (
+        f'[["schedule","Café","Gym",false],"{when}","{since}","sis","s1",[]]'
+    )
+    told = Told(Previous(value=state.value, set_time=local), None)
+    assert encode_told(told) == f'[["schedule","Café","Gym",false],false,"{when}",null]'
 
 
 def test_a_state_is_short() -> None:

@@ -16,6 +16,7 @@ from schoolbell_server.domain.fact import (
     AttendanceValue,
     BalanceValue,
     DueDateValue,
+    FactUpdate,
     GradeValue,
     Previous,
     ScheduleValue,
@@ -44,6 +45,7 @@ from tests.unit.domain.happenings import (
 )
 from tests.unit.domain.memory import NOTHING, Memory, core, days, folded_in
 
+SECOND = dt.timedelta(seconds=1)  # from a change to its receipt
 ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 MISSING, WITHDRAWN = AssignmentAction.MISSING, AssignmentAction.WITHDRAWN
 DUE = AssignmentAction.DUE_DATE_MOVED
@@ -95,10 +97,55 @@ def test_the_next_value_knows_the_one_before() -> None:
     memory = Memory()
     memory.tell(grade("75", before="99"), 1)
     update = memory.tell(grade("65", before="99"), 2)
-    set_time = at(1) + dt.timedelta(seconds=1)
+    set_time = at(1) + SECOND
     assert update.previous == Previous(value=GradeValue(Decimal(75)), set_time=set_time)
     assert update.current == GradeValue(Decimal(65))
     assert update.known_time == at(1)
+
+
+@pytest.mark.parametrize(
+    ("known", "late", "value"),
+    [
+        (grade("75"), grade("65"), GradeValue(Decimal(75))),
+        (mark(ABSENT), mark(CLEARED), AttendanceValue(ABSENT, AttendanceExcuse.UNKNOWN)),
+    ],
+)
+def test_an_older_change_sees_the_value_that_stands(
+    known: Payload, late: Payload, value: Value
+) -> None:
+    memory = Memory()
+    memory.tell(known, 5)
+    before = dict(memory.states)
+    assert memory.tell(late, 4) == FactUpdate(
+        key=fact_key(change(late)),
+        previous=Previous(value=value, set_time=at(5) + SECOND),
+        current=value,
+        older=True,
+        known_time=at(5),
+        changed=False,
+    )
+    assert memory.states == before
+
+
+def test_a_value_that_stays_keeps_who_set_it_and_when() -> None:
+    memory = Memory()
+    memory.tell(mark(ABSENT, "a"), 1)
+    memory.tell(mark(ABSENT, "b"), 2)
+    (state,) = memory.states.values()
+    assert (state.setter, state.set_time) == (Setter(SIS, "a"), at(1) + SECOND)
+    assert state.occur_time == at(2)
+    memory.tell(mark(TARDY, "a"), 3)
+    assert memory.tell(mark(TARDY, "b"), 4).known_time == at(2)
+    (state,) = memory.states.values()
+    assert (state.setter, state.set_time) == (Setter(SIS, "b"), at(4) + SECOND)
+
+
+def test_a_move_sets_its_old_place_too() -> None:
+    memory = Memory()
+    moved = change(flex(MOVED, "5", before="4"), 1)
+    memory.take(moved)
+    old = memory.states[other_keys(moved)[0]]
+    assert (old.setter, old.set_time) == (Setter(SIS, ""), at(1) + SECOND)
 
 
 def test_names_and_comments_are_no_part_of_the_value() -> None:

@@ -90,6 +90,13 @@ def test_times_are_kept_in_utc() -> None:
     assert (decided, decided.utcoffset()) == (NOON, dt.timedelta(0))
 
 
+def test_a_record_is_readable_and_without_blanks() -> None:
+    refusal = Refusal(Gate.ENROLLED, RefusalReason.NOT_ENROLLED, "Café")
+    record = DecisionRecord(decision=Decision(refusal=refusal), facts_version=7, decide_time=NOON)
+    text = zlib.decompress(encode_record(record)[1:]).decode()
+    assert text == f'[7,"{NOON.isoformat()}",0,[],[],[[7,11,"Café"]],[]]'
+
+
 @pytest.mark.parametrize("blob", [b"", b"\x00", b"\x02" + zlib.compress(b"[]"), b"{}"])
 def test_another_version_is_refused(blob: bytes) -> None:
     with pytest.raises(ValueError, match="unknown version"):

@@ -210,3 +210,12 @@ def test_a_lifting_of_a_past_day_that_left_is_not_told_again() -> None:
     (decision,) = town.publish(change(mark(CLEARED, date=YESTERDAY), 2)).decisions
     assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0:00:00")
     assert town.waiting == []
+
+
+def test_what_replaces_a_lifting_of_a_past_day_by_another_mark_is_too_late() -> None:
+    town = Town()
+    town.publish(change(mark(ABSENT, date=YESTERDAY), -24 * 60))
+    town.attempt()
+    town.publish(change(mark(PRESENT, date=YESTERDAY), 1))
+    (decision,) = town.publish(change(mark(TARDY, date=YESTERDAY), 2)).decisions
+    assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0:00:00")

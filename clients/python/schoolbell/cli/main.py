@@ -11,6 +11,7 @@ from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
 from schoolbell.cli.districts import districts, keys
 from schoolbell.cli.explain import explain
+from schoolbell.cli.persons import persons
 from schoolbell.cli.roster import roster
 from schoolbell.cli.session import DEFAULT_TARGET, open_session
 from schoolbell.cli.settings import settings
@@ -65,6 +66,7 @@ for command in (
     districts,
     explain,
     keys,
+    persons,
     roster,
     settings,
     status,

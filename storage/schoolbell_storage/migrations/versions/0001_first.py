@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("creator", sa.Text(), server_default="", nullable=False),
         sa.Column("expire_time", sa.BigInteger(), nullable=True),
         sa.Column("revoke_time", sa.BigInteger(), nullable=True),
+        sa.Column("last_use_time", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("key_id"),
     )
     op.create_index("api_key_by_district", "api_key", ["district_id", "key_id"], unique=False)
@@ -161,18 +162,18 @@ def upgrade() -> None:
     op.create_index(
         "delivery_due",
         "delivery",
-        ["app_id", "platform", "lane", "due_time"],
+        ["app_id", "platform", "lane", "district_id", "due_time", "state", "lease_owner"],
         unique=False,
-        sqlite_where=sa.text("state IN (1, 2)"),
-        postgresql_where=sa.text("state IN (1, 2)"),
+        sqlite_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
+        postgresql_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
     )
     op.create_index(
         "delivery_expiring",
         "delivery",
         ["expire_time"],
         unique=False,
-        sqlite_where=sa.text("state IN (1, 2)"),
-        postgresql_where=sa.text("state IN (1, 2)"),
+        sqlite_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
+        postgresql_where=sa.text("state IN (1, 2) AND lease_owner = ''"),
     )
     op.create_index(
         "delivery_leased",
@@ -220,6 +221,14 @@ def upgrade() -> None:
         "device",
         ["district_id", "app_id", "address_hash"],
         unique=True,
+        sqlite_where=sa.text("retirement_reason IS NULL"),
+        postgresql_where=sa.text("retirement_reason IS NULL"),
+    )
+    op.create_index(
+        "device_live_last_seen",
+        "device",
+        ["last_seen_time"],
+        unique=False,
         sqlite_where=sa.text("retirement_reason IS NULL"),
         postgresql_where=sa.text("retirement_reason IS NULL"),
     )

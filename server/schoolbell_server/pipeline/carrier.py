@@ -1,0 +1,132 @@
+"""Carry a batch of leased deliveries from one route to their outcomes.
+
+Nothing stays leased, whatever happens on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.gateways.push import Gateway, PushResult
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.outcomes import Finished, Outcomes
+from schoolbell_server.pipeline.preparer import Preparer, Ready, Stopped
+from schoolbell_server.pipeline.setting_aside import SettingAside
+from schoolbell_storage import claims
+from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+
+_FAULT_PAUSE = 1.0  # seconds
+
+_logger = get_logger(__name__)
+
+
+class Carrier:
+    """Prepares, sends and writes batches."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        lease: Lease,
+        preparer: Preparer,
+        outcomes: Outcomes,
+        setting_aside: SettingAside,
+        *,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._storage = storage
+        self._lease = lease
+        self._preparer = preparer
+        self._outcomes = outcomes
+        self._setting_aside = setting_aside
+        self._clock = clock
+
+    async def carry(self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int) -> None:
+        """Carry a batch, leased in a term of the server's lease, to its outcomes."""
+        try:
+            finished = await self._finish(batch, gateway, term)
+            await self._outcomes.write(finished)
+        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+            await self._setting_aside.end([row.delivery_id for row in batch], error)
+
+    async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
+        """Release leases whose attempt never began; a storage that fails is tried again."""
+        names = [row.delivery_id for row in rows]
+        while names:
+            try:
+                async with self._storage.write() as connection:
+                    await claims.release(connection, self._lease.instance_id, names)
+            except StorageError as error:
+                _logger.warning("leases not given back", extra={"cause": str(error)})
+                await asyncio.sleep(_FAULT_PAUSE)
+            else:
+                return
+
+    async def _finish(
+        self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int
+    ) -> list[Finished]:
+        prepared = await self._prepare(batch)
+        finished = [one for one in prepared if isinstance(one, Finished)]
+        stopped = [one for one in prepared if isinstance(one, Stopped)]
+        finished += [Finished(row=one.row, refusal=one.refusal) for one in stopped]
+        ready = [one for one in prepared if isinstance(one, Ready)]
+        if self._lease.held and self._lease.term == term:
+            return [*finished, *await self._send(ready, gateway)]
+        await self._return(batch)
+        return []
+
+    async def _prepare(self, batch: Sequence[DeliveryRow]) -> Sequence[Ready | Stopped | Finished]:
+        """Prepare a batch; one delivery that cannot be is set aside alone, and never comes again.
+
+        A storage that fails gives the leases back.
+        """
+        try:
+            return await self._preparer.prepare(batch)
+        except StorageError as error:
+            _logger.warning("batch not prepared", extra={"cause": str(error)})
+            await self._return(batch)
+            return ()
+        except Exception as error:
+            if len(batch) > 1:
+                return [one for row in batch for one in await self._prepare([row])]
+            row = batch[0]
+            _logger.error(
+                "delivery set aside", extra={"delivery_id": row.delivery_id}, exc_info=error
+            )
+            return [_set_aside(row, self._clock())]
+
+    async def _send(self, ready: Sequence[Ready], gateway: Gateway) -> list[Finished]:
+        now = self._clock()
+        late = [one for one in ready if one.row.expire_time <= now]
+        timely = [one for one in ready if one.row.expire_time > now]
+        results = await gateway.send([one.push for one in timely]) if timely else ()
+        ended = self._clock()
+        sent = [
+            _finished(one, result, now, ended) for one, result in zip(timely, results, strict=True)
+        ]
+        return [*sent, *(Finished(row=one.row) for one in late)]
+
+    async def _return(self, batch: Sequence[DeliveryRow]) -> None:
+        """Give a batch back, but not so fast that it comes again at once."""
+        await asyncio.sleep(_FAULT_PAUSE)
+        await self.give_back(batch)
+
+
+def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime) -> Finished:
+    return Finished(
+        row=ready.row, result=result, address=ready.address, start_time=start, end_time=end
+    )
+
+
+def _set_aside(row: DeliveryRow, now: dt.datetime) -> Finished:
+    result = PushResult(
+        delivery_id=row.delivery_id,
+        outcome=Outcome.PAYLOAD_BAD,
+        provider_reason="could not be prepared",
+    )
+    return Finished(row=row, result=result, start_time=now, end_time=now)

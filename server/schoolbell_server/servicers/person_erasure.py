@@ -1,0 +1,140 @@
+"""Erase a person: first what lets anything new come, then everything in small steps.
+
+How a person hangs together with others goes last, because the rest is found by it: an erasure that
+broke off is finished by asking again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.kinds import CancelCause
+from schoolbell_server.pipeline.cancelling import cancel_deliveries
+from schoolbell_server.status import journal
+from schoolbell_server.status.forgetting import blanked
+from schoolbell_storage import mentions, persons, status_log
+from schoolbell_storage.deliveries import fetch_deliveries
+from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.persons import Holding, Person
+
+_STEP = 500  # rows in one transaction
+_LOG_STEP = 100  # entries of the status log, each a whole transaction's
+_CANCELLED = "the person's data were erased"
+
+Step = Callable[[AsyncConnection], Awaitable[int]]
+
+
+class Erasure:
+    """Erases persons."""
+
+    def __init__(
+        self, storage: Storage, clock: Callable[[], dt.datetime], on_written: Callable[[], None]
+    ) -> None:
+        """Call `on_written` when watchers have something to see."""
+        self._storage = storage
+        self._clock = clock
+        self._on_written = on_written
+
+    async def erase(self, person: Person) -> int:
+        """Erase everything that is stored of a person; return how many records were erased."""
+        count = await self._write(lambda one: _close(one, person))
+        for holding in persons.deliveries(person):
+            await self._cancel(holding)
+        while True:  # what was being published meanwhile is found by the next pass
+            found = await self._pass(person)
+            count += found
+            if not found:
+                break
+        for holding in persons.ties(person):
+            count += await self._erase(holding)
+        count += await self._write(lambda one: persons.forget_writer(one, person))
+        count += await self._write(lambda one: mentions.forget_in_imports(one, person))
+        await self._forget_in_log(person)
+        return count + await self._forget_in_audit(person)
+
+    async def _pass(self, person: Person) -> int:
+        found = await self._forget_recipient(person)
+        for holding in (*persons.records(person), persons.changes(person)):
+            found += await self._erase(holding)
+        return found
+
+    async def _write(self, step: Step) -> int:
+        async with self._storage.write() as connection:
+            return await step(connection)
+
+    async def _erase(self, holding: Holding) -> int:
+        count, rows = 0, _STEP
+        while rows == _STEP:
+            rows = await self._write(lambda one: persons.erase(one, holding, _STEP))
+            count += rows
+        return count
+
+    async def _cancel(self, holding: Holding) -> None:
+        """Cancel what has not left, so that watchers see its end before it is gone."""
+        while True:
+            async with self._storage.write() as connection:
+                names = await persons.unsent(connection, holding, _STEP)
+                rows = (await fetch_deliveries(connection, names, lock=True)).values()
+                now = self._clock()
+                cancelled = await cancel_deliveries(
+                    connection, rows, CancelCause.PERSON, _CANCELLED, now
+                )
+                await journal.record(connection, now, cancelled)
+            self._on_written()
+            if len(names) < _STEP:
+                return
+
+    async def _forget_recipient(self, person: Person) -> int:
+        """Take the person out of the recorded decisions of others' changes."""
+        count = 0
+        for student_id in person.related:
+            after = None
+            while True:
+                async with self._storage.write() as connection:
+                    page = await persons.decisions(connection, person, student_id, after, _STEP)
+                    for one in page.found:
+                        await persons.forget_recipient(connection, one, person.user_id)
+                count += len(page.found)
+                after = page.after
+                if after is None:
+                    break
+        return count
+
+    async def _forget_in_log(self, person: Person) -> None:
+        """Blank what the status log says of the person; positions in it stay what they are."""
+        after, read = 0, _LOG_STEP
+        while read == _LOG_STEP:
+            async with self._storage.read() as connection:
+                entries = await status_log.district_entries(
+                    connection, person.district_id, after, _LOG_STEP
+                )
+            found = [blanked(entry, person.user_id) for entry in entries]
+            if changed := [entry for entry in found if entry is not None]:
+                async with self._storage.write() as connection:
+                    for entry in changed:
+                        await status_log.rewrite(connection, entry)
+            read = len(entries)
+            after = entries[-1].revision if entries else after
+
+    async def _forget_in_audit(self, person: Person) -> int:
+        count, after = 0, None
+        while True:
+            async with self._storage.write() as connection:
+                page = await mentions.audit_mentions(connection, person, after, _STEP)
+                for entry in page.found:
+                    forgotten = mentions.without_person(entry, person.user_id)
+                    await mentions.rewrite_entry(connection, forgotten)
+            count += len(page.found)
+            after = page.after
+            if after is None:
+                return count
+
+
+async def _close(connection: AsyncConnection, person: Person) -> int:
+    """Remove the account: from here on no change of the person is accepted and none is sent."""
+    await bump_facts(connection, person.district_id)
+    return await persons.erase(connection, persons.account(person), 1)

@@ -1,0 +1,204 @@
+"""Claims: what waits on a route, by lane and district, and the leases of those who send it.
+
+A route's waiting deliveries are looked up district by district, so that a claim can take from
+each of them: one district's burst leaves the others their share.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, TextClause, select, true, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.kinds import DeliveryState, Platform
+from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.deliveries import DeliveryRow, decode
+from schoolbell_storage.rows import among
+from schoolbell_storage.tables import WAITING, delivery
+
+Route = tuple[str, Platform]
+"""(app_id, platform)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """That deliveries of a district wait in a lane, the first of them until its due time."""
+
+    lane: int
+    district_id: str
+    due_time: dt.datetime
+
+
+async def waiting(connection: AsyncConnection, route: Route) -> list[Waiting]:
+    """Return where unleased deliveries wait on a route: by lane, then by district."""
+    found: list[Waiting] = []
+    after = (-1, "")
+    while True:
+        wanted = (
+            select(delivery.c.lane, delivery.c.district_id, delivery.c.due_time)
+            .where(*_on(route), tuple_(delivery.c.lane, delivery.c.district_id) > after)
+            .order_by(delivery.c.lane, delivery.c.district_id, delivery.c.due_time)
+            .limit(1)
+        )
+        row = (await connection.execute(wanted)).first()
+        if row is None:
+            return found
+        after = (row.lane, row.district_id)
+        due_time = from_micros(row.due_time)
+        found.append(Waiting(lane=row.lane, district_id=row.district_id, due_time=due_time))
+
+
+async def claim_due(
+    connection: AsyncConnection,
+    owner: str,
+    route: Route,
+    places: Iterable[Waiting],
+    now: dt.datetime,
+    limit: int,
+) -> list[DeliveryRow]:
+    """Lease up to `limit` due deliveries of a route: lane by lane, its districts share alike.
+
+    What a district leaves of its share goes to the others of the lane.
+    """
+    leased: list[DeliveryRow] = []
+    lanes: dict[int, list[Waiting]] = {}
+    for place in places:
+        if place.due_time <= now:
+            lanes.setdefault(place.lane, []).append(place)
+    for _, sharing in sorted(lanes.items()):
+        while sharing and len(leased) < limit:
+            share = max(1, (limit - len(leased)) // len(sharing))
+            left = []
+            for place in sharing:
+                most = min(share, limit - len(leased))
+                took = await _claim(connection, owner, route, place, now, most) if most else []
+                leased += took
+                if len(took) == share:
+                    left.append(place)
+            sharing = left
+    return leased
+
+
+async def _claim(
+    connection: AsyncConnection,
+    owner: str,
+    route: Route,
+    place: Waiting,
+    now: dt.datetime,
+    limit: int,
+) -> Sequence[DeliveryRow]:
+    due = (
+        select(delivery.c.delivery_id)
+        .where(*_on(route), *_at(place), delivery.c.due_time <= to_micros(now))
+        .order_by(delivery.c.due_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    leased = await connection.execute(
+        update(delivery)
+        .where(delivery.c.delivery_id.in_(select(due.c.delivery_id)))
+        .values(lease_owner=owner)
+        .returning(delivery)
+    )
+    return sorted((decode(row) for row in leased.all()), key=lambda row: row.due_time)
+
+
+async def lock_pending(
+    connection: AsyncConnection,
+    route: Route,
+    place: Waiting,
+    span: tuple[dt.datetime, dt.datetime],
+    limit: int,
+) -> list[DeliveryRow]:
+    """Lock and return what is PENDING at one place and fell due in a span of time, inclusive."""
+    since, until = span
+    found = await connection.execute(
+        select(delivery)
+        .where(
+            *_on(route),
+            *_at(place),
+            delivery.c.due_time.between(to_micros(since), to_micros(until)),
+            delivery.c.state == int(DeliveryState.PENDING),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [decode(row) for row in found.all()]
+
+
+def _on(route: Route) -> Iterable[ColumnElement[bool] | TextClause]:
+    app_id, platform = route
+    yield delivery.c.app_id == app_id
+    yield delivery.c.platform == int(platform)
+    yield WAITING
+
+
+def _at(place: Waiting) -> Iterable[ColumnElement[bool]]:
+    yield delivery.c.lane == place.lane
+    yield delivery.c.district_id == place.district_id
+
+
+async def lock_expired(
+    connection: AsyncConnection, now: dt.datetime, limit: int
+) -> list[DeliveryRow]:
+    """Lock and return deliveries that wait, unleased, beyond their time."""
+    found = await connection.execute(
+        select(delivery)
+        .where(WAITING, delivery.c.expire_time <= to_micros(now))
+        .order_by(delivery.c.expire_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [decode(row) for row in found.all()]
+
+
+async def release_leases(connection: AsyncConnection, owners: Collection[str]) -> int:
+    """Take back what dead servers had leased; an attempt of theirs may have left."""
+    if not owners:
+        return 0
+    released = await connection.execute(
+        update(delivery)
+        .where(delivery.c.lease_owner.in_(list(owners)))
+        .values(lease_owner="", answer_lost=True)
+    )
+    return released.rowcount
+
+
+async def release(connection: AsyncConnection, owner: str, delivery_ids: Collection[str]) -> None:
+    """Give back leases whose attempt never began."""
+    if delivery_ids:
+        await connection.execute(
+            update(delivery)
+            .where(
+                among(connection, delivery.c.delivery_id, delivery_ids),
+                delivery.c.lease_owner == owner,
+            )
+            .values(lease_owner="")
+        )
+
+
+async def set_aside(
+    connection: AsyncConnection, owner: str, delivery_ids: Collection[str], now: dt.datetime
+) -> list[str]:
+    """End leased deliveries as UNCERTAIN, without reading them; return those that were."""
+    ended = await connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.lease_owner == owner, among(connection, delivery.c.delivery_id, delivery_ids)
+        )
+        .values(
+            lease_owner="",
+            state=int(DeliveryState.UNCERTAIN),
+            answer_lost=true(),
+            attempt_count=delivery.c.attempt_count + 1,
+            revision=delivery.c.revision + 1,
+            update_time=to_micros(now),
+        )
+        .returning(delivery.c.delivery_id)
+    )
+    return list(ended.scalars())

@@ -1,0 +1,141 @@
+"""Where a person is named in what is no record of theirs: the audit log and import reports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_storage.audit import AuditEntry, decode_entry
+from schoolbell_storage.codec import to_json, to_micros
+from schoolbell_storage.persons import Person
+from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
+from schoolbell_storage.tables import audit_entry, roster_import
+
+ERASED = "erased"
+"""What stands in place of the id of a person whose data were erased."""
+
+Place = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MentionPage:
+    """The audit entries of a page that name the person, and where the next page begins."""
+
+    found: list[AuditEntry]
+    after: Place | None
+    """None at the end."""
+
+
+async def audit_mentions(
+    connection: AsyncConnection, person: Person, after: Place | None, limit: int
+) -> MentionPage:
+    """Look through a page of the audit log; `after` is its (microseconds, id) of before."""
+    place = (audit_entry.c.create_time, audit_entry.c.audit_entry_id)
+    quoted = json.dumps(person.user_id, ensure_ascii=False)[1:-1]
+    page = select(audit_entry).where(
+        audit_entry.c.district_id == person.district_id,
+        or_(
+            audit_entry.c.caller == person.user_id,
+            audit_entry.c.target.contains(person.user_id, autoescape=True),
+            audit_entry.c.before.contains(quoted, autoescape=True),
+            audit_entry.c.after.contains(quoted, autoescape=True),
+        ),
+    )
+    if after is not None:
+        page = page.where(tuple_(*place) > after)
+    entries = [
+        decode_entry(row) for row in await connection.execute(page.order_by(*place).limit(limit))
+    ]
+    found = [one for one in entries if without_person(one, person.user_id) != one]
+    last = (to_micros(entries[-1].create_time), entries[-1].audit_entry_id) if entries else None
+    return MentionPage(found, last if len(entries) == limit else None)
+
+
+async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
+    """Store an entry that no longer names a person."""
+    await connection.execute(
+        update(audit_entry)
+        .where(audit_entry.c.audit_entry_id == entry.audit_entry_id)
+        .values(
+            caller=entry.caller,
+            target=entry.target,
+            before=to_json(entry.before),
+            after=to_json(entry.after),
+        )
+    )
+
+
+def without_person(entry: AuditEntry, user_id: str) -> AuditEntry:
+    """Return an entry in which a person is called `ERASED`, and a text that names them is gone."""
+    return replace(
+        entry,
+        caller=ERASED if entry.caller == user_id else entry.caller,
+        target=_target(entry.target, user_id),
+        before=_document(entry.before, user_id),
+        after=_document(entry.after, user_id),
+    )
+
+
+def _target(target: str, user_id: str) -> str:
+    if target == f"persons/{user_id}":
+        return f"persons/{ERASED}"
+    for sort in ("rights/user/", "relationships/"):
+        if target.startswith(f"{sort}{user_id}/"):
+            target = f"{sort}{ERASED}{target[len(sort) + len(user_id) :]}"
+    if target.startswith("relationships/") and target.endswith(f"/{user_id}"):
+        return f"{target.removesuffix(user_id)}{ERASED}"
+    return target
+
+
+def _document(document: Mapping[str, Any], user_id: str) -> Mapping[str, Any]:
+    return {
+        name: ERASED if isinstance(value, str) and mentions(value, user_id) else value
+        for name, value in document.items()
+    }
+
+
+def mentions(text: str, user_id: str) -> bool:
+    """Return whether a text names a person's id as a word of its own."""
+    whole = rf"(?<![\w@.+-]){re.escape(user_id)}(?![\w@+-]|\.\w)"
+    return re.search(whole, text) is not None
+
+
+async def forget_in_imports(connection: AsyncConnection, person: Person) -> int:
+    """Forget the person in the problems of imports; return how many reports named them."""
+    quoted = json.dumps(person.user_id, ensure_ascii=False)[1:-1]
+    here = roster_import.c.district_id == person.district_id
+    found = await connection.execute(
+        select(roster_import.c.import_id, roster_import.c.report)
+        .where(here, roster_import.c.report.contains(quoted, autoescape=True))
+        .order_by(roster_import.c.import_id)
+        .with_for_update()
+    )
+    count = 0
+    for import_id, text in found.all():
+        report = decode_report(text)
+        forgotten = _report(report, person.user_id)
+        if forgotten != report:
+            count += 1
+            same = and_(here, roster_import.c.import_id == import_id)
+            await connection.execute(
+                update(roster_import).where(same).values(report=encode_report(forgotten))
+            )
+    return count
+
+
+def _report(report: ImportReport, user_id: str) -> ImportReport:
+    return replace(
+        report,
+        problems=[
+            replace(one, name=None, description=ERASED)
+            if mentions(one.description, user_id) or (one.name and user_id in one.name.ids)
+            else one
+            for one in report.problems
+        ],
+    )

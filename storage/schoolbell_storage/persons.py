@@ -1,0 +1,285 @@
+"""Everything that is stored of one person, and where: one description exports and erases it.
+
+A person is found by indexes only, so that one costs the same in a district of any size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Table,
+    and_,
+    delete,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.domain.fact_keys import key_prefixes
+from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
+from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.rights import USER
+from schoolbell_storage.tables import (
+    api_key,
+    change,
+    change_key,
+    delivery,
+    device,
+    display_options,
+    district,
+    enrollment,
+    fact,
+    relationship,
+    subscription,
+    tool_right,
+    user_account,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A person of a district, and everybody who was ever related to them."""
+
+    district_id: str
+    user_id: str
+    related: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The rows of a table that are a person's."""
+
+    record_type: str
+    table: Table
+    where: ColumnElement[bool]
+
+
+async def find_person(connection: AsyncConnection, district_id: str, user_id: str) -> Person:
+    """Return a person, also one of whom nothing is stored."""
+    here = relationship.c.district_id == district_id
+    related = union(
+        select(relationship.c.guardian_id).where(here, relationship.c.student_id == user_id),
+        select(relationship.c.student_id).where(here, relationship.c.guardian_id == user_id),
+    )
+    found = (await connection.execute(related)).scalars()
+    return Person(district_id=district_id, user_id=user_id, related=tuple(sorted(found)))
+
+
+def account(person: Person) -> Holding:
+    """Return the person's account: without it nothing new is accepted of them, or told to them."""
+    return Holding(
+        "user",
+        user_account,
+        and_(
+            user_account.c.district_id == person.district_id,
+            user_account.c.user_id == person.user_id,
+        ),
+    )
+
+
+def records(person: Person) -> list[Holding]:
+    """Return what came to be of a person by the service's work, what others hang on first."""
+    here, own = person.district_id, person.user_id
+    own_devices = and_(device.c.district_id == here, device.c.user_id == own)
+    other_devices = and_(device.c.district_id == here, device.c.user_id != own)
+    on_own = subscription.c.device_id.in_(select(device.c.device_id).where(own_devices))
+    on_others = and_(
+        subscription.c.student_id == own,
+        subscription.c.device_id.in_(select(device.c.device_id).where(other_devices)),
+    )
+    return [
+        Holding("subscription", subscription, on_own),
+        Holding("subscription", subscription, on_others),
+        Holding("device", device, own_devices),
+        *deliveries(person),
+        Holding("fact", fact, _facts(person)),
+        Holding(
+            "tool_right",
+            tool_right,
+            and_(
+                tool_right.c.district_id == here,
+                tool_right.c.grantee_type == USER,
+                tool_right.c.grantee_id == own,
+            ),
+        ),
+        Holding("api_key", api_key, and_(api_key.c.district_id == here, api_key.c.user_id == own)),
+    ]
+
+
+def deliveries(person: Person) -> list[Holding]:
+    """Return the deliveries to a person, and those about them to everybody else."""
+    here = delivery.c.district_id == person.district_id
+    about = and_(
+        here, delivery.c.user_id.in_(person.related), delivery.c.student_id == person.user_id
+    )
+    return [
+        Holding("delivery", delivery, and_(here, delivery.c.user_id == person.user_id)),
+        Holding("delivery", delivery, about),
+    ]
+
+
+def _facts(person: Person) -> ColumnElement[bool]:
+    """Return the condition of the facts whose keys begin with the person's id."""
+    ranges = [
+        and_(fact.c.fact_key >= first, fact.c.fact_key < beyond)
+        for first, beyond in key_prefixes(person.user_id)
+    ]
+    return and_(fact.c.district_id == person.district_id, or_(*ranges))
+
+
+def changes(person: Person) -> Holding:
+    """Return what was published of a person."""
+    return Holding("change", change, _changes_of(person, person.user_id))
+
+
+def _changes_of(person: Person, student_id: str) -> ColumnElement[bool]:
+    return and_(change.c.district_id == person.district_id, change.c.student_id == student_id)
+
+
+def ties(person: Person) -> list[Holding]:
+    """Return how a person hangs together with others; the rest is found by it, so it goes last."""
+    here, own = person.district_id, person.user_id
+    either = or_(relationship.c.student_id == own, relationship.c.guardian_id == own)
+    stays = and_(enrollment.c.district_id == here, enrollment.c.student_id == own)
+    return [
+        Holding("enrollment", enrollment, stays),
+        Holding("relationship", relationship, and_(relationship.c.district_id == here, either)),
+    ]
+
+
+async def read_holding(
+    connection: AsyncConnection, holding: Holding, after: tuple[Any, ...] | None, limit: int
+) -> list[Row[Any]]:
+    """Return a page of rows by their primary key, behind the last one of the page before."""
+    key = list(holding.table.primary_key)
+    wanted = select(holding.table).where(holding.where)
+    if after is not None:
+        wanted = wanted.where(tuple_(*key) > after)
+    return list(await connection.execute(wanted.order_by(*key).limit(limit)))
+
+
+def key_of(holding: Holding, row: Row[Any]) -> tuple[Any, ...]:
+    """Return the primary key of a row."""
+    return tuple(getattr(row, column.name) for column in holding.table.primary_key)
+
+
+async def erase(connection: AsyncConnection, holding: Holding, most: int) -> int:
+    """Erase up to `most` rows, locked in the order of their keys; return how many."""
+    key = list(holding.table.primary_key)
+    rows = await connection.execute(
+        select(*key).where(holding.where).order_by(*key).limit(most).with_for_update()
+    )
+    names = [tuple(row) for row in rows]
+    if names:
+        await connection.execute(delete(holding.table).where(tuple_(*key).in_(names)))
+        if holding.table is change:
+            await _erase_keys(connection, names)
+    return len(names)
+
+
+async def _erase_keys(connection: AsyncConnection, names: list[tuple[Any, ...]]) -> None:
+    key = tuple_(*change_key.primary_key)
+    await connection.execute(delete(change_key).where(key.in_(names)))
+
+
+async def unsent(connection: AsyncConnection, holding: Holding, most: int) -> list[str]:
+    """Return the ids of deliveries of a holding that have not left and are not cancelled."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id)
+        .where(holding.where, delivery.c.state.in_(UNSENT), delivery.c.cancel_cause.is_(None))
+        .order_by(delivery.c.delivery_id)
+        .limit(most)
+    )
+    return list(found.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A change whose recorded decision names the person."""
+
+    name: tuple[str, str, str]
+    """(district_id, source, change_id)"""
+    accept_time: int
+    student_id: str
+    record: DecisionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPage:
+    """The decisions of a page that name the person, and where the next page begins."""
+
+    found: list[Decided]
+    after: tuple[int, str, str] | None
+    """None at the end."""
+
+
+async def decisions(
+    connection: AsyncConnection,
+    person: Person,
+    student_id: str,
+    after: tuple[int, str, str] | None,
+    limit: int,
+) -> DecisionPage:
+    """Look through a page of a student's changes for decisions in which the person is a recipient.
+
+    `after` is the (accept time in microseconds, source, change_id) of the page before.
+    """
+    place = (change.c.accept_time, change.c.source, change.c.change_id)
+    page = select(change).where(_changes_of(person, student_id))
+    if after is not None:
+        page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
+    rows = list(await connection.execute(page.order_by(*place).limit(limit)))
+    found = [one for one in map(_decided, rows) if _names(one.record, person.user_id)]
+    last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
+    return DecisionPage(found, last if len(rows) == limit else None)
+
+
+def _decided(row: Row[Any]) -> Decided:
+    return Decided(
+        name=(row.district_id, row.source, row.change_id),
+        accept_time=row.accept_time,
+        student_id=row.student_id,
+        record=decode_record(row.decision),
+    )
+
+
+def _names(record: DecisionRecord, user_id: str) -> bool:
+    return any(one.user_id == user_id for one in record.decision.recipients)
+
+
+async def forget_recipient(connection: AsyncConnection, decided: Decided, user_id: str) -> None:
+    """Store a decision as if the person had never been a recipient."""
+    source, change_id = decided.name[1:]
+    await connection.execute(
+        update(change)
+        .where(
+            change.c.district_id == decided.name[0],
+            change.c.source == source,
+            change.c.change_id == change_id,
+        )
+        .values(decision=encode_record(without(decided.record, user_id)))
+    )
+
+
+async def forget_writer(connection: AsyncConnection, person: Person) -> int:
+    """Forget that a person last saved settings or made keys; return how many rows said so."""
+    count = 0
+    for table, column in (
+        (district, district.c.settings_updater),
+        (display_options, display_options.c.updater),
+        (api_key, api_key.c.creator),
+    ):
+        forgotten = await connection.execute(
+            update(table)
+            .where(table.c.district_id == person.district_id, column == person.user_id)
+            .values({column: ""})
+        )
+        count += forgotten.rowcount
+    return count

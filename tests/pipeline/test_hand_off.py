@@ -1,0 +1,136 @@
+"""What goes from the accepting transaction to a sender in memory, and what does not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schoolbell_server.domain.kinds import Platform
+from schoolbell_server.pipeline.desk import Desk
+from schoolbell_server.pipeline.hand_off import HandOff
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.engine import Storage
+from tests.storage.engines import databases, open_database
+from tests.storage.waiting import ROUTE, store, waiting_delivery
+
+MOST = 3
+
+
+@dataclass
+class Place:
+    """The side of a route that hand-offs see."""
+
+    desk: Desk
+    handed: list[DeliveryRow] = field(default_factory=list)
+    woken: int = 0
+
+    def hand(self, reserved: int, rows: Sequence[DeliveryRow]) -> None:
+        self.desk.settle(reserved, rows)
+        self.handed += rows
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+@asynccontextmanager
+async def leased(database: str, folder: Path) -> AsyncIterator[tuple[Storage, Lease]]:
+    """Open a store of which this server holds the lease."""
+    async with open_database(database, folder) as storage:
+        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
+        await lease.start()
+        yield storage, lease
+
+
+def keeping_up(lease: Lease) -> Place:
+    desk = Desk(lease, MOST)
+    desk.keeps_up = True
+    return Place(desk)
+
+
+def row(number: int, **fields: object) -> DeliveryRow:
+    return waiting_delivery(f"d-{number}", **{"device_id": f"phone-{number}"} | fields)
+
+
+@databases()
+async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Path) -> None:
+    async with leased(database, tmp_path) as (storage, lease):
+        place = keeping_up(lease)
+        offer = HandOff(storage, lease, {ROUTE: place}).offer()
+        owners = [offer.lease(f"d-{number}", *ROUTE) for number in range(MOST + 1)]
+        assert owners == [lease.instance_id] * MOST + [""]
+        assert offer.lease("x", "student", Platform.ANDROID) == ""
+        rows = [row(number, lease_owner=owner) for number, owner in enumerate(owners)]
+        offer.settle(rows)
+        assert place.handed == rows[:MOST]
+        assert place.woken == 1
+        # Something waits in storage now: nothing new overtakes it.
+        assert not place.desk.reserve()
+
+
+@databases()
+async def test_what_was_not_committed_leaves_the_room_free(database: str, tmp_path: Path) -> None:
+    async with leased(database, tmp_path) as (storage, lease):
+        place = keeping_up(lease)
+        hand_off = HandOff(storage, lease, {ROUTE: place})
+        failed = hand_off.offer()
+        assert [failed.lease(f"d-{number}", *ROUTE) for number in range(MOST)]
+        failed.settle()
+        assert place.handed == []
+        assert all(place.desk.reserve() for _ in range(MOST))
+
+
+@databases()
+async def test_a_commit_that_nobody_knows_of_gives_its_leases_back(
+    database: str, tmp_path: Path
+) -> None:
+    async with leased(database, tmp_path) as (storage, lease):
+        place = keeping_up(lease)
+        hand_off = HandOff(storage, lease, {ROUTE: place})
+        offer = hand_off.offer()
+        await store(storage, row(1, lease_owner=offer.lease("d-1", *ROUTE)))
+        hand_off.doubt(offer)
+        offer.settle()
+        await hand_off.give_back()
+        async with storage.read() as connection:
+            found = await fetch_deliveries(connection, ["d-1"])
+        assert found["d-1"].lease_owner == ""
+        assert place.handed == []
+
+
+@databases()
+async def test_a_server_without_a_lease_hands_nothing(database: str, tmp_path: Path) -> None:
+    async with leased(database, tmp_path) as (storage, lease):
+        place = keeping_up(lease)
+        await lease.end()
+        assert HandOff(storage, lease, {ROUTE: place}).offer().lease("d-1", *ROUTE) == ""
+
+
+@databases()
+async def test_what_was_at_hand_when_the_lease_broke_off_is_given_back(
+    database: str, tmp_path: Path
+) -> None:
+    async with leased(database, tmp_path) as (_, lease):
+        desk = keeping_up(lease).desk
+        desk.put([row(1), row(2)])
+        await lease.end()
+        await lease.start()
+        desk.put([row(3)])
+        assert desk.lost() == [row(1), row(2)]
+        assert desk.lost() == []
+        assert desk.take(10, set()) == [row(3)]
+
+
+@databases()
+async def test_news_of_one_fact_leaves_one_after_the_other(database: str, tmp_path: Path) -> None:
+    older, newer = row(1, device_id="phone", fact_key="f"), row(2, device_id="phone", fact_key="f")
+    other = row(3, device_id="tablet", fact_key="f")
+    async with leased(database, tmp_path) as (_, lease):
+        desk = keeping_up(lease).desk
+        desk.put([older, newer, other])
+        assert desk.take(10, set()) == [older, other]
+        assert desk.take(10, {("phone", "f"), ("tablet", "f")}) == []
+        assert desk.take(10, set()) == [newer]

@@ -1,0 +1,292 @@
+"""A person's data: all of it is handed out to who may see it, and erased without a trace."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from google.protobuf.json_format import MessageToDict
+from sqlalchemy import select
+
+from schoolbell import AsyncClient
+from schoolbell.errors import NotFound, from_rpc_error
+from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import (
+    common_pb2,
+    delivery_pb2,
+    roster_pb2,
+    roster_service_pb2,
+    status_service_pb2,
+    subscription_pb2,
+)
+from schoolbell.v1.change_service_pb2 import ListDecisionsRequest, PublishChangeRequest
+from schoolbell_server.domain.record import decode_record
+from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.tables import change, metadata
+from tests.service.following import Followed, following
+from tests.service.held import deliveries, hold_grades, publish
+from tests.service.scene import (
+    FATHER,
+    MOTHER,
+    SIBLING,
+    SOURCE,
+    STUDENT,
+    absence,
+    grade,
+    lunch,
+    phone,
+    populate,
+    register,
+    subscribe,
+)
+from tests.service.stored import stored
+from tests.service.whole import DISTRICT, Whole, whole
+from tests.storage.engines import databases
+
+CANCELLED = delivery_pb2.DELIVERY_STATE_CANCELLED
+TOPICS: list[int] = [
+    status_service_pb2.WATCH_TOPIC_DELIVERIES,
+    status_service_pb2.WATCH_TOPIC_CHANGES,
+]
+
+
+async def live(service: Whole) -> dict[str, str]:
+    """Let everything that can be stored of the scene's people be stored; return device ids."""
+    await populate(service)
+    await hold_grades(service)
+    phones = await register(service, *(phone(name) for name in (STUDENT, SIBLING, MOTHER, FATHER)))
+    devices = {one.user_id: one.device_id for one in phones}
+    for one in phones:
+        if one.user_id in (MOTHER, FATHER):
+            wanted = subscription_pb2.Subscription(
+                student_id=STUDENT, kind=common_pb2.KIND_ATTENDANCE, enabled=True
+            )
+            await subscribe(service, one, wanted)
+    async with following(service) as followed:
+        await publish(service, absence("a1"), lunch("l1", 4), lunch("l2", 4, SIBLING))
+        await publish(service, grade("g1", 80), grade("g2", 80, SIBLING))
+        await followed.until(_all_left)
+    async with service.client() as operator:
+        tool = {"tool": access.TOOL_ACCESS, "right": access.RIGHT_WRITE}
+        await operator.access.GrantRights(
+            access.GrantRightsRequest(
+                district_id=DISTRICT,
+                rights=[
+                    access.ToolRight(grantee_type=access.GRANTEE_TYPE_USER, grantee_id=name, **tool)  # type: ignore[arg-type]
+                    for name in (MOTHER, FATHER)
+                ],
+            )
+        )
+        for name in (MOTHER, FATHER):
+            key = access.ApiKey(
+                display_name=f"key of {name}", role=access.ROLE_ADMINISTRATOR, user_id=name
+            )
+            await operator.access.CreateApiKey(
+                access.CreateApiKeyRequest(district_id=DISTRICT, api_key=key)
+            )
+        await operator.status.CancelDeliveries(
+            status_service_pb2.CancelDeliveriesRequest(
+                district_id=DISTRICT,
+                reason=f"asked for by {MOTHER}.",
+                filter=delivery_pb2.DeliveryFilter(device_ids=["none"]),
+            )
+        )
+    async with service.client(access.ROLE_PUBLISHER) as publisher:
+        barred = roster_pb2.Relationship(student_id=SIBLING, guardian_id=FATHER, barred=True)
+        await publisher.roster.UpsertRecords(
+            roster_service_pb2.UpsertRecordsRequest(
+                district_id=DISTRICT,
+                source=SOURCE,
+                records=[roster_pb2.RosterRecord(relationship=barred)],
+            )
+        )
+    return devices
+
+
+def _all_left(found: Sequence[delivery_pb2.Delivery]) -> bool:
+    """Return whether the lunch and attendance deliveries are accepted and the grades wait."""
+    states = sorted(one.state for one in found)
+    return states == [2] * 5 + [4] * 8
+
+
+async def erase(service: Whole, user_id: str) -> int:
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        answer = await administrator.access.ErasePersonData(
+            access.ErasePersonDataRequest(district_id=DISTRICT, user_id=user_id)
+        )
+    return answer.records
+
+
+async def export(client: AsyncClient, user_id: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    request = access.ExportPersonDataRequest(district_id=DISTRICT, user_id=user_id)
+    stream = client.access.ExportPersonData(request)
+    try:
+        async for part in stream:
+            found[part.record_type] += [MessageToDict(record) for record in part.records]
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from None
+    return found
+
+
+async def traces(storage: Storage, *words: str) -> list[tuple[str, str]]:
+    """Return every place in the database that holds one of the words, packed or not."""
+    found = []
+    async with storage.read() as connection:
+        for table in metadata.sorted_tables:
+            for row in await connection.execute(select(table)):
+                for name, value in row._mapping.items():
+                    texts = [value] if isinstance(value, bytes) else [str(value).encode()]
+                    if table is change and name == "decision":
+                        texts.append(repr(decode_record(value)).encode())
+                    found += [
+                        (f"{table.name}.{name}", word)
+                        for word in words
+                        if any(word.encode() in text for text in texts)
+                    ]
+    return found
+
+
+@databases()
+@pytest.mark.parametrize("user_id", [STUDENT, MOTHER])
+async def test_nothing_of_an_erased_person_is_left_anywhere(
+    database: str, tmp_path: Path, user_id: str
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        devices = await live(service)
+        registered = phone(user_id).device
+        fingerprints = TokenFingerprints.load(service.config.server.data_dir / "keys")
+        words = (
+            user_id,
+            devices[user_id],
+            registered.token,
+            registered.installation_id,
+            fingerprints.token_fingerprint(registered.app_id, registered.token),
+        )
+        async with stored(service) as storage:
+            assert len({place for place, _ in await traces(storage, *words)}) > 15
+            async with following(service, topics=TOPICS) as followed:
+                assert await erase(service, user_id) > 10
+                await _cancels_are_told(followed, user_id)
+            assert await traces(storage, *words) == []
+            assert await traces(storage, FATHER), "what is others' stays"
+        assert await erase(service, user_id) == 0
+
+
+async def _cancels_are_told(followed: Followed, user_id: str) -> None:
+    """Wait until a watcher saw the end of what had not left."""
+
+    def seen(found: Sequence[delivery_pb2.Delivery]) -> bool:
+        return bool(found) and all(
+            one.state == CANCELLED and user_id in (one.user_id, one.student_id) for one in found
+        )
+
+    await followed.until(seen)
+
+
+@databases()
+async def test_others_keep_what_is_theirs(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await live(service)
+        async with service.client(access.ROLE_ADMINISTRATOR) as client:
+            before = await export(client, FATHER)
+            await erase(service, MOTHER)
+            after = await export(client, FATHER)
+            for name in ("user", "device", "delivery", "decision", "relationship", "tool_right"):
+                assert after[name] == before[name] != [], name
+            found = await client.changes.ListDecisions(
+                ListDecisionsRequest(district_id=DISTRICT, change_keys=[absence("a1").key])
+            )
+            assert {one.user_id for one in found.decisions} == {STUDENT, FATHER}
+        assert [one.state for one in await deliveries(service, SIBLING)]
+
+
+@databases()
+async def test_an_erased_student_is_not_known_and_positions_stay_good(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        async with service.client(access.ROLE_MONITOR) as monitor:
+            listed = await monitor.status.ListDeliveries(
+                status_service_pb2.ListDeliveriesRequest(district_id=DISTRICT)
+            )
+        await register(service, phone(STUDENT), phone(SIBLING))
+        await publish(service, grade("g1", 80), lunch("l2", 4, SIBLING))
+        await erase(service, STUDENT)
+        await service.stop()
+        await service.start()
+        async with following(service, listed.resume_token) as followed:
+            await followed.until(lambda found: [one.state for one in found] == [4])
+        async with service.client(access.ROLE_PUBLISHER) as publisher:
+            with pytest.raises(NotFound) as refused:
+                await publisher.changes.PublishChange(
+                    PublishChangeRequest(district_id=DISTRICT, change=grade("g1", 80))
+                )
+            assert refused.value.reason == "STUDENT_NOT_FOUND"
+
+
+@databases()
+async def test_an_export_has_everything_and_no_secret(database: str, tmp_path: Path) -> None:
+    async with whole(tmp_path, database=database) as service:
+        devices = await live(service)
+        async with service.client(access.ROLE_ADMINISTRATOR) as client:
+            student, mother = await export(client, STUDENT), await export(client, MOTHER)
+            audit = await client.access.ListAuditEntries(
+                access.ListAuditEntriesRequest(district_id=DISTRICT, page_size=2)
+            )
+        assert set(student) == {
+            "user",
+            "enrollment",
+            "relationship",
+            "subscription",
+            "device",
+            "delivery",
+            "fact",
+            "change",
+            "decision",
+            "audit_entry",
+        }
+        assert {one["change_id"] for one in student["change"]} == {"a1", "l1", "g1"}
+        (score,) = [one for one in student["change"] if one["change_id"] == "g1"]
+        assert score["content"]["grade"]["percent"] == 80
+        assert len(student["delivery"]) == 9
+        assert len(student["fact"]) == 3
+        assert {one["user_id"] for one in student["delivery"]} == {STUDENT, MOTHER, FATHER}
+        assert {one["student_id"] for one in mother["decision"]} == {STUDENT, SIBLING}
+        assert [one["device_id"] for one in mother["device"]] == [devices[MOTHER]]
+        assert mother["device"][0]["platform"] == "IOS"
+        assert [one["display_name"] for one in mother["api_key"]] == [f"key of {MOTHER}"]
+        assert {one["subject"] for one in mother["audit_entry"]} >= {
+            f"rights/user/{MOTHER}/ACCESS",
+            "deliveries",
+        }
+        assert [one.subject for one in audit.audit_entries] == [
+            f"persons/{MOTHER}",
+            f"persons/{STUDENT}",
+        ]
+        token = phone(MOTHER).device.token
+        assert token not in str(mother)
+        assert "secret_hash" not in str(mother)
+
+
+async def test_the_audit_log_keeps_that_it_was_done_and_not_whom(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await live(service)
+        count = await erase(service, MOTHER)
+        async with service.client(access.ROLE_ADMINISTRATOR) as client:
+            audit = await client.access.ListAuditEntries(
+                access.ListAuditEntriesRequest(district_id=DISTRICT, page_size=1)
+            )
+            (entry,) = audit.audit_entries
+            assert entry.method == "schoolbell.v1.AccessService/ErasePersonData"
+            assert (entry.actor, entry.subject) == ("principal", "persons/erased")
+            assert MessageToDict(entry.after) == {"records": count}
+            with pytest.raises(NotFound) as refused:
+                await export(client, MOTHER)
+            assert refused.value.reason == "USER_NOT_FOUND"

@@ -1,0 +1,103 @@
+"""SQLite finds what the hot path asks for by an index, without ever having counted its tables.
+
+Its planner knows nothing of how many rows there are; a plan that walks a table, or a whole
+district of it, makes every change cost more the larger the district is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from schoolbell_server.domain.change import ChangeKey
+from schoolbell_storage.addresses import fetch_addresses, fetch_given_names
+from schoolbell_storage.changes import KeyClaim, claim_keys, fetch_changes, known_keys
+from schoolbell_storage.claims import claim_due, lock_expired, waiting
+from schoolbell_storage.deliveries import fact_deliveries, fetch_deliveries, store_deliveries
+from schoolbell_storage.delivery_queries import backlog
+from schoolbell_storage.districts import set_active_school_year
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.facts import lock_facts, store_facts
+from schoolbell_storage.world import fetch_world
+from tests.storage.engines import SQLITE, open_database
+from tests.storage.rosters import MAPLE, START, add_district, family, school, write
+from tests.storage.waiting import ROUTE, store, waiting_delivery
+
+Statement = tuple[str, Any]
+_WALKED_ON_PURPOSE = (
+    "SCAN batch",  # what the statement was given
+    "SCAN due",  # what it has just claimed
+    "SCAN revision",  # one row
+)
+
+
+@contextmanager
+def statements() -> Iterator[list[Statement]]:
+    """Collect what is executed in the block."""
+    seen: list[Statement] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, given: Any, _ctx: Any, many: bool) -> None:
+        seen.append((statement, given[0] if many else given))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def walks(folder: Path, executed: list[Statement]) -> list[tuple[str, str]]:
+    """Return the steps of the plans that walk more than they were asked for."""
+    (file,) = folder.glob("*.db")
+    connection = sqlite3.connect(file)
+    found = []
+    for statement, given in executed:
+        if statement.startswith(("BEGIN", "COMMIT")):
+            continue
+        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", given):
+            by_district_alone = step.endswith("(district_id=?)") and "SEARCH district" not in step
+            walked = step.startswith("SCAN") and "VIRTUAL TABLE" not in step
+            if by_district_alone or (walked and not step.startswith(_WALKED_ON_PURPOSE)):
+                found.append((step, statement))
+    connection.close()
+    return found
+
+
+async def the_hot_path(storage: Storage) -> None:
+    """Do once what publishing and sending do for every batch."""
+    key = ChangeKey(source="sis", change_id="1")
+    name = (MAPLE, "fact of a")
+    await store(storage, waiting_delivery("a"))
+    async with storage.write() as connection:
+        await claim_keys(connection, [KeyClaim(MAPLE, key, "print")], START, 1)
+        await known_keys(connection, [(MAPLE, key)])
+        assert await fetch_world(connection, MAPLE, ["ann"], ["north:2027"], {})
+        await lock_facts(connection, [name], START)
+        await store_facts(connection, {name: "{}"}, START)
+        assert await fact_deliveries(connection, [name])
+        await fetch_changes(connection, [(MAPLE, key)])
+        await fetch_addresses(connection, ["phone"])
+        await fetch_given_names(connection, [(MAPLE, "ann")])
+        places = await waiting(connection, ROUTE)
+        claimed = await claim_due(connection, "me", ROUTE, places, START, 10)
+        await fetch_deliveries(connection, ["a"], lock=True)
+        await store_deliveries(connection, claimed)
+        await lock_expired(connection, START, 10)
+        await backlog(connection)
+
+
+async def test_nothing_is_walked_for_a_batch(tmp_path: Path) -> None:
+    async with open_database(SQLITE, tmp_path) as storage:
+        await add_district(storage)
+        await write(storage, [*school("north"), *family("ann")])
+        async with storage.write() as connection:
+            await set_active_school_year(connection, MAPLE, 2027, START)
+        with statements() as executed:
+            await the_hot_path(storage)
+    assert len(executed) > 20
+    assert walks(tmp_path, executed) == []
