@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,12 @@ async def start_helper(stack: AsyncExitStack, module: str, *arguments: Path) -> 
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *map(str, arguments), stdout=asyncio.subprocess.PIPE
     )
-    stack.push_async_callback(process.wait)
-    stack.callback(process.kill)
+    stack.push_async_callback(_kill, process)
     assert process.stdout is not None
     return json.loads(await process.stdout.readline()), process.pid
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):  # what ends this process may have ended that one too
+        process.kill()
+    await process.wait()
