@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.storage.engines import databases, open_database
 from tests.storage.waiting import ROUTE, store, waiting_delivery
 
 MOST = 3
+ATTENDANCE, GRADES = 0, 4  # lanes
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Place:
     handed: list[DeliveryRow] = field(default_factory=list)
     woken: int = 0
 
-    def hand(self, reserved: int, rows: Sequence[DeliveryRow]) -> None:
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
         self.desk.settle(reserved, rows)
         self.handed += rows
 
@@ -47,7 +48,7 @@ async def leased(database: str, folder: Path) -> AsyncIterator[tuple[Storage, Le
 
 def keeping_up(lease: Lease) -> Place:
     desk = Desk(lease, MOST)
-    desk.keeps_up = True
+    desk.open()
     return Place(desk)
 
 
@@ -60,15 +61,15 @@ async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Pa
     async with leased(database, tmp_path) as (storage, lease):
         place = keeping_up(lease)
         offer = HandOff(storage, lease, {ROUTE: place}).offer()
-        owners = [offer.lease(f"d-{number}", *ROUTE) for number in range(MOST + 1)]
+        owners = [offer.lease(f"d-{number}", *ROUTE, GRADES) for number in range(MOST + 1)]
         assert owners == [lease.instance_id] * MOST + [""]
-        assert offer.lease("x", "student", Platform.ANDROID) == ""
+        assert offer.lease("x", "student", Platform.ANDROID, GRADES) == ""
         rows = [row(number, lease_owner=owner) for number, owner in enumerate(owners)]
         offer.settle(rows)
         assert place.handed == rows[:MOST]
         assert place.woken == 1
         # Something waits in storage now: nothing new overtakes it.
-        assert not place.desk.reserve()
+        assert not place.desk.reserve(GRADES)
 
 
 @databases()
@@ -77,10 +78,10 @@ async def test_what_was_not_committed_leaves_the_room_free(database: str, tmp_pa
         place = keeping_up(lease)
         hand_off = HandOff(storage, lease, {ROUTE: place})
         failed = hand_off.offer()
-        assert [failed.lease(f"d-{number}", *ROUTE) for number in range(MOST)]
+        assert [failed.lease(f"d-{number}", *ROUTE, GRADES) for number in range(MOST)]
         failed.settle()
         assert place.handed == []
-        assert all(place.desk.reserve() for _ in range(MOST))
+        assert all(place.desk.reserve(GRADES) for _ in range(MOST))
 
 
 @databases()
@@ -91,7 +92,7 @@ async def test_a_commit_that_nobody_knows_of_gives_its_leases_back(
         place = keeping_up(lease)
         hand_off = HandOff(storage, lease, {ROUTE: place})
         offer = hand_off.offer()
-        await store(storage, row(1, lease_owner=offer.lease("d-1", *ROUTE)))
+        await store(storage, row(1, lease_owner=offer.lease("d-1", *ROUTE, GRADES)))
         hand_off.doubt(offer)
         offer.settle()
         await hand_off.give_back()
@@ -106,7 +107,7 @@ async def test_a_server_without_a_lease_hands_nothing(database: str, tmp_path: P
     async with leased(database, tmp_path) as (storage, lease):
         place = keeping_up(lease)
         await lease.end()
-        assert HandOff(storage, lease, {ROUTE: place}).offer().lease("d-1", *ROUTE) == ""
+        assert HandOff(storage, lease, {ROUTE: place}).offer().lease("d-1", *ROUTE, GRADES) == ""
 
 
 @databases()
@@ -134,3 +135,16 @@ async def test_news_of_one_fact_leaves_one_after_the_other(database: str, tmp_pa
         assert desk.take(10, set()) == [older, other]
         assert desk.take(10, {("phone", "f"), ("tablet", "f")}) == []
         assert desk.take(10, set()) == [newer]
+
+
+@databases()
+async def test_attendance_passes_grades_by_hand_too(database: str, tmp_path: Path) -> None:
+    grades = [row(number) for number in range(MOST)]
+    absence = row(9, lane=ATTENDANCE)
+    async with leased(database, tmp_path) as (_, lease):
+        desk = keeping_up(lease).desk
+        desk.put(grades)
+        assert not desk.reserve(GRADES)
+        assert desk.reserve(ATTENDANCE)
+        desk.settle({ATTENDANCE: 1}, [absence])
+        assert desk.take(2, set()) == [absence, grades[0]]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.domain.kinds import Gate, RefusalReason
+from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.acceptance import Acceptance, Written
 from schoolbell_server.pipeline.group_commit import GroupCommit
@@ -23,11 +23,11 @@ from schoolbell_storage.changes import CHANGES_TALLY
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import OutcomeUnknown
 
-GROUP = 1_000
-"""Changes in one transaction, at most."""
+GROUP = 300
+"""Changes in one transaction, at most: what comes next waits for it, also attendance."""
 _COME_BACK = dt.timedelta(seconds=2)
 _LOOK_AGAIN = 0.1  # seconds
-_QUEUE = 20 * GROUP
+_QUEUE = 20_000
 """Changes that may wait for their transaction, before publishers are told to come back."""
 
 
@@ -73,7 +73,9 @@ class Acceptor:
 
     async def take(self, submission: Submission) -> list[Answer]:
         """Do what `publish` does for a stream, which waited for `room` instead."""
-        return await self._commits.submit(submission, len(submission.changes))
+        return await self._commits.submit(
+            submission, len(submission.changes), urgent=_is_urgent(submission)
+        )
 
     async def room(self) -> None:
         """Wait while too much waits: a stream is read no further meanwhile."""
@@ -121,3 +123,8 @@ class Acceptor:
             else:
                 labels = (kind.name, Gate(gate).name, RefusalReason(reason).name)
                 self._metrics.refusals.labels(*labels).inc(count)
+
+
+def _is_urgent(submission: Submission) -> bool:
+    """Return whether there is attendance in a submission: it does not wait behind a posting."""
+    return any(one.change.kind is Kind.ATTENDANCE for one in submission.changes)

@@ -21,7 +21,12 @@ from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
+PART = 50
+"""Deliveries that are sent, and their outcomes written, together."""
 _FAULT_PAUSE = 1.0  # seconds
+
+Prepared = Ready | Stopped | Finished
+Done = Callable[[Sequence[DeliveryRow]], None]
 
 _logger = get_logger(__name__)
 
@@ -46,13 +51,47 @@ class Carrier:
         self._setting_aside = setting_aside
         self._clock = clock
 
-    async def carry(self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int) -> None:
-        """Carry a batch, leased in a term of the server's lease, to its outcomes."""
+    async def carry(
+        self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int, done: Done
+    ) -> None:
+        """Carry a batch, leased in a term of the server's lease, to its outcomes.
+
+        It is prepared as a whole and sent in parts, so that a slow answer keeps few others
+        waiting; `done` is called with the deliveries of each part as it ends.
+        """
         try:
-            finished = await self._finish(batch, gateway, term)
-            await self._outcomes.write(finished)
+            prepared = await self._prepared(batch, term)
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
             await self._setting_aside.end([row.delivery_id for row in batch], error)
+            done(batch)
+            return
+        ready = [one for one in prepared if isinstance(one, Ready)]
+        named = {one.row.delivery_id for one in ready}
+        rest = [row for row in batch if row.delivery_id not in named]
+        ended = [_ended(one) for one in prepared if not isinstance(one, Ready)]
+        parts = [ready[first : first + PART] for first in range(0, len(ready), PART)]
+        sending = [self._send_part(part, gateway, done) for part in parts]
+        await asyncio.gather(self._write(rest, ended, done), *sending)
+
+    async def _send_part(self, part: Sequence[Ready], gateway: Gateway, done: Done) -> None:
+        rows = [one.row for one in part]
+        try:
+            finished = await self._send(part, gateway)
+        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+            await self._setting_aside.end([row.delivery_id for row in rows], error)
+            done(rows)
+        else:
+            await self._write(rows, finished, done)
+
+    async def _write(
+        self, rows: Sequence[DeliveryRow], finished: Sequence[Finished], done: Done
+    ) -> None:
+        """Write how deliveries ended; nothing stays leased."""
+        try:
+            await self._outcomes.write(finished)
+        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+            await self._setting_aside.end([row.delivery_id for row in rows], error)
+        done(rows)
 
     async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
         """Release leases whose attempt never began; a storage that fails is tried again."""
@@ -67,25 +106,19 @@ class Carrier:
             else:
                 return
 
-    async def _finish(
-        self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int
-    ) -> list[Finished]:
+    async def _prepared(self, batch: Sequence[DeliveryRow], term: int) -> Sequence[Prepared]:
+        """Prepare a batch; give its leases back where storage fails or the lease broke off."""
+        prepared: Sequence[Prepared] = ()
         try:
             prepared = await self._prepare(batch)
         except StorageError as error:
             _logger.warning("batch not prepared", extra={"cause": str(error)})
-            await self._return(batch)
-            return []
-        finished = [one for one in prepared if isinstance(one, Finished)]
-        stopped = [one for one in prepared if isinstance(one, Stopped)]
-        finished += [Finished(row=one.row, refusal=one.refusal) for one in stopped]
-        ready = [one for one in prepared if isinstance(one, Ready)]
-        if self._lease.held and self._lease.term == term:
-            return [*finished, *await self._send(ready, gateway)]
+        if prepared and self._lease.held and self._lease.term == term:
+            return prepared
         await self._return(batch)
-        return []
+        return ()
 
-    async def _prepare(self, batch: Sequence[DeliveryRow]) -> Sequence[Ready | Stopped | Finished]:
+    async def _prepare(self, batch: Sequence[DeliveryRow]) -> Sequence[Prepared]:
         """Prepare a batch; one that cannot be is set aside alone, and never comes again."""
         try:
             return await self._preparer.prepare(batch)
@@ -115,6 +148,10 @@ class Carrier:
         """Give a batch back, but not so fast that it comes again at once."""
         await asyncio.sleep(_FAULT_PAUSE)
         await self.give_back(batch)
+
+
+def _ended(one: Stopped | Finished) -> Finished:
+    return one if isinstance(one, Finished) else Finished(row=one.row, refusal=one.refusal)
 
 
 def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime) -> Finished:

@@ -7,8 +7,9 @@ what does not fit is written unleased and waits to be claimed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from schoolbell_server.pipeline.lanes import LANES
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage.deliveries import DeliveryRow
 
@@ -22,37 +23,47 @@ def telling(row: DeliveryRow) -> Telling:
 
 
 class Desk:
-    """The leased deliveries of one route, oldest first."""
+    """The leased deliveries of one route: by lane, in a lane the oldest first."""
 
     def __init__(self, lease: Lease, most: int) -> None:
-        """Take at most `most` deliveries by hand."""
+        """Take at most `most` deliveries of a lane by hand."""
         self._lease = lease
         self._most = most
-        self._rows: deque[DeliveryRow] = deque()
-        self._expected = 0
+        self._lanes: tuple[deque[DeliveryRow], ...] = tuple(deque() for _ in LANES)
+        self._expected = [0] * len(LANES)
         self._term = lease.term
         self._lost: list[DeliveryRow] = []
-        self.keeps_up = False
-        """Nothing of the route waits in storage, so that nothing new overtakes it."""
+        self._open = [False] * len(LANES)
+        """Nothing of the lane waits in storage, so that nothing new overtakes it."""
 
-    def reserve(self) -> bool:
+    def open(self) -> None:
+        """Take new deliveries by hand: none waits in storage."""
+        self._open = [True] * len(LANES)
+
+    def close(self) -> None:
+        """Take nothing by hand."""
+        self._open = [False] * len(LANES)
+
+    def reserve(self, lane: int) -> bool:
         """Return whether one more delivery, not committed yet, will be taken."""
-        room = len(self._rows) + self._expected < self._most
-        if not (room and self.keeps_up and self._lease.held):
-            self.keeps_up = False
+        room = len(self._lanes[lane]) + self._expected[lane] < self._most
+        if not (room and self._open[lane] and self._lease.held):
+            self._open[lane] = False
             return False
-        self._expected += 1
+        self._expected[lane] += 1
         return True
 
-    def settle(self, reserved: int, rows: Iterable[DeliveryRow] = ()) -> None:
-        """Take what was committed of so many reserved deliveries."""
-        self._expected -= reserved
+    def settle(self, reserved: Mapping[int, int], rows: Iterable[DeliveryRow] = ()) -> None:
+        """Take what was committed of so many reserved deliveries, by lane."""
+        for lane, count in reserved.items():
+            self._expected[lane] -= count
         self.put(rows)
 
     def put(self, rows: Iterable[DeliveryRow]) -> None:
         """Take deliveries that were leased just now."""
         self._forget_lost()
-        self._rows.extend(rows)
+        for row in rows:
+            self._lanes[row.lane].append(row)
 
     def doubt(self, rows: Iterable[DeliveryRow]) -> None:
         """Have deliveries given back of which nobody knows whether they were leased."""
@@ -62,20 +73,20 @@ class Desk:
         """Take up to `most` deliveries off, but none that tells what is under way."""
         self._forget_lost()
         taken: list[DeliveryRow] = []
-        left: list[DeliveryRow] = []
         busy = set(under_way)
-        while self._rows and len(taken) < most:
-            row = self._rows.popleft()
-            (left if telling(row) in busy else taken).append(row)
-            busy.add(telling(row))
-        self._rows.extendleft(reversed(left))
+        for rows in self._lanes:
+            left: list[DeliveryRow] = []
+            while rows and len(taken) < most:
+                row = rows.popleft()
+                (left if telling(row) in busy else taken).append(row)
+                busy.add(telling(row))
+            rows.extendleft(reversed(left))
         return taken
 
     def clear(self) -> Sequence[DeliveryRow]:
         """Take everything off, to be given back."""
-        rows = [*self.lost(), *self._rows]
-        self._rows.clear()
-        return rows
+        self._lose_all()
+        return self.lost()
 
     def lost(self) -> Sequence[DeliveryRow]:
         """Take off what was leased before this server's lease broke off, or is in doubt."""
@@ -86,5 +97,9 @@ class Desk:
     def _forget_lost(self) -> None:
         if self._term != self._lease.term:
             self._term = self._lease.term
-            self._lost.extend(self._rows)
-            self._rows.clear()
+            self._lose_all()
+
+    def _lose_all(self) -> None:
+        for rows in self._lanes:
+            self._lost.extend(rows)
+            rows.clear()

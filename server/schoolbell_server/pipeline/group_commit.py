@@ -39,23 +39,26 @@ class GroupCommit(Generic[Item, Result]):
         """Commit at most `most` units of weight at once (one heavier item goes alone)."""
         self._commit = commit
         self._most = most
+        self._urgent: deque[_Waiting[Item, Result]] = deque()
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def submit(self, item: Item, weight: int = 1) -> Result:
+    async def submit(self, item: Item, weight: int = 1, *, urgent: bool = False) -> Result:
         """Wait until the item's group is committed and return its result.
 
         The item is committed even where its caller goes away meanwhile.
         """
-        return await asyncio.shield(self.enqueue(item, weight))
+        return await asyncio.shield(self.enqueue(item, weight, urgent=urgent))
 
-    def enqueue(self, item: Item, weight: int = 1) -> asyncio.Future[Result]:
-        """Queue an item now; the future is its result."""
+    def enqueue(
+        self, item: Item, weight: int = 1, *, urgent: bool = False
+    ) -> asyncio.Future[Result]:
+        """Queue an item now, an urgent one before all that are not; the future is its result."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, weight, answer))
+        (self._urgent if urgent else self._waiting).append(_Waiting(item, weight, answer))
         self._queued += weight
         self._idle.clear()
         self._arrived.set()
@@ -71,7 +74,7 @@ class GroupCommit(Generic[Item, Result]):
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
+            while self._urgent or self._waiting:
                 await self._commit_group(self._take())
             self._idle.set()
 
@@ -80,11 +83,12 @@ class GroupCommit(Generic[Item, Result]):
         await self._idle.wait()
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        group = [self._waiting.popleft()]
-        weight = group[0].weight
-        while self._waiting and weight + self._waiting[0].weight <= self._most:
-            weight += self._waiting[0].weight
-            group.append(self._waiting.popleft())
+        group: list[_Waiting[Item, Result]] = []
+        weight = 0
+        for queue in (self._urgent, self._waiting):
+            while queue and (not group or weight + queue[0].weight <= self._most):
+                weight += queue[0].weight
+                group.append(queue.popleft())
         self._queued -= weight
         return group
 

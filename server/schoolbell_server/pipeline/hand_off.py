@@ -6,7 +6,7 @@ are given back, and whatever exists of them is found by a claim.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -34,8 +34,8 @@ class Taker(Protocol):
     def desk(self) -> Desk:
         """Return where it keeps what it leases."""
 
-    def hand(self, reserved: int, rows: Sequence[DeliveryRow]) -> None:
-        """Take what was committed of so many deliveries that the desk had reserved."""
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
+        """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
 
     def wake(self) -> None:
         """Look for what waits in storage."""
@@ -47,16 +47,16 @@ class Offer:
     def __init__(self, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
         self._lease = lease
         self._routes = routes
-        self._reserved: Counter[_Place] = Counter()
+        self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
         self.delivery_ids: list[str] = []
         """What it leased."""
 
-    def lease(self, delivery_id: str, app_id: str, platform: Platform) -> str:
+    def lease(self, delivery_id: str, app_id: str, platform: Platform, lane: int) -> str:
         """Return who leases a new delivery: this server, or '' where it waits to be claimed."""
         route = self._routes.get((app_id, platform))
-        if route is None or not route.desk.reserve():
+        if route is None or not route.desk.reserve(lane):
             return ""
-        self._reserved[app_id, platform] += 1
+        self._reserved[app_id, platform][lane] += 1
         self.delivery_ids.append(delivery_id)
         return self._lease.instance_id
 

@@ -19,11 +19,12 @@ from schoolbell_storage.deliveries import DeliveryRow
 
 _NO_SETTINGS = KindSettings()
 
-Leasing = Callable[[str, str, Platform], str]
-"""Takes a new delivery's id, app_id and platform; returns who leases it at once, '' for nobody."""
+Leasing = Callable[[str, str, Platform, int], str]
+"""Takes a new delivery's id, app_id, platform and lane; returns who leases it at once, '' for
+nobody."""
 
 
-def unleased(_delivery_id: str, _app_id: str, _platform: Platform) -> str:
+def unleased(_delivery_id: str, _app_id: str, _platform: Platform, _lane: int) -> str:
     """Lease nothing: what is written waits to be claimed."""
     return ""
 
@@ -50,6 +51,7 @@ class PlannedRows:
         devices = devices_of(self.world, change)
         zone = zone_of(change, self.world)
         expire_time = self._expire_time(received, zone, lifted=planned[0].lifted)
+        lane = lane_of(change.kind)
         tell = cache(encode_told)  # most devices were told the same before
         for one in planned:
             device = devices[one.device_id]
@@ -68,7 +70,7 @@ class PlannedRows:
                 app=one.app,
                 platform=device.platform,
                 kind=change.kind,
-                lane=lane_of(change.kind),
+                lane=lane,
                 state=state,
                 cancel_cause=CancelCause.SUPERSEDED if superseded else None,
                 fact_key=one.fact_key,
@@ -79,7 +81,9 @@ class PlannedRows:
                 school_day=received.moment.school_day,
                 time_zone=zone,
                 lease_owner=(
-                    self.leasing(delivery_id, device.app_id, device.platform) if at_once else ""
+                    self.leasing(delivery_id, device.app_id, device.platform, lane)
+                    if at_once
+                    else ""
                 ),
                 create_time=self.now,
                 due_time=self.now + one.hold,

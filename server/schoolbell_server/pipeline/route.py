@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.gateways.push import Gateway
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.carrier import Carrier
+from schoolbell_server.pipeline.carrier import PART, Carrier
 from schoolbell_server.pipeline.desk import Desk, Telling, telling
 from schoolbell_server.pipeline.holding import Holding
 from schoolbell_server.pipeline.lease import Lease
@@ -24,9 +24,9 @@ from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import OutcomeUnknown, StorageError
 
 _BATCHES = 3
-"""Batches of a route under way at once: one sending, one being prepared, one being written."""
+"""Batches' worth under way at once: one sending, one being prepared, one being written."""
 _HANDED = 4
-"""Batches that a route takes by hand, about a second's work; the rest waits in storage."""
+"""Batches of a lane that a route takes by hand: a second's work. The rest waits in storage."""
 _FAULT_PAUSE = 1.0  # seconds
 _POLL_ALONE = 1.0  # seconds
 
@@ -62,7 +62,8 @@ class Route:
         self._poll = max(poll, _POLL_ALONE) if storage.dialect == "sqlite" else poll
         self._look, self._look_time = True, 0.0
         self._clock = clock
-        self._room = asyncio.Semaphore(_BATCHES)
+        self._room = _BATCHES * batch_size
+        """How many deliveries more may be under way."""
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended = asyncio.Event()
@@ -74,8 +75,8 @@ class Route:
         self._look = True
         self._wake.set()
 
-    def hand(self, reserved: int, rows: Sequence[DeliveryRow]) -> None:
-        """Take what was committed of so many deliveries that the desk had reserved."""
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
+        """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
         self.desk.settle(reserved, rows)
         self._wake.set()
 
@@ -107,45 +108,45 @@ class Route:
             await asyncio.sleep(_FAULT_PAUSE)
 
     async def _start_batch(self) -> bool:
-        """Start one batch; return False where nothing was due."""
-        await self._room.acquire()
+        """Start one batch; return False where nothing was due, or there is no room."""
         if self._stopping or not self._lease.held:
             self._look_in(self._poll)
-            self._room.release()
             return False
-        try:
-            batch = await self._next_batch()
-        except BaseException:
-            self._room.release()
-            raise
+        if self._full:
+            return False
+        batch = await self._next_batch(min(self._batch_size, self._room))
         if not batch:
-            self._room.release()
             return False
-        told = {telling(row) for row in batch}
-        self._telling |= told
-        carried = self._carrier.carry(batch, self._gateway, self._lease.term)
+        self._room -= len(batch)
+        self._telling.update(telling(row) for row in batch)
+        carried = self._carrier.carry(batch, self._gateway, self._lease.term, self._done)
         task = asyncio.create_task(carried, name=f"batch of {self._route[0]}")
         self._under_way.add(task)
-        task.add_done_callback(lambda task: self._finished(task, told))
+        task.add_done_callback(self._under_way.discard)
         return True
 
-    def _finished(self, task: asyncio.Task[None], told: set[Telling]) -> None:
-        self._under_way.discard(task)
-        self._telling -= told
-        self._room.release()
+    @property
+    def _full(self) -> bool:
+        """Return whether so much is under way that the end of some has to be waited for."""
+        return self._room < min(PART, self._batch_size)
+
+    def _done(self, rows: Sequence[DeliveryRow]) -> None:
+        self._room += len(rows)
+        self._telling.difference_update(telling(row) for row in rows)
         self._wake.set()  # what was to follow may leave now
 
-    async def _next_batch(self) -> Sequence[DeliveryRow]:
+    async def _next_batch(self, most: int) -> Sequence[DeliveryRow]:
         """Return what is at hand, else claim; what was leased before a lost lease is given back."""
         await self._carrier.give_back(self.desk.lost())
         now, hold = self._clock(), self._gateway.circuit.hold
         if hold is not None and (hold or self._under_way):
-            self.desk.keeps_up = False
+            self.desk.close()
             if time.monotonic() >= self._look_time:  # not at everybody's every commit
                 await self._keep(now, hold)
-            return self.desk.take(self._batch_size, self._telling)
+            return self.desk.take(most, self._telling)
         self._holding.end()
-        most = self._batch_size if hold is None else 1  # one for the circuit's trial
+        if hold is not None:
+            most = 1  # for the circuit's trial
         batch = self.desk.take(most, self._telling)
         if batch or not (self._look or time.monotonic() >= self._look_time):
             return batch
@@ -158,7 +159,8 @@ class Route:
         first = min((place.due_time for place in places), default=None)
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
-            self.desk.keeps_up = self._gateway.circuit.hold is None
+            if self._gateway.circuit.hold is None:
+                self.desk.open()
             return ()
         batch: Sequence[DeliveryRow] = ()
         try:
@@ -185,7 +187,8 @@ class Route:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), self._look_time - time.monotonic())
+            wait = None if self._full else self._look_time - time.monotonic()
+            await asyncio.wait_for(self._wake.wait(), wait)
         except TimeoutError:
             return
         finally:
