@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schoolbell_server.domain.change import Change, GradeChange, Payload
-from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
+from schoolbell_server.domain.fact_keys import all_keys, fact_key, key_prefixes, other_keys
 from schoolbell_server.domain.kinds import AssignmentAction, AttendanceStatus, ScheduleAction
 from tests.unit.domain.happenings import (
     TODAY,
@@ -147,3 +147,18 @@ def test_other_changes_touch_only_what_they_tell() -> None:
 def test_a_stored_key_stays_what_it_is(payload: Payload, key: str) -> None:
     """Facts are known by it: another text would make everything known unknown."""
     assert fact_key(change(payload)) == key
+
+
+@pytest.mark.parametrize(
+    "payload", [grade("65"), assignment(), mark(ABSENT), balance("1"), flex(ADDED, "4")]
+)
+def test_a_student_s_keys_lie_in_the_student_s_ranges_and_nobody_else_s_do(
+    payload: Payload,
+) -> None:
+    ranges = key_prefixes("ann")
+    inside = {
+        name: [first <= key < beyond for first, beyond in ranges].count(True)
+        for name in ("ann", "an", "anna", "ann-2", "bob", '"ann"')
+        for key in [fact_key(change(payload, student_id=name))]
+    }
+    assert inside == {"ann": 1, "an": 0, "anna": 0, "ann-2": 0, "bob": 0, '"ann"': 0}
