@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.change import Change, GradeChange
-from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
+from schoolbell_server.domain.change import Change, GradeChange, Payload
+from schoolbell_server.domain.fact_keys import all_keys, fact_key, key_prefixes, other_keys
 from schoolbell_server.domain.kinds import AssignmentAction, AttendanceStatus, ScheduleAction
 from tests.unit.domain.happenings import (
     TODAY,
@@ -123,3 +123,42 @@ def test_a_withdrawal_touches_every_aspect() -> None:
 def test_other_changes_touch_only_what_they_tell() -> None:
     for payload in (assignment(), grade("80"), mark(CLEARED), balance("5"), flex(REMOVED, "4")):
         assert all_keys(change(payload)) == (fact_key(change(payload)),)
+
+
+@pytest.mark.parametrize(
+    ("payload", "key"),
+    [
+        (grade("65"), '["grade","ann","english-1","Term grade","T1"]'),
+        (
+            assignment(AssignmentAction.ASSIGNED),
+            '["assignment","ann","english-1","essay","assigned"]',
+        ),
+        (assignment(AssignmentAction.SCORED), '["assignment","ann","english-1","essay","score"]'),
+        (
+            assignment(AssignmentAction.DUE_DATE_MOVED),
+            '["assignment","ann","english-1","essay","due"]',
+        ),
+        (mark(ABSENT), '["attendance","ann","maple:2027","2026-09-15","1"]'),
+        (balance("1"), '["lunch","ann","meals"]'),
+        (flex(ADDED, "4"), '["responsive","ann","maple:2027","2026-09-15","4"]'),
+        (flex(ADDED, "Café"), '["responsive","ann","maple:2027","2026-09-15","Café"]'),
+    ],
+)
+def test_a_stored_key_stays_what_it_is(payload: Payload, key: str) -> None:
+    """Facts are known by it: another text would make everything known unknown."""
+    assert fact_key(change(payload)) == key
+
+
+@pytest.mark.parametrize(
+    "payload", [grade("65"), assignment(), mark(ABSENT), balance("1"), flex(ADDED, "4")]
+)
+def test_a_student_s_keys_lie_in_the_student_s_ranges_and_nobody_else_s_do(
+    payload: Payload,
+) -> None:
+    ranges = key_prefixes("ann")
+    inside = {
+        name: [first <= key < beyond for first, beyond in ranges].count(True)
+        for name in ("ann", "an", "anna", "ann-2", "bob", '"ann"')
+        for key in [fact_key(change(payload, student_id=name))]
+    }
+    assert inside == {"ann": 1, "an": 0, "anna": 0, "ann-2": 0, "bob": 0, '"ann"': 0}

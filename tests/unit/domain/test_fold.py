@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -146,6 +147,8 @@ def test_a_move_sets_its_old_place_too() -> None:
     memory.take(moved)
     old = memory.states[other_keys(moved)[0]]
     assert (old.setter, old.set_time) == (Setter(SIS, ""), at(1) + SECOND)
+    memory.take(change(flex(MOVED, "6", before="4"), 2, source=VENDOR))
+    assert memory.states[other_keys(moved)[0]] == replace(old, occur_time=at(2))
 
 
 def test_names_and_comments_are_no_part_of_the_value() -> None:

@@ -16,7 +16,7 @@ from schoolbell_server.domain.decision import (
     Refusal,
 )
 from schoolbell_server.domain.kinds import App, Gate, RefusalReason
-from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record
+from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from tests.unit.domain.happenings import NOON
 from tests.unit.domain.strategies import previouses, texts, times
 
@@ -70,6 +70,15 @@ def many(count: int) -> DecisionRecord:
     return DecisionRecord(
         decision=Decision(recipients=guardians), facts_version=7, decide_time=NOON
     )
+
+
+def test_a_record_forgets_one_person_and_nothing_else() -> None:
+    record = many(3)
+    kept = without(record, "guardian-1")
+    first, second, third = record.decision.recipients
+    assert second.user_id == "guardian-1"
+    assert kept.decision == Decision(recipients=(first, third))
+    assert (kept.facts_version, kept.decide_time) == (record.facts_version, record.decide_time)
 
 
 def test_a_record_is_compact() -> None:
