@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from schoolbell_storage import sqlite_driver
 from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageError, StorageUnavailable
 
 _READERS = 4
@@ -118,6 +119,7 @@ def _sqlite_engine(url: URL, connections: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
         pool_reset_on_return=None,
+        connect_args={"async_creator_fn": sqlite_driver.connect},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
