@@ -16,7 +16,7 @@ from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import claims, instances
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
+from schoolbell_storage.errors import Conflict, StorageError
 
 _logger = get_logger(__name__)
 
@@ -73,7 +73,7 @@ class Lease:
                 await self._renew()
                 await self._recover()
             except StorageError as error:
-                self._refused = True
+                self._refused = not isinstance(error, Conflict)
                 _logger.warning("lease not renewed", extra={"cause": str(error)})
             else:
                 self._refused = False
