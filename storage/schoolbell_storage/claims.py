@@ -17,7 +17,7 @@ from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.deliveries import DeliveryRow, decode
 from schoolbell_storage.rows import among
-from schoolbell_storage.tables import WAITING, delivery
+from schoolbell_storage.tables import LEASED, WAITING, delivery
 
 Route = tuple[str, Platform]
 """(app_id, platform)"""
@@ -158,12 +158,22 @@ async def lock_expired(
 
 
 async def release_leases(connection: AsyncConnection, owners: Collection[str]) -> int:
-    """Take back what dead servers had leased; an attempt of theirs may have left."""
+    """Take back what dead servers had leased; an attempt of theirs may have left.
+
+    What somebody has locked is taken back the next time: nobody is waited for.
+    """
     if not owners:
         return 0
+    orphans = (
+        select(delivery.c.delivery_id)
+        .where(LEASED, delivery.c.lease_owner.in_(list(owners)))
+        .with_for_update(skip_locked=True)
+        .cte("orphans")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
     released = await connection.execute(
         update(delivery)
-        .where(delivery.c.lease_owner.in_(list(owners)))
+        .where(delivery.c.delivery_id.in_(select(orphans.c.delivery_id)))
         .values(lease_owner="", answer_lost=True)
     )
     return released.rowcount

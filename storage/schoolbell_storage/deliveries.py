@@ -8,7 +8,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, insert, select, tuple_, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Text,
+    bindparam,
+    insert,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
@@ -112,7 +122,10 @@ async def fetch_deliveries(
         return {}
     wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
     if lock:
-        wanted = wanted.order_by(delivery.c.district_id, delivery.c.delivery_id)
+        district: ColumnElement[str] = delivery.c.district_id
+        if connection.dialect.name == "postgresql":
+            district = district.collate("C")  # bytewise, as Python sorts the districts
+        wanted = wanted.order_by(district, delivery.c.delivery_id)
         wanted = wanted.with_for_update(of=delivery)
     found = (await connection.execute(wanted)).all()
     return {row.delivery_id: decode(row) for row in found}

@@ -17,12 +17,13 @@ from sqlalchemy import Engine, event
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_storage.addresses import fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import KeyClaim, claim_keys, fetch_changes, known_keys
-from schoolbell_storage.claims import claim_due, lock_expired, waiting
+from schoolbell_storage.claims import claim_due, lock_expired, release, release_leases, waiting
 from schoolbell_storage.deliveries import fact_deliveries, fetch_deliveries, store_deliveries
 from schoolbell_storage.delivery_queries import backlog
 from schoolbell_storage.districts import set_active_school_year
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.facts import lock_facts, store_facts
+from schoolbell_storage.instances import dead_owners
 from schoolbell_storage.world import fetch_world
 from tests.storage.engines import SQLITE, open_database
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
@@ -89,6 +90,9 @@ async def the_hot_path(storage: Storage) -> None:
         await store_deliveries(connection, claimed)
         await lock_expired(connection, START, 10)
         await backlog(connection)
+        await dead_owners(connection, "me")
+        await release_leases(connection, ["other"])
+        await release(connection, "me", ["a"])
 
 
 async def test_nothing_is_walked_for_a_batch(tmp_path: Path) -> None:
