@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, TextClause, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.codec import from_micros, to_micros
-from schoolbell_storage.deliveries import DeliveryRow, decode
+from schoolbell_storage.deliveries import DeliveryRow, decode, lock_order
 from schoolbell_storage.rows import among
 from schoolbell_storage.tables import LEASED, WAITING, delivery
 
@@ -175,8 +176,9 @@ async def release_leases(connection: AsyncConnection, owners: Collection[str]) -
         update(delivery)
         .where(delivery.c.delivery_id.in_(select(orphans.c.delivery_id)))
         .values(lease_owner="", answer_lost=True)
+        .returning(delivery.c.delivery_id)
     )
-    return released.rowcount
+    return len(released.all())  # SQLite's driver counts nothing of a statement that begins WITH
 
 
 async def release(connection: AsyncConnection, owner: str, delivery_ids: Collection[str]) -> None:
@@ -190,6 +192,30 @@ async def release(connection: AsyncConnection, owner: str, delivery_ids: Collect
             )
             .values(lease_owner="")
         )
+
+
+class Standpoint(NamedTuple):
+    """What changes of a leased delivery when somebody else writes it."""
+
+    revision: int
+    answer_lost: bool
+
+
+async def lock_leased(
+    connection: AsyncConnection, owner: str, delivery_ids: Collection[str]
+) -> dict[str, Standpoint]:
+    """Lock those of these deliveries that an owner still leases; return how they stand."""
+    wanted = (
+        select(delivery.c.delivery_id, delivery.c.revision, delivery.c.answer_lost)
+        .where(
+            among(connection, delivery.c.delivery_id, delivery_ids),
+            delivery.c.lease_owner == owner,
+        )
+        .order_by(lock_order(connection), delivery.c.delivery_id)
+        .with_for_update()
+    )
+    found = (await connection.execute(wanted)).all()
+    return {name: Standpoint(revision, lost) for name, revision, lost in found}
 
 
 async def set_aside(

@@ -122,13 +122,16 @@ async def fetch_deliveries(
         return {}
     wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
     if lock:
-        district: ColumnElement[str] = delivery.c.district_id
-        if connection.dialect.name == "postgresql":
-            district = district.collate("C")  # bytewise, as Python sorts the districts
-        wanted = wanted.order_by(district, delivery.c.delivery_id)
+        wanted = wanted.order_by(lock_order(connection), delivery.c.delivery_id)
         wanted = wanted.with_for_update(of=delivery)
     found = (await connection.execute(wanted)).all()
     return {row.delivery_id: decode(row) for row in found}
+
+
+def lock_order(connection: AsyncConnection) -> ColumnElement[str]:
+    """Return what deliveries are locked by before their id: the district, as Python sorts it."""
+    district = delivery.c.district_id
+    return district.collate("C") if connection.dialect.name == "postgresql" else district
 
 
 async def fact_deliveries(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import DeliveryState, Platform
-from schoolbell_storage.claims import claim_due, release, waiting
+from schoolbell_storage.claims import claim_due, lock_leased, release, release_leases, waiting
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import POSTGRESQL, databases, open_database
@@ -124,3 +124,34 @@ async def test_two_servers_claim_at_once_and_share_nothing(tmp_path: Path) -> No
             second = await claim_due(theirs, "they", ROUTE, places, NOW, 60)
     assert (len(first), len(second)) == (60, 40)
     assert not {row.delivery_id for row in first} & {row.delivery_id for row in second}
+
+
+@databases()
+async def test_leases_of_the_dead_are_taken_back_and_counted(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await store(
+            storage,
+            waiting_delivery("a", lease_owner="dead"),
+            waiting_delivery("b", lease_owner="dead"),
+            waiting_delivery("c", lease_owner="alive"),
+        )
+        async with storage.write() as connection:
+            assert await release_leases(connection, ["dead", "nobody"]) == 2
+            assert await release_leases(connection, ["dead"]) == 0
+            found = await fetch_deliveries(connection, ["a", "b", "c"])
+    assert [row.lease_owner for _, row in sorted(found.items())] == ["", "", "alive"]
+    assert [row.answer_lost for _, row in sorted(found.items())] == [True, True, False]
+
+
+@databases()
+async def test_only_what_is_still_leased_is_locked(database: str, tmp_path: Path) -> None:
+    async with open_database(database, tmp_path) as storage:
+        await store(
+            storage,
+            waiting_delivery("a", lease_owner="me", revision=3),
+            waiting_delivery("b", lease_owner="other"),
+            waiting_delivery("c"),
+        )
+        async with storage.write() as connection:
+            standing = await lock_leased(connection, "me", ["a", "b", "c", "d"])
+    assert standing == {"a": (3, False)}

@@ -17,7 +17,14 @@ from sqlalchemy import Engine, event
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_storage.addresses import fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import KeyClaim, claim_keys, fetch_changes, known_keys
-from schoolbell_storage.claims import claim_due, lock_expired, release, release_leases, waiting
+from schoolbell_storage.claims import (
+    claim_due,
+    lock_expired,
+    lock_leased,
+    release,
+    release_leases,
+    waiting,
+)
 from schoolbell_storage.deliveries import fact_deliveries, fetch_deliveries, store_deliveries
 from schoolbell_storage.delivery_queries import backlog
 from schoolbell_storage.districts import set_active_school_year
@@ -86,6 +93,7 @@ async def the_hot_path(storage: Storage) -> None:
         await fetch_given_names(connection, [(MAPLE, "ann")])
         places = await waiting(connection, ROUTE)
         claimed = await claim_due(connection, "me", ROUTE, places, START, 10)
+        assert await lock_leased(connection, "me", ["a"])
         await fetch_deliveries(connection, ["a"], lock=True)
         await store_deliveries(connection, claimed)
         await lock_expired(connection, START, 10)

@@ -31,6 +31,7 @@ from schoolbell_server.status import journal
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
+from schoolbell_storage.claims import Standpoint, lock_leased
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
@@ -126,17 +127,26 @@ class Outcomes:
     ) -> list[DeliveryRow]:
         now = self._clock()
         districts = await retire_dead(connection, _dead_tokens(finished), now)
-        locked = await delivery_store.fetch_deliveries(connection, list(finished), lock=True)
-        changed = [
-            self._ended(row, finished[row.delivery_id], now)
-            for row in locked.values()
-            if row.lease_owner == self._owner
-        ]
+        rows = await self._lock(connection, finished)
+        changed = [self._ended(row, finished[row.delivery_id], now) for row in rows]
         await delivery_store.store_deliveries(connection, changed)
         for district_id in sorted(districts):
             await bump_facts(connection, district_id)
         await journal.record(connection, now, changed)
         return changed
+
+    async def _lock(
+        self, connection: AsyncConnection, finished: dict[str, Finished]
+    ) -> list[DeliveryRow]:
+        """Lock what this server still leases; what a receipt or a cancel changed is read again."""
+        standing = await lock_leased(connection, self._owner, finished)
+        moved = [
+            name
+            for name, stands in standing.items()
+            if stands != Standpoint(finished[name].row.revision, finished[name].row.answer_lost)
+        ]
+        known = await delivery_store.fetch_deliveries(connection, moved)
+        return [known.get(name) or finished[name].row for name in standing]
 
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
         if end.refusal is not None:
