@@ -147,6 +147,20 @@ async def fetch_changes(
     return {(row.district_id, _key(row)): _change(row) for row in found}
 
 
+async def fetch_contents(
+    connection: AsyncConnection, names: Collection[tuple[str, ChangeKey]]
+) -> dict[tuple[str, ChangeKey], bytes]:
+    """Return the content alone of these changes, as far as they are still kept."""
+    if not names:
+        return {}
+    wanted = select(change.c.district_id, change.c.source, change.c.change_id, change.c.content)
+    found = await connection.execute(wanted.join(*_join(connection, change, names)))
+    return {
+        (district_id, ChangeKey(source=source, change_id=change_id)): content
+        for district_id, source, change_id, content in found.all()
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeQuery:
     """Which changes of a district to list, newest first; empty is all."""

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, event
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_storage.addresses import fetch_addresses, fetch_given_names
-from schoolbell_storage.changes import KeyClaim, claim_keys, fetch_changes, known_keys
+from schoolbell_storage.changes import KeyClaim, claim_keys, fetch_changes, fetch_contents, known_keys
 from schoolbell_storage.claims import (
     claim_due,
     lock_expired,
@@ -89,6 +89,7 @@ async def the_hot_path(storage: Storage) -> None:
         await store_facts(connection, {name: "{}"}, START)
         assert await fact_deliveries(connection, [name])
         await fetch_changes(connection, [(MAPLE, key)])
+        await fetch_contents(connection, [(MAPLE, key)])
         await fetch_addresses(connection, ["phone"])
         await fetch_given_names(connection, [(MAPLE, "ann")])
         places = await waiting(connection, ROUTE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from google.type.money_pb2 import Money
@@ -65,8 +66,12 @@ def fingerprint(content: bytes) -> str:
     return f"{_FINGERPRINT_VERSION}:{hashlib.sha256(content).hexdigest()}"
 
 
+@lru_cache(maxsize=2_000)
 def parse_change(content: bytes) -> Change:
-    """Return a change from stored, validated content."""
+    """Return a change from stored, validated content.
+
+    Every route that tells of it asks, one soon after the other.
+    """
 
     def refuse(path: str, what: str) -> None:
         raise ValueError(f"stored change: {path} {what}")

@@ -26,7 +26,7 @@ from schoolbell_server.gateways.push import Push
 from schoolbell_server.pipeline.collapse_keys import CollapseKeys, Opener
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import Address, fetch_addresses, fetch_given_names
-from schoolbell_storage.changes import fetch_changes
+from schoolbell_storage.changes import fetch_contents
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_district, fetch_world
@@ -108,8 +108,8 @@ class Preparer:
             if found is not None:
                 districts[district_id] = found[0]
         names = {(row.district_id, row.key) for row in batch}
-        stored = await fetch_changes(connection, names)
-        changes = {name: parse_change(row.content) for name, row in stored.items()}
+        stored = await fetch_contents(connection, names)
+        changes = {name: parse_change(content) for name, content in stored.items()}
         students = {(row.district_id, row.student_id) for row in batch}
         moved = self._moved(batch, districts)
         return _Facts(
