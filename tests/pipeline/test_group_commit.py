@@ -47,7 +47,7 @@ async def test_what_queued_up_is_committed_together_in_its_order() -> None:
     assert await heavy == "HEAVY"
 
 
-async def test_what_is_urgent_goes_first() -> None:
+async def test_what_is_urgent_goes_first_and_alone() -> None:
     book = Book()
     async with running(book) as commits:
         for word in ("grade 1", "grade 2", "grade 3"):
@@ -55,7 +55,7 @@ async def test_what_is_urgent_goes_first() -> None:
         for word in ("absence 1", "absence 2"):
             commits.enqueue(word, urgent=True)
         assert commits.queued == 5
-    assert book.groups == [["absence 1", "absence 2", "grade 1"], ["grade 2", "grade 3"]]
+    assert book.groups == [["absence 1", "absence 2"], ["grade 1", "grade 2", "grade 3"]]
     assert commits.queued == 0
 
 

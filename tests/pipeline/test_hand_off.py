@@ -148,3 +148,25 @@ async def test_attendance_passes_grades_by_hand_too(database: str, tmp_path: Pat
         assert desk.reserve(ATTENDANCE)
         desk.settle({ATTENDANCE: 1}, [absence])
         assert desk.take(2, set()) == [absence, grades[0]]
+
+
+@databases()
+async def test_only_lanes_that_wait_in_storage_are_closed(database: str, tmp_path: Path) -> None:
+    async with leased(database, tmp_path) as (_, lease):
+        desk = keeping_up(lease).desk
+        desk.open({GRADES})
+        assert desk.reserve(ATTENDANCE)
+        assert not desk.reserve(GRADES)
+        desk.close()
+        assert not desk.reserve(ATTENDANCE)
+
+
+@databases()
+async def test_the_first_lane_can_be_taken_alone(database: str, tmp_path: Path) -> None:
+    absence = row(9, lane=ATTENDANCE)
+    async with leased(database, tmp_path) as (_, lease):
+        desk = keeping_up(lease).desk
+        desk.put([row(1), absence])
+        assert desk.take(10, set(), first_lane=True) == [absence]
+        assert desk.take(10, set(), first_lane=True) == []
+        assert desk.take(10, set()) == [row(1)]

@@ -16,7 +16,13 @@ from sqlalchemy import Engine, event
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_storage.addresses import fetch_addresses, fetch_given_names
-from schoolbell_storage.changes import KeyClaim, claim_keys, fetch_changes, fetch_contents, known_keys
+from schoolbell_storage.changes import (
+    KeyClaim,
+    claim_keys,
+    fetch_changes,
+    fetch_contents,
+    known_keys,
+)
 from schoolbell_storage.claims import (
     claim_due,
     lock_expired,

@@ -7,7 +7,7 @@ what does not fit is written unleased and waits to be claimed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from schoolbell_server.pipeline.lanes import LANES
 from schoolbell_server.pipeline.lease import Lease
@@ -36,9 +36,9 @@ class Desk:
         self._open = [False] * len(LANES)
         """Nothing of the lane waits in storage, so that nothing new overtakes it."""
 
-    def open(self) -> None:
-        """Take new deliveries by hand: none waits in storage."""
-        self._open = [True] * len(LANES)
+    def open(self, waiting: Set[int] = frozenset()) -> None:
+        """Take new deliveries by hand, but none of a lane that waits in storage."""
+        self._open = [lane not in waiting for lane in range(len(LANES))]
 
     def close(self) -> None:
         """Take nothing by hand."""
@@ -69,12 +69,17 @@ class Desk:
         """Have deliveries given back of which nobody knows whether they were leased."""
         self._lost.extend(rows)
 
-    def take(self, most: int, under_way: set[Telling]) -> list[DeliveryRow]:
-        """Take up to `most` deliveries off, but none that tells what is under way."""
+    def take(
+        self, most: int, under_way: set[Telling], *, first_lane: bool = False
+    ) -> list[DeliveryRow]:
+        """Take up to `most` deliveries off, but none that tells what is under way.
+
+        Only of the lane that goes before all others, if asked.
+        """
         self._forget_lost()
         taken: list[DeliveryRow] = []
         busy = set(under_way)
-        for rows in self._lanes:
+        for rows in self._lanes[:1] if first_lane else self._lanes:
             left: list[DeliveryRow] = []
             while rows and len(taken) < most:
                 row = rows.popleft()

@@ -85,10 +85,10 @@ class GroupCommit(Generic[Item, Result]):
     def _take(self) -> list[_Waiting[Item, Result]]:
         group: list[_Waiting[Item, Result]] = []
         weight = 0
-        for queue in (self._urgent, self._waiting):
-            while queue and (not group or weight + queue[0].weight <= self._most):
-                weight += queue[0].weight
-                group.append(queue.popleft())
+        queue = self._urgent or self._waiting  # what is urgent goes alone: others take their time
+        while queue and (not group or weight + queue[0].weight <= self._most):
+            weight += queue[0].weight
+            group.append(queue.popleft())
         self._queued -= weight
         return group
 

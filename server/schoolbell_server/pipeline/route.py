@@ -112,9 +112,10 @@ class Route:
         if self._stopping or not self._lease.held:
             self._look_in(self._poll)
             return False
-        if self._full:
-            return False
-        batch = await self._next_batch(min(self._batch_size, self._room))
+        if self._full:  # attendance does not wait for room
+            batch: Sequence[DeliveryRow] = self._urgent()
+        else:
+            batch = await self._next_batch(min(self._batch_size, self._room))
         if not batch:
             return False
         self._room -= len(batch)
@@ -129,6 +130,11 @@ class Route:
     def _full(self) -> bool:
         """Return whether so much is under way that the end of some has to be waited for."""
         return self._room < min(PART, self._batch_size)
+
+    def _urgent(self) -> Sequence[DeliveryRow]:
+        """Return attendance that is at hand, up to a batch more than there is room for."""
+        most = self._room + self._batch_size
+        return self.desk.take(most, self._telling, first_lane=True) if most > 0 else ()
 
     def _done(self, rows: Sequence[DeliveryRow]) -> None:
         self._room += len(rows)
@@ -157,10 +163,10 @@ class Route:
         async with self._storage.read() as connection:
             places = await claims.waiting(connection, self._route)
         first = min((place.due_time for place in places), default=None)
+        if self._gateway.circuit.hold is None:
+            self.desk.open({place.lane for place in places if place.due_time <= now})
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
-            if self._gateway.circuit.hold is None:
-                self.desk.open()
             return ()
         batch: Sequence[DeliveryRow] = ()
         try:
