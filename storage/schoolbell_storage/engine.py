@@ -27,9 +27,9 @@ _POOL_TIMEOUT = 30.0  # seconds
 _FAULTS = (DBAPIError, PoolTimeout, OSError)
 _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
 _SQLITE_PRAGMAS = (
+    "PRAGMA busy_timeout=10000",  # first: two that open an empty file meet over the next
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
-    "PRAGMA busy_timeout=10000",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )

@@ -23,7 +23,13 @@ from schoolbell_storage.errors import DataDirectoryInUse, SchemaTooNew
 from schoolbell_storage.migrate import migrate
 from schoolbell_storage.status_log import position
 from schoolbell_storage.tables import metadata
-from tests.storage.engines import database_url, databases, empty_database, open_database
+from tests.storage.engines import (
+    SQLITE,
+    database_url,
+    databases,
+    empty_database,
+    open_database,
+)
 from tests.storage.rosters import add_district, family, write
 
 
@@ -45,6 +51,8 @@ async def test_two_processes_may_migrate_an_empty_database_at_once_and_agree_on_
     database: str, tmp_path: Path
 ) -> None:
     async with empty_database(database, tmp_path) as url:
+        if database == SQLITE:  # the lock on a data directory keeps two from making its file
+            await _make_file(url)
         first, second = await asyncio.gather(_migrate_in_a_process(url), _migrate_in_a_process(url))
         assert first == second != ""
         storage = open_storage(url)
@@ -69,6 +77,13 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def _make_file(url: str) -> None:
+    storage = open_storage(url)
+    async with storage.read() as connection:
+        await connection.execute(text("SELECT 1"))
+    await storage.close()
 
 
 async def _migrate_in_a_process(url: str) -> str:
