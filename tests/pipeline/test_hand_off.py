@@ -10,8 +10,9 @@ from pathlib import Path
 
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.pipeline.desk import Desk
-from schoolbell_server.pipeline.hand_off import HandOff
+from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.lease import Lease
+from schoolbell_storage.claims import release
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import databases, open_database
@@ -58,12 +59,12 @@ def row(number: int, **fields: object) -> DeliveryRow:
 
 @databases()
 async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Path) -> None:
-    async with leased(database, tmp_path) as (storage, lease):
+    async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
-        offer = HandOff(storage, lease, {ROUTE: place}).offer()
-        owners = [offer.lease(f"d-{number}", *ROUTE, GRADES) for number in range(MOST + 1)]
+        offer = Offer(lease, {ROUTE: place})
+        owners = [offer.lease(*ROUTE, GRADES) for number in range(MOST + 1)]
         assert owners == [lease.instance_id] * MOST + [""]
-        assert offer.lease("x", "student", Platform.ANDROID, GRADES) == ""
+        assert offer.lease("student", Platform.ANDROID, GRADES) == ""
         rows = [row(number, lease_owner=owner) for number, owner in enumerate(owners)]
         offer.settle(rows)
         assert place.handed == rows[:MOST]
@@ -74,11 +75,10 @@ async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Pa
 
 @databases()
 async def test_what_was_not_committed_leaves_the_room_free(database: str, tmp_path: Path) -> None:
-    async with leased(database, tmp_path) as (storage, lease):
+    async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
-        hand_off = HandOff(storage, lease, {ROUTE: place})
-        failed = hand_off.offer()
-        assert [failed.lease(f"d-{number}", *ROUTE, GRADES) for number in range(MOST)]
+        failed = Offer(lease, {ROUTE: place})
+        assert [failed.lease(*ROUTE, GRADES) for number in range(MOST)]
         failed.settle()
         assert place.handed == []
         assert all(place.desk.reserve(GRADES) for _ in range(MOST))
@@ -90,13 +90,14 @@ async def test_a_commit_that_nobody_knows_of_gives_its_leases_back(
 ) -> None:
     async with leased(database, tmp_path) as (storage, lease):
         place = keeping_up(lease)
-        hand_off = HandOff(storage, lease, {ROUTE: place})
-        offer = hand_off.offer()
-        await store(storage, row(1, lease_owner=offer.lease("d-1", *ROUTE, GRADES)))
-        hand_off.doubt(offer)
-        offer.settle()
-        await hand_off.give_back()
-        async with storage.read() as connection:
+        offer = Offer(lease, {ROUTE: place})
+        one = row(1, lease_owner=offer.lease(*ROUTE, GRADES))
+        await store(storage, one)
+        offer.doubt([one])
+        assert place.woken == 1
+        async with storage.write() as connection:
+            names = [lost.delivery_id for lost in place.desk.lost()]
+            await release(connection, lease.instance_id, names)
             found = await fetch_deliveries(connection, ["d-1"])
         assert found["d-1"].lease_owner == ""
         assert place.handed == []
@@ -104,10 +105,10 @@ async def test_a_commit_that_nobody_knows_of_gives_its_leases_back(
 
 @databases()
 async def test_a_server_without_a_lease_hands_nothing(database: str, tmp_path: Path) -> None:
-    async with leased(database, tmp_path) as (storage, lease):
+    async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
         await lease.end()
-        assert HandOff(storage, lease, {ROUTE: place}).offer().lease("d-1", *ROUTE, GRADES) == ""
+        assert Offer(lease, {ROUTE: place}).lease(*ROUTE, GRADES) == ""
 
 
 @databases()

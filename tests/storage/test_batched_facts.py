@@ -19,7 +19,6 @@ from schoolbell_server.domain.kinds import AttendanceStatus, ScheduleAction
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
-from schoolbell_server.pipeline.planned_rows import zone_of
 from schoolbell_server.pipeline.submission import Accepted, Submission, Submitted
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
@@ -194,7 +193,7 @@ async def test_while_everything_changes(database: str, tmp_path: Path) -> None:
 def expected_of(found: Scene, one: Change) -> Decision:
     """Decide by what was written, without a database."""
     world = found.model.world(one, found.latest)
-    when = moment(one, NOW, zone_of(one, world), replay=False)
+    when = moment(one, NOW, world.zone_of(one.calendar_id), replay=False)
     return decide(one, when, fold(one, NOW, {}).update, world, {})
 
 

@@ -20,9 +20,8 @@ from schoolbell_server.domain.fact import Baseline, FactKey, FactUpdate, Previou
 from schoolbell_server.domain.fact_state import FactState, Told
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import App
-from schoolbell_server.domain.world import KindSettings, World
+from schoolbell_server.domain.world import World
 
-_NO_SETTINGS = KindSettings()
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -192,7 +191,7 @@ def _deliveries(
     *,
     lifted: bool,
 ) -> list[PlannedDelivery]:
-    settings = world.district.kinds.get(received.change.kind, _NO_SETTINGS)
+    hold = world.district.settings_of(received.change.kind).hold
     return [
         PlannedDelivery(
             index=index,
@@ -204,7 +203,7 @@ def _deliveries(
             told=Told(device.previous, update.current),
             correction=device.correction,
             lifted=lifted,
-            hold=settings.hold,
+            hold=hold,
         )
         for recipient, device in decision.told()
     ]

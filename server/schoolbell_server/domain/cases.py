@@ -94,7 +94,6 @@ def change_case(
     baselines: Mapping[str, Baseline] = _NO_BASELINES,
 ) -> ChangeCase:
     """Gather what the gates of a change look at."""
-    calendar = world.calendars.get(change.calendar_id or "")
     student = world.students.get(change.student_id)
     return ChangeCase(
         change,
@@ -102,7 +101,7 @@ def change_case(
         moment,
         update,
         world.district,
-        world.district.time_zone if calendar is None else calendar.time_zone,
+        world.zone_of(change.calendar_id),
         student or StudentFacts(student=_nobody(change.student_id)),
         Baseline(previous=update.previous),
         lifts(update, baselines),
@@ -150,7 +149,7 @@ def device_case(recipient: RecipientCase, device: DeviceFacts, baseline: Baselin
 
 def _place(case: ChangeCase, calendar_id: str, world: World) -> Place:
     calendar = world.calendars.get(calendar_id)
-    zone = case.district.time_zone if calendar is None else calendar.time_zone
+    zone = world.zone_of(calendar_id)
     enrollments = [e for e in case.student.enrollments if e.calendar_id == calendar_id]
     return Place(case, calendar_id, calendar, enrollments, judged_date(case.change, zone))
 

@@ -9,14 +9,11 @@ from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, names_of, seen, text_of
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.timing import end_of_life
-from schoolbell_server.domain.world import KindSettings
-
-_OWN_RULES = KindSettings()
 
 
 def time_to_live(case: ChangeCase) -> dt.timedelta:
     """Return how long after its occur time the change may still be told."""
-    settings = case.district.kinds.get(case.kind, _OWN_RULES)
+    settings = case.district.settings_of(case.kind)
     return end_of_life(case.change, settings, case.zone, lifted=case.lifts)
 
 

@@ -78,6 +78,9 @@ class KindSettings:
     hold: timedelta = timedelta(0)
 
 
+_OWN_RULES = KindSettings()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinimumVersion:
     """The oldest OS and app that are served, as dotted numbers; '' is no minimum."""
@@ -107,6 +110,10 @@ class DistrictFacts:
     enrollment_grace: timedelta = timedelta(days=14)
     """How long after an enrolment's end grades and assignments are still told."""
     facts_version: int = 0
+
+    def settings_of(self, kind: Kind) -> KindSettings:
+        """Return the choices for a kind; without any, its own rules."""
+        return self.kinds.get(kind, _OWN_RULES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,3 +231,8 @@ class World:
     students: Mapping[str, StudentFacts] = field(default_factory=dict)
     users: Mapping[str, UserFacts] = field(default_factory=dict)
     """Accounts asked about by name in an explanation, who may be nobody's relation."""
+
+    def zone_of(self, calendar_id: str | None) -> str:
+        """Return the zone of a calendar's school, else of the district."""
+        calendar = self.calendars.get(calendar_id or "")
+        return self.district.time_zone if calendar is None else calendar.time_zone

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from schoolbell_server.domain.kinds import Environment, Outcome
 from schoolbell_server.gateways.circuit import Circuit
-from schoolbell_server.gateways.circuits import Circuits, CircuitView
+from schoolbell_server.gateways.circuits import Circuits
 from schoolbell_server.gateways.mass_death import MassDeathGuard
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
 from schoolbell_server.observability.log import get_logger
@@ -62,10 +62,6 @@ class Attempts:
     async def drain(self) -> None:
         """Wait until nothing is under way."""
         await self._idle.wait()
-
-    def view(self) -> CircuitView:
-        """Return how the circuits stand."""
-        return self.circuits.view()
 
     def probed(
         self, environment: Environment, outcome: Outcome, reason: str, begin: float

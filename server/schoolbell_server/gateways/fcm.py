@@ -78,7 +78,7 @@ class FcmGateway:
     @property
     def circuit(self) -> CircuitView:
         """Return whether pushes leave at present, and if not, why and for how long."""
-        return self._attempts.view()
+        return self._attempts.circuits.view()
 
     @property
     def in_flight(self) -> int:

@@ -28,9 +28,9 @@ from schoolbell_server.domain.fact_state import (
 )
 from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.record import DecisionRecord, encode_record
-from schoolbell_server.domain.world import KindSettings, World
+from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline import refusals
-from schoolbell_server.pipeline.planned_rows import Leasing, PlannedRows, unleased, zone_of
+from schoolbell_server.pipeline.planned_rows import Leasing, PlannedRows, unleased
 from schoolbell_server.pipeline.standing import cancelled_row, fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
@@ -50,7 +50,6 @@ from schoolbell_storage.status_log import LogPosition
 from schoolbell_storage.world import Apps, fetch_world
 
 Name = tuple[str, ChangeKey]
-_NO_SETTINGS = KindSettings()
 
 
 @dataclass(slots=True)
@@ -231,7 +230,7 @@ class Acceptance:
         written.cancelled += cancelled
 
     def _received(self, change: Change, world: World, now: dt.datetime) -> Received:
-        zone = zone_of(change, world)
+        zone = world.zone_of(change.calendar_id)
         moment = timing.moment(change, now, zone, replay=self._replay)
         return Received(change=change, receive_time=now, moment=moment)
 

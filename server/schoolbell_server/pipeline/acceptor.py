@@ -15,7 +15,7 @@ from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.acceptance import Acceptance, Written
 from schoolbell_server.pipeline.group_commit import GroupCommit
-from schoolbell_server.pipeline.hand_off import HandOff
+from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.status.monitor import Monitor
@@ -38,7 +38,7 @@ class Acceptor:
         self,
         storage: Storage,
         acceptance: Acceptance,
-        hand_off: HandOff,
+        offer: Callable[[], Offer],
         metrics: Metrics,
         monitor: Monitor,
         *,
@@ -46,10 +46,10 @@ class Acceptor:
         most_backlog: int,
         on_written: Callable[[], None],
     ) -> None:
-        """Call `on_written` after a commit wrote something."""
+        """Begin each transaction's `offer`; call `on_written` after a commit wrote something."""
         self._storage = storage
         self._acceptance = acceptance
-        self._hand_off = hand_off
+        self._offer = offer
         self._metrics = metrics
         self._monitor = monitor
         self._clock = clock
@@ -96,15 +96,16 @@ class Acceptor:
 
     async def _commit(self, submissions: Sequence[Submission]) -> Sequence[list[Answer]]:
         began = time.perf_counter()
-        offer = self._hand_off.offer()
+        offer = self._offer()
         try:
             async with self._storage.write() as connection:
                 answers, written = await self._acceptance.accept(
                     connection, submissions, self._clock(), offer.lease
                 )
-        except BaseException as error:
-            if isinstance(error, OutcomeUnknown):
-                self._hand_off.doubt(offer)
+        except OutcomeUnknown:
+            offer.doubt(written.deliveries)
+            raise
+        except BaseException:
             offer.settle()
             raise
         offer.settle(written.deliveries)

@@ -12,19 +12,11 @@ from typing import Protocol
 
 from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.desk import Desk
 from schoolbell_server.pipeline.lease import Lease
-from schoolbell_server.pipeline.stopping import Stop
-from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
-from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 
-_FAULT_PAUSE = 1.0  # seconds
 _Place = tuple[str, Platform]
-
-_logger = get_logger(__name__)
 
 
 class Taker(Protocol):
@@ -38,30 +30,28 @@ class Taker(Protocol):
         """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
 
     def wake(self) -> None:
-        """Look for what waits in storage."""
+        """Look for what waits in storage, and give back what is in doubt."""
 
 
 class Offer:
     """What one transaction leases for the senders of this server."""
 
     def __init__(self, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
+        """Whoever begins an offer settles it, or has it doubted."""
         self._lease = lease
         self._routes = routes
         self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
-        self.delivery_ids: list[str] = []
-        """What it leased."""
 
-    def lease(self, delivery_id: str, app_id: str, platform: Platform, lane: int) -> str:
+    def lease(self, app_id: str, platform: Platform, lane: int) -> str:
         """Return who leases a new delivery: this server, or '' where it waits to be claimed."""
         route = self._routes.get((app_id, platform))
         if route is None or not route.desk.reserve(lane):
             return ""
         self._reserved[app_id, platform][lane] += 1
-        self.delivery_ids.append(delivery_id)
         return self._lease.instance_id
 
     def settle(self, rows: Iterable[DeliveryRow] = ()) -> None:
-        """Hand over what was committed; nothing, where nothing was or nobody knows."""
+        """Hand over what was committed; nothing, where nothing was."""
         leased: dict[_Place, list[DeliveryRow]] = {place: [] for place in self._reserved}
         waiting: set[_Place] = set()
         for row in rows:
@@ -75,36 +65,11 @@ class Offer:
         for place in waiting & self._routes.keys():
             self._routes[place].wake()
 
-
-class HandOff:
-    """Makes offers, and gives back the leases of commits that nobody knows of."""
-
-    def __init__(self, storage: Storage, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
-        self._storage = storage
-        self._lease = lease
-        self._routes = routes
-        self._in_doubt: list[str] = []
-
-    def offer(self) -> Offer:
-        """Begin a transaction's offer; whoever begins one settles it."""
-        return Offer(self._lease, self._routes)
-
-    def doubt(self, offer: Offer) -> None:
-        """Note that nobody knows whether an offer was committed."""
-        self._in_doubt += offer.delivery_ids
-
-    async def run(self, stop: Stop) -> None:
-        """Give back what is in doubt until stopped; a storage that fails is tried again."""
-        while await stop.pause(_FAULT_PAUSE):
-            try:
-                await self.give_back()
-            except StorageError as error:
-                _logger.warning("leases not given back", extra={"cause": str(error)})
-
-    async def give_back(self) -> None:
-        """Give back what is in doubt."""
-        if self._in_doubt:
-            doubtful = list(self._in_doubt)
-            async with self._storage.write() as connection:
-                await claims.release(connection, self._lease.instance_id, doubtful)
-            del self._in_doubt[: len(doubtful)]
+    def doubt(self, rows: Iterable[DeliveryRow]) -> None:
+        """Have what was leased given back: nobody knows whether it was committed."""
+        self.settle()
+        for row in rows:
+            if row.lease_owner:
+                route = self._routes[row.app_id, row.platform]
+                route.desk.doubt([row])
+                route.wake()

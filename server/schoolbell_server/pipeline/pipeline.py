@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from schoolbell_server.config import Config
 from schoolbell_server.domain.delivery import UNSENT
@@ -16,7 +17,7 @@ from schoolbell_server.pipeline.acceptor import Acceptor
 from schoolbell_server.pipeline.carrier import Carrier
 from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.expiry import Expiry
-from schoolbell_server.pipeline.hand_off import HandOff
+from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
@@ -97,11 +98,10 @@ class Pipeline:
             for (app_id, platform), gateway in gateways.items()
             if self._role.sends
         }
-        self._hand_off = HandOff(storage, self.lease, self._routes)
         self.acceptor = Acceptor(
             storage,
             self.acceptance,
-            self._hand_off,
+            partial(Offer, self.lease, self._routes),
             metrics,
             monitor,
             clock=clock,
@@ -138,7 +138,6 @@ class Pipeline:
             endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
         if self._role.sends:
             tasks.create_task(self._expiry.run(stop), name="expiry")
-            tasks.create_task(self._hand_off.run(stop), name="hand-off")
             tasks.create_task(self._janitor.run(stop), name="janitor")
             for number, route in enumerate(self._routes.values()):
                 tasks.create_task(route.run(), name=f"route {number}")
@@ -149,5 +148,4 @@ class Pipeline:
         """Commit what was taken in, finish what is under way, and let go of the lease."""
         await self.acceptor.drained()
         await asyncio.gather(*(route.drain() for route in self._routes.values()))
-        await self._hand_off.give_back()
         await self.lease.end()

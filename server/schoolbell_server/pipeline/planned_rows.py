@@ -13,18 +13,15 @@ from schoolbell_server.domain.acceptance import PlannedDelivery, Received
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact_state import encode_told
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Platform
-from schoolbell_server.domain.world import DeviceFacts, KindSettings, World
+from schoolbell_server.domain.world import DeviceFacts, World
 from schoolbell_server.pipeline.lanes import lane_of
 from schoolbell_storage.deliveries import DeliveryRow
 
-_NO_SETTINGS = KindSettings()
-
-Leasing = Callable[[str, str, Platform, int], str]
-"""Takes a new delivery's id, app_id, platform and lane; returns who leases it at once, '' for
-nobody."""
+Leasing = Callable[[str, Platform, int], str]
+"""Takes a delivery's app_id, platform and lane; returns who leases it at once, '' for nobody."""
 
 
-def unleased(_delivery_id: str, _app_id: str, _platform: Platform, _lane: int) -> str:
+def unleased(_app_id: str, _platform: Platform, _lane: int) -> str:
     """Lease nothing: what is written waits to be claimed."""
     return ""
 
@@ -49,7 +46,7 @@ class PlannedRows:
     ) -> Iterator[DeliveryRow]:
         change = received.change
         devices = devices_of(self.world, change)
-        zone = zone_of(change, self.world)
+        zone = self.world.zone_of(change.calendar_id)
         expire_time = self._expire_time(received, zone, lifted=planned[0].lifted)
         lane = lane_of(change.kind)
         tell = cache(encode_told)  # most devices were told the same before
@@ -57,10 +54,9 @@ class PlannedRows:
             device = devices[one.device_id]
             superseded = one.superseded_by is not None
             state = _state(one)
-            delivery_id = self.new_id()
             at_once = state is DeliveryState.PENDING and expire_time > self.now
             yield DeliveryRow(
-                delivery_id=delivery_id,
+                delivery_id=self.new_id(),
                 district_id=self.world.district.district_id,
                 key=change.key,
                 student_id=change.student_id,
@@ -80,11 +76,7 @@ class PlannedRows:
                 facts_version=self.world.district.facts_version,
                 school_day=received.moment.school_day,
                 time_zone=zone,
-                lease_owner=(
-                    self.leasing(delivery_id, device.app_id, device.platform, lane)
-                    if at_once
-                    else ""
-                ),
+                lease_owner=(self.leasing(device.app_id, device.platform, lane) if at_once else ""),
                 create_time=self.now,
                 due_time=self.now + one.hold,
                 expire_time=expire_time,
@@ -93,15 +85,9 @@ class PlannedRows:
 
     def _expire_time(self, received: Received, zone: str, *, lifted: bool) -> dt.datetime:
         change = received.change
-        settings = self.world.district.kinds.get(change.kind, _NO_SETTINGS)
+        settings = self.world.district.settings_of(change.kind)
         life = timing.end_of_life(change, settings, zone, lifted=lifted)
         return timing.expire_time(self.now, received.moment.lateness, life)
-
-
-def zone_of(change: Change, world: World) -> str:
-    """Return the zone of the change's school, else of the district."""
-    calendar = world.calendars.get(change.calendar_id or "")
-    return world.district.time_zone if calendar is None else calendar.time_zone
 
 
 def devices_of(world: World, change: Change) -> Mapping[str, DeviceFacts]:

@@ -23,7 +23,6 @@ from schoolbell_server.domain.explain import (
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import RefusalReason
 from schoolbell_server.domain.timing import zone_of
-from schoolbell_server.pipeline.planned_rows import zone_of as zone_of_change
 from schoolbell_server.pipeline.standing import fact_delivery
 from schoolbell_server.servicers.change_readers import write_record
 from schoolbell_server.servicers.explain_facts import Gathered, Question
@@ -53,7 +52,7 @@ class ExplainAnswer:
         self._summaries = summaries
         self._change = gathered.change
         self._stored = gathered.stored
-        zone = zone_of_change(self._change, gathered.world)
+        zone = gathered.world.zone_of(self._change.calendar_id)
         self._moment = timing.moment(self._change, question.now, zone, replay=question.replay)
         self._update = fold(self._change, question.now, gathered.states).update
         existing = map(fact_delivery, gathered.fact_deliveries)

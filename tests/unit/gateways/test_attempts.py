@@ -158,14 +158,14 @@ async def test_environments_fail_by_themselves() -> None:
     sender = attempts(provider, circuits=circuits)
     circuits[Environment.PRODUCTION].record(Outcome.CREDENTIAL_BAD, 0.0)
     wait = circuits[Environment.PRODUCTION].wait
-    assert sender.view().hold == wait, "nobody uses the other one"
+    assert sender.circuits.view().hold == wait, "nobody uses the other one"
     (first,) = await sender.send(batch(1))
     assert (first.held, first.retry_after) == (True, dt.timedelta(0))
     both = [*batch(2), *batch(2, environment=Environment.SANDBOX)]
     results = await sender.send(both)
     assert [one.held for one in results] == [True, True, False, False]
-    assert sender.view().hold is None, "the other one's may leave"
-    assert sender.view().state is CircuitState.OPEN
+    assert sender.circuits.view().hold is None, "the other one's may leave"
+    assert sender.circuits.view().state is CircuitState.OPEN
     (later,) = await sender.send(batch(1))
     assert later.retry_after == wait, "or it would be claimed again at once"
 
@@ -177,7 +177,7 @@ async def test_a_trial_is_told_from_an_attempt() -> None:
     (attempt,) = await sender.send(batch(1))
     circuit.record(Outcome.CREDENTIAL_BAD, time.now)
     time.now += CREDENTIAL_PAUSE
-    assert sender.view().hold == dt.timedelta(0)
+    assert sender.circuits.view().hold == dt.timedelta(0)
     trial, held = await sender.send(batch(2))
     assert [one.trial for one in (attempt, trial, held)] == [False, True, False]
     assert [one.held for one in (attempt, trial, held)] == [False, False, True]
