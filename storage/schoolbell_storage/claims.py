@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, TextClause, select, true, tuple_, update
+from sqlalchemy import ColumnElement, TextClause, case, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.codec import from_micros, to_micros
-from schoolbell_storage.deliveries import DeliveryRow, decode, lock_order
+from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode, lock_order
 from schoolbell_storage.rows import among
 from schoolbell_storage.tables import LEASED, WAITING, delivery
 
@@ -218,6 +218,17 @@ async def lock_leased(
     return {name: Standpoint(revision, lost) for name, revision, lost in found}
 
 
+async def cancelled(connection: AsyncConnection, delivery_ids: Collection[str]) -> set[str]:
+    """Return those of these leased deliveries that somebody cancelled."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id).where(
+            among(connection, delivery.c.delivery_id, delivery_ids),
+            delivery.c.cancel_cause.is_not(None),
+        )
+    )
+    return set(found.scalars())
+
+
 async def set_aside(
     connection: AsyncConnection, owner: str, delivery_ids: Collection[str], now: dt.datetime
 ) -> list[str]:
@@ -229,7 +240,10 @@ async def set_aside(
         )
         .values(
             lease_owner="",
-            state=int(DeliveryState.UNCERTAIN),
+            state=case(  # a phone may have confirmed it meanwhile
+                (delivery.c.state.in_(UNSENT), int(DeliveryState.UNCERTAIN)),
+                else_=delivery.c.state,
+            ),
             answer_lost=true(),
             attempt_count=delivery.c.attempt_count + 1,
             revision=delivery.c.revision + 1,

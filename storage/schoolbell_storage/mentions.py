@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import and_, or_, select, tuple_, update
@@ -13,28 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.audit import AuditEntry, decode_entry
 from schoolbell_storage.codec import to_json, to_micros
-from schoolbell_storage.persons import Person
+from schoolbell_storage.persons import Page, Person, Place
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
+from schoolbell_storage.rows import among
 from schoolbell_storage.tables import audit_entry, roster_import
 
 ERASED = "erased"
 """What stands in place of the id of a person whose data were erased."""
 
-Place = tuple[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class MentionPage:
-    """The audit entries of a page that name the person, and where the next page begins."""
-
-    found: list[AuditEntry]
-    after: Place | None
-    """None at the end."""
-
 
 async def audit_mentions(
     connection: AsyncConnection, person: Person, after: Place | None, limit: int
-) -> MentionPage:
+) -> Page[AuditEntry]:
     """Look through a page of the audit log; `after` is its (microseconds, id) of before."""
     place = (audit_entry.c.create_time, audit_entry.c.audit_entry_id)
     quoted = json.dumps(person.user_id, ensure_ascii=False)[1:-1]
@@ -54,7 +44,21 @@ async def audit_mentions(
     ]
     found = [one for one in entries if without_person(one, person.user_id) != one]
     last = (to_micros(entries[-1].create_time), entries[-1].audit_entry_id) if entries else None
-    return MentionPage(found, last if len(entries) == limit else None)
+    return Page(found, last if len(entries) == limit else None)
+
+
+async def lock_entries(
+    connection: AsyncConnection, found: Collection[AuditEntry]
+) -> Sequence[AuditEntry]:
+    """Lock audit entries, and return them as they are now."""
+    names = sorted(one.audit_entry_id for one in found)
+    rows = await connection.execute(
+        select(audit_entry)
+        .where(among(connection, audit_entry.c.audit_entry_id, names))
+        .order_by(audit_entry.c.audit_entry_id)
+        .with_for_update()
+    )
+    return [decode_entry(row) for row in rows.all()]
 
 
 async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:

@@ -1,12 +1,14 @@
 """Everything that is stored of one person, and where: one description exports and erases it.
 
-A person is found by indexes only, so that one costs the same in a district of any size.
+A person's own records are found by indexes only, so that they cost the same in a district of any
+size; the audit log, import reports and the status log, which name them, are looked through.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -42,6 +44,8 @@ from schoolbell_storage.tables import (
     user_account,
 )
 
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
@@ -50,6 +54,20 @@ class Person:
     district_id: str
     user_id: str
     related: tuple[str, ...]
+
+
+Place = tuple[Any, ...]
+"""Where a page ends: the values that it is ordered by, of its last row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """What a page holds, and where the next one begins."""
+
+    found: list[Item]
+    """It may be less than was looked through."""
+    after: Place | None
+    """None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +173,16 @@ def ties(person: Person) -> list[Holding]:
 
 
 async def read_holding(
-    connection: AsyncConnection, holding: Holding, after: tuple[Any, ...] | None, limit: int
-) -> list[Row[Any]]:
-    """Return a page of rows by their primary key, behind the last one of the page before."""
+    connection: AsyncConnection, holding: Holding, after: Place | None, limit: int
+) -> Page[Row[Any]]:
+    """Return a page of rows by their primary key."""
     key = list(holding.table.primary_key)
     wanted = select(holding.table).where(holding.where)
     if after is not None:
         wanted = wanted.where(tuple_(*key) > after)
-    return list(await connection.execute(wanted.order_by(*key).limit(limit)))
-
-
-def key_of(holding: Holding, row: Row[Any]) -> tuple[Any, ...]:
-    """Return the primary key of a row."""
-    return tuple(getattr(row, column.name) for column in holding.table.primary_key)
+    rows = list(await connection.execute(wanted.order_by(*key).limit(limit)))
+    full = len(rows) == limit
+    return Page(rows, tuple(getattr(rows[-1], column.name) for column in key) if full else None)
 
 
 async def erase(connection: AsyncConnection, holding: Holding, most: int) -> int:
@@ -211,22 +226,9 @@ class Decided:
     record: DecisionRecord
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionPage:
-    """The decisions of a page that name the person, and where the next page begins."""
-
-    found: list[Decided]
-    after: tuple[int, str, str] | None
-    """None at the end."""
-
-
 async def decisions(
-    connection: AsyncConnection,
-    person: Person,
-    student_id: str,
-    after: tuple[int, str, str] | None,
-    limit: int,
-) -> DecisionPage:
+    connection: AsyncConnection, person: Person, student_id: str, after: Place | None, limit: int
+) -> Page[Decided]:
     """Look through a page of a student's changes for decisions in which the person is a recipient.
 
     `after` is the (accept time in microseconds, source, change_id) of the page before.
@@ -238,7 +240,19 @@ async def decisions(
     rows = list(await connection.execute(page.order_by(*place).limit(limit)))
     found = [one for one in map(_decided, rows) if _names(one.record, person.user_id)]
     last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
-    return DecisionPage(found, last if len(rows) == limit else None)
+    return Page(found, last if len(rows) == limit else None)
+
+
+async def lock_decisions(
+    connection: AsyncConnection, found: Collection[Decided]
+) -> Sequence[Decided]:
+    """Lock decisions, and return them as they are now."""
+    key = list(change.primary_key)
+    names = sorted(one.name for one in found)
+    rows = await connection.execute(
+        select(change).where(tuple_(*key).in_(names)).order_by(*key).with_for_update()
+    )
+    return [_decided(row) for row in rows.all()]
 
 
 def _decided(row: Row[Any]) -> Decided:

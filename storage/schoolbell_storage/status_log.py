@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -126,6 +126,20 @@ async def district_entries(
         .limit(limit)
     )
     return [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+
+
+async def lock_entries(connection: AsyncConnection, entries: Sequence[LogEntry]) -> list[LogEntry]:
+    """Lock one district's entries, and return them as they are now."""
+    found = await connection.execute(
+        select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
+        .where(
+            status_log.c.revision.in_([entry.revision for entry in entries]),
+            status_log.c.district_id == entries[0].district_id,
+        )
+        .order_by(status_log.c.revision)
+        .with_for_update()
+    )
+    return [LogEntry(row.revision, row.district_id, row.updates) for row in found.all()]
 
 
 async def rewrite(connection: AsyncConnection, entry: LogEntry) -> None:

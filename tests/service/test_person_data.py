@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -176,6 +177,17 @@ async def test_nothing_of_an_erased_person_is_left_anywhere(
             assert await traces(storage, *words) == []
             assert await traces(storage, FATHER), "what is others' stays"
         assert await erase(service, user_id) == 0
+
+
+@databases()
+async def test_two_who_are_named_together_may_be_erased_at_once(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await live(service)
+        await asyncio.gather(erase(service, MOTHER), erase(service, FATHER))
+        async with stored(service) as storage:
+            assert await traces(storage, MOTHER, FATHER) == []
 
 
 async def _cancels_are_told(followed: Followed, user_id: str) -> None:

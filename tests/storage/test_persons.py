@@ -63,8 +63,8 @@ async def test_a_students_facts_are_told_from_those_of_a_similar_id(
             holdings = [one for one in records(person) if one.record_type == "fact"]
             async with storage.write() as connection:
                 for holding, key in zip(holdings, _keys(name), strict=True):
-                    found = await read_holding(connection, holding, None, 1000)
-                    assert [row.fact_key for row in found] == [key]
+                    page = await read_holding(connection, holding, None, 1000)
+                    assert [row.fact_key for row in page.found] == [key]
                     assert await erase(connection, holding, 1000) == 1
 
 

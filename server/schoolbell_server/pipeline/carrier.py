@@ -87,10 +87,7 @@ class Carrier:
         self, rows: Sequence[DeliveryRow], finished: Sequence[Finished], done: Done
     ) -> None:
         """Write how deliveries ended; nothing stays leased."""
-        try:
-            await self._outcomes.write(finished)
-        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
-            await self._setting_aside.end([row.delivery_id for row in rows], error)
+        await self._outcomes.write(finished)
         done(rows)
 
     async def give_back(self, rows: Sequence[DeliveryRow]) -> None:

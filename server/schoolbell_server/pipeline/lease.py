@@ -7,6 +7,7 @@ taken back by whoever is alive.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 import uuid
@@ -45,6 +46,8 @@ class Lease:
         self._refused = False
         self._on_recovered = on_recovered
         self._until = 0.0
+        self._turn = asyncio.Lock()
+        self._ended = False
         self.term = 0
         """Which unbroken span of life this is: what was leased in an earlier one may be others'."""
 
@@ -63,6 +66,7 @@ class Lease:
 
     async def start(self) -> None:
         """Take the lease; on SQLite everything an earlier process leased is free at once."""
+        self._ended = False
         await self._renew()
         await self._recover()
 
@@ -80,11 +84,17 @@ class Lease:
 
     async def end(self) -> None:
         """Give up the lease, so that others need not wait for it to run out."""
-        self._until = 0.0
-        async with self._storage.write() as connection:
-            await instances.forget(connection, [self.instance_id])
+        async with self._turn:  # a renewal under way would bring the row back
+            self._ended, self._until = True, 0.0
+            async with self._storage.write() as connection:
+                await instances.forget(connection, [self.instance_id])
 
     async def _renew(self) -> None:
+        async with self._turn:
+            if not self._ended:
+                await self._prolong()
+
+    async def _prolong(self) -> None:
         began = time.monotonic()
         unbroken = self.held
         async with self._storage.write() as connection:

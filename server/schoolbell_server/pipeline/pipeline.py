@@ -108,6 +108,8 @@ class Pipeline:
             most_backlog=config.limits.backlog,
             on_written=tail.nudge,
         )
+        self._drained = Stop()
+        """What is still being sent while the server drains is its own only as long as it lives."""
         self._expiry = Expiry(storage, clock)
         self._janitor = Janitor(storage, config.retention, metrics, clock)
 
@@ -132,7 +134,7 @@ class Pipeline:
 
         Returns those that wait for work for ever and have to be cancelled, once drained.
         """
-        tasks.create_task(self.lease.run(stop), name="lease")
+        tasks.create_task(self.lease.run(self._drained), name="lease")
         endless = []
         if self._role.answers:
             endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
@@ -149,3 +151,4 @@ class Pipeline:
         await self.acceptor.drained()
         await asyncio.gather(*(route.drain() for route in self._routes.values()))
         await self.lease.end()
+        self._drained.ask()

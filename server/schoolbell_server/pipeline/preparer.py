@@ -27,7 +27,8 @@ from schoolbell_server.pipeline.collapse_keys import CollapseKeys, Opener
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import Address, fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import fetch_contents
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.claims import cancelled
+from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_district, fetch_world
 
@@ -113,7 +114,10 @@ class Preparer:
         students = {(row.district_id, row.student_id) for row in batch}
         moved = self._moved(batch, districts)
         return _Facts(
-            cancelled=await _cancelled(connection, moved),
+            # A cancel moves the facts too.
+            cancelled=await cancelled(
+                connection, [row.delivery_id for rows in moved.values() for row in rows]
+            ),
             districts=districts,
             changes=changes,
             addresses=await fetch_addresses(connection, {row.device_id for row in batch}),
@@ -218,12 +222,3 @@ class Preparer:
             registration_ref=address.registration_ref,
             time_sensitive=row.kind is Kind.ATTENDANCE,
         )
-
-
-async def _cancelled(
-    connection: AsyncConnection, moved: Mapping[str, Sequence[DeliveryRow]]
-) -> Set[str]:
-    """Return the leased deliveries that somebody cancelled: a cancel moves the facts too."""
-    names = [row.delivery_id for rows in moved.values() for row in rows]
-    found = await fetch_deliveries(connection, names)
-    return {name for name, row in found.items() if row.cancel_cause is not None}

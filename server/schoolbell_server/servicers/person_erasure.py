@@ -7,12 +7,14 @@ broke off is finished by asking again.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import CancelCause
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
+from schoolbell_server.servicers.person_pages import pages
 from schoolbell_server.status import journal
 from schoolbell_server.status.forgetting import blanked
 from schoolbell_storage import mentions, persons, status_log
@@ -20,6 +22,7 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.persons import Holding, Person
+from schoolbell_storage.status_log import LogEntry
 
 _STEP = 500  # rows in one transaction
 _LOG_STEP = 100  # entries of the status log, each a whole transaction's
@@ -92,16 +95,12 @@ class Erasure:
         """Take the person out of the recorded decisions of others' changes."""
         count = 0
         for student_id in person.related:
-            after = None
-            while True:
+            named = partial(persons.decisions, person=person, student_id=student_id, limit=_STEP)
+            async for found in pages(self._storage, named):
                 async with self._storage.write() as connection:
-                    page = await persons.decisions(connection, person, student_id, after, _STEP)
-                    for one in page.found:
+                    for one in await persons.lock_decisions(connection, found):
                         await persons.forget_recipient(connection, one, person.user_id)
-                count += len(page.found)
-                after = page.after
-                if after is None:
-                    break
+                count += len(found)
         return count
 
     async def _forget_in_log(self, person: Person) -> None:
@@ -112,26 +111,29 @@ class Erasure:
                 entries = await status_log.district_entries(
                     connection, person.district_id, after, _LOG_STEP
                 )
-            found = [blanked(entry, person.user_id) for entry in entries]
-            if changed := [entry for entry in found if entry is not None]:
-                async with self._storage.write() as connection:
-                    for entry in changed:
-                        await status_log.rewrite(connection, entry)
+            named = [entry for entry in entries if blanked(entry, person.user_id) is not None]
+            if named:
+                await self._blank(named, person)
             read = len(entries)
             after = entries[-1].revision if entries else after
 
+    async def _blank(self, named: Sequence[LogEntry], person: Person) -> None:
+        """Blank entries as they are now: one often names several, and others are erased too."""
+        async with self._storage.write() as connection:
+            for entry in await status_log.lock_entries(connection, named):
+                if (blank := blanked(entry, person.user_id)) is not None:
+                    await status_log.rewrite(connection, blank)
+
     async def _forget_in_audit(self, person: Person) -> int:
-        count, after = 0, None
-        while True:
+        count = 0
+        named = partial(mentions.audit_mentions, person=person, limit=_STEP)
+        async for found in pages(self._storage, named):
             async with self._storage.write() as connection:
-                page = await mentions.audit_mentions(connection, person, after, _STEP)
-                for entry in page.found:
+                for entry in await mentions.lock_entries(connection, found):
                     forgotten = mentions.without_person(entry, person.user_id)
                     await mentions.rewrite_entry(connection, forgotten)
-            count += len(page.found)
-            after = page.after
-            if after is None:
-                return count
+            count += len(found)
+        return count
 
 
 async def _close(connection: AsyncConnection, person: Person) -> int:

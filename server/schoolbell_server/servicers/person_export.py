@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -16,11 +17,12 @@ from schoolbell.v1.change_pb2 import Change
 from schoolbell_server.domain import kinds
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.security.api_key import Right, Role, Tool
+from schoolbell_server.servicers.person_pages import pages
 from schoolbell_storage import mentions, persons
 from schoolbell_storage.audit import AuditEntry
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.persons import Decided, Holding, Person
+from schoolbell_storage.persons import Decided, Person
 
 _PAGE = 100  # records a message: a change is 8 KiB at most, a message 4 MiB
 
@@ -72,49 +74,16 @@ async def export(storage: Storage, person: Person) -> AsyncIterator[ExportPerson
         persons.changes(person),
     ]
     for holding in holdings:
-        async for rows in _pages(storage, holding):
+        held = partial(persons.read_holding, holding=holding, limit=_PAGE)
+        async for rows in pages(storage, held):
             yield _message(holding.record_type, [_row(holding.table, row) for row in rows])
-    async for decided in _decisions(storage, person):
-        yield _message("decision", [_decision(one, person.user_id) for one in decided])
-    async for entries in _mentions(storage, person):
-        yield _message("audit_entry", [_entry(one) for one in entries])
-
-
-async def _pages(storage: Storage, holding: Holding) -> AsyncIterator[list[Row[Any]]]:
-    after = None
-    while True:
-        async with storage.read() as connection:
-            rows = await persons.read_holding(connection, holding, after, _PAGE)
-        if rows:
-            yield rows
-        if len(rows) < _PAGE:
-            return
-        after = persons.key_of(holding, rows[-1])
-
-
-async def _decisions(storage: Storage, person: Person) -> AsyncIterator[list[Decided]]:
     for student_id in (person.user_id, *person.related):
-        after = None
-        while True:
-            async with storage.read() as connection:
-                page = await persons.decisions(connection, person, student_id, after, _PAGE)
-            if page.found:
-                yield page.found
-            after = page.after
-            if after is None:
-                break
-
-
-async def _mentions(storage: Storage, person: Person) -> AsyncIterator[list[AuditEntry]]:
-    after = None
-    while True:
-        async with storage.read() as connection:
-            page = await mentions.audit_mentions(connection, person, after, _PAGE)
-        if page.found:
-            yield page.found
-        after = page.after
-        if after is None:
-            return
+        own = partial(persons.decisions, person=person, student_id=student_id, limit=_PAGE)
+        async for decided in pages(storage, own):
+            yield _message("decision", [_decision(one, person.user_id) for one in decided])
+    mentioned = partial(mentions.audit_mentions, person=person, limit=_PAGE)
+    async for entries in pages(storage, mentioned):
+        yield _message("audit_entry", [_entry(one) for one in entries])
 
 
 def _message(record_type: str, documents: Sequence[Document]) -> ExportPersonDataResponse:

@@ -25,6 +25,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.lanes import LANES
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_storage import status_log
 from schoolbell_storage.delivery_queries import LaneBacklog, backlog
 from schoolbell_storage.districts import DistrictRow, get_district, read_settings
 from schoolbell_storage.engine import Storage
@@ -32,7 +33,7 @@ from schoolbell_storage.errors import StorageError
 from schoolbell_storage.instances import count_workers
 from schoolbell_storage.roster import count_portal_relationships
 
-BACKLOG_INTERVAL = 1.0  # seconds, at least, between two counts of what waits
+BACKLOG_INTERVAL = 1.0  # seconds between two looks at storage
 _REST = 20
 """Times as long as a count took until the next one: a long queue takes long to count."""
 _RATE_WINDOW = 60.0  # seconds
@@ -122,19 +123,22 @@ class Monitor:
             await asyncio.sleep(self._probe_interval)
 
     async def run_backlog(self, stop: Stop) -> None:
-        """Count what waits until stopped."""
-        going = True
+        """Read storage and count what waits, until stopped."""
+        going, next_count = True, 0.0
         while going:
             began = time.monotonic()
             try:
                 async with self._storage.read() as connection:
-                    self._backlog = await backlog(connection)
+                    if began >= next_count:
+                        self._backlog = await backlog(connection)
+                        next_count = began + (time.monotonic() - began) * _REST
+                    else:
+                        await status_log.position(connection)
                 self._readable = True
             except StorageError:
                 self._readable = False
             self._export()
-            took = time.monotonic() - began
-            going = await stop.pause(max(BACKLOG_INTERVAL, took * _REST))
+            going = await stop.pause(BACKLOG_INTERVAL)
 
     async def state(self, district_id: str) -> status_pb2.ServiceState:
         """Return the state of one district."""
