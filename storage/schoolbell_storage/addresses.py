@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DetailLevel, Environment
 from schoolbell_storage.codec import from_micros
-from schoolbell_storage.rows import TEXT, among, rows
+from schoolbell_storage.rows import TEXT, Batch, among, given
 from schoolbell_storage.tables import device, user_account
 
 
@@ -32,17 +34,19 @@ class Address:
     detail_level: DetailLevel
 
 
+_ADDRESSES = select(device).where(
+    among(device.c.device_id, given("device_ids")),
+    device.c.retirement_reason.is_(None),
+    device.c.address.is_not(None),
+)
+_USERS = Batch({"district_id": TEXT, "user_id": TEXT})
+
+
 async def fetch_addresses(
     connection: AsyncConnection, device_ids: Collection[str]
 ) -> dict[str, Address]:
     """Return the addresses of the live ones among these devices."""
-    found = await connection.execute(
-        select(device).where(
-            among(connection, device.c.device_id, device_ids),
-            device.c.retirement_reason.is_(None),
-            device.c.address.is_not(None),
-        )
-    )
+    found = await connection.execute(_ADDRESSES, {"device_ids": device_ids})
     return {
         row.device_id: Address(
             device_id=row.device_id,
@@ -64,17 +68,21 @@ async def fetch_given_names(
     connection: AsyncConnection, names: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """Return what (district_id, user_id) accounts are called: by preferred, else by given name."""
-    batch = rows(connection, {"district_id": TEXT, "user_id": TEXT}, list(names))
+    dialect = connection.dialect.name
+    found = await connection.execute(_called(dialect), _USERS.given(dialect, list(names)))
+    return {(row.district_id, row.user_id): row.preferred_name or row.given_name for row in found}
+
+
+@cache
+def _called(dialect: str) -> Select[Any]:
+    batch = _USERS.table(dialect)
     same = and_(
         batch.c.district_id == user_account.c.district_id,
         batch.c.user_id == user_account.c.user_id,
     )
-    found = await connection.execute(
-        select(
-            user_account.c.district_id,
-            user_account.c.user_id,
-            user_account.c.given_name,
-            user_account.c.preferred_name,
-        ).join(batch, same)
-    )
-    return {(row.district_id, row.user_id): row.preferred_name or row.given_name for row in found}
+    return select(
+        user_account.c.district_id,
+        user_account.c.user_id,
+        user_account.c.given_name,
+        user_account.c.preferred_name,
+    ).join(batch, same)

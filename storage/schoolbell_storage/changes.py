@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import (
+    Insert,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros, to_micros
-from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.many import Many
+from schoolbell_storage.rows import NUMBER, TEXT, Batch
 from schoolbell_storage.tables import change, change_key, refusal_tally
 
 CHANGES_TALLY = 0
 """The gate number under which the accepted changes themselves are counted."""
+_NAMES = Batch({"district_id": TEXT, "source": TEXT, "change_id": TEXT})
+_CLAIMED = Batch(
+    {**_NAMES.columns, "fingerprint": TEXT, "token_revision": NUMBER, "accept_time": NUMBER}
+)
+_INSERT = Many(insert(change))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +85,20 @@ async def claim_keys(
         (claim.district_id, claim.key.source, claim.key.change_id, claim.fingerprint)
         for claim in claims
     )
-    columns = {"district_id": TEXT, "source": TEXT, "change_id": TEXT, "fingerprint": TEXT}
-    now = to_micros(accept_time)
-    batch = rows(
-        connection,
-        columns | {"token_revision": NUMBER, "accept_time": NUMBER},
-        [(*value, token_revision, now) for value in values],
-    )
-    # SQLite cannot tell ON CONFLICT from a join's ON unless the SELECT has a WHERE.
-    source = select(batch).where(batch.c.accept_time == now)
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = (
-        dialect(change_key)
-        .from_select([*columns, "token_revision", "accept_time"], source)
-        .on_conflict_do_nothing()
-        .returning(change_key.c.district_id, change_key.c.source, change_key.c.change_id)
-    )
-    taken = await connection.execute(statement)
+    dialect, now = connection.dialect.name, to_micros(accept_time)
+    given = _CLAIMED.given(dialect, [(*value, token_revision, now) for value in values])
+    taken = await connection.execute(_claim(dialect), given)
     return {(row.district_id, _key(row)) for row in taken}
+
+
+@cache
+def _claim(dialect: str) -> ReturningInsert[Any]:
+    # SQLite cannot tell ON CONFLICT from a join's ON unless the SELECT has a WHERE.
+    source = select(_CLAIMED.table(dialect)).where(true())
+    claim = _insert_into(dialect, change_key).from_select(list(_CLAIMED.columns), source)
+    return claim.on_conflict_do_nothing().returning(
+        change_key.c.district_id, change_key.c.source, change_key.c.change_id
+    )
 
 
 async def known_keys(
@@ -93,7 +107,7 @@ async def known_keys(
     """Return what is remembered of these keys."""
     if not names:
         return {}
-    found = await connection.execute(select(change_key).join(*_join(connection, change_key, names)))
+    found = await _find(connection, _keys, names)
     return {
         (row.district_id, _key(row)): KnownKey(row.fingerprint, row.token_revision) for row in found
     }
@@ -113,10 +127,8 @@ async def free_keys(connection: AsyncConnection, names: Collection[tuple[str, Ch
 
 async def insert_changes(connection: AsyncConnection, accepted: Sequence[ChangeRow]) -> None:
     """Write accepted changes with their decisions."""
-    if not accepted:
-        return
-    await connection.execute(
-        insert(change),
+    await _INSERT.run(
+        connection,
         [
             {
                 "district_id": row.district_id,
@@ -143,7 +155,7 @@ async def fetch_changes(
     """Return these changes, as far as they are still kept."""
     if not names:
         return {}
-    found = await connection.execute(select(change).join(*_join(connection, change, names)))
+    found = await _find(connection, _changes, names)
     return {(row.district_id, _key(row)): _change(row) for row in found}
 
 
@@ -153,12 +165,8 @@ async def fetch_contents(
     """Return the content alone of these changes, as far as they are still kept."""
     if not names:
         return {}
-    wanted = select(change.c.district_id, change.c.source, change.c.change_id, change.c.content)
-    found = await connection.execute(wanted.join(*_join(connection, change, names)))
-    return {
-        (district_id, ChangeKey(source=source, change_id=change_id)): content
-        for district_id, source, change_id, content in found.all()
-    }
+    found = await _find(connection, _contents, names)
+    return {(row.district_id, _key(row)): row.content for row in found}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,14 +231,8 @@ async def add_tally(connection: AsyncConnection, accept_date: dt.date, tally: Ta
     """Add counts to the district's tallies of a day, sorted by key."""
     if not tally:
         return
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    adding = dialect(refusal_tally)
-    statement = adding.on_conflict_do_update(
-        index_elements=["district_id", "accept_date", "kind", "gate", "reason"],
-        set_={"value": refusal_tally.c.value + adding.excluded.value},
-    )
     await connection.execute(
-        statement,
+        _add(connection.dialect.name),
         [
             {
                 "district_id": district_id,
@@ -242,6 +244,15 @@ async def add_tally(connection: AsyncConnection, accept_date: dt.date, tally: Ta
             }
             for (district_id, kind, gate, reason), value in sorted(tally.items())
         ],
+    )
+
+
+@cache
+def _add(dialect: str) -> Insert:
+    adding = _insert_into(dialect, refusal_tally)
+    return adding.on_conflict_do_update(
+        index_elements=["district_id", "accept_date", "kind", "gate", "reason"],
+        set_={"value": refusal_tally.c.value + adding.excluded.value},
     )
 
 
@@ -261,20 +272,42 @@ async def read_tally(
     return totals
 
 
-def _join(
-    connection: AsyncConnection, table: Any, names: Collection[tuple[str, ChangeKey]]
-) -> tuple[Any, Any]:
-    batch = rows(
-        connection,
-        {"district_id": TEXT, "source": TEXT, "change_id": TEXT},
-        [(district_id, key.source, key.change_id) for district_id, key in names],
-    )
-    same = and_(
-        batch.c.district_id == table.c.district_id,
-        batch.c.source == table.c.source,
-        batch.c.change_id == table.c.change_id,
-    )
-    return batch, same
+def _insert_into(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+async def _find(
+    connection: AsyncConnection,
+    statement: Callable[[str], Select[Any]],
+    names: Collection[tuple[str, ChangeKey]],
+) -> Sequence[Row[Any]]:
+    dialect = connection.dialect.name
+    values = [(district_id, key.source, key.change_id) for district_id, key in names]
+    found = await connection.execute(statement(dialect), _NAMES.given(dialect, values))
+    rows: Sequence[Row[Any]] = found.all()
+    return rows
+
+
+@cache
+def _keys(dialect: str) -> Select[Any]:
+    return _named(dialect, change_key, change_key)
+
+
+@cache
+def _changes(dialect: str) -> Select[Any]:
+    return _named(dialect, change, change)
+
+
+@cache
+def _contents(dialect: str) -> Select[Any]:
+    wanted = change.c.district_id, change.c.source, change.c.change_id, change.c.content
+    return _named(dialect, change, *wanted)
+
+
+def _named(dialect: str, table: Table, *wanted: Any) -> Select[Any]:
+    batch = _NAMES.table(dialect)
+    same = and_(*(batch.c[name] == table.c[name] for name in _NAMES.columns))
+    return select(*wanted).join(batch, same)
 
 
 def _key(row: Row[Any]) -> ChangeKey:

@@ -9,15 +9,26 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, TextClause, case, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TextClause,
+    bindparam,
+    case,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode, lock_order
-from schoolbell_storage.rows import among
+from schoolbell_storage.rows import TEXT, among, given
 from schoolbell_storage.tables import LEASED, WAITING, delivery
 
 Route = tuple[str, Platform]
@@ -187,7 +198,7 @@ async def release(connection: AsyncConnection, owner: str, delivery_ids: Collect
         await connection.execute(
             update(delivery)
             .where(
-                among(connection, delivery.c.delivery_id, delivery_ids),
+                among(delivery.c.delivery_id, delivery_ids),
                 delivery.c.lease_owner == owner,
             )
             .values(lease_owner="")
@@ -201,20 +212,25 @@ class Standpoint(NamedTuple):
     answer_lost: bool
 
 
+@cache
+def _leased(dialect: str) -> Select[Any]:
+    return (
+        select(delivery.c.delivery_id, delivery.c.revision, delivery.c.answer_lost)
+        .where(
+            among(delivery.c.delivery_id, given("delivery_ids")),
+            delivery.c.lease_owner == bindparam("owner", type_=TEXT),
+        )
+        .order_by(lock_order(dialect), delivery.c.delivery_id)
+        .with_for_update()
+    )
+
+
 async def lock_leased(
     connection: AsyncConnection, owner: str, delivery_ids: Collection[str]
 ) -> dict[str, Standpoint]:
     """Lock those of these deliveries that an owner still leases; return how they stand."""
-    wanted = (
-        select(delivery.c.delivery_id, delivery.c.revision, delivery.c.answer_lost)
-        .where(
-            among(connection, delivery.c.delivery_id, delivery_ids),
-            delivery.c.lease_owner == owner,
-        )
-        .order_by(lock_order(connection), delivery.c.delivery_id)
-        .with_for_update()
-    )
-    found = (await connection.execute(wanted)).all()
+    asked = {"delivery_ids": delivery_ids, "owner": owner}
+    found = (await connection.execute(_leased(connection.dialect.name), asked)).all()
     return {name: Standpoint(revision, lost) for name, revision, lost in found}
 
 
@@ -222,7 +238,7 @@ async def cancelled(connection: AsyncConnection, delivery_ids: Collection[str]) 
     """Return those of these leased deliveries that somebody cancelled."""
     found = await connection.execute(
         select(delivery.c.delivery_id).where(
-            among(connection, delivery.c.delivery_id, delivery_ids),
+            among(delivery.c.delivery_id, delivery_ids),
             delivery.c.cancel_cause.is_not(None),
         )
     )
@@ -235,9 +251,7 @@ async def set_aside(
     """End leased deliveries as UNCERTAIN, without reading them; return those that were."""
     ended = await connection.execute(
         update(delivery)
-        .where(
-            delivery.c.lease_owner == owner, among(connection, delivery.c.delivery_id, delivery_ids)
-        )
+        .where(delivery.c.lease_owner == owner, among(delivery.c.delivery_id, delivery_ids))
         .values(
             lease_owner="",
             state=case(  # a phone may have confirmed it meanwhile

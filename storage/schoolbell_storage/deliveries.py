@@ -6,12 +6,13 @@ import datetime as dt
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Row,
-    Text,
+    Select,
     bindparam,
     insert,
     select,
@@ -39,7 +40,8 @@ from schoolbell_storage.codec import (
     to_json,
     to_micros,
 )
-from schoolbell_storage.rows import TEXT, among, rows
+from schoolbell_storage.many import Many
+from schoolbell_storage.rows import TEXT, Batch, among
 from schoolbell_storage.tables import delivery
 
 UNSENT = (int(DeliveryState.PENDING), int(DeliveryState.HELD))
@@ -107,8 +109,7 @@ class DeliveryRow:
 
 async def insert_deliveries(connection: AsyncConnection, new: Sequence[DeliveryRow]) -> None:
     """Write new deliveries."""
-    if new:
-        await connection.execute(insert(delivery), [_values(row) for row in new])
+    await _INSERT.run(connection, [_values(row) for row in new])
 
 
 async def fetch_deliveries(
@@ -120,18 +121,18 @@ async def fetch_deliveries(
     """
     if not delivery_ids:
         return {}
-    wanted = select(delivery).where(among(connection, delivery.c.delivery_id, delivery_ids))
+    wanted = select(delivery).where(among(delivery.c.delivery_id, delivery_ids))
     if lock:
-        wanted = wanted.order_by(lock_order(connection), delivery.c.delivery_id)
+        wanted = wanted.order_by(lock_order(connection.dialect.name), delivery.c.delivery_id)
         wanted = wanted.with_for_update(of=delivery)
     found = (await connection.execute(wanted)).all()
     return {row.delivery_id: decode(row) for row in found}
 
 
-def lock_order(connection: AsyncConnection) -> ColumnElement[str]:
+def lock_order(dialect: str) -> ColumnElement[str]:
     """Return what deliveries are locked by before their id: the district, as Python sorts it."""
     district = delivery.c.district_id
-    return district.collate("C") if connection.dialect.name == "postgresql" else district
+    return district.collate("C") if dialect == "postgresql" else district
 
 
 async def fact_deliveries(
@@ -144,10 +145,22 @@ async def fact_deliveries(
     """
     if not names:
         return []
-    batch = rows(connection, {"district_id": TEXT, "fact_key": TEXT}, sorted(names))
+    dialect = connection.dialect.name
+    wanted = _of_facts(dialect)
+    found = await connection.execute(
+        wanted.with_for_update() if lock else wanted, _FACTS.given(dialect, sorted(names))
+    )
+    return sorted(
+        (decode(row) for row in found.all()), key=lambda row: (row.create_time, row.due_time)
+    )
+
+
+@cache
+def _of_facts(dialect: str) -> Select[Any]:
+    batch = _FACTS.table(dialect)
     asked = select(batch.c.district_id, batch.c.fact_key)
     # Two searches, each by its index: for an OR of both SQLite walks the district's deliveries.
-    of_facts = union_all(
+    named = union_all(
         *(
             select(delivery.c.delivery_id).where(
                 key.is_not(None), tuple_(delivery.c.district_id, key).in_(asked)
@@ -155,23 +168,13 @@ async def fact_deliveries(
             for key in (delivery.c.fact_key, delivery.c.other_fact_key)
         )
     )
-    wanted = (
-        select(delivery)
-        .where(delivery.c.delivery_id.in_(of_facts))
-        .order_by(delivery.c.delivery_id)
-    )
-    found = await connection.execute(wanted.with_for_update() if lock else wanted)
-    return sorted(
-        (decode(row) for row in found.all()), key=lambda row: (row.create_time, row.due_time)
-    )
+    wanted = select(delivery).where(delivery.c.delivery_id.in_(named))
+    return wanted.order_by(delivery.c.delivery_id)
 
 
 async def store_deliveries(connection: AsyncConnection, changed: Sequence[DeliveryRow]) -> None:
     """Store the present standing of deliveries that this transaction has locked."""
-    if changed:
-        await connection.execute(
-            _STORE, [{_NAME: row.delivery_id} | _standing(row) for row in changed]
-        )
+    await _STORE.run(connection, [{_NAME: row.delivery_id} | _standing(row) for row in changed])
 
 
 def _values(row: DeliveryRow) -> dict[str, object]:
@@ -246,11 +249,13 @@ _STANDING = (
 )
 _NAME = "of_delivery"
 # A row each by its key: joined with `json_each`, SQLite took three times as long.
-_STORE = (
+_STORE = Many(
     update(delivery)
-    .where(delivery.c.delivery_id == bindparam(_NAME, type_=Text()))
+    .where(delivery.c.delivery_id == bindparam(_NAME, type_=TEXT))
     .values({name: bindparam(name) for name in _STANDING})
 )
+_INSERT = Many(insert(delivery))
+_FACTS = Batch({"district_id": TEXT, "fact_key": TEXT})
 
 
 def decode(row: Row[Any]) -> DeliveryRow:

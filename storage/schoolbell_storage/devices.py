@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform, RetirementReason
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT
-from schoolbell_storage.rows import NUMBER, TEXT, among, rows
+from schoolbell_storage.rows import NUMBER, TEXT, Batch, among
 from schoolbell_storage.tables import delivery, device
 
 
@@ -203,7 +203,7 @@ async def unsent_deliveries(connection: AsyncConnection, device_ids: Collection[
     """Return the ids of what these devices are still to be sent, also what is with a sender."""
     found = await connection.execute(
         select(delivery.c.delivery_id).where(
-            among(connection, delivery.c.device_id, device_ids), delivery.c.state.in_(UNSENT)
+            among(delivery.c.device_id, device_ids), delivery.c.state.in_(UNSENT)
         )
     )
     return list(found.scalars())
@@ -220,19 +220,20 @@ async def retire_dead(
     if not tokens:
         return set()
     values = [(one.app_id, one.address_hash, to_micros(one.dead_since)) for one in tokens]
-    columns = {"app_id": TEXT, "address_hash": TEXT, "dead_since": NUMBER}
-    batch = rows(connection, columns, values)
+    batch = Batch({"app_id": TEXT, "address_hash": TEXT, "dead_since": NUMBER})
+    rows = batch.table(connection.dialect.name)
     dead = and_(
-        batch.c.app_id == device.c.app_id,
-        batch.c.address_hash == device.c.address_hash,
-        batch.c.dead_since > device.c.address_time,
+        rows.c.app_id == device.c.app_id,
+        rows.c.address_hash == device.c.address_hash,
+        rows.c.dead_since > device.c.address_time,
     )
     found = await connection.execute(
         select(device)
-        .join(batch, dead)
+        .join(rows, dead)
         .where(device.c.retirement_reason.is_(None))
         .order_by(device.c.device_id)
-        .with_for_update(of=device)
+        .with_for_update(of=device),
+        batch.given(connection.dialect.name, values),
     )
     lost = {row.device_id: _decode(row) for row in found}
     for row in lost.values():

@@ -36,7 +36,7 @@ async def read_display_options(
     default: DisplayOptions,
 ) -> dict[str, CalendarOptions]:
     """Return the options of these calendars by id; the unknown ones are absent."""
-    chosen = among(connection, calendar.c.calendar_id, calendar_ids)
+    chosen = among(calendar.c.calendar_id, calendar_ids)
     found = await connection.execute(_calendars(district_id).where(chosen))
     return {row.calendar_id: _decode(row, default) for row in found}
 

@@ -9,18 +9,44 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Text, and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.rows import NUMBER, TEXT, rows
+from schoolbell_storage.many import Many
+from schoolbell_storage.rows import NUMBER, TEXT, Batch
 from schoolbell_storage.tables import fact
 
 FactName = tuple[str, str]
 """(district_id, fact_key)"""
+_NAMES = Batch({"district_id": TEXT, "fact_key": TEXT})
+_CLAIMED = Batch({**_NAMES.columns, "state": TEXT, "update_time": NUMBER})
+_STORE = Many(
+    update(fact)
+    .where(
+        fact.c.district_id == bindparam("in_district", type_=TEXT),
+        fact.c.fact_key == bindparam("of_fact", type_=TEXT),
+    )
+    .values(state=bindparam("new_state", type_=TEXT), update_time=bindparam("now", type_=NUMBER))
+)
+
+
+@cache
+def _lock(dialect: str) -> ReturningInsert[Any]:
+    batch = _CLAIMED.table(dialect)
+    # SQLite cannot tell ON CONFLICT from a join's ON unless the SELECT has a WHERE.
+    source = select(batch).where(true())
+    into = postgresql_insert if dialect == "postgresql" else sqlite_insert
+    claim = into(fact).from_select(list(_CLAIMED.columns), source)
+    return claim.on_conflict_do_update(
+        index_elements=list(_NAMES.columns), set_={"update_time": fact.c.update_time}
+    ).returning(fact.c.district_id, fact.c.fact_key, fact.c.state)
 
 
 async def lock_facts(
@@ -29,20 +55,9 @@ async def lock_facts(
     """Lock these facts until the transaction ends; return the states of those that have one."""
     if not names:
         return {}
-    time = to_micros(now)
-    batch = rows(
-        connection,
-        {"district_id": TEXT, "fact_key": TEXT, "state": TEXT, "update_time": NUMBER},
-        [(*name, "", time) for name in sorted(names)],
-    )
-    source = select(batch).where(batch.c.update_time == time)
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    claim = dialect(fact).from_select(["district_id", "fact_key", "state", "update_time"], source)
-    locked = await connection.execute(
-        claim.on_conflict_do_update(
-            index_elements=["district_id", "fact_key"], set_={"update_time": fact.c.update_time}
-        ).returning(fact.c.district_id, fact.c.fact_key, fact.c.state)
-    )
+    dialect, time = connection.dialect.name, to_micros(now)
+    values = _CLAIMED.given(dialect, [(*name, "", time) for name in sorted(names)])
+    locked = await connection.execute(_lock(dialect), values)
     return {(row.district_id, row.fact_key): row.state for row in locked if row.state}
 
 
@@ -52,10 +67,12 @@ async def read_facts(
     """Return the states of these facts without locking them."""
     if not names:
         return {}
-    batch = rows(connection, {"district_id": TEXT, "fact_key": TEXT}, list(names))
+    dialect = connection.dialect.name
+    batch = _NAMES.table(dialect)
     same = and_(batch.c.district_id == fact.c.district_id, batch.c.fact_key == fact.c.fact_key)
     found = await connection.execute(
-        select(fact.c.district_id, fact.c.fact_key, fact.c.state).join(batch, same)
+        select(fact.c.district_id, fact.c.fact_key, fact.c.state).join(batch, same),
+        _NAMES.given(dialect, list(names)),
     )
     return {(row.district_id, row.fact_key): row.state for row in found if row.state}
 
@@ -64,20 +81,11 @@ async def store_facts(
     connection: AsyncConnection, states: Mapping[FactName, str], now: dt.datetime
 ) -> None:
     """Store the new states of facts that this transaction has locked."""
-    if not states:
-        return
-    statement = (
-        update(fact)
-        .where(
-            fact.c.district_id == bindparam("in_district", type_=Text()),
-            fact.c.fact_key == bindparam("of_fact", type_=Text()),
-        )
-        .values(state=bindparam("new_state", type_=Text()), update_time=to_micros(now))
-    )
-    await connection.execute(
-        statement,
+    time = to_micros(now)
+    await _STORE.run(
+        connection,
         [
-            {"in_district": name[0], "of_fact": name[1], "new_state": state}
+            {"in_district": name[0], "of_fact": name[1], "new_state": state, "now": time}
             for name, state in sorted(states.items())
         ],
     )

@@ -57,7 +57,7 @@ def _devices(
     connection: AsyncConnection, device_ids: Collection[str], day: dt.datetime
 ) -> Select[Any]:
     return select(device.c.device_id).where(
-        among(connection, device.c.device_id, device_ids),
+        among(device.c.device_id, device_ids),
         device.c.retirement_reason.is_(None),
         device.c.last_seen_time < to_micros(day),
     )
@@ -66,5 +66,5 @@ def _devices(
 def _keys(connection: AsyncConnection, key_ids: Collection[str], day: dt.datetime) -> Select[Any]:
     used = api_key.c.last_use_time
     return select(api_key.c.key_id).where(
-        among(connection, api_key.c.key_id, key_ids), or_(used.is_(None), used < to_micros(day))
+        among(api_key.c.key_id, key_ids), or_(used.is_(None), used < to_micros(day))
     )

@@ -54,7 +54,7 @@ async def lock_entries(
     names = sorted(one.audit_entry_id for one in found)
     rows = await connection.execute(
         select(audit_entry)
-        .where(among(connection, audit_entry.c.audit_entry_id, names))
+        .where(among(audit_entry.c.audit_entry_id, names))
         .order_by(audit_entry.c.audit_entry_id)
         .with_for_update()
     )

@@ -125,7 +125,7 @@ async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, O
 async def _by_id(
     connection: AsyncConnection, asked: Asked, column: ColumnElement[Any], ids: Collection[str]
 ) -> dict[str, Origin]:
-    return await _where(connection, asked, column, among(connection, column, ids))
+    return await _where(connection, asked, column, among(column, ids))
 
 
 async def _where(
@@ -163,7 +163,7 @@ async def _devices(
         )
         .outerjoin(subscription, same)
         .where(
-            among_district(connection, device.c.user_id, asked.district_id, asked.user_ids),
+            among_district(device.c.user_id, asked.district_id, asked.user_ids),
         )
     )
     devices, subscriptions = {}, {}

@@ -17,7 +17,7 @@ async def students_of(
     """Return the students to whom these people are, or ever were, guardians."""
     found = await connection.execute(
         select(relationship.c.student_id).where(
-            among_district(connection, relationship.c.guardian_id, district_id, guardian_ids),
+            among_district(relationship.c.guardian_id, district_id, guardian_ids),
         )
     )
     return set(found.scalars())

@@ -137,7 +137,6 @@ async def relationships_by_key(
     found = await connection.execute(
         select(relationship).where(
             among_district(
-                connection,
                 relationship.c.student_id,
                 district_id,
                 {student_id for student_id, _ in keys},
@@ -166,7 +165,7 @@ async def _with_ties(
     for row in await connection.execute(
         select(relationship)
         .where(
-            among_district(connection, relationship.c.student_id, district_id, names),
+            among_district(relationship.c.student_id, district_id, names),
         )
         .order_by(relationship.c.guardian_id)
     ):
@@ -175,7 +174,7 @@ async def _with_ties(
     for row in await connection.execute(
         select(enrollment)
         .where(
-            among_district(connection, enrollment.c.student_id, district_id, names),
+            among_district(enrollment.c.student_id, district_id, names),
         )
         .order_by(enrollment.c.enrollment_id)
     ):

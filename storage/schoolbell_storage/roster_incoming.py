@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_storage.codec import to_json
 from schoolbell_storage.roster_layout import LAYOUTS, Layout, name_of, row_of
 from schoolbell_storage.roster_records import Record, RecordName, RecordType
-from schoolbell_storage.rows import FLAG, NUMBER, rows
+from schoolbell_storage.rows import FLAG, NUMBER, Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,10 @@ async def load_incoming(connection: AsyncConnection, batch: bytes) -> None:
     for number, values in json.loads(batch).items():
         record_type = RecordType(int(number))
         columns = {"record_index": NUMBER, "removed": FLAG} | LAYOUTS[record_type].columns
-        source = select(rows(connection, columns, values))
-        await connection.execute(insert(INCOMING[record_type]).from_select(list(columns), source))
+        waiting, dialect = Batch(columns), connection.dialect.name
+        source = select(waiting.table(dialect))
+        load = insert(INCOMING[record_type]).from_select(list(columns), source)
+        await connection.execute(load, waiting.given(dialect, values))
 
 
 async def analyze_incoming(connection: AsyncConnection) -> None:

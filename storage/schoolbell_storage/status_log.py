@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
@@ -37,6 +37,16 @@ class LogEntry:
     updates: bytes
 
 
+_POSITION = select(revision)
+_ADVANCE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+_APPEND = insert(status_log)
+_READ = (
+    select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
+    .where(status_log.c.revision > bindparam("after", type_=BigInteger()))
+    .order_by(status_log.c.revision, status_log.c.district_id)
+)
+
+
 async def ensure_store(connection: AsyncConnection) -> None:
     """Give a new store its identity."""
     if (await connection.execute(select(revision.c.store_id))).first() is None:
@@ -50,14 +60,13 @@ async def rename_store(connection: AsyncConnection) -> None:
 
 async def position(connection: AsyncConnection) -> LogPosition:
     """Return where the log stands."""
-    row = (await connection.execute(select(revision))).one()
+    row = (await connection.execute(_POSITION)).one()
     return LogPosition(store_id=row.store_id, value=row.value, pruned=row.pruned)
 
 
 async def advance(connection: AsyncConnection) -> int:
     """Take the next revision: the last lock of the calling transaction."""
-    taken = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
-    return int((await connection.execute(taken)).scalar_one())
+    return int((await connection.execute(_ADVANCE)).scalar_one())
 
 
 async def append(
@@ -66,7 +75,7 @@ async def append(
     """Write what the transaction changed, one row a district."""
     if updates:
         await connection.execute(
-            insert(status_log),
+            _APPEND,
             [
                 {
                     "revision": number,
@@ -88,12 +97,7 @@ async def read_after(connection: AsyncConnection, after: int, limit: int) -> lis
 
     Raises `LogPruned` where some of them are gone already.
     """
-    found = await connection.execute(
-        select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
-        .where(status_log.c.revision > after)
-        .order_by(status_log.c.revision, status_log.c.district_id)
-        .limit(limit)
-    )
+    found = await connection.execute(_READ.limit(limit), {"after": after})
     entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
     if len(entries) >= limit:
         entries = await _whole(connection, entries)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Row, select
+from sqlalchemy import Column, Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import App, DetailLevel, Kind, Platform, RetirementReason
@@ -34,7 +34,7 @@ from schoolbell_server.domain.world import (
 )
 from schoolbell_storage.codec import optional_date, optional_time
 from schoolbell_storage.conditions import decode_condition
-from schoolbell_storage.rows import among, among_district
+from schoolbell_storage.rows import TEXT, among, among_district, given
 from schoolbell_storage.settings import (
     SettingsDocument,
     decode_display_options,
@@ -67,6 +67,54 @@ _DEVICE_FACTS: tuple[Column[Any], ...] = (
     device.c.locale,
     device.c.retirement_reason,
 )
+_OF = bindparam("district", type_=TEXT)
+_IDS = given("ids")
+_DISTRICT = select(district).where(district.c.district_id == _OF)
+_ENROLLMENTS = (
+    select(enrollment)
+    .where(among_district(enrollment.c.student_id, _OF, _IDS), enrollment.c.active)
+    .order_by(enrollment.c.enrollment_id)
+)
+_CALENDARS = (
+    select(calendar, school.c.time_zone, display_options.c.options)
+    .outerjoin(
+        school,
+        (school.c.district_id == calendar.c.district_id)
+        & (school.c.school_id == calendar.c.school_id),
+    )
+    .outerjoin(
+        display_options,
+        (display_options.c.district_id == calendar.c.district_id)
+        & (display_options.c.calendar_id == calendar.c.calendar_id),
+    )
+    .where(among_district(calendar.c.calendar_id, _OF, _IDS), calendar.c.active)
+)
+_RELATIONSHIPS = (
+    select(relationship)
+    .where(among_district(relationship.c.student_id, _OF, _IDS))
+    .order_by(relationship.c.guardian_id)
+)
+_USERS = select(user_account).where(among_district(user_account.c.user_id, _OF, _IDS))
+_DEVICES = (
+    select(*_DEVICE_FACTS)
+    .where(among_district(device.c.user_id, _OF, _IDS))
+    .order_by(device.c.device_id)
+)
+_SUBSCRIPTIONS = select(
+    subscription.c.device_id,
+    subscription.c.student_id,
+    subscription.c.kind,
+    subscription.c.enabled,
+    subscription.c.condition,
+    subscription.c.limit_time,
+).where(
+    among(subscription.c.device_id, _IDS),
+    subscription.c.kind.in_(bindparam("kinds", expanding=True)),
+)
+
+
+def _given(district_id: str, ids: Collection[str]) -> dict[str, object]:
+    return {"district": district_id, "ids": ids}
 
 
 async def fetch_world(
@@ -101,9 +149,7 @@ async def fetch_district(
     connection: AsyncConnection, district_id: str, apps: Apps
 ) -> tuple[DistrictFacts, SettingsDocument] | None:
     """Return a district's facts and its settings, or None."""
-    row = (
-        await connection.execute(select(district).where(district.c.district_id == district_id))
-    ).first()
+    row = (await connection.execute(_DISTRICT, {"district": district_id})).first()
     if row is None:
         return None
     settings = decode_settings(row.settings)
@@ -116,7 +162,7 @@ async def facts_versions(
     """Return the present version of the facts of each district."""
     found = await connection.execute(
         select(district.c.district_id, district.c.facts_version).where(
-            among(connection, district.c.district_id, district_ids)
+            among(district.c.district_id, district_ids)
         )
     )
     return {row.district_id: row.facts_version for row in found}
@@ -145,14 +191,7 @@ def _district(row: Row[Any], settings: SettingsDocument, apps: Apps) -> District
 async def _enrollments(
     connection: AsyncConnection, district_id: str, student_ids: Collection[str]
 ) -> dict[str, list[EnrollmentFacts]]:
-    found = await connection.execute(
-        select(enrollment)
-        .where(
-            among_district(connection, enrollment.c.student_id, district_id, student_ids),
-            enrollment.c.active,
-        )
-        .order_by(enrollment.c.enrollment_id)
-    )
+    found = await connection.execute(_ENROLLMENTS, _given(district_id, student_ids))
     stays: dict[str, list[EnrollmentFacts]] = defaultdict(list)
     for row in found.all():
         stays[row.student_id].append(
@@ -173,21 +212,7 @@ async def _calendars(
     settings: SettingsDocument,
     calendar_ids: Collection[str],
 ) -> dict[str, CalendarFacts]:
-    same_school = (school.c.district_id == calendar.c.district_id) & (
-        school.c.school_id == calendar.c.school_id
-    )
-    same_calendar = (display_options.c.district_id == calendar.c.district_id) & (
-        display_options.c.calendar_id == calendar.c.calendar_id
-    )
-    found = await connection.execute(
-        select(calendar, school.c.time_zone, display_options.c.options)
-        .outerjoin(school, same_school)
-        .outerjoin(display_options, same_calendar)
-        .where(
-            among_district(connection, calendar.c.calendar_id, facts.district_id, calendar_ids),
-            calendar.c.active,
-        )
-    )
+    found = await connection.execute(_CALENDARS, _given(facts.district_id, calendar_ids))
     return {row.calendar_id: _calendar(row, facts, settings) for row in found}
 
 
@@ -252,13 +277,7 @@ async def _students(
 async def _relationship_rows(
     connection: AsyncConnection, district_id: str, student_ids: Collection[str]
 ) -> list[Row[Any]]:
-    found = await connection.execute(
-        select(relationship)
-        .where(
-            among_district(connection, relationship.c.student_id, district_id, student_ids),
-        )
-        .order_by(relationship.c.guardian_id)
-    )
+    found = await connection.execute(_RELATIONSHIPS, _given(district_id, student_ids))
     return list(found.all())
 
 
@@ -284,11 +303,7 @@ async def fetch_users(
 ) -> dict[str, UserFacts]:
     """Return accounts with their devices and, for these students, the devices' subscriptions."""
     devices = await _devices(connection, district_id, user_ids, student_ids, kinds)
-    found = await connection.execute(
-        select(user_account).where(
-            among_district(connection, user_account.c.user_id, district_id, user_ids),
-        )
-    )
+    found = await connection.execute(_USERS, _given(district_id, user_ids))
     return {
         row.user_id: UserFacts(
             user_id=row.user_id,
@@ -308,13 +323,7 @@ async def _devices(
     student_ids: Collection[str],
     kinds: Collection[Kind],
 ) -> dict[str, list[DeviceFacts]]:
-    found = (
-        await connection.execute(
-            select(*_DEVICE_FACTS)
-            .where(among_district(connection, device.c.user_id, district_id, user_ids))
-            .order_by(device.c.device_id)
-        )
-    ).all()
+    found = (await connection.execute(_DEVICES, _given(district_id, user_ids))).all()
     wanted = await _subscriptions(connection, [row.device_id for row in found], student_ids, kinds)
     devices: dict[str, list[DeviceFacts]] = defaultdict(list)
     for row in found:
@@ -349,19 +358,8 @@ async def _subscriptions(
     kinds: Collection[Kind],
 ) -> dict[str, dict[tuple[str, Kind], Subscription]]:
     # A device has few students: to look for each of the batch's on each device costs more.
-    found = await connection.execute(
-        select(
-            subscription.c.device_id,
-            subscription.c.student_id,
-            subscription.c.kind,
-            subscription.c.enabled,
-            subscription.c.condition,
-            subscription.c.limit_time,
-        ).where(
-            among(connection, subscription.c.device_id, device_ids),
-            subscription.c.kind.in_(sorted(int(kind) for kind in kinds)),
-        )
-    )
+    asked = {"ids": device_ids, "kinds": sorted(int(kind) for kind in kinds)}
+    found = await connection.execute(_SUBSCRIPTIONS, asked)
     students = frozenset(student_ids)
     wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
     for device_id, student_id, kind, enabled, condition, limit_time in found.all():
