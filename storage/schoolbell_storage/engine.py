@@ -29,6 +29,8 @@ _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not seria
 _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=10000",  # first: two that open an empty file meet over the next
     "PRAGMA journal_mode=WAL",
+    # 32 MiB: a page that many transactions write goes to the database once for all of them.
+    "PRAGMA wal_autocheckpoint=8192",
     "PRAGMA synchronous=FULL",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
