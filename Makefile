@@ -78,7 +78,7 @@ requirements: $(READY) ## Pin the newest packages that pyproject.toml and requir
 	$(PIP_COMPILE) --upgrade --output-file requirements/mutation.txt requirements/mutation.in
 
 clean: ## Remove what can be made again, but for .venv
-	rm -rf build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.txt pyproject.toml scripts/setup

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from schoolbell_server.demo.day import publish
 from schoolbell_server.demo.district import set_up
 from schoolbell_server.demo.stage import DISTRICT, Stage
 from tests.docs.pages import Block, blocks, read
+from tests.programs import run
 from tests.service.whole import whole
-
-PATIENCE = 120.0  # seconds, of a slow machine
 
 
 @asynccontextmanager
@@ -47,37 +45,32 @@ async def try_page(name: str, folder: Path) -> str:
     """Run the Python and shell blocks of a page in order; return what they printed."""
     async with played(folder) as stage:
         shown = blocks(read(name), "python", "sh")
-        return "".join([await _try(block, folder, stage) for block in shown])
+        return "".join([await try_block(block, folder, _exported(stage)) for block in shown])
 
 
-async def _try(block: Block, folder: Path, stage: Stage) -> str:
-    """Run a block as its reader would: in the checkout, with the exports that `make run` prints."""
+async def try_block(block: Block, folder: Path, environment: Mapping[str, str]) -> str:
+    """Run a block as its reader would, in a folder; return what it printed."""
     shell = ["bash", "-euo", "pipefail", "-c", block.text]
     program = shell if block.language == "sh" else [sys.executable, "-W", "error", "-c", block.text]
-    process = await asyncio.create_subprocess_exec(
-        *program,
-        cwd=folder,
-        env=_environment(stage),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode == 0, f"{block.text}\n{output.decode()}"
-    return output.decode()
+    ended = await run(*program, cwd=folder, env=environment)
+    assert ended.code == 0, f"{block.text}\n{ended.out}{ended.err}"
+    return ended.out + ended.err
 
 
-def _environment(stage: Stage) -> dict[str, str]:
-    data = stage.folder / "data"
+def activated() -> dict[str, str]:
+    """Return the environment of a terminal in which `.venv` is activated."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     return {
         **kept,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+
+
+def _exported(stage: Stage) -> dict[str, str]:
+    """Return the environment with the exports that `make run` prints."""
+    data = stage.folder / "data"
+    return {
+        **activated(),
         "SCHOOLBELL_TARGET": f"localhost:{stage.port}",
         "SCHOOLBELL_DISTRICT": DISTRICT,
         "SCHOOLBELL_CA_FILE": str(data / "tls" / "ca.pem"),

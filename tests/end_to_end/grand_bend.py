@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from google.protobuf.field_mask_pb2 import FieldMask
-
 from schoolbell import oneroster
 from schoolbell.cli.roster import import_parts
 from schoolbell.v1 import access_service_pb2 as access
@@ -32,19 +30,15 @@ async def grand_bend_service(
     folder: Path, roster: oneroster.Roster, phones: Sequence[Phone] | None = None
 ) -> AsyncIterator[Whole]:
     """Run a replaying service with the roster imported, and phones registered: else everybody's."""
-    everybody = phones_of(sorted(user.user_id for user in roster.users))
+    if phones is None:
+        phones = phones_of(sorted(user.user_id for user in roster.users))
     async with whole(folder, replay=True) as service:
         await service.create_district(zone="America/Chicago")
         await import_roster(service, roster)
         await want_everything(service)
         students = {one.student_id for one in roster.enrollments}
         async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
-            await register(
-                backend,
-                everybody if phones is None else phones,
-                students,
-                district_id=DISTRICT,
-            )
+            await register(backend, phones, students, district_id=DISTRICT)
         yield service
 
 
@@ -70,21 +64,7 @@ async def want_everything(service: Whole) -> None:
         for app in common_pb2.App.values()[1:]
         for kind in KINDS
     ]
-    await save_defaults(service, wanted)
-
-
-async def save_defaults(
-    service: Whole, wanted: Sequence[settings_service_pb2.DefaultSubscription]
-) -> None:
-    """Save what devices want until their users say otherwise."""
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(default_subscriptions=wanted),
-                update_mask=FieldMask(paths=["default_subscriptions"]),
-            )
-        )
+    await service.configure(default_subscriptions=wanted)
 
 
 async def publish(service: Whole, changes: Iterable[Change]) -> Counter[int]:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +18,7 @@ import grpc.aio
 from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.config import Address, Config
+from tests.service.ports import free_port
 from tests.service.whole import Whole
 
 PATIENCE = 60.0  # seconds
@@ -143,9 +143,10 @@ class Process:
 
 
 @asynccontextmanager
-async def killable(service: Whole, folder: Path, *, spared: bool = False) -> AsyncIterator[Process]:
+async def killable(service: Whole, folder: Path) -> AsyncIterator[Process]:
     """Serve a stopped service's data by a process of its own."""
-    config = listening(service.config, free_port())
+    listening = replace(service.config.server, listen=Address("127.0.0.1", free_port()))
+    config = replace(service.config, server=listening)
     async with processes(service, folder, config) as (process,):
         yield process
 
@@ -164,20 +165,6 @@ async def processes(service: Whole, folder: Path, *configs: Config) -> AsyncIter
             await process.start()
             started.append(process)
         yield started
-
-
-def listening(config: Config, port: int, *, share_port: bool = False) -> Config:
-    """Return the configuration with another port."""
-    server = replace(config.server, listen=Address("127.0.0.1", port), share_port=share_port)
-    return replace(config, server=server)
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now; it stays the same after every start of a server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _toml(config: Config) -> str:

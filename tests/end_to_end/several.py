@@ -16,16 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import status_pb2
-from schoolbell.v1.status_service_pb2 import (
-    WATCH_TOPIC_STATE,
-    GetStatusRequest,
-    WatchStatusRequest,
-)
+from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_STATE, WatchStatusRequest
 from schoolbell_server.config import Address, Config
 from tests.end_to_end.postgresql import Cluster, cluster
-from tests.end_to_end.process import PATIENCE, Process, free_port
+from tests.end_to_end.process import PATIENCE, Process
 from tests.end_to_end.streaming import NO_QUOTAS, populate_for_streaming
 from tests.service.following import Serving
+from tests.service.ports import free_port
 from tests.service.whole import DISTRICT, FAST, Whole, whole
 
 SHORT_LEASE = replace(FAST, lease=timedelta(seconds=3), lease_renewal=timedelta(seconds=1))
@@ -71,13 +68,6 @@ def measured(process: Process, name: str) -> float:
         for line in lines
         if line.startswith((f"{name} ", f"{name}{{"))
     )
-
-
-async def status_of(serving: Serving) -> status_pb2.ServiceState:
-    """Return the state of the district."""
-    async with serving.client(access.ROLE_MONITOR) as monitor:
-        answer = await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))
-    return answer.states[0]
 
 
 async def until_status(serving: Serving, wanted: status_pb2.ServiceStatus.ValueType) -> None:

@@ -25,7 +25,8 @@ from schoolbell_server.sandbox.fcm import FcmSettings
 from schoolbell_server.sandbox.fcm_quotas import FcmQuotaSettings
 from schoolbell_server.sandbox.ledger import Ledger
 from tests.service.following import Serving
-from tests.service.scene import MOTHER, STUDENT, grade, lunch, phone, populate, register
+from tests.service.paging import pages
+from tests.service.scene import MOTHER, STUDENT, lunch, phone, populate, register, tasks
 from tests.service.whole import DISTRICT, Whole
 
 DEVICES = 2
@@ -193,33 +194,24 @@ async def _nothing_waits(monitor: AsyncClient, ledger: Ledger) -> None:
 async def _decided(publisher: AsyncClient) -> AsyncIterator[str]:
     """Yield the changes that are stored with all their deliveries."""
     request = ListChangesRequest(district_id=DISTRICT, page_size=_PAGE)
-    more = True
-    while more:
-        page = await publisher.changes.ListChanges(request)
+    async for page in pages(publisher.changes.ListChanges, request):
         for record in page.records:
             if record.deliveries == DEVICES:
                 yield record.change.key.change_id
-        request.page_token = page.next_page_token
-        more = bool(page.next_page_token)
 
 
 async def _deliveries(monitor: AsyncClient) -> AsyncIterator[delivery_pb2.Delivery]:
     request = ListDeliveriesRequest(district_id=DISTRICT, page_size=_PAGE)
-    more = True
-    while more:
-        page = await monitor.status.ListDeliveries(request)
+    async for page in pages(monitor.status.ListDeliveries, request):
         for delivery in page.deliveries:
             yield delivery
-        request.page_token = page.next_page_token
-        more = bool(page.next_page_token)
 
 
 def change_of_its_own(number: int) -> Change:
     """Return a change of a fact of its own, so that none supersedes another."""
     if number % 2:
-        one = lunch(f"c{number}", number % 100)
+        one = lunch(f"l{number}", number % 100)
         one.lunch_balance.account_id = f"account {number}"
     else:
-        one = grade(f"c{number}", 90)
-        one.grade.task = f"task {number}"
+        (one,) = tasks(number, 1)
     return one

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from pathlib import Path
 
 from benchmarks.__main__ import BEGIN, END, write_between
 from tests.conftest import CHECKOUT
-
-_PATIENCE = 120.0  # seconds
+from tests.programs import run
 
 
 async def test_a_row_publishes_sends_and_counts() -> None:
     arguments = ("end-to-end", "--database", "sqlite", "--seconds", "0.1", "--students", "100")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "benchmarks", *arguments),
-        cwd=CHECKOUT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), _PATIENCE)
-    assert process.returncode == 0, errors.decode()
-    text = output.decode()
-    assert re.search(r"\| End to end, 2.5 devices a change \| SQLite \| [\d,.]+ changes/s", text)
-    told = re.search(r"all ([\d,]+) outcomes written.*, ([\d,]+) ACCEPTED\.", text)
+    ended = await run(sys.executable, "-m", "benchmarks", *arguments, cwd=CHECKOUT)
+    assert ended.code == 0, ended.err
+    row = r"\| End to end, 2.5 devices a change \| SQLite \| [\d,.]+ changes/s"
+    assert re.search(row, ended.out)
+    told = re.search(r"all ([\d,]+) outcomes written.*, ([\d,]+) ACCEPTED\.", ended.out)
     assert told
     assert told[1] == told[2]
 

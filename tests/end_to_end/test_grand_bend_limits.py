@@ -37,7 +37,6 @@ from schoolbell_server.demo.district import Phone, phones_of
 from tests.end_to_end.grand_bend import (
     grand_bend_service,
     publish,
-    save_defaults,
     settled,
     states,
 )
@@ -111,9 +110,8 @@ def recorded(folder: Path) -> Iterator[dict[str, Any]]:
 
 async def want_grades_below(service: Whole) -> None:
     """Let students want what crosses the limit, and guardians all that is below it."""
-    await save_defaults(
-        service,
-        [
+    await service.configure(
+        default_subscriptions=[
             settings_service_pb2.DefaultSubscription(
                 app=app,
                 kind=common_pb2.KIND_GRADE,

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from dataclasses import replace
 from pathlib import Path
 
-from tests.end_to_end.postgresql import cluster
-from tests.end_to_end.process import Process, free_port, killable, listening, processes
-from tests.end_to_end.several import SHORT_LEASE
+from schoolbell_server.config import Address
+from tests.end_to_end.process import Process, killable, processes
+from tests.end_to_end.several import scene
 from tests.end_to_end.streaming import (
     NO_QUOTAS,
     Account,
@@ -22,6 +21,7 @@ from tests.end_to_end.streaming import (
     settle,
     streaming,
 )
+from tests.service.ports import free_port
 from tests.service.whole import whole
 
 LONG = bool(os.environ.get("LONG"))
@@ -51,18 +51,17 @@ async def test_nothing_is_lost_when_the_server_is_killed(tmp_path: Path) -> None
 async def test_nothing_is_lost_when_one_of_two_servers_is_killed(tmp_path: Path) -> None:
     """They share a database and a port; the other takes over while one is away."""
     chance = random.Random(SEED)
-    async with cluster() as database, whole(tmp_path, url=database.url, fcm=NO_QUOTAS) as service:
-        await populate_for_streaming(service)
-        config = replace(listening(service.config, free_port(), share_port=True))
-        config = replace(config, delivery=SHORT_LEASE)
-        async with processes(service, tmp_path, config, config) as servers:
+    async with scene(tmp_path) as set_up:
+        port = Address("127.0.0.1", free_port())
+        configs = [set_up.config(listen=port, share_port=True) for _ in range(2)]
+        async with processes(set_up.service, tmp_path, *configs) as servers:
             async with streaming(servers[0], chance) as streamed:
                 for _ in range(ONE_OF_TWO_KILLS):
                     victim = chance.choice(servers)
                     await _strike(victim, streamed, chance)
                     await streamed.next_answer()
                     await victim.start()
-            account = await settle(servers[0], streamed, service.sandbox.ledger)
+            account = await settle(servers[0], streamed, set_up.service.sandbox.ledger)
             _check(account, ONE_OF_TWO_KILLS, *servers)
             assert [await one.terminate() for one in servers] == [0, 0]
 
@@ -70,19 +69,19 @@ async def test_nothing_is_lost_when_one_of_two_servers_is_killed(tmp_path: Path)
 async def test_nothing_is_lost_when_the_database_is_killed(tmp_path: Path) -> None:
     """The servers live on, and go on by themselves once the database is there again."""
     chance = random.Random(SEED)
-    async with cluster() as database, whole(tmp_path, url=database.url, fcm=NO_QUOTAS) as service:
-        await populate_for_streaming(service)
-        config = replace(listening(service.config, free_port()), delivery=SHORT_LEASE)
-        async with processes(service, tmp_path, config) as servers:
-            async with streaming(servers[0], chance) as streamed:
-                for _ in range(DATABASE_KILLS):
-                    await streamed.next_answer()
-                    await asyncio.sleep(chance.uniform(0, LATEST))
-                    await asyncio.to_thread(database.kill)
-                    await database.start()
-            account = await settle(servers[0], streamed, service.sandbox.ledger)
-            _check(account, DATABASE_KILLS, *servers)
-            assert await servers[0].terminate() == 0
+    async with (
+        scene(tmp_path) as set_up,
+        processes(set_up.service, tmp_path, set_up.config()) as (server,),
+    ):
+        async with streaming(server, chance) as streamed:
+            for _ in range(DATABASE_KILLS):
+                await streamed.next_answer()
+                await asyncio.sleep(chance.uniform(0, LATEST))
+                await asyncio.to_thread(set_up.database.kill)
+                await set_up.database.start()
+        account = await settle(server, streamed, set_up.service.sandbox.ledger)
+        _check(account, DATABASE_KILLS, server)
+        assert await server.terminate() == 0
 
 
 async def _strike(victim: Process, streamed: Streamed, chance: random.Random) -> None:

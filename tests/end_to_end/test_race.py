@@ -34,9 +34,10 @@ from schoolbell_server.domain.fact_state import decode_state
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus, Gate
 from schoolbell_server.domain.record import decode_record
 from schoolbell_storage.changes import ChangeQuery, list_changes
-from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.engine import Storage
 from schoolbell_storage.facts import read_facts
 from tests.service.scene import SIBLING, STUDENT, absence, grade, lunch, phone, populate, register
+from tests.service.stored import stored
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import POSTGRESQL, databases
 
@@ -106,8 +107,7 @@ async def test_three_writers_of_the_same_facts(database: str, tmp_path: Path) ->
             other = await stack.enter_async_context(running(service.config, replay=False))
             servers.append(replace(service, server=other))
         order = await race(servers)
-        storage = open_storage(_url(service))
-        stack.push_async_callback(storage.close)
+        storage = await stack.enter_async_context(stored(service))
         recorded = await read_changes(storage)
         assert len(order) == len(set(order)) == len(recorded) == CHANGES
         last = every_previous_is_the_value_before([recorded[key] for key in order])
@@ -225,9 +225,3 @@ async def stored_values(storage: Storage, facts: dict[str, Value]) -> dict[str, 
     async with storage.read() as connection:
         states = await read_facts(connection, [(DISTRICT, key) for key in facts])
     return {key: decode_state(text).value for (_, key), text in states.items()}
-
-
-def _url(service: Whole) -> str:
-    """Return the address of a service's database."""
-    file = service.config.server.data_dir / "schoolbell.db"
-    return service.config.storage.url.reveal() or f"sqlite+aiosqlite:///{file}"

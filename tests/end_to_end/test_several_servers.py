@@ -17,27 +17,28 @@ from schoolbell import AsyncClient
 from schoolbell.errors import Unimplemented, from_rpc_error
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2, status_pb2
-from schoolbell.v1.change_service_pb2 import ListChangesRequest, PublishChangeRequest
+from schoolbell.v1.change_service_pb2 import ListChangesRequest
 from schoolbell.v1.status_service_pb2 import (
     WatchStatusRequest,
     WatchStatusResponse,
 )
 from schoolbell_server.config import Address, ServerRole
 from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault, FaultPlan
-from tests.end_to_end.process import PATIENCE, Process, free_port, killable, processes
+from schoolbell_server.sandbox.faults import Endpoint, Fault
+from tests.end_to_end.process import PATIENCE, Process, killable, processes
 from tests.end_to_end.several import (
     SERVING,
     Scene,
     measured,
     scene,
-    status_of,
     until_health,
     until_status,
 )
 from tests.end_to_end.streaming import DEVICES, change_of_its_own, settle, streaming_through
 from tests.service.following import Followed, following
-from tests.service.scene import grade
+from tests.service.ports import free_port
+from tests.service.sandbox.struck import until_struck
+from tests.service.scene import grade, publish, status_of
 from tests.service.whole import DISTRICT, FAST, whole
 
 LONG = bool(os.environ.get("LONG"))
@@ -105,7 +106,7 @@ async def test_one_server_takes_calls_and_another_sends(tmp_path: Path) -> None:
             state = await status_of(api)
             assert status_pb2.WARNING_CODE_NO_WORKER in [one.code for one in state.warnings]
             await until_health(api, SERVING)
-            await _publish(api, 1)
+            await publish(api, change_of_its_own(1))
             assert measured(api, "schoolbell_attempts_total") == 0
             async with following(api) as followed:
                 await worker.start()
@@ -113,7 +114,7 @@ async def test_one_server_takes_calls_and_another_sends(tmp_path: Path) -> None:
             await until_status(api, ACTIVE)
             await until_health(worker, SERVING)
             with pytest.raises(Unimplemented):
-                await _publish(worker, 2)
+                await publish(worker, change_of_its_own(2))
             assert measured(worker, "schoolbell_attempts_total") == DEVICES
             assert measured(api, "schoolbell_attempts_total") == 0
             assert [await one.terminate() for one in (api, worker)] == [0, 0]
@@ -149,8 +150,8 @@ async def test_a_drain_finishes_what_is_under_way_and_leaves_no_lease(tmp_path: 
             async with server.client(access.ROLE_MONITOR) as monitor:
                 stream = monitor.status.WatchStatus(WatchStatusRequest(district_id=DISTRICT))
                 await anext(aiter(stream))
-                await _publish(server, 1)
-                await _until_struck(set_up.service.sandbox.faults)
+                await publish(server, change_of_its_own(1))
+                await until_struck(set_up.service.sandbox.faults)
                 assert await server.terminate() == 0
                 with pytest.raises(grpc.aio.AioRpcError) as ended:
                     _ = [response async for response in stream]
@@ -162,12 +163,6 @@ async def test_a_drain_finishes_what_is_under_way_and_leaves_no_lease(tmp_path: 
         }
         assert await set_up.database.execute("SELECT * FROM server_instance") == []
         assert set_up.service.sandbox.ledger.totals().duplicates == 0
-
-
-async def _until_struck(plan: FaultPlan) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not plan.counts()[0][2]:  # noqa: ASYNC110 - a plan tells nobody
-            await asyncio.sleep(0.05)
 
 
 async def _clients_of_both(servers: list[Process], stack: AsyncExitStack) -> list[AsyncClient]:
@@ -194,13 +189,6 @@ async def _write(server: Process, writer: int) -> None:
             await publisher.submit(change)
             if not number % 25:
                 await publisher.publish(change)
-
-
-async def _publish(server: Process, number: int) -> None:
-    async with server.client(access.ROLE_PUBLISHER) as publisher:
-        await publisher.changes.PublishChange(
-            PublishChangeRequest(district_id=DISTRICT, change=change_of_its_own(number))
-        )
 
 
 async def _logged(set_up: Scene) -> list[tuple[str, int]]:

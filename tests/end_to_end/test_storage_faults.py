@@ -23,7 +23,6 @@ from tests.end_to_end.several import (
     NOT_SERVING,
     SERVING,
     scene,
-    status_of,
     until_health,
     until_status,
 )
@@ -34,6 +33,7 @@ from tests.end_to_end.streaming import (
     settle,
     streaming,
 )
+from tests.service.scene import status_of
 from tests.service.whole import DISTRICT, Whole, whole
 
 GONE = 60.0 if os.environ.get("LONG") else 0.0

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from schoolbell_server.domain.kinds import App, Environment, Kind, Outcome, Platform
+from schoolbell_server.gateways.apns import ApnsGateway
+from schoolbell_server.gateways.circuits import circuits_by_environment
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.provider_token import ProviderToken
 from schoolbell_server.gateways.push import Gateway, Push, PushResult
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.sandbox.effect import Effect
@@ -166,6 +169,18 @@ def app_config(box: Sandbox, folder: Path, **ios: Any) -> AppConfig:
             endpoint=f"https://localhost:{box.fcm_port}",
             ca_file=folder / "ca.pem",
         ),
+    )
+
+
+def apns_gateway(config: IosConfig, token: ProviderToken | None) -> ApnsGateway:
+    """Return a gateway to Apple that signs with a token of the test's own, or with none."""
+    return ApnsGateway(
+        config,
+        token,
+        in_flight=100,
+        deadline=dt.timedelta(seconds=PATIENCE),
+        circuits=circuits_by_environment(),
+        clock=lambda: dt.datetime.now(dt.UTC),
     )
 
 

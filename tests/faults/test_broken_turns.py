@@ -16,10 +16,8 @@ from schoolbell_server.gateways.factory import Gateways, build_gateways
 from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
-from tests.faults.test_circuits import tasks
 from tests.service.following import following
-from tests.service.held import publish
-from tests.service.scene import MOTHER, phone, populate, register
+from tests.service.scene import MOTHER, phone, populate, publish, register, tasks
 from tests.service.whole import whole
 from tests.storage.engines import databases
 

@@ -10,23 +10,31 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import update
 
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import common_pb2, delivery_pb2, settings_service_pb2, status_pb2
-from schoolbell.v1.change_pb2 import Change
+from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
 from schoolbell.v1.delivery_pb2 import Delivery
-from schoolbell.v1.status_service_pb2 import (
-    WATCH_TOPIC_STATE,
-    GetStatusRequest,
-    WatchStatusRequest,
-)
+from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_STATE, WatchStatusRequest
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from schoolbell_server.sandbox.listener import PortMode
+from schoolbell_storage.tables import delivery
 from tests.service.following import PATIENCE, Followed, following
-from tests.service.held import publish
-from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, register
+from tests.service.held import grade_settings
+from tests.service.sandbox.unread import unread
+from tests.service.scene import (
+    FATHER,
+    MOTHER,
+    STUDENT,
+    phone,
+    populate,
+    publish,
+    register,
+    status_of,
+    tasks,
+)
+from tests.service.stored import stored
 from tests.service.whole import DISTRICT, FAST, PARENT_APP, TOPICS, Whole, whole
 from tests.storage.engines import databases
 
@@ -35,14 +43,6 @@ ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 EXPIRED = delivery_pb2.DELIVERY_STATE_EXPIRED
 OPEN = {status_pb2.CIRCUIT_OPEN, status_pb2.CIRCUIT_HALF_OPEN}
 IOS = [pytest.param(True, id="apns"), pytest.param(False, id="fcm")]
-
-
-def tasks(first: int, count: int) -> list[Change]:
-    """Return grades of as many tasks: none of them supersedes another."""
-    found = [grade(f"g{number}", 80) for number in range(first, first + count)]
-    for number, one in enumerate(found, first):
-        one.grade.task = f"Task {number}"
-    return found
 
 
 async def until(followed: Followed, user_id: str, state: int, count: int) -> Sequence[Delivery]:
@@ -55,16 +55,11 @@ async def until(followed: Followed, user_id: str, state: int, count: int) -> Seq
     return theirs()
 
 
-async def state(service: Whole) -> status_pb2.ServiceState:
-    async with service.client(access.ROLE_MONITOR) as monitor:
-        return (await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))).states[0]
-
-
 async def counted(service: Whole, held: int) -> status_pb2.ServiceState:
     """Wait until the backlog is so many held deliveries of one lane, and none that is late."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            now = await state(service)
+            now = await status_of(service)
             if [(lane.pending, lane.held) for lane in now.backlog] == [(0, held)]:
                 assert not now.backlog[0].HasField("oldest_due_time")
                 return now
@@ -72,7 +67,7 @@ async def counted(service: Whole, held: int) -> status_pb2.ServiceState:
 
 
 async def circuit(service: Whole, name: str) -> int:
-    return next(link.circuit for link in (await state(service)).links if link.name == name)
+    return next(link.circuit for link in (await status_of(service)).links if link.name == name)
 
 
 async def until_circuit(service: Whole, wanted: int) -> None:
@@ -114,8 +109,13 @@ async def test_while_a_provider_is_down_deliveries_are_held_and_come_back_by_the
 
 async def test_an_outage_of_many_trials_spends_no_attempts(tmp_path: Path) -> None:
     """Probes are rare, so the trials are deliveries; there is one attempt more than opens it."""
-    delivery = replace(FAST, probe_interval=timedelta(hours=1), attempt_budget=6)
-    async with whole(tmp_path, delivery=delivery) as service:
+    patient = replace(
+        FAST,
+        probe_interval=timedelta(hours=1),
+        attempt_budget=6,
+        attempt_timeout=timedelta(seconds=PATIENCE),
+    )
+    async with whole(tmp_path, delivery=patient) as service:
         await populate(service)
         await register(service, phone(MOTHER))
         service.sandbox.faults.add(
@@ -134,9 +134,8 @@ async def test_an_outage_of_many_trials_spends_no_attempts(tmp_path: Path) -> No
             assert service.sandbox.faults.counts()[0][1] > asked
             assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
             service.sandbox.faults.clear()
-            slow = Effect(delay=FAST.attempt_timeout.total_seconds() * 0.8)
-            service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=slow, times=1))
-            await until_circuit(service, status_pb2.CIRCUIT_HALF_OPEN)
+            with unread(service.sandbox.listener(Endpoint.APNS)):
+                await until_circuit(service, status_pb2.CIRCUIT_HALF_OPEN)
             told = await until(followed, MOTHER, ACCEPTED, 11)
         assert max(one.attempt_count for one in told) <= 6
         await until_circuit(service, status_pb2.CIRCUIT_CLOSED)
@@ -189,45 +188,51 @@ async def test_what_is_held_expires_at_its_time(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
         await register(service, phone(MOTHER))
-        await _let_grades_live(service, seconds=6)
+        await grade_settings(service, time_to_live=Duration(seconds=3600))
         await service.sandbox.listener(Endpoint.APNS).set_mode(PortMode.REFUSING)
         service.sandbox.listener(Endpoint.APNS).cut()
         async with following(service) as followed:
             await publish(service, *tasks(0, 5))
-            await until(followed, MOTHER, HELD, 5)
+            held = await until(followed, MOTHER, HELD, 5)
+            for one in held:
+                life = one.expire_time.ToDatetime() - one.create_time.ToDatetime()
+                assert timedelta(0) < life <= timedelta(hours=1)
+            await let_an_hour_pass(service)
             ended = await until(followed, MOTHER, EXPIRED, 5)
         assert max(one.attempt_count for one in ended) < FAST.attempt_budget
+
+
+async def let_an_hour_pass(service: Whole) -> None:
+    """Let the time of every delivery come an hour sooner."""
+    async with stored(service) as storage, storage.write() as connection:
+        hour = timedelta(hours=1) // timedelta(microseconds=1)
+        await connection.execute(update(delivery).values(expire_time=delivery.c.expire_time - hour))
 
 
 async def test_a_watcher_sees_the_circuit_open_and_close(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
         seen: list[int] = []
-        listener = service.sandbox.listener(Endpoint.APNS)
-        request = WatchStatusRequest(district_id=DISTRICT, topics=[WATCH_TOPIC_STATE])
-        async with service.client(access.ROLE_MONITOR) as monitor:
-            async for response in monitor.watch(request):
-                links = [link for one in response.states for link in one.links]
-                seen += [one.circuit for one in links if one.name == f"{PARENT_APP}/apns"]
-                if seen == [status_pb2.CIRCUIT_CLOSED]:
-                    await listener.set_mode(PortMode.REFUSING)
-                    listener.cut()
-                elif seen and seen[-1] in OPEN:
-                    await listener.set_mode(PortMode.SERVING)
-                elif seen and status_pb2.CIRCUIT_OPEN in seen:
-                    break
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await watch_an_outage(service, seen)
+        except TimeoutError:
+            raise AssertionError(f"the circuit was seen as {seen}, and no more") from None
         assert seen[-1] == status_pb2.CIRCUIT_CLOSED
 
 
-async def _let_grades_live(service: Whole, seconds: int) -> None:
-    kind = settings_service_pb2.KindSettings(
-        kind=common_pb2.KIND_GRADE, time_to_live=Duration(seconds=seconds)
-    )
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(kinds=[kind]),
-                update_mask=FieldMask(paths=["kinds"]),
-            )
-        )
+async def watch_an_outage(service: Whole, seen: list[int]) -> None:
+    """Cause an outage of Apple, end it, and note the circuit until it has closed again."""
+    listener = service.sandbox.listener(Endpoint.APNS)
+    request = WatchStatusRequest(district_id=DISTRICT, topics=[WATCH_TOPIC_STATE])
+    async with service.client(access.ROLE_MONITOR) as monitor:
+        async for response in monitor.watch(request):
+            links = [link for one in response.states for link in one.links]
+            seen += [one.circuit for one in links if one.name == f"{PARENT_APP}/apns"]
+            if seen == [status_pb2.CIRCUIT_CLOSED]:
+                await listener.set_mode(PortMode.REFUSING)
+                listener.cut()
+            elif seen and seen[-1] in OPEN:
+                await listener.set_mode(PortMode.SERVING)
+            elif seen and status_pb2.CIRCUIT_OPEN in seen:
+                break

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 import os
 import time
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.gateways.apns import ApnsGateway
-from schoolbell_server.gateways.circuits import circuits_by_environment
 from schoolbell_server.gateways.provider_token import ProviderToken
-from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.sandbox.apns_settings import ApnsSettings
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
@@ -28,41 +22,20 @@ from tests.faults.sending import (
     SHORT,
     TOPIC,
     Sending,
+    apns_gateway,
     app_config,
     outcomes,
     reasons,
     sending,
 )
 from tests.service.sandbox.wire import sandbox
+from tests.unit.gateways.keys import write_key
 
 MINUTE = 60
 
 
 def break_oauth(it: Sending, effect: Effect) -> None:
     it.box.faults.add(Fault(endpoint=Endpoint.OAUTH, effect=effect))
-
-
-def write_key(path: Path) -> ec.EllipticCurvePublicKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return key.public_key()
-
-
-def apns_gateway(config: IosConfig, token: ProviderToken | None) -> ApnsGateway:
-    return ApnsGateway(
-        config,
-        token,
-        in_flight=100,
-        deadline=dt.timedelta(seconds=PATIENCE),
-        circuits=circuits_by_environment(),
-        clock=lambda: dt.datetime.now(dt.UTC),
-    )
 
 
 @pytest.mark.parametrize("wedge", [False, True])

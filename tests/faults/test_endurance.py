@@ -15,8 +15,7 @@ import pytest
 
 from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.access_token import AccessToken
-from schoolbell_server.gateways.apns import ApnsGateway
-from schoolbell_server.gateways.circuits import circuits_by_environment, one_circuit
+from schoolbell_server.gateways.circuits import one_circuit
 from schoolbell_server.gateways.fcm import FcmGateway
 from schoolbell_server.gateways.provider_token import ProviderToken
 from schoolbell_server.gateways.push import Gateway
@@ -28,12 +27,14 @@ from tests.faults.sending import (
     BOTH,
     PATIENCE,
     Sending,
+    apns_gateway,
     app_config,
     memory,
     outcomes,
     reasons,
     sending,
 )
+from tests.service.sandbox.struck import until_struck
 from tests.service.sandbox.wire import sandbox
 
 MEGABYTE = 2**20
@@ -103,8 +104,7 @@ async def test_a_thousand_senders_bear_that_all_connections_die(
         await it.warm()
         it.suffer(Effect(silent=True, processed=False))
         batches = [asyncio.create_task(it.gateway.send([push])) for push in it.pushes(1000)]
-        async with asyncio.timeout(PATIENCE):
-            await _struck(it, 100)
+        await until_struck(it.box.faults, 100)
         it.box.faults.clear()
         it.listener.cut()
         async with asyncio.timeout(PATIENCE):
@@ -116,15 +116,6 @@ async def test_a_thousand_senders_bear_that_all_connections_die(
         # Of those that waited for room none was under way: they go on by a new connection.
         assert found[Outcome.UNKNOWN] + found[Outcome.NOT_SENT] <= 2 * in_flight
         assert outcomes(await it.send(10)) == {Outcome.ACCEPTED: 10}
-
-
-async def _struck(it: Sending, times: int) -> None:
-    """Wait until a fault has befallen so many requests."""
-    while True:
-        ((_, _, fired),) = it.box.faults.counts()
-        if fired >= times:
-            return
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("platform", BOTH)
@@ -150,24 +141,13 @@ async def test_hours_of_renewals_refuse_no_push(platform: Platform, tmp_path: Pa
 def _timed(box: Sandbox, platform: Platform, folder: Path) -> Gateway:
     """Return a gateway whose tokens age by the sandbox's clock."""
     app, clock = app_config(box, folder), box.clock.now
-    deadline = dt.timedelta(seconds=PATIENCE)
-
-    def now() -> dt.datetime:
-        return dt.datetime.now(dt.UTC)
-
     if platform is Platform.IOS:
         assert app.ios is not None
         assert app.ios.key_file is not None
         provider = ProviderToken(app.ios.key_file, app.ios.key_id, app.ios.team_id, clock)
-        return ApnsGateway(
-            app.ios,
-            provider,
-            in_flight=100,
-            deadline=deadline,
-            circuits=circuits_by_environment(),
-            clock=now,
-        )
+        return apns_gateway(app.ios, provider)
     assert app.android is not None
+    deadline = dt.timedelta(seconds=PATIENCE)
     account = AccessToken(app.android.service_account_file, app.android.ca_file, deadline, clock)
     return FcmGateway(
         app.android,
@@ -176,7 +156,7 @@ def _timed(box: Sandbox, platform: Platform, folder: Path) -> Gateway:
         in_flight=100,
         deadline=deadline,
         circuits=one_circuit(),
-        clock=now,
+        clock=lambda: dt.datetime.now(dt.UTC),
     )
 
 

@@ -17,20 +17,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2
-from schoolbell.v1.change_service_pb2 import PublishChangeRequest
 from schoolbell_server.config import Config
 from schoolbell_server.sandbox.certificates import Authority, private_pem
 from schoolbell_server.sandbox.credentials import load
 from schoolbell_server.sandbox.oauth import ServiceAccount
 from schoolbell_server.sandbox.provider_token import ApnsKey
 from schoolbell_server.security.tls import ServerTls
-from tests.faults.test_circuits import tasks
-from tests.faults.test_credentials import write_key
 from tests.service.following import PATIENCE, Followed, following
-from tests.service.scene import FATHER, MOTHER, STUDENT, phone, populate, register
-from tests.service.whole import DISTRICT, PARENT_APP, STUDENT_APP, TOPICS, Whole, whole
+from tests.service.scene import FATHER, MOTHER, STUDENT, phone, populate, publish, register, tasks
+from tests.service.whole import PARENT_APP, STUDENT_APP, TOPICS, Whole, whole
+from tests.unit.gateways.keys import write_key
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 NEW_KEY, NEW_ACCOUNT = "NEWKEY1234", "new@schoolbell-sandbox.iam.gserviceaccount.com"
@@ -89,15 +86,12 @@ async def test_every_credential_is_replaced_under_load_without_a_failed_delivery
 async def _stream(service: Whole) -> AsyncIterator[None]:
     """Publish change after change while the block runs, each over a connection of its own."""
 
-    async def publish() -> None:
+    async def keep_publishing() -> None:
         for number in itertools.count():
-            async with service.client(access.ROLE_PUBLISHER) as publisher:
-                await publisher.changes.PublishChange(
-                    PublishChangeRequest(district_id=DISTRICT, change=tasks(number, 1)[0])
-                )
+            await publish(service, *tasks(number, 1))
             await asyncio.sleep(0.05)  # steady, and not all that the machine can do
 
-    task = asyncio.create_task(publish())
+    task = asyncio.create_task(keep_publishing())
     try:
         yield
     finally:

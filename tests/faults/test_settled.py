@@ -15,10 +15,8 @@ from schoolbell.v1.delivery_pb2 import Delivery
 from schoolbell.v1.status_service_pb2 import GetDeliveryRequest
 from schoolbell_server.sandbox.effect import Closing, Effect, GoAway, LastStream
 from schoolbell_server.sandbox.faults import Endpoint, Fault
-from tests.faults.test_circuits import tasks
 from tests.service.following import following
-from tests.service.held import publish
-from tests.service.scene import FATHER, MOTHER, STUDENT, phone, populate, register
+from tests.service.scene import FATHER, MOTHER, STUDENT, phone, populate, publish, register, tasks
 from tests.service.whole import DISTRICT, Whole, whole
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED

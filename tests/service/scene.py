@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
@@ -12,14 +12,19 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
     change_pb2,
     common_pb2,
+    delivery_pb2,
     device_service_pb2,
     roster_pb2,
     roster_service_pb2,
     settings_service_pb2,
+    status_pb2,
     subscription_pb2,
     subscription_service_pb2,
 )
 from schoolbell.v1.change_pb2 import Change
+from schoolbell.v1.change_service_pb2 import PublishChangeRequest, PublishChangeResponse
+from schoolbell.v1.status_service_pb2 import GetStatusRequest, ListDeliveriesRequest
+from tests.service.following import Serving
 from tests.service.whole import DISTRICT, KINDS, PARENT_APP, STUDENT_APP, Whole
 
 CALENDAR = "elm:2027"
@@ -38,31 +43,37 @@ def date(day: dt.date) -> Date:
     return Date(year=day.year, month=day.month, day=day.day)
 
 
+def at(time: dt.datetime) -> Timestamp:
+    """Return a time as a message."""
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
 async def populate(service: Whole) -> None:
     """Create the district with its people; the mother sees both children, the father one."""
     await service.create_district()
+    await upsert(service, *_records())
     async with service.client(access.ROLE_PUBLISHER) as publisher:
-        await publisher.roster.UpsertRecords(
-            roster_service_pb2.UpsertRecordsRequest(
-                district_id=DISTRICT, source=SOURCE, records=_records()
-            )
-        )
         await publisher.roster.SetActiveSchoolYear(
             roster_service_pb2.SetActiveSchoolYearRequest(district_id=DISTRICT, school_year=2027)
         )
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(
-                    detail_level=common_pb2.DETAIL_LEVEL_DETAILED,
-                    default_subscriptions=[
-                        settings_service_pb2.DefaultSubscription(app=app, kind=kind)
-                        for app in common_pb2.App.values()[1:]
-                        for kind in KINDS
-                    ],
-                ),
-                update_mask=FieldMask(paths=["detail_level", "default_subscriptions"]),
+    await service.configure(
+        detail_level=common_pb2.DETAIL_LEVEL_DETAILED,
+        default_subscriptions=[
+            settings_service_pb2.DefaultSubscription(app=app, kind=kind)
+            for app in common_pb2.App.values()[1:]
+            for kind in KINDS
+        ],
+    )
+
+
+async def upsert(service: Whole, *records: roster_pb2.RosterRecord) -> None:
+    """Write records of the roster."""
+    async with service.client(access.ROLE_PUBLISHER) as publisher:
+        await publisher.roster.UpsertRecords(
+            roster_service_pb2.UpsertRecordsRequest(
+                district_id=DISTRICT, source=SOURCE, records=records
             )
         )
 
@@ -145,6 +156,19 @@ async def register(
         return [(await backend.devices.RegisterDevice(one)).device for one in requests]
 
 
+async def listed(
+    service: Whole, user_id: str, *, retired: bool = False
+) -> list[device_service_pb2.Device]:
+    """Return a user's devices, the retired ones too if asked for."""
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        answer = await backend.devices.ListDevices(
+            device_service_pb2.ListDevicesRequest(
+                district_id=DISTRICT, user_id=user_id, include_retired=retired
+            )
+        )
+    return list(answer.devices)
+
+
 async def subscribe(
     service: Whole,
     device: device_service_pb2.Device,
@@ -162,6 +186,35 @@ async def subscribe(
         )
 
 
+async def publish(service: Serving, *changes: Change) -> list[PublishChangeResponse]:
+    """Publish changes one after the other and return the answers."""
+    async with service.client(access.ROLE_PUBLISHER) as publisher:
+        return [
+            await publisher.changes.PublishChange(
+                PublishChangeRequest(district_id=DISTRICT, change=one)
+            )
+            for one in changes
+        ]
+
+
+async def deliveries(service: Serving, user_id: str) -> list[delivery_pb2.Delivery]:
+    """Return a user's deliveries, newest first."""
+    async with service.client(access.ROLE_MONITOR) as monitor:
+        answer = await monitor.status.ListDeliveries(
+            ListDeliveriesRequest(
+                district_id=DISTRICT, filter=delivery_pb2.DeliveryFilter(user_ids=[user_id])
+            )
+        )
+    return list(answer.deliveries)
+
+
+async def status_of(service: Serving) -> status_pb2.ServiceState:
+    """Return the state of the district."""
+    async with service.client(access.ROLE_MONITOR) as monitor:
+        answer = await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))
+    return answer.states[0]
+
+
 def change(change_id: str, student_id: str = STUDENT, *, seconds_ago: float = 1) -> Change:
     """Return a change without a payload, that happened just now."""
     found = Change(student_id=student_id, calendar_id=CALENDAR)
@@ -177,6 +230,14 @@ def grade(change_id: str, percent: float, student_id: str = STUDENT) -> Change:
     found.grade.section_id, found.grade.course_name = "algebra-1", "Algebra"
     found.grade.task, found.grade.grading_period = "Semester grade", "S1"
     found.grade.percent = percent
+    return found
+
+
+def tasks(first: int, count: int) -> list[Change]:
+    """Return grades of as many tasks, each a fact of its own: none of them supersedes another."""
+    found = [grade(f"g{number}", 80) for number in range(first, first + count)]
+    for number, one in enumerate(found, first):
+        one.grade.task = f"Task {number}"
     return found
 
 

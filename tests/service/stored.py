@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from schoolbell.v1.device_service_pb2 import Device
+from schoolbell_storage.devices import DeviceRow, get_device
 from schoolbell_storage.engine import Storage, open_storage
-from tests.service.whole import Whole
+from schoolbell_storage.world import facts_versions
+from tests.service.whole import DISTRICT, Whole
 
 
 @asynccontextmanager
@@ -18,3 +21,17 @@ async def stored(service: Whole) -> AsyncIterator[Storage]:
         yield storage
     finally:
         await storage.close()
+
+
+async def stored_device(service: Whole, device: Device) -> DeviceRow:
+    """Return what is stored of a device."""
+    async with stored(service) as storage, storage.read() as connection:
+        row = await get_device(connection, DISTRICT, device.user_id, device.device_id)
+    assert row is not None
+    return row
+
+
+async def facts_version(service: Whole) -> int:
+    """Return the version of what the district's decisions rest on."""
+    async with stored(service) as storage, storage.read() as connection:
+        return (await facts_versions(connection, [DISTRICT]))[DISTRICT]

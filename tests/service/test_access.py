@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +24,15 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1.settings_service_pb2 import GetSettingsRequest
 from schoolbell.v1.status_service_pb2 import GetStatusRequest, WatchStatusRequest
 from tests.service.following import PATIENCE
-from tests.service.whole import DISTRICT, Whole, whole
+from tests.service.paging import pages
+from tests.service.scene import at
+from tests.service.whole import DISTRICT, whole
 from tests.storage.engines import databases
 
 YEAR = dt.timedelta(days=365)
 READ, WRITE = access.RIGHT_READ, access.RIGHT_WRITE
 SETTINGS, ACCESS = access.TOOL_PUSH_NOTIFICATIONS, access.TOOL_ACCESS
 USER, GROUP = access.GRANTEE_TYPE_USER, access.GRANTEE_TYPE_GROUP
-
-
-@asynccontextmanager
-async def client_of(service: Whole, key: str) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(replace(service.connection(), key=key)) as client:
-        yield client
 
 
 async def create(
@@ -110,7 +103,7 @@ async def test_a_new_key_works_and_its_secret_is_shown_once(database: str, tmp_p
             assert life == YEAR
             assert key.create_time.ToDatetime(dt.UTC) >= before
             assert key in await keys(client)
-            async with client_of(service, made.secret) as monitor:
+            async with service.client_of(made.secret) as monitor:
                 await watch_once(monitor)
             secret = made.secret.split("_", 2)[2]
             for entry in await entries(client):
@@ -125,7 +118,7 @@ async def test_a_revoked_key_ends_at_once_and_takes_its_open_stream_along(
         await service.create_district()
         async with service.client(access.ROLE_ADMINISTRATOR) as client:
             made = await create(client)
-            async with client_of(service, made.secret) as monitor:
+            async with service.client_of(made.secret) as monitor:
                 await watch_once(monitor)
                 stream = monitor.status.WatchStatus(WatchStatusRequest(district_id=DISTRICT))
                 assert await stream.read()
@@ -192,16 +185,10 @@ async def test_nobody_makes_a_key_that_may_do_more_than_they(tmp_path: Path) -> 
             assert {key.role for key in await keys(client)} == set(access.Role.values()[1:5])
         async with service.client() as operator:
             made = await create(operator, role=access.ROLE_OPERATOR)
-        async with client_of(service, made.secret) as district_operator:
+        async with service.client_of(made.secret) as district_operator:
             assert made.api_key in await keys(district_operator)
             with pytest.raises(PermissionDenied):
                 await create(district_operator, "-")
-
-
-def _time(time: dt.datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 BAD_KEYS: list[tuple[dict[str, Any], str]] = [
@@ -247,8 +234,8 @@ async def test_an_expired_key_is_refused_and_listed_only_when_asked_for(tmp_path
         await service.create_district()
         async with service.client() as operator:
             moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
-            made = await create(operator, expire_time=_time(moment))
-            async with client_of(service, made.secret) as monitor:
+            made = await create(operator, expire_time=at(moment))
+            async with service.client_of(made.secret) as monitor:
                 refused = await _refusal(monitor)
             assert refused.reason == "KEY_EXPIRED"
             assert made.api_key not in await keys(operator)
@@ -269,16 +256,12 @@ async def test_keys_are_listed_page_by_page(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await service.create_district()
         request = access.ListApiKeysRequest(district_id=DISTRICT, page_size=3)
-        pages = []
         async with service.client() as operator:
-            while True:
-                answer = await operator.access.ListApiKeys(request)
-                pages.append(list(answer.api_keys))
-                request.page_token = answer.next_page_token
-                if not request.page_token:
-                    break
-            assert [len(page) for page in pages] == [3, 1]
-            assert [key for page in pages for key in page] == await keys(operator)
+            found = [
+                list(page.api_keys) async for page in pages(operator.access.ListApiKeys, request)
+            ]
+            assert [len(page) for page in found] == [3, 1]
+            assert [key for page in found for key in page] == await keys(operator)
 
 
 @databases()
@@ -287,7 +270,7 @@ async def test_rights_hold_from_the_next_call_on(database: str, tmp_path: Path) 
         await service.create_district()
         async with service.client() as operator:
             made = await create(operator, role=access.ROLE_ADMINISTRATOR, user_id="ada")
-            async with client_of(service, made.secret) as ada:
+            async with service.client_of(made.secret) as ada:
                 read = GetSettingsRequest(district_id=DISTRICT)
                 with pytest.raises(PermissionDenied) as refused:
                     await ada.settings.GetSettings(read)
@@ -332,13 +315,9 @@ async def test_rights_are_listed_by_grantee_and_tool_page_by_page(tmp_path: Path
             await grant(client, *others, *mine)
             request = access.ListRightsRequest(district_id=DISTRICT, page_size=3)
             found: list[access.ToolRight] = []
-            while True:
-                answer = await client.access.ListRights(request)
-                assert len(answer.rights) <= 3
-                found += answer.rights
-                request.page_token = answer.next_page_token
-                if not request.page_token:
-                    break
+            async for page in pages(client.access.ListRights, request):
+                assert len(page.rights) <= 3
+                found += page.rights
             principals = [right("principal", tool, WRITE) for tool in access.Tool.values()[1:]]
             assert found == [*mine, *principals, *others]
             answer = await client.access.ListRights(
@@ -428,13 +407,9 @@ async def test_the_audit_log_is_found_by_actor_and_time_page_by_page(tmp_path: P
             assert await entries(client, end_create_time=moment) == every[3:]
             request = access.ListAuditEntriesRequest(district_id=DISTRICT, page_size=2)
             paged: list[access.AuditEntry] = []
-            while True:
-                answer = await client.access.ListAuditEntries(request)
-                assert len(answer.audit_entries) <= 2
-                paged += answer.audit_entries
-                request.page_token = answer.next_page_token
-                if not request.page_token:
-                    break
+            async for page in pages(client.access.ListAuditEntries, request):
+                assert len(page.audit_entries) <= 2
+                paged += page.audit_entries
             assert paged == every
             for query, field in (
                 ({"actor": "\0"}, "actor"),

@@ -27,20 +27,14 @@ from schoolbell.v1.change_service_pb2 import (
 from schoolbell.v1.status_service_pb2 import WatchStatusRequest
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.main import main
+from tests.programs import run
 from tests.service.following import PATIENCE, following
-from tests.service.scene import MOTHER, STUDENT, grade, phone, populate, register
+from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import POSTGRESQL, database_url, databases, postgresql_program
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 BATCH = 20
-
-
-def graded(number: int) -> Change:
-    """Return a grade of a fact of its own."""
-    one = grade(f"g{number}", 90)
-    one.grade.task = f"task {number}"
-    return one
 
 
 @dataclass
@@ -57,7 +51,7 @@ class Publisher:
         """Publish batches until there is enough."""
         async with self.service.client(access.ROLE_PUBLISHER) as publisher:
             while not self._enough:
-                changes = [graded(self.answered + number) for number in range(BATCH)]
+                changes = tasks(self.answered, BATCH)
                 answer = await publisher.changes.BatchPublishChanges(
                     BatchPublishChangesRequest(district_id=DISTRICT, changes=changes)
                 )
@@ -85,11 +79,8 @@ class Publisher:
 
 async def command(service: Whole, *arguments: str) -> None:
     """Run `schoolbell-server` on a service's data."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "schoolbell_server",
-        *arguments,
+    ended = await run(
+        *(sys.executable, "-m", "schoolbell_server", *arguments),
         cwd=service.config.server.data_dir.parent,
         env={
             **os.environ,
@@ -97,13 +88,11 @@ async def command(service: Whole, *arguments: str) -> None:
             "SCHOOLBELL_STORAGE_URL": service.config.storage.url.reveal(),
         },
     )
-    assert await process.wait() == 0
+    assert ended.code == 0, ended.err
 
 
 @asynccontextmanager
-async def restored_database(
-    database: str, url: str, folder: Path, dump: Path
-) -> AsyncIterator[str]:
+async def restored_database(database: str, folder: Path, dump: Path) -> AsyncIterator[str]:
     """Restore the dump into a database of its own; SQLite's lies in its folder already."""
     if database != POSTGRESQL:
         yield ""
@@ -135,14 +124,14 @@ async def test_a_backup_made_while_publishing_starts_elsewhere_and_has_all_that_
             await postgresql_program("pg_dump", "-Fc", "-f", str(dump), _plain(url))
         await command(service, "backup", str(backup))
         during = publisher.answered
-        after = await publisher.more(BATCH)
-        assert before < after, "publishing went on"
+        assert before < during, "publishing went on"
+        await publisher.more(BATCH)
         publisher.stop()
         await publishing
         async with following(service) as followed:
             old = followed.token
         await service.stop()
-        async with restored_database(database, url, tmp_path, dump) as fresh:
+        async with restored_database(database, tmp_path, dump) as fresh:
             service.config = replace(
                 service.config,
                 server=replace(service.config.server, data_dir=backup),
@@ -156,15 +145,16 @@ async def test_a_backup_made_while_publishing_starts_elsewhere_and_has_all_that_
             assert set(results[:before]) == {PUBLISH_RESULT_DUPLICATE}
             assert set(results[before:]) <= {PUBLISH_RESULT_DUPLICATE, PUBLISH_RESULT_ACCEPTED}
             assert PUBLISH_RESULT_ACCEPTED in results[during:]
+            await _is_refused(service, old)
             async with following(service) as followed:
-                await _publish(service, graded(publisher.answered))
+                await publish(service, *tasks(publisher.answered, 1))
                 await followed.until(lambda found: sum(one.state == ACCEPTED for one in found) >= 2)
             await service.stop()
 
 
 async def _is_refused(service: Whole, token: str) -> None:
     """See that a position of the old store is none of the new one's, also when it has grown."""
-    async with service.client(access.ROLE_MONITOR) as monitor:
+    async with asyncio.timeout(PATIENCE), service.client(access.ROLE_MONITOR) as monitor:
         request = WatchStatusRequest(district_id=DISTRICT, resume_token=token)
         with pytest.raises(InvalidArgument) as refused:
             await anext(monitor.watch(request))
@@ -178,13 +168,6 @@ async def _again(service: Whole, changes: Sequence[Change]) -> list[int]:
         client.publisher(DISTRICT) as publisher,
     ):
         return [ack.result async for _, ack in publisher.publish_all(changes)]
-
-
-async def _publish(service: Whole, one: Change) -> None:
-    async with service.client(access.ROLE_PUBLISHER) as publisher:
-        await publisher.changes.BatchPublishChanges(
-            BatchPublishChangesRequest(district_id=DISTRICT, changes=[one])
-        )
 
 
 async def test_a_backup_has_the_secrets_as_closed_as_they_were(tmp_path: Path) -> None:

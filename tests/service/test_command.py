@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import shutil
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import json_format
 
 from schoolbell.v1 import access_service_pb2 as access
+from tests.service.command import schoolbell
 from tests.service.scene import MOTHER, STUDENT, absence, grade, lunch, phone, populate, register
-from tests.service.whole import DISTRICT, PARENT_APP, Whole, whole
+from tests.service.whole import PARENT_APP, whole
 
 LINES = 10_000
 BAD = 7_321
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-async def schoolbell(service: Whole, role: access.Role.ValueType, *arguments: str) -> Ended:
-    """Run the command as a caller of a role."""
-    connection = service.connection(role)
-    environment = {
-        **os.environ,
-        "SCHOOLBELL_TARGET": connection.target,
-        "SCHOOLBELL_KEY": connection.key,
-        "SCHOOLBELL_CA_FILE": str(service.config.server.data_dir / "tls" / "ca.pem"),
-        "SCHOOLBELL_DISTRICT": DISTRICT,
-        "COLUMNS": "200",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "schoolbell",
-        *arguments,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
 async def test_one_bad_line_in_ten_thousand_is_reported_and_the_rest_is_kept(

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import common_pb2, delivery_pb2, settings_service_pb2
+from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
 from schoolbell.v1.status_service_pb2 import RetryDeliveriesRequest
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.service.following import following
-from tests.service.held import publish
-from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, register
+from tests.service.held import grade_settings
+from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, publish, register
 from tests.service.whole import DISTRICT, FAST, Whole, whole
 from tests.storage.engines import databases
 
@@ -96,7 +95,7 @@ async def test_what_would_be_tried_too_late_ends_at_once_and_is_not_sent_again(
     async with whole(tmp_path) as service:
         await populate(service)
         await register(service, phone(MOTHER), phone(FATHER))
-        await _let_grades_live(service, seconds=300)
+        await grade_settings(service, time_to_live=Duration(seconds=300))
         later = Effect(status=429, reason="TooManyRequests", headers={"retry-after": "900"})
         suffer(service, MOTHER, later)
         suffer(service, FATHER, LOST, times=1)
@@ -116,17 +115,3 @@ async def _audited(service: Whole) -> list[str]:
         )
     actions = [one.method.removeprefix("schoolbell.v1.") for one in answer.audit_entries]
     return [action for action in actions if action.startswith("StatusService/")]
-
-
-async def _let_grades_live(service: Whole, seconds: int) -> None:
-    kind = settings_service_pb2.KindSettings(
-        kind=common_pb2.KIND_GRADE, time_to_live=Duration(seconds=seconds)
-    )
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(kinds=[kind]),
-                update_mask=FieldMask(paths=["kinds"]),
-            )
-        )

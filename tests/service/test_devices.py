@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from schoolbell import AsyncClient
 from schoolbell.errors import (
     Aborted,
     FailedPrecondition,
@@ -46,22 +44,24 @@ from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.sandbox.devices import Death
 from schoolbell_server.sandbox.devices import Device as Phone
 from schoolbell_server.security.sealer import Sealer
-from schoolbell_storage.devices import get_device
-from schoolbell_storage.engine import Storage, open_storage
-from schoolbell_storage.world import facts_versions
 from tests.service.following import following
-from tests.service.held import deliveries, hold_grades, publish
+from tests.service.held import hold_grades
+from tests.service.paging import pages
 from tests.service.scene import (
     FATHER,
     MOTHER,
     SOURCE,
     STUDENT,
+    deliveries,
     grade,
+    listed,
     phone,
     populate,
+    publish,
     register,
     subscribe,
 )
+from tests.service.stored import facts_version, stored_device
 from tests.service.whole import DISTRICT, PARENT_APP, TOPICS, Whole, whole
 from tests.storage.engines import databases
 
@@ -69,25 +69,6 @@ OTHER_DISTRICT = "oak-county"
 TOKEN = phone(MOTHER).device.token
 HELD = delivery_pb2.DELIVERY_STATE_HELD
 CANCELLED = delivery_pb2.DELIVERY_STATE_CANCELLED
-
-
-@asynccontextmanager
-async def stored(service: Whole) -> AsyncIterator[Storage]:
-    """Open the service's own database beside it."""
-    url = f"sqlite+aiosqlite:///{service.config.server.data_dir / 'schoolbell.db'}"
-    storage = open_storage(service.config.storage.url.reveal() or url)
-    try:
-        yield storage
-    finally:
-        await storage.close()
-
-
-async def listed(service: Whole, user_id: str, *, retired: bool = False) -> list[Device]:
-    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
-        answer = await backend.devices.ListDevices(
-            ListDevicesRequest(district_id=DISTRICT, user_id=user_id, include_retired=retired)
-        )
-    return list(answer.devices)
 
 
 async def read(service: Whole, device: Device) -> Device:
@@ -131,9 +112,8 @@ async def test_a_registered_device_is_shown_without_its_address(tmp_path: Path) 
         assert (device.registration_ref, device.locale) == ("maple", "es-MX")
         seen = device.last_seen_time.ToDatetime()
         assert (seen.hour, seen.minute, seen.second, seen.microsecond) == (0, 0, 0, 0)
-        async with stored(service) as storage, storage.read() as connection:
-            row = await get_device(connection, DISTRICT, MOTHER, device.device_id)
-        assert row is not None and row.address is not None
+        row = await stored_device(service, device)
+        assert row.address is not None
         assert TOKEN.encode() not in row.address and TOKEN not in row.address_hash
         sealer = Sealer.load(service.config.server.data_dir / "keys")
         assert sealer.unseal(row.address, row.device_id.encode()).decode() == TOKEN
@@ -171,26 +151,19 @@ async def test_a_new_token_is_dated_and_told_apart(tmp_path: Path) -> None:
         assert second.device_id == first.device_id
         assert second.token_tail == "abab"
         assert second.register_time.ToDatetime() > first.register_time.ToDatetime()
-        async with stored(service) as storage, storage.read() as connection:
-            row = await get_device(connection, DISTRICT, MOTHER, second.device_id)
-        assert row is not None
+        row = await stored_device(service, second)
         assert second.register_time.ToDatetime(dt.UTC) == row.address_time
 
 
 async def test_merely_registering_again_makes_no_decision_stale(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
-
-        async def version() -> int:
-            async with stored(service) as storage, storage.read() as connection:
-                return (await facts_versions(connection, [DISTRICT]))[DISTRICT]
-
         await register(service, phone(MOTHER))
-        before = await version()
+        before = await facts_version(service)
         await register(service, phone(MOTHER))
-        assert await version() == before
+        assert await facts_version(service) == before
         await register(service, phone(MOTHER, stay_logged_in=False))
-        assert await version() == before + 1
+        assert await facts_version(service) == before + 1
 
 
 @databases()
@@ -216,9 +189,7 @@ async def test_another_user_gets_a_new_device_and_the_old_one_is_told_nothing_mo
         assert gone.retirement.reason == RETIREMENT_REASON_USER_CHANGED
         assert await listed(service, MOTHER) == []
         assert await listed(service, MOTHER, retired=True) == [gone]
-        async with stored(service) as storage, storage.read() as connection:
-            row = await get_device(connection, DISTRICT, MOTHER, mothers.device_id)
-        assert row is not None
+        row = await stored_device(service, mothers)
         assert (row.address, row.address_hash) == (None, "")
 
 
@@ -356,7 +327,7 @@ async def add_other_district(service: Whole) -> str:
                 )
             )
             keys[role] = answer.secret
-    async with client_of(service, keys[access.ROLE_PUBLISHER]) as publisher:
+    async with service.client_of(keys[access.ROLE_PUBLISHER]) as publisher:
         user = roster_pb2.User(user_id=MOTHER, enabled=True)
         await publisher.roster.UpsertRecords(
             UpsertRecordsRequest(
@@ -366,12 +337,6 @@ async def add_other_district(service: Whole) -> str:
             )
         )
     return keys[access.ROLE_MOBILE_BACKEND]
-
-
-@asynccontextmanager
-async def client_of(service: Whole, key: str) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(replace(service.connection(), key=key)) as client:
-        yield client
 
 
 @databases()
@@ -385,7 +350,7 @@ async def test_two_districts_share_a_phone_until_its_token_is_dead(
         there = phone(MOTHER)
         there.district_id = OTHER_DISTRICT
         async with (
-            client_of(service, key) as oak,
+            service.client_of(key) as oak,
             service.client(access.ROLE_MOBILE_BACKEND) as maple,
         ):
             async with untried(service) as in_maple, untried(service, key) as in_oak:
@@ -533,20 +498,16 @@ async def test_devices_are_listed_page_by_page(tmp_path: Path) -> None:
         await populate(service)
         await register(service, *(phone(MOTHER, number=number) for number in range(5)))
         request = ListDevicesRequest(district_id=DISTRICT, user_id=MOTHER, page_size=2)
-        pages = []
         async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
-            while True:
-                answer = await backend.devices.ListDevices(request)
-                pages.append(list(answer.devices))
-                request.page_token = answer.next_page_token
-                if not request.page_token:
-                    break
+            found = [
+                list(page.devices) async for page in pages(backend.devices.ListDevices, request)
+            ]
             request.page_token = "x" * 40
             with pytest.raises(InvalidArgument) as refused:
                 await backend.devices.ListDevices(request)
         assert refused.value.reason == "PAGE_TOKEN_INVALID"
-        assert [len(page) for page in pages] == [2, 2, 1]
-        assert [one for page in pages for one in page] == await listed(service, MOTHER)
+        assert [len(page) for page in found] == [2, 2, 1]
+        assert [one for page in found for one in page] == await listed(service, MOTHER)
 
 
 async def change(service: Whole, device: Device, *paths: str, **fields: Any) -> Device:

@@ -18,6 +18,7 @@ from schoolbell_storage.changes import ChangeRow, insert_changes
 from schoolbell_storage.tables import district
 from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import APPS, Service, refused, serving
+from tests.service.paging import pages
 
 
 def update(etag: str = "", paths: tuple[str, ...] = (), **fields: object) -> object:
@@ -194,15 +195,12 @@ async def test_districts_are_paged_by_id_within_what_the_caller_may_read(tmp_pat
     async with serving(tmp_path) as service:
         for name in ("oak", "elm", DISTRICT):
             await service.add_district(name)
-        seen: list[str] = []
-        token = ""
-        while True:
-            request = messages.ListDistrictsRequest(district_id="-", page_size=2, page_token=token)
-            answer = await service.districts.ListDistricts(request)
-            seen += [one.district_id for one in answer.districts]
-            token = answer.next_page_token
-            if not token:
-                break
+        request = messages.ListDistrictsRequest(district_id="-", page_size=2)
+        seen = [
+            one.district_id
+            async for page in pages(service.districts.ListDistricts, request)
+            for one in page.districts
+        ]
         one = messages.ListDistrictsRequest(district_id="oak")
         assert [
             row.district_id for row in (await service.districts.ListDistricts(one)).districts

@@ -17,18 +17,15 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from schoolbell.cli.explain import lines
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
-    change_pb2,
     common_pb2,
-    delivery_pb2,
     device_service_pb2,
     roster_pb2,
-    roster_service_pb2,
-    settings_service_pb2,
     subscription_pb2,
 )
-from schoolbell.v1.change_service_pb2 import ExplainChangeRequest, ExplainChangeResponse
-from tests.service.following import following
-from tests.service.held import hold_grades, publish
+from schoolbell.v1.change_service_pb2 import ExplainChangeRequest
+from tests.service.asking import about, explain, told
+from tests.service.command import schoolbell
+from tests.service.held import hold_grades
 from tests.service.scene import (
     FATHER,
     MOTHER,
@@ -39,10 +36,11 @@ from tests.service.scene import (
     grade,
     phone,
     populate,
+    publish,
     register,
     subscribe,
+    upsert,
 )
-from tests.service.test_command import schoolbell
 from tests.service.whole import DISTRICT, Whole, whole
 
 GOLDEN = Path(__file__).parent / "explanations"
@@ -60,27 +58,6 @@ _SECRETS = (
 Case = Callable[[Whole], Awaitable[ExplainChangeRequest]]
 
 
-async def explain(service: Whole, request: ExplainChangeRequest) -> ExplainChangeResponse:
-    """Ask as an administrator who may."""
-    request.district_id = DISTRICT
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        return await administrator.changes.ExplainChange(request)
-
-
-def about(change_id: str, **narrowed: str) -> ExplainChangeRequest:
-    """Return the question about an accepted change."""
-    request = ExplainChangeRequest(**narrowed)  # type: ignore[arg-type]
-    request.change_key.source, request.change_key.change_id = SOURCE, change_id
-    return request
-
-
-async def told(service: Whole, *changes: change_pb2.Change, deliveries: int) -> None:
-    """Publish changes and wait until so many deliveries have been accepted by a provider."""
-    async with following(service) as followed:
-        await publish(service, *changes)
-        await followed.until_states(*[delivery_pb2.DELIVERY_STATE_ACCEPTED] * deliveries)
-
-
 async def relate(service: Whole, **facts: bool) -> None:
     """Rewrite how the father is related to the student."""
     record = roster_pb2.RosterRecord(
@@ -91,24 +68,7 @@ async def relate(service: Whole, **facts: bool) -> None:
             **facts,  # type: ignore[arg-type]
         )
     )
-    async with service.client(access.ROLE_PUBLISHER) as publisher:
-        await publisher.roster.UpsertRecords(
-            roster_service_pb2.UpsertRecordsRequest(
-                district_id=DISTRICT, source=SOURCE, records=[record]
-            )
-        )
-
-
-async def switch(service: Whole, *, enabled: bool) -> None:
-    """Turn the district's switch."""
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(enabled=enabled),
-                update_mask=FieldMask(paths=["enabled"]),
-            )
-        )
+    await upsert(service, record)
 
 
 def below(percent: float) -> subscription_pb2.Subscription:
@@ -163,9 +123,9 @@ async def no_portal_flag(service: Whole) -> ExplainChangeRequest:
 async def switched_off_then_and_on_now(service: Whole) -> ExplainChangeRequest:
     """Switch the district off while the change comes."""
     await register(service, phone(MOTHER))
-    await switch(service, enabled=False)
+    await service.configure(enabled=False)
     await publish(service, grade("g", 65))
-    await switch(service, enabled=True)
+    await service.configure(enabled=True)
     return about("g")
 
 

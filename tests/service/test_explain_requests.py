@@ -20,7 +20,7 @@ from schoolbell.v1.change_service_pb2 import (
     ListDecisionsRequest,
     PublishChangeRequest,
 )
-from tests.service.held import publish
+from tests.service.asking import about, explain, told
 from tests.service.scene import (
     CALENDAR,
     FATHER,
@@ -33,10 +33,10 @@ from tests.service.scene import (
     lunch,
     phone,
     populate,
+    publish,
     register,
     subscribe,
 )
-from tests.service.test_explain import about, explain, told
 from tests.service.whole import DISTRICT, whole
 from tests.storage.engines import databases
 

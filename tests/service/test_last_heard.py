@@ -16,7 +16,6 @@ from schoolbell.v1.device_service_pb2 import (
     Device,
     GetDeviceRequest,
     GetNotificationRequest,
-    ListDevicesRequest,
     SendTestNotificationRequest,
     UpdateDeviceRequest,
 )
@@ -25,13 +24,24 @@ from schoolbell.v1.subscription_pb2 import Subscription
 from schoolbell.v1.subscription_service_pb2 import GetSubscriptionsRequest
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.tables import device as devices
-from schoolbell_storage.world import facts_versions
+from tests.service.asking import about, explain
 from tests.service.following import following
-from tests.service.held import deliveries, hold_grades, publish
-from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, register, subscribe
-from tests.service.stored import stored
-from tests.service.test_explain import about, explain
-from tests.service.test_receipts import receipt, report
+from tests.service.held import hold_grades
+from tests.service.receipts import receipt, report
+from tests.service.scene import (
+    FATHER,
+    MOTHER,
+    STUDENT,
+    deliveries,
+    grade,
+    listed,
+    phone,
+    populate,
+    publish,
+    register,
+    subscribe,
+)
+from tests.service.stored import facts_version, stored
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
 
@@ -52,17 +62,9 @@ async def silence(service: Whole, names: Iterable[Device], days: int) -> None:
         )
 
 
-async def listed(service: Whole, user_id: str) -> dict[str, Device]:
-    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
-        answer = await backend.devices.ListDevices(
-            ListDevicesRequest(district_id=DISTRICT, user_id=user_id, include_retired=True)
-        )
-    return {one.device_id: one for one in answer.devices}
-
-
-async def version(service: Whole) -> int:
-    async with stored(service) as storage, storage.read() as connection:
-        return (await facts_versions(connection, [DISTRICT]))[DISTRICT]
+async def known(service: Whole, user_id: str) -> dict[str, Device]:
+    """Return a user's devices by their ids, the retired ones too."""
+    return {one.device_id: one for one in await listed(service, user_id, retired=True)}
 
 
 @databases()
@@ -77,7 +79,7 @@ async def test_what_an_app_does_is_heard_and_what_its_backend_does_is_not(
             told = await followed.until_states(*[ACCEPTED] * 6)
         delivery = {one.device_id: one.delivery_id for one in told}
         await silence(service, phones, 10)
-        before, facts = await listed(service, MOTHER), await version(service)
+        before, facts = await known(service, MOTHER), await facts_version(service)
         updated, page, saved, fetched, receipted, quiet = phones
         mine = {"district_id": DISTRICT, "user_id": MOTHER}
         async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
@@ -100,12 +102,12 @@ async def test_what_an_app_does_is_heard_and_what_its_backend_does_is_not(
                 SendTestNotificationRequest(**mine, device_id=quiet.device_id)
             )
         await report(service, receipt(delivery[receipted.device_id]))
-        facts_between = await version(service)
+        facts_between = await facts_version(service)
         kept = Subscription(student_id=STUDENT, kind=common_pb2.KIND_GRADE, enabled=True)
         await subscribe(service, saved, kept)
         await service.stop()
         await service.start()
-        after = await listed(service, MOTHER)
+        after = await known(service, MOTHER)
         seen = {one for one in after if after[one].last_seen_time != before[one].last_seen_time}
         assert seen == {p.device_id for p in phones} - {quiet.device_id}
         assert {after[one].last_seen_time.ToDatetime(dt.UTC) for one in seen} <= today()
@@ -152,8 +154,8 @@ async def test_a_device_silent_for_too_long_is_told_nothing_until_it_registers_a
             await followed.until(lambda found: CANCELLED in {one.state for one in found})
         assert [one.state for one in await deliveries(service, MOTHER)] == [CANCELLED]
         assert [one.state for one in await deliveries(service, FATHER)] == [HELD]
-        assert not (await listed(service, FATHER))[fathers.device_id].HasField("retirement")
-        retired = (await listed(service, MOTHER))[mothers.device_id]
+        assert not (await known(service, FATHER))[fathers.device_id].HasField("retirement")
+        retired = (await known(service, MOTHER))[mothers.device_id]
         assert retired.retirement.reason == RETIREMENT_REASON_STALE
         (answer,) = (await explain(service, about("g1", user_id=MOTHER))).recipients
         usable = next(

@@ -9,7 +9,7 @@ import pytest
 
 from schoolbell.errors import AlreadyExists, InvalidArgument, NotFound
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import change_pb2, common_pb2, delivery_pb2
+from schoolbell.v1 import change_pb2, common_pb2, delivery_pb2, status_pb2
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_ACCEPTED,
@@ -19,9 +19,8 @@ from schoolbell.v1.change_service_pb2 import (
     GetChangeRequest,
     ListDecisionsRequest,
     PublishChangeRequest,
-    PublishChangeResponse,
 )
-from schoolbell.v1.status_service_pb2 import GetStatusRequest, GetTalliesRequest
+from schoolbell.v1.status_service_pb2 import GetTalliesRequest
 from tests.service.following import following
 from tests.service.scene import (
     FATHER,
@@ -35,19 +34,14 @@ from tests.service.scene import (
     lunch,
     phone,
     populate,
+    publish,
     register,
+    status_of,
 )
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
-
-
-async def publish(service: Whole, one: Change) -> PublishChangeResponse:
-    async with service.client(access.ROLE_PUBLISHER) as publisher:
-        return await publisher.changes.PublishChange(
-            PublishChangeRequest(district_id=DISTRICT, change=one)
-        )
 
 
 @databases()
@@ -59,7 +53,7 @@ async def test_a_grade_reaches_the_student_and_both_guardians(
         phones = phone(STUDENT), phone(MOTHER, ios=False), phone(FATHER)
         await register(service, *phones)
         async with following(service) as followed:
-            answer = await publish(service, grade("g1", 68.5))
+            (answer,) = await publish(service, grade("g1", 68.5))
             found = await followed.until_states(ACCEPTED, ACCEPTED, ACCEPTED)
         assert answer.ack.result == PUBLISH_RESULT_ACCEPTED
         assert {one.user_id for one in found} == {STUDENT, MOTHER, FATHER}
@@ -87,8 +81,8 @@ async def test_the_same_again_is_a_duplicate_and_other_content_is_refused(
         await populate(service)
         await register(service, phone(STUDENT))
         one = grade("g1", 90)
-        first = await publish(service, one)
-        again = await publish(service, one)
+        (first,) = await publish(service, one)
+        (again,) = await publish(service, one)
         assert again.ack.result == PUBLISH_RESULT_DUPLICATE
         assert again.resume_token == first.resume_token
         one.grade.percent = 91
@@ -105,7 +99,7 @@ async def test_an_unknown_student_leaves_the_key_free(database: str, tmp_path: P
         with pytest.raises(NotFound) as refused:
             await publish(service, grade("g1", 90, "nobody"))
         assert refused.value.reason == "STUDENT_NOT_FOUND"
-        answer = await publish(service, grade("g1", 90))
+        (answer,) = await publish(service, grade("g1", 90))
         assert answer.ack.result == PUBLISH_RESULT_ACCEPTED
 
 
@@ -239,9 +233,7 @@ async def test_two_sections_tell_one_absence_once(database: str, tmp_path: Path)
 async def test_a_switched_off_district_tells_nobody_and_says_so(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await service.create_district(enabled=False)
-        async with service.client(access.ROLE_MONITOR) as monitor:
-            status = await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))
-            assert status.states[0].service_status == 2
+        assert (await status_of(service)).service_status == status_pb2.SERVICE_STATUS_INACTIVE
 
 
 @databases()
@@ -271,7 +263,7 @@ async def test_an_answered_change_goes_out_after_a_restart(database: str, tmp_pa
     async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT))
-        answer = await publish(service, grade("g1", 90))
+        (answer,) = await publish(service, grade("g1", 90))
         await service.stop()
         await service.start()
         async with following(service, answer.resume_token) as followed:

@@ -22,48 +22,25 @@ from schoolbell.v1.device_service_pb2 import (
     SignOutRequest,
     UnregisterDeviceRequest,
 )
-from schoolbell.v1.roster_service_pb2 import UpsertRecordsRequest
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.service.following import following
-from tests.service.held import publish
 from tests.service.scene import (
     CALENDAR,
     FATHER,
     MOTHER,
-    SOURCE,
     STUDENT,
     grade,
     phone,
     populate,
+    publish,
     register,
+    upsert,
 )
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
-
-
-async def configure(service: Whole, *paths: str, **fields: Any) -> None:
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(**fields),
-                update_mask=FieldMask(paths=paths),
-            )
-        )
-
-
-async def upsert(service: Whole, **record: Any) -> None:
-    async with service.client(access.ROLE_PUBLISHER) as publisher:
-        await publisher.roster.UpsertRecords(
-            UpsertRecordsRequest(
-                district_id=DISTRICT,
-                source=SOURCE,
-                records=[roster_pb2.RosterRecord(**record)],
-            )
-        )
 
 
 async def told(service: Whole, percent: float = 68.5) -> delivery_pb2.Delivery:
@@ -107,9 +84,10 @@ async def test_the_detail_is_told_in_the_app_where_the_push_named_nobody(
 ) -> None:
     async with whole(tmp_path, database=database) as service:
         await populate(service)
-        await configure(service, "detail_level", detail_level=common_pb2.DETAIL_LEVEL_GENERIC)
+        await service.configure(detail_level=common_pb2.DETAIL_LEVEL_GENERIC)
         names = roster_pb2.PersonNames(given_name="Annabella", preferred_name="Ann")
-        await upsert(service, user=roster_pb2.User(user_id=STUDENT, enabled=True, names=names))
+        student = roster_pb2.User(user_id=STUDENT, enabled=True, names=names)
+        await upsert(service, roster_pb2.RosterRecord(user=student))
         await register(service, phone(MOTHER))
         delivery = await told(service)
         (push,) = service.sandbox.ledger.arrivals(phone(MOTHER).device.token)
@@ -168,7 +146,7 @@ async def test_who_may_no_longer_see_the_student_finds_nothing(
         await register(service, phone(MOTHER))
         name = (await told(service)).delivery_id
         assert (await notification(service, name)).body
-        await upsert(service, **record)
+        await upsert(service, roster_pb2.RosterRecord(**record))
         assert await is_gone(service, name)
 
 
@@ -177,9 +155,9 @@ async def test_a_district_or_calendar_that_is_switched_off_shows_nothing(tmp_pat
         await populate(service)
         await register(service, phone(MOTHER))
         name = (await told(service)).delivery_id
-        await configure(service, "enabled", enabled=False)
+        await service.configure(enabled=False)
         assert await is_gone(service, name)
-        await configure(service, "enabled", enabled=True)
+        await service.configure(enabled=True)
         assert (await notification(service, name)).body
         async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
             await administrator.settings.UpdateDisplayOptions(

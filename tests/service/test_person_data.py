@@ -20,7 +20,6 @@ from schoolbell.v1 import (
     common_pb2,
     delivery_pb2,
     roster_pb2,
-    roster_service_pb2,
     status_service_pb2,
     subscription_pb2,
 )
@@ -30,20 +29,22 @@ from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import change, metadata
 from tests.service.following import Followed, following
-from tests.service.held import deliveries, hold_grades, publish
+from tests.service.held import hold_grades
 from tests.service.scene import (
     FATHER,
     MOTHER,
     SIBLING,
-    SOURCE,
     STUDENT,
     absence,
+    deliveries,
     grade,
     lunch,
     phone,
     populate,
+    publish,
     register,
     subscribe,
+    upsert,
 )
 from tests.service.stored import stored
 from tests.service.whole import DISTRICT, Whole, whole
@@ -97,15 +98,8 @@ async def live(service: Whole) -> dict[str, str]:
                 filter=delivery_pb2.DeliveryFilter(device_ids=["none"]),
             )
         )
-    async with service.client(access.ROLE_PUBLISHER) as publisher:
-        barred = roster_pb2.Relationship(student_id=SIBLING, guardian_id=FATHER, barred=True)
-        await publisher.roster.UpsertRecords(
-            roster_service_pb2.UpsertRecordsRequest(
-                district_id=DISTRICT,
-                source=SOURCE,
-                records=[roster_pb2.RosterRecord(relationship=barred)],
-            )
-        )
+    barred = roster_pb2.Relationship(student_id=SIBLING, guardian_id=FATHER, barred=True)
+    await upsert(service, roster_pb2.RosterRecord(relationship=barred))
     return devices
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from schoolbell.errors import InvalidArgument, from_status
 from schoolbell.v1 import access_service_pb2 as access
@@ -17,21 +15,23 @@ from schoolbell.v1.device_service_pb2 import (
     RECEIPT_EVENT_DISPLAYED,
     RECEIPT_EVENT_OPENED,
     Receipt,
-    ReportReceiptsRequest,
     ReportReceiptsResponse,
 )
 from schoolbell.v1.status_service_pb2 import GetDeliveryRequest
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.service.following import PATIENCE, following
-from tests.service.held import deliveries, hold_grades, publish
+from tests.service.held import hold_grades
+from tests.service.receipts import now, receipt, report
 from tests.service.scene import (
     FATHER,
     MOTHER,
     STUDENT,
+    deliveries,
     grade,
     phone,
     populate,
+    publish,
     register,
 )
 from tests.service.whole import DISTRICT, Whole, whole
@@ -42,31 +42,6 @@ ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 DISPLAYED = delivery_pb2.DELIVERY_STATE_DISPLAYED
 OPENED = delivery_pb2.DELIVERY_STATE_OPENED
 REJECTED = delivery_pb2.DELIVERY_STATE_REJECTED
-
-
-def at(time: dt.datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-def receipt(
-    delivery_id: str, event: Any = RECEIPT_EVENT_DISPLAYED, time: dt.datetime | None = None
-) -> Receipt:
-    return Receipt(delivery_id=delivery_id, event=event, event_time=at(time or now()))
-
-
-async def report(
-    service: Whole, *receipts: Receipt, user_id: str = MOTHER
-) -> ReportReceiptsResponse:
-    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
-        return await backend.devices.ReportReceipts(
-            ReportReceiptsRequest(district_id=DISTRICT, user_id=user_id, receipts=receipts)
-        )
 
 
 def states(answer: ReportReceiptsResponse) -> list[int]:

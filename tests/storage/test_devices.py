@@ -10,23 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import (
-    App,
     DeliveryState,
-    DetailLevel,
-    Environment,
-    Kind,
     Platform,
     RetirementReason,
 )
-from schoolbell_storage.deliveries import DeliveryRow, insert_deliveries
 from schoolbell_storage.devices import (
     Claim,
     DeadToken,
-    DeviceRow,
     get_device,
-    insert_devices,
     list_devices,
     lock_live_devices,
     lock_registrations,
@@ -41,58 +33,13 @@ from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
 from tests.storage.engines import POSTGRESQL, databases, open_database
+from tests.storage.phones import LATER, NOW, device, ids, read, store
 from tests.storage.rosters import add_district
+from tests.storage.waiting import store as store_deliveries
+from tests.storage.waiting import waiting_delivery
 
-NOW = dt.datetime(2026, 9, 1, 8, 0, 0, 123456, tzinfo=dt.UTC)
-LATER = NOW + dt.timedelta(hours=1)
 SECOND = dt.timedelta(seconds=1)
-
-
-def device(device_id: str, **fields: object) -> DeviceRow:
-    """Return a live phone, whose installation and address are named as it is."""
-    values: dict[str, object] = {
-        "district_id": "maple",
-        "app_id": "parent",
-        "user_id": "mother",
-        "installation_id": f"installation-{device_id}",
-        "platform": Platform.IOS,
-        "environment": Environment.PRODUCTION,
-        "fid": False,
-        "address": b"sealed",
-        "address_hash": f"hash-{device_id}",
-        "address_tail": "cdef",
-        "registration_ref": "maple",
-        "os_version": "17.5",
-        "app_version": "2.1",
-        "locale": "es-MX",
-        "stay_logged_in": True,
-        "detail_level": DetailLevel.GENERIC,
-        "register_time": NOW,
-        "address_time": NOW,
-        "last_seen_time": NOW,
-        "update_time": NOW,
-    }
-    return DeviceRow(device_id=device_id, **(values | fields))  # type: ignore[arg-type]
-
-
-async def store(storage: Storage, *rows: DeviceRow) -> None:
-    async with storage.write() as connection:
-        await insert_devices(connection, rows)
-
-
-async def ids(storage: Storage, user_id: str = "mother", *, retired_too: bool = True) -> list[str]:
-    async with storage.read() as connection:
-        found = await list_devices(
-            connection, "maple", user_id, "", 100, include_retired=retired_too
-        )
-    return [row.device_id for row in found]
-
-
-async def read(storage: Storage, row: DeviceRow) -> DeviceRow:
-    async with storage.read() as connection:
-        found = await get_device(connection, row.district_id, row.user_id, row.device_id)
-    assert found is not None
-    return found
+PATIENCE = 60.0  # seconds, of a slow machine
 
 
 @databases()
@@ -233,50 +180,18 @@ async def test_what_waits_for_a_device_is_found_also_with_a_sender(
     database: str, tmp_path: Path
 ) -> None:
     async with open_database(database, tmp_path) as storage:
+        await store_deliveries(
+            storage,
+            waiting_delivery("1", device_id="a"),
+            waiting_delivery("2", device_id="a", state=DeliveryState.HELD),
+            waiting_delivery("3", device_id="b", lease_owner="sender"),
+            waiting_delivery("4", device_id="a", state=DeliveryState.ACCEPTED),
+            waiting_delivery("5", device_id="a", state=DeliveryState.CANCELLED),
+            waiting_delivery("6", device_id="c"),
+        )
         async with storage.write() as connection:
-            await insert_deliveries(
-                connection,
-                [
-                    delivery("1", "a", DeliveryState.PENDING),
-                    delivery("2", "a", DeliveryState.HELD),
-                    dataclasses.replace(
-                        delivery("3", "b", DeliveryState.PENDING), lease_owner="sender"
-                    ),
-                    delivery("4", "a", DeliveryState.ACCEPTED),
-                    delivery("5", "a", DeliveryState.CANCELLED),
-                    delivery("6", "c", DeliveryState.PENDING),
-                ],
-            )
             found = await unsent_deliveries(connection, ["a", "b"])
         assert sorted(found) == ["1", "2", "3"]
-
-
-def delivery(delivery_id: str, device_id: str, state: DeliveryState) -> DeliveryRow:
-    return DeliveryRow(
-        delivery_id=delivery_id,
-        district_id="maple",
-        key=ChangeKey(source="sis", change_id=delivery_id),
-        student_id="student",
-        user_id="mother",
-        device_id=device_id,
-        app_id="parent",
-        app=App.PARENT,
-        platform=Platform.IOS,
-        kind=Kind.GRADE,
-        lane=4,
-        state=state,
-        fact_key="fact",
-        other_fact_key=None,
-        told="{}",
-        correction=False,
-        facts_version=1,
-        school_day=NOW.date(),
-        time_zone="UTC",
-        create_time=NOW,
-        due_time=NOW,
-        expire_time=LATER,
-        update_time=NOW,
-    )
 
 
 @pytest.mark.postgresql
@@ -296,9 +211,9 @@ async def test_registrations_of_an_app_take_turns(tmp_path: Path) -> None:
             await lock_registrations(connection, "maple", "parent")
             other = asyncio.Event()
             task = asyncio.create_task(second(other))
-            await asyncio.wait_for(other.wait(), 60)
+            await asyncio.wait_for(other.wait(), PATIENCE)
             order.append("first")
-        await asyncio.wait_for(task, 60)
+        await asyncio.wait_for(task, PATIENCE)
     assert order == ["another app", "first", "second"]
 
 
@@ -319,19 +234,22 @@ async def test_who_locks_a_device_and_then_its_district_meets_no_other_order(
         async with storage.write() as other:
             assert await get_device(other, "maple", "mother", "a", lock=True)
             retiring = asyncio.create_task(retire())
-            await until_somebody_waits(storage)
+            await until_somebody_waits(storage, retiring)
             await bump_facts(other, "maple")
-        await retiring
+        await asyncio.wait_for(retiring, PATIENCE)
 
 
-async def until_somebody_waits(storage: Storage) -> None:
-    """Wait until a transaction waits for a lock."""
+async def until_somebody_waits(storage: Storage, somebody: asyncio.Task[None]) -> None:
+    """Wait until a transaction waits for a lock; fail where its task ends or never comes to it."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    found = 0
-    while not found:
-        await asyncio.sleep(0.01)
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while asyncio.get_running_loop().time() < deadline:
+        assert not somebody.done(), f"it waited for no lock: {somebody}"
         async with storage.read() as connection:
-            found = (await connection.execute(waiting)).scalar_one()
+            if (await connection.execute(waiting)).scalar_one():
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"nobody waits for a lock after {PATIENCE:g} s")

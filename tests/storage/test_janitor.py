@@ -41,7 +41,7 @@ from tests.storage.aged import (
     write_log,
     write_tallies,
 )
-from tests.storage.engines import POSTGRESQL, SQLITE, databases, open_database
+from tests.storage.engines import POSTGRESQL, SQLITE, databases, open_database, plan_of
 from tests.storage.rosters import LAST_DAY, MAPLE, START, add_district, school, write
 
 SMALL = RetentionConfig(batch_size=10)
@@ -336,18 +336,10 @@ async def test_every_chore_goes_by_an_index(database: str, tmp_path: Path) -> No
             (retention.audit_entries(NOW), "audit_entry_by_time"),
             (retention.imports(NOW), "roster_import_by_time"),
         ):
-            plan = await _plan(connection, aged)
+            statement = retention.statement(aged, MAPLE, since=None, most=10)
+            plan = await plan_of(connection, statement)
             assert index in plan, plan
             assert "Seq Scan" not in plan, plan
             assert f"SCAN {aged.table.name}" not in plan, plan
             assert "TEMP B-TREE" not in plan, plan
             assert "Sort Key" not in plan, plan
-
-
-async def _plan(connection: AsyncConnection, aged: retention.Aged) -> str:
-    dialect = connection.dialect
-    wanted = retention.statement(aged, MAPLE, since=None, most=10)
-    compiled = wanted.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-    explain = "EXPLAIN" if dialect.name == POSTGRESQL else "EXPLAIN QUERY PLAN"
-    found = await connection.exec_driver_sql(f"{explain} {compiled}")
-    return "\n".join(str(row[-1]) for row in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,27 +23,10 @@ from schoolbell_storage.rights import (
     revoke,
     rights_of,
 )
+from tests.storage.api_keys import DAY, NOW, key
 from tests.storage.engines import SQLITE, databases, open_database
 
-NOW = dt.datetime(2026, 9, 1, 8, tzinfo=dt.UTC)
-DAY = dt.timedelta(days=1)
 USER, GROUP = 1, 2
-
-
-def key(key_id: str, **fields: object) -> ApiKeyRow:
-    values: dict[str, object] = {
-        "district_id": "maple",
-        "role": int(Role.PUBLISHER),
-        "user_id": "",
-        "secret_tail": "cdef",
-        "sources": ("lunch", "sis"),
-        "display_name": "SIS",
-        "secret_hash": "hash",
-        "create_time": NOW,
-        "creator": "ada",
-        "expire_time": NOW + DAY,
-    }
-    return ApiKeyRow(key_id=key_id, **(values | fields))  # type: ignore[arg-type]
 
 
 async def store(storage: Storage, *rows: ApiKeyRow) -> None:

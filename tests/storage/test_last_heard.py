@@ -16,9 +16,9 @@ from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.keys import find_key, insert_key
 from schoolbell_storage.migrate import migrate
+from tests.storage.api_keys import key
 from tests.storage.engines import POSTGRESQL, databases, open_database
-from tests.storage.test_devices import NOW, device, read, store
-from tests.storage.test_keys import key
+from tests.storage.phones import NOW, device, read, store
 
 DAY = dt.timedelta(days=1)
 PATIENCE = 20.0  # seconds

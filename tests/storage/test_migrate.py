@@ -23,6 +23,7 @@ from schoolbell_storage.errors import DataDirectoryInUse, SchemaTooNew
 from schoolbell_storage.migrate import migrate
 from schoolbell_storage.status_log import position
 from schoolbell_storage.tables import metadata
+from tests.programs import run
 from tests.storage.engines import (
     SQLITE,
     database_url,
@@ -88,12 +89,9 @@ async def _make_file(url: str) -> None:
 
 async def _migrate_in_a_process(url: str) -> str:
     """Migrate as a server of its own does at its start; return the store's identity."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _PROGRAM, url, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode().strip()
+    ended = await run(sys.executable, "-c", _PROGRAM, url)
+    assert ended.code == 0, ended.err
+    return ended.out.strip()
 
 
 @pytest.fixture

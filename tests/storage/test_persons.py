@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.facts import lock_facts, store_facts
 from schoolbell_storage.persons import (
-    Holding,
     Person,
     account,
     changes,
@@ -20,7 +18,7 @@ from schoolbell_storage.persons import (
     ties,
 )
 from tests.storage.aged import NOW
-from tests.storage.engines import POSTGRESQL, databases, open_database
+from tests.storage.engines import POSTGRESQL, databases, open_database, plan_of
 from tests.storage.rosters import MAPLE
 
 ANN = Person(district_id=MAPLE, user_id="ann", related=("ann-mother",))
@@ -32,19 +30,11 @@ async def test_every_table_is_searched_by_an_index(database: str, tmp_path: Path
         if database == POSTGRESQL:
             await connection.execute(text("SET LOCAL enable_seqscan = off"))
         for holding in (account(ANN), *records(ANN), changes(ANN), *ties(ANN)):
-            plan = await _plan(connection, holding)
+            plan = await plan_of(connection, select(holding.table).where(holding.where))
             assert "Seq Scan" not in plan, plan
             assert f"SCAN {holding.table.name}" not in plan, plan
             if holding.record_type == "fact":
                 assert "fact_key>" in plan or "fact_key >=" in plan.split("Filter")[0], plan
-
-
-async def _plan(connection: AsyncConnection, holding: Holding) -> str:
-    wanted = select(holding.table).where(holding.where)
-    compiled = wanted.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    explain = "EXPLAIN" if connection.dialect.name == POSTGRESQL else "EXPLAIN QUERY PLAN"
-    found = await connection.exec_driver_sql(f"{explain} {compiled}")
-    return "\n".join(str(row[-1]) for row in found)
 
 
 @databases()

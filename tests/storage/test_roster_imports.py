@@ -33,6 +33,7 @@ from schoolbell_storage.roster_records import RecordName, RecordType
 from schoolbell_storage.roster_report import ImportRefusal, ImportReport
 from schoolbell_storage.roster_write import RecordCounts
 from tests.storage.engines import databases, open_database
+from tests.storage.imports import header
 from tests.storage.rosters import MAPLE, START, add_district
 
 REPORT = ImportReport(
@@ -50,20 +51,6 @@ REPORT = ImportReport(
     portal_relationships=5,
     refusal=ImportRefusal("ERROR_REASON_IMPORT_RECORDS_REFUSED", {"problem_total": "1234"}),
 )
-
-
-def header(import_id: str = "monday", source: str = "sis", **fields: object) -> ImportHeader:
-    values: dict[str, object] = {
-        "mode": ImportMode.FULL,
-        "validate_only": False,
-        "max_deactivated_percent": 2.5,
-    }
-    return ImportHeader(
-        district_id=MAPLE,
-        import_id=import_id,
-        source=source,
-        **(values | fields),  # type: ignore[arg-type]
-    )
 
 
 async def begin(storage: Storage, asked: ImportHeader, seconds: float = 0) -> ImportRow:

@@ -30,7 +30,7 @@ from schoolbell_storage.subscriptions import (
     replace_subscriptions,
 )
 from tests.storage.engines import databases, open_database
-from tests.storage.test_devices import NOW, device, store
+from tests.storage.phones import NOW, device, store
 
 ON = Subscription(enabled=True)
 

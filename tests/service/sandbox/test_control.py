@@ -146,12 +146,12 @@ async def test_projects_and_accounts_can_be_added_and_disabled() -> None:
         account = {"client_email": email, "private_key": private_pem(key).decode()}
         token = str((await ask_token(wire, assertion(account))).json["access_token"])
         message = {"token": FCM_TOKEN}
-        assert (await send(wire, box, token, message, project="second")).status == 200
+        assert (await send(wire, token, message, project="second")).status == 200
         disabled = {"project_id": "second", "number": "2", "enabled": False}
         await control.post("/v1/projects", disabled)
-        assert (await send(wire, box, token, message, project="second")).status == 403
+        assert (await send(wire, token, message, project="second")).status == 403
         await control.call("DELETE", f"/v1/accounts/{email}")
-        assert (await send(wire, box, token, message, project="second")).status == 401
+        assert (await send(wire, token, message, project="second")).status == 401
         await control.call("DELETE", f"/v1/accounts/{email}", status=404)
 
 
@@ -159,9 +159,9 @@ async def test_access_tokens_can_be_shortened_and_revoked() -> None:
     async with remote() as (box, control), to_fcm(box) as wire:
         await control.post("/v1/oauth", {"lifetime": 10})
         token = await access_token(wire, box)
-        assert (await send(wire, box, token, {"token": FCM_TOKEN})).status == 200
+        assert (await send(wire, token, {"token": FCM_TOKEN})).status == 200
         await control.post("/v1/oauth", {"revoke": True})
-        assert (await send(wire, box, token, {"token": FCM_TOKEN})).status == 401
+        assert (await send(wire, token, {"token": FCM_TOKEN})).status == 401
         assert (await control.get("/v1/totals"))["oauth_calls"] == 1
 
 

@@ -37,7 +37,7 @@ MESSAGE = {
 
 async def test_a_message_is_accepted_and_shown() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
-        answer = await send(wire, box, await access_token(wire, box), MESSAGE)
+        answer = await send(wire, await access_token(wire, box), MESSAGE)
         assert answer.status == 200
         name = answer.json["name"]
         assert name.startswith(f"projects/{credentials().fcm_project_id}/messages/")
@@ -63,31 +63,31 @@ async def test_a_message_is_accepted_and_shown() -> None:
 )
 async def test_what_the_schema_allows_is_accepted(message: dict[str, Any]) -> None:
     async with sandbox() as box, to_fcm(box) as wire:
-        assert (await send(wire, box, await access_token(wire, box), message)).status == 200
+        assert (await send(wire, await access_token(wire, box), message)).status == 200
 
 
 async def test_a_project_is_found_by_its_number() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
         token = await access_token(wire, box)
         number = credentials().fcm_project_number
-        assert (await send(wire, box, token, MESSAGE, project=number)).status == 200
+        assert (await send(wire, token, MESSAGE, project=number)).status == 200
 
 
 async def test_a_dry_run_finds_dead_tokens_and_shows_nothing() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
         token = await access_token(wire, box)
-        answer = await send(wire, box, token, MESSAGE, dry=True)
+        answer = await send(wire, token, MESSAGE, dry=True)
         assert answer.json["name"].endswith("/messages/fake_message_id")
         assert box.ledger.totals().accepted == 0
         project = credentials().fcm_project_id
         box.fcm.devices.add(Device(address=FCM_TOKEN, app=project, death=Death(time=1.0)))
-        dead = await send(wire, box, token, MESSAGE, dry=True)
+        dead = await send(wire, token, MESSAGE, dry=True)
         assert (detail(dead, "FcmError") or {})["errorCode"] == "UNREGISTERED"
 
 
 async def test_errors_are_pretty_printed() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
-        answer = await send(wire, box, "", MESSAGE)
+        answer = await send(wire, "", MESSAGE)
         assert answer.body.startswith(b'{\n  "error": {\n    "code": 401,')
 
 
@@ -99,7 +99,7 @@ async def test_an_access_token_is_handed_out_and_counted() -> None:
         assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 120)
         assert box.fcm.oauth.calls == 1
         box.fcm.oauth.revoke_tokens()
-        assert (await send(wire, box, answer.json["access_token"], MESSAGE)).status == 401
+        assert (await send(wire, answer.json["access_token"], MESSAGE)).status == 401
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_a_disabled_account_loses_its_tokens() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
         token = await access_token(wire, box)
         assert box.fcm.oauth.remove_account(credentials().fcm_client_email)
-        assert (await send(wire, box, token, MESSAGE)).status == 401
+        assert (await send(wire, token, MESSAGE)).status == 401
         assert (await ask_token(wire, assertion(box.service_account))).status == 400
 
 

@@ -116,7 +116,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_wrong_message_is_refused_at_its_field(case: Case) -> None:
     async with sandbox() as box, to_fcm(box) as wire:
-        answer = await send(wire, box, await access_token(wire, box), case.message)
+        answer = await send(wire, await access_token(wire, box), case.message)
         assert (answer.status, answer.json["error"]["status"]) == (400, "INVALID_ARGUMENT")
         bad = detail(answer, "BadRequest")
         assert bad is not None
@@ -176,7 +176,7 @@ async def test_a_right_message_is_refused_for_its_device_or_project(case: Refusa
         box.fcm.devices.add(Device(**facts))
         numbers = {"project_id": own.fcm_project_id, "number": own.fcm_project_number}
         box.fcm.add_project(Project(**(numbers | case.project)))
-        answer = await send(wire, box, await access_token(wire, box), TO)
+        answer = await send(wire, await access_token(wire, box), TO)
         error = answer.json["error"]
         assert (answer.status, error["code"], error["status"]) == (
             case.status,
@@ -197,7 +197,7 @@ async def test_a_right_message_is_refused_for_its_device_or_project(case: Refusa
 )
 async def test_a_wrong_access_token_is_unauthenticated(token: str, reason: str) -> None:
     async with sandbox() as box, to_fcm(box) as wire:
-        answer = await send(wire, box, token, TO)
+        answer = await send(wire, token, TO)
         assert answer.status == 401
         info = detail(answer, "ErrorInfo")
         assert info is not None and info["reason"] == reason
@@ -208,9 +208,9 @@ async def test_an_access_token_expires_by_the_clock() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
         token = await access_token(wire, box)
         box.clock.advance(3598)
-        assert (await send(wire, box, token, TO)).status == 200
+        assert (await send(wire, token, TO)).status == 200
         box.clock.advance(2)
-        answer = await send(wire, box, token, TO)
+        answer = await send(wire, token, TO)
         info = detail(answer, "ErrorInfo")
         assert answer.status == 401 and info is not None
         assert info["reason"] == "ACCESS_TOKEN_EXPIRED"
@@ -219,7 +219,7 @@ async def test_an_access_token_expires_by_the_clock() -> None:
 async def test_a_token_without_the_scope_may_not_send() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
         token = await access_token(wire, box, scope="https://www.googleapis.com/auth/drive")
-        answer = await send(wire, box, token, TO)
+        answer = await send(wire, token, TO)
         info = detail(answer, "ErrorInfo")
         assert answer.status == 403 and info is not None
         assert info["reason"] == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
@@ -229,11 +229,11 @@ async def test_another_project_is_denied_and_an_unknown_one_not_found() -> None:
     async with sandbox() as box, to_fcm(box) as wire:
         box.fcm.add_project(Project(project_id="other", number="7"))
         token = await access_token(wire, box)
-        denied = await send(wire, box, token, TO, project="other")
+        denied = await send(wire, token, TO, project="other")
         info = detail(denied, "ErrorInfo")
         assert denied.status == 403 and info is not None
         assert info["reason"] == "IAM_PERMISSION_DENIED"
-        unknown = await send(wire, box, token, TO, project="nowhere")
+        unknown = await send(wire, token, TO, project="nowhere")
         assert unknown.status == 404
         assert "details" not in unknown.json["error"]
 
@@ -241,14 +241,14 @@ async def test_another_project_is_denied_and_an_unknown_one_not_found() -> None:
 @pytest.mark.parametrize("address", ["short", "with space " * 4])
 async def test_a_malformed_address_is_invalid(address: str) -> None:
     async with sandbox() as box, to_fcm(box) as wire:
-        answer = await send(wire, box, await access_token(wire, box), {"token": address})
+        answer = await send(wire, await access_token(wire, box), {"token": address})
         assert answer.status == 400
         assert detail(answer, "FcmError") is not None and detail(answer, "BadRequest") is None
 
 
 async def test_an_unknown_address_is_invalid_unless_the_sandbox_trusts() -> None:
     async with sandbox(fcm=FcmSettings(trusting=False)) as box, to_fcm(box) as wire:
-        answer = await send(wire, box, await access_token(wire, box), TO)
+        answer = await send(wire, await access_token(wire, box), TO)
         assert answer.status == 400 and detail(answer, "FcmError") is not None
 
 
@@ -262,7 +262,7 @@ async def test_a_body_that_is_no_json_is_refused() -> None:
 
 async def statuses(box: Sandbox, wire: Wire, message: Any, count: int) -> list[int]:
     token = await access_token(wire, box)
-    return [(await send(wire, box, token, message)).status for _ in range(count)]
+    return [(await send(wire, token, message)).status for _ in range(count)]
 
 
 NO_QUOTAS: dict[str, Any] = dict.fromkeys(
@@ -276,7 +276,7 @@ async def test_a_quota_is_kept_by_the_clock(name: str) -> None:
     async with sandbox(fcm=FcmSettings(quotas=quotas)) as box, to_fcm(box) as wire:
         box.clock.set(time.time(), frozen=True)
         assert await statuses(box, wire, TO, 3) == [200, 200, 429]
-        answer = await send(wire, box, await access_token(wire, box), TO)
+        answer = await send(wire, await access_token(wire, box), TO)
         assert answer.json["error"]["status"] == "RESOURCE_EXHAUSTED"
         assert (detail(answer, "FcmError") or {})["errorCode"] == "QUOTA_EXCEEDED"
         assert detail(answer, "QuotaFailure") is not None

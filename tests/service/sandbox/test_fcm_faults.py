@@ -40,13 +40,13 @@ async def test_fcm_suffers_the_same_faults() -> None:
             Effect(reset=INTERNAL),
         ):
             box.faults.add(Fault(endpoint=Endpoint.FCM, effect=effect, times=1))
-        throttled = await send(wire, box, token, message)
+        throttled = await send(wire, token, message)
         assert (throttled.status, throttled.headers["retry-after"]) == (429, "7")
         assert throttled.json["error"]["details"][0]["errorCode"] == "QUOTA_EXCEEDED"
-        assert (await send(wire, box, token, message)).json["error"]["status"] == "NOT_FOUND"
-        assert (await send(wire, box, token, message)).json["error"]["status"] == "UNAVAILABLE"
-        assert (await send(wire, box, token, message)).reset == INTERNAL
-        assert (await send(wire, box, token, message)).status == 200
+        assert (await send(wire, token, message)).json["error"]["status"] == "NOT_FOUND"
+        assert (await send(wire, token, message)).json["error"]["status"] == "UNAVAILABLE"
+        assert (await send(wire, token, message)).reset == INTERNAL
+        assert (await send(wire, token, message)).status == 200
         assert box.ledger.totals().accepted == 2
 
 

@@ -98,9 +98,9 @@ async def test_fcm_keeps_a_hundred_messages_and_then_none() -> None:
         token = await access_token(wire, box)
         for count in range(FCM_STORED):
             message = {"token": FCM_TOKEN, "data": {"title": str(count)}}
-            assert (await send(wire, box, token, message)).status == 200
+            assert (await send(wire, token, message)).status == 200
         assert len(device.waiting) == FCM_STORED
-        await send(wire, box, token, {"token": FCM_TOKEN})
+        await send(wire, token, {"token": FCM_TOKEN})
         box.fcm.devices.set_online(device, True)
         assert box.ledger.screen(FCM_TOKEN) == []
         assert box.ledger.totals().expired == FCM_STORED + 1

@@ -286,7 +286,7 @@ async def access_token(wire: Wire, box: Sandbox, **changes: Any) -> str:
 
 
 async def send(
-    wire: Wire, box: Sandbox, token: str, message: Any, *, dry: bool = False, project: str = ""
+    wire: Wire, token: str, message: Any, *, dry: bool = False, project: str = ""
 ) -> Stream:
     """Send one message to FCM and wait for the answer."""
     content = {"message": message} | ({"validate_only": True} if dry else {})

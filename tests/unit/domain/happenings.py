@@ -90,6 +90,11 @@ def grade(percent: str | None, mark: str = "", *, before: str | None = None) -> 
     )
 
 
+def grades(*percents: str, start: int = 1) -> list[Change]:
+    """Return grades of the same task, a minute each."""
+    return [change(grade(percent), minute) for minute, percent in enumerate(percents, start)]
+
+
 def mark(
     status: AttendanceStatus,
     section: str = "english-1",

@@ -41,6 +41,7 @@ from tests.unit.domain.happenings import (
     change,
     flex,
     grade,
+    grades,
     mark,
 )
 from tests.unit.domain.memory import core, days
@@ -52,10 +53,6 @@ ADDED, MOVED = ScheduleAction.ADDED, ScheduleAction.MOVED
 ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 WITHDRAWN, DUE = AssignmentAction.WITHDRAWN, AssignmentAction.DUE_DATE_MOVED
 BELOW_70 = GradeCondition(below_percent=Decimal(70))
-
-
-def grades(*percents: str, start: int = 1) -> list[Change]:
-    return [change(grade(percent), minute) for minute, percent in enumerate(percents, start)]
 
 
 def percent(number: int) -> GradeValue:

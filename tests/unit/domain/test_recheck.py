@@ -11,8 +11,8 @@ import pytest
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.eligibility import recheck
 from schoolbell_server.domain.kinds import Gate, RefusalReason
+from tests.decision_table.rows import ROWS, Row
 from tests.decision_table.scenario import Scenario, scenario
-from tests.decision_table.test_decision_table import ROWS, Row
 
 _NOT_LOOKED_AT = {
     Gate.TIMELY,

@@ -35,6 +35,7 @@ from tests.unit.domain.happenings import (
     change,
     flex,
     grade,
+    grades,
     mark,
 )
 from tests.unit.domain.town import DAD, MOM, Town, world
@@ -46,10 +47,6 @@ ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 WITHDRAWN, DUE = AssignmentAction.WITHDRAWN, AssignmentAction.DUE_DATE_MOVED
 YESTERDAY = TODAY - dt.timedelta(days=1)
 BELOW_70 = GradeCondition(below_percent=Decimal(70))
-
-
-def grades(*percents: str, start: int = 1) -> list[Change]:
-    return [change(grade(percent), minute) for minute, percent in enumerate(percents, start)]
 
 
 def percent(number: int) -> GradeValue:

@@ -8,26 +8,20 @@ from pathlib import Path
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
 from tests.unit.gateways.clock import Time
+from tests.unit.gateways.keys import write_key
 
 MINUTE = 60.0
 
 
-def write_key(path: Path, *, at: float) -> ec.EllipticCurvePublicKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    os.utime(path, (at, at))
-    return key.public_key()
+def write_key_at(path: Path, time: float) -> ec.EllipticCurvePublicKey:
+    """Write a key as if at a time: by that a replaced file is known."""
+    public = write_key(path)
+    os.utime(path, (time, time))
+    return public
 
 
 def claims(header: str, public: ec.EllipticCurvePublicKey) -> dict[str, object]:
@@ -43,13 +37,13 @@ def token_of(path: Path, clock: Time) -> ProviderToken:
 
 
 def test_the_token_says_who_signed_it_and_when(tmp_path: Path) -> None:
-    public, clock = write_key(tmp_path / "key.p8", at=1), Time()
+    public, clock = write_key_at(tmp_path / "key.p8", 1), Time()
     header = token_of(tmp_path / "key.p8", clock).get_header()
     assert claims(header, public) == {"iss": "TEAM123456", "iat": int(clock.now)}
 
 
 def test_in_a_day_no_token_is_used_too_long_or_renewed_too_soon(tmp_path: Path) -> None:
-    public, clock = write_key(tmp_path / "key.p8", at=1), Time()
+    public, clock = write_key_at(tmp_path / "key.p8", 1), Time()
     token = token_of(tmp_path / "key.p8", clock)
     issued: list[float] = []
     for _ in range(24 * 60):
@@ -64,7 +58,7 @@ def test_in_a_day_no_token_is_used_too_long_or_renewed_too_soon(tmp_path: Path) 
 
 
 def test_an_expired_token_is_renewed_once_for_everybody(tmp_path: Path) -> None:
-    write_key(tmp_path / "key.p8", at=1)
+    write_key_at(tmp_path / "key.p8", 1)
     clock = Time()
     token = token_of(tmp_path / "key.p8", clock)
     refused = token.get_header()
@@ -77,7 +71,7 @@ def test_an_expired_token_is_renewed_once_for_everybody(tmp_path: Path) -> None:
 
 
 def test_a_young_token_is_not_renewed_however_often_it_is_refused(tmp_path: Path) -> None:
-    write_key(tmp_path / "key.p8", at=1)
+    write_key_at(tmp_path / "key.p8", 1)
     clock = Time()
     token = token_of(tmp_path / "key.p8", clock)
     refused = token.get_header()
@@ -87,11 +81,11 @@ def test_a_young_token_is_not_renewed_however_often_it_is_refused(tmp_path: Path
 
 
 def test_a_replaced_key_signs_at_once_and_wants_new_connections(tmp_path: Path) -> None:
-    write_key(tmp_path / "key.p8", at=1)
+    write_key_at(tmp_path / "key.p8", 1)
     clock = Time()
     token = token_of(tmp_path / "key.p8", clock)
     assert token.rotations == 0
-    public = write_key(tmp_path / "key.p8", at=2)
+    public = write_key_at(tmp_path / "key.p8", 2)
     token.look()
     assert claims(token.get_header(), public)["iss"] == "TEAM123456"
     assert token.rotations == 1
@@ -102,7 +96,7 @@ def test_a_key_that_cannot_be_used_leaves_the_old_one(
     tmp_path: Path, content: bytes | None
 ) -> None:
     path, clock = tmp_path / "key.p8", Time()
-    public = write_key(path, at=1)
+    public = write_key_at(path, 1)
     token = token_of(path, clock)
     if content is None:
         path.unlink()
@@ -114,7 +108,7 @@ def test_a_key_that_cannot_be_used_leaves_the_old_one(
         token.look()
         assert claims(token.get_header(), public)["iat"] == int(clock.now)
     assert token.rotations == 0
-    public = write_key(path, at=3)
+    public = write_key_at(path, 3)
     token.look()
     assert claims(token.get_header(), public)
     assert token.rotations == 1
@@ -122,8 +116,8 @@ def test_a_key_that_cannot_be_used_leaves_the_old_one(
 
 def test_a_link_to_apples_own_file_name_needs_no_key_id(tmp_path: Path) -> None:
     clock, link = Time(), tmp_path / "current.p8"
-    write_key(tmp_path / "AuthKey_OLDKEY1234.p8", at=1)
-    write_key(tmp_path / "AuthKey_NEWKEY1234.p8", at=1)
+    write_key_at(tmp_path / "AuthKey_OLDKEY1234.p8", 1)
+    write_key_at(tmp_path / "AuthKey_NEWKEY1234.p8", 1)
     link.symlink_to("AuthKey_OLDKEY1234.p8")
     token = ProviderToken(link, "", "TEAM123456", clock)
     assert jwt.get_unverified_header(token.get_header()[7:])["kid"] == "OLDKEY1234"
@@ -135,13 +129,13 @@ def test_a_link_to_apples_own_file_name_needs_no_key_id(tmp_path: Path) -> None:
 
 
 def test_without_an_id_and_without_apples_name_there_is_no_token(tmp_path: Path) -> None:
-    write_key(tmp_path / "key.p8", at=1)
+    write_key_at(tmp_path / "key.p8", 1)
     with pytest.raises(ValueError, match="key_id"):
         ProviderToken(tmp_path / "key.p8", "", "TEAM123456")
 
 
 def test_a_touched_file_with_the_same_key_changes_nothing(tmp_path: Path) -> None:
-    write_key(tmp_path / "key.p8", at=1)
+    write_key_at(tmp_path / "key.p8", 1)
     token = token_of(tmp_path / "key.p8", Time())
     before = token.get_header()
     os.utime(tmp_path / "key.p8", (2, 2))
@@ -152,7 +146,7 @@ def test_a_touched_file_with_the_same_key_changes_nothing(tmp_path: Path) -> Non
 
 def test_apps_of_one_key_share_one_token(tmp_path: Path) -> None:
     for name in ("a.p8", "b.p8"):
-        write_key(tmp_path / name, at=1)
+        write_key_at(tmp_path / name, 1)
     tokens = ProviderTokens()
     first = tokens.of(tmp_path / "a.p8", "K", "T")
     assert tokens.of(tmp_path / "a.p8", "K", "T") is first
