@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from benchmarks.district import calendar_id, student_id
 from schoolbell.v1 import change_pb2
 
+SOURCE = "bench"
 _STRIDE = 7_919  # a prime, so that all students come before one comes again
 
 
@@ -41,6 +42,6 @@ def absences(students: int, name: str, today: dt.date) -> Iterator[change_pb2.Ch
 def _change(number: int, students: int, name: str) -> change_pb2.Change:
     student = number * _STRIDE % students
     change = change_pb2.Change(student_id=student_id(student), calendar_id=calendar_id(student))
-    change.key.source, change.key.change_id = "bench", f"{name}-{number}"
+    change.key.source, change.key.change_id = SOURCE, f"{name}-{number}"
     change.occur_time.FromNanoseconds(time.time_ns())
     return change

@@ -26,13 +26,14 @@ POOL_SIZE = 12
 _POOL_TIMEOUT = 30.0  # seconds
 _FAULTS = (DBAPIError, PoolTimeout, OSError)
 _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
+_WRITER_CACHE = 64 * 1024  # KiB
+_READER_CACHE = 8 * 1024  # KiB: what they read the system has in its cache too
 _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=10000",  # first: two that open an empty file meet over the next
     "PRAGMA journal_mode=WAL",
     # 32 MiB: a page that many transactions write goes to the database once for all of them.
     "PRAGMA wal_autocheckpoint=8192",
     "PRAGMA synchronous=FULL",
-    "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
 
@@ -99,7 +100,7 @@ def open_storage(url: str, pool_size: int = POOL_SIZE) -> Storage:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Storage(_sqlite_writer(parsed), _sqlite_engine(parsed, _READERS))
+        return Storage(_sqlite_writer(parsed), _sqlite_engine(parsed, _READERS, _READER_CACHE))
     engine = create_async_engine(
         parsed,
         pool_size=pool_size,
@@ -110,7 +111,7 @@ def open_storage(url: str, pool_size: int = POOL_SIZE) -> Storage:
     return Storage(engine, engine)
 
 
-def _sqlite_engine(url: URL, connections: int) -> AsyncEngine:
+def _sqlite_engine(url: URL, connections: int, cache: int) -> AsyncEngine:
     """Return an engine whose every statement sees what is committed when it runs.
 
     A reader needs no transaction: what must be read first is read first.
@@ -128,7 +129,7 @@ def _sqlite_engine(url: URL, connections: int) -> AsyncEngine:
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
         cursor = connection.cursor()
-        for pragma in _SQLITE_PRAGMAS:
+        for pragma in (*_SQLITE_PRAGMAS, f"PRAGMA cache_size=-{cache}"):
             cursor.execute(pragma)
         cursor.close()
 
@@ -136,7 +137,7 @@ def _sqlite_engine(url: URL, connections: int) -> AsyncEngine:
 
 
 def _sqlite_writer(url: URL) -> AsyncEngine:
-    engine = _sqlite_engine(url, 1)
+    engine = _sqlite_engine(url, 1, _WRITER_CACHE)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
