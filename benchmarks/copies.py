@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks.accepting import BATCH
 from benchmarks.bare import written
 from benchmarks.changes import SOURCE
-from benchmarks.district import DEVICES_PER_STUDENT, DISTRICT
+from benchmarks.district import DEVICES_PER_STUDENT
 from benchmarks.service import Service
+from schoolbell_server.demo.stage import DISTRICT
 from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.tables import change, delivery
@@ -48,6 +49,7 @@ async def _copy(connection: AsyncConnection, prefix: str, now: dt.datetime) -> N
     waiting: dict[str, ColumnElement[Any]] = {
         "delivery_id": f"{prefix}~" + delivery.c.delivery_id,
         "change_id": f"{prefix}~" + delivery.c.change_id,
+        "fact_key": delivery.c.fact_key + f"~{prefix}",
         "state": literal(int(DeliveryState.PENDING)),
         "revision": literal(1),
         "attempt_count": literal(0),

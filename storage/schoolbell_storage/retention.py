@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningDelete
 
+from schoolbell_server.domain.fact_keys import NAME_OF
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import UNSENT
@@ -42,14 +43,8 @@ from schoolbell_storage.tables import (
     roster_stage,
 )
 
-_LETTERS = {
-    Kind.ASSIGNMENT: "as",
-    Kind.GRADE: "gr",
-    Kind.ATTENDANCE: "at",
-    Kind.LUNCH_BALANCE: "lu",
-    Kind.RESPONSIVE_SCHEDULE: "re",
-}
-"""With which letters the keys of a kind's facts begin."""
+_LETTERS = {kind: name[:2] for kind, name in NAME_OF.items()}
+"""With which letters the keys of a kind's facts begin: a column that the database derives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ facts collide.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from schoolbell_server.domain import compact
@@ -18,7 +19,7 @@ from schoolbell_server.domain.change import (
     ResponsiveScheduleChange,
 )
 from schoolbell_server.domain.fact import FactKey
-from schoolbell_server.domain.kinds import AssignmentAction, ScheduleAction
+from schoolbell_server.domain.kinds import AssignmentAction, Kind, ScheduleAction
 
 
 class Aspect(StrEnum):
@@ -29,7 +30,14 @@ class Aspect(StrEnum):
     DUE_DATE = "due"
 
 
-_NAMES = ("assignment", "grade", "attendance", "lunch", "responsive")
+NAME_OF: Mapping[Kind, str] = {
+    Kind.ASSIGNMENT: "assignment",
+    Kind.GRADE: "grade",
+    Kind.ATTENDANCE: "attendance",
+    Kind.LUNCH_BALANCE: "lunch",
+    Kind.RESPONSIVE_SCHEDULE: "responsive",
+}
+"""With which word the keys of a kind's facts begin."""
 _ASPECT_OF = {
     AssignmentAction.ASSIGNED: Aspect.ASSIGNED,
     AssignmentAction.WITHDRAWN: Aspect.ASSIGNED,
@@ -46,12 +54,14 @@ def fact_key(change: Change) -> FactKey:
         case AssignmentChange() as payload:
             return _assignment(student, payload, _ASPECT_OF[payload.action])
         case GradeChange() as payload:
-            return _key("grade", student, payload.section_id, payload.task, payload.grading_period)
+            return _key(
+                Kind.GRADE, student, payload.section_id, payload.task, payload.grading_period
+            )
         case AttendanceChange() as payload:
             day, period = payload.date.isoformat(), payload.period
-            return _key("attendance", student, change.calendar_id, day, period)
+            return _key(Kind.ATTENDANCE, student, change.calendar_id, day, period)
         case LunchBalanceChange() as payload:
-            return _key("lunch", student, payload.account_id)
+            return _key(Kind.LUNCH_BALANCE, student, payload.account_id)
         case ResponsiveScheduleChange() as payload:
             return _slot(change, payload.date.isoformat(), payload.period)
 
@@ -77,17 +87,17 @@ def all_keys(change: Change) -> tuple[FactKey, ...]:
 
 def key_prefixes(student_id: str) -> list[tuple[FactKey, FactKey]]:
     """Return the ranges, by bytes and without their ends, in which a student's keys lie."""
-    begins = [_key(name, student_id).removesuffix("]") for name in _NAMES]
+    begins = [_key(kind, student_id).removesuffix("]") for kind in NAME_OF]
     return [(f"{begin},", f"{begin}-") for begin in begins]  # "-" is the byte behind ","
 
 
 def _assignment(student: str, payload: AssignmentChange, aspect: Aspect) -> FactKey:
-    return _key("assignment", student, payload.section_id, payload.assignment_id, aspect)
+    return _key(Kind.ASSIGNMENT, student, payload.section_id, payload.assignment_id, aspect)
 
 
 def _slot(change: Change, day: str, period: str) -> FactKey:
-    return _key("responsive", change.student_id, change.calendar_id, day, period)
+    return _key(Kind.RESPONSIVE_SCHEDULE, change.student_id, change.calendar_id, day, period)
 
 
-def _key(*parts: str | None) -> FactKey:
-    return compact.encode(parts)
+def _key(kind: Kind, *parts: str | None) -> FactKey:
+    return compact.encode((NAME_OF[kind], *parts))

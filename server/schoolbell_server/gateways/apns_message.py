@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from aioapns import NotificationRequest, PushType
 from aioapns.common import PRIORITY_HIGH
 
+from schoolbell_server.domain import compact
 from schoolbell_server.gateways.fitting import fit_body
 from schoolbell_server.gateways.push import Push
 
 PAYLOAD_LIMIT = 4096  # bytes of UTF-8
-_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def notification(push: Push, topic: str) -> NotificationRequest:
@@ -78,4 +77,4 @@ def app_keys(push: Push) -> dict[str, str]:
 
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return the exact bytes that are sent, which Apple counts."""
-    return _JSON.encode(payload).encode()
+    return compact.encode(payload).encode()

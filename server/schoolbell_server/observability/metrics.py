@@ -130,7 +130,7 @@ class Metrics:
         )
         self.set_aside = Counter(
             "schoolbell_deliveries_set_aside",
-            "Deliveries ended as UNCERTAIN because their outcome could not be written.",
+            "Deliveries ended as UNCERTAIN: their turn broke, or its outcome could not be written.",
             registry=registry,
         )
         self.circuit_open = Gauge(

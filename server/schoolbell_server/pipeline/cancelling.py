@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import cancel
 from schoolbell_server.domain.kinds import CancelCause, Gate, RefusalReason
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.standing import marked, moved_to, standing_of
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
 from schoolbell_storage.devices import unsent_deliveries
 
@@ -60,9 +60,6 @@ async def cancel_deliveries(
     for row in rows:
         standing = cancel(standing_of(row), leased=bool(row.lease_owner))
         if standing is not None and row.cancel_cause is None:
-            marked = replace(row, cancel_cause=cause, cancel_comment=comment)
-            if refusal is not None:
-                marked = replace(marked, cancel_gate=refusal.gate, cancel_refusal=refusal.reason)
-            cancelled.append(moved_to(marked, standing, now))
+            cancelled.append(moved_to(marked(row, cause, refusal, comment), standing, now))
     await store_deliveries(connection, cancelled)
     return cancelled

@@ -53,6 +53,10 @@ class Desk:
         self._expected[lane] += 1
         return True
 
+    def full(self, lane: int) -> bool:
+        """Return whether so much of a lane waits for others to end that none is to be claimed."""
+        return len(self._lanes[lane]) >= self._most
+
     def settle(self, reserved: Mapping[int, int], rows: Iterable[DeliveryRow] = ()) -> None:
         """Take what was committed of so many reserved deliveries, by lane."""
         for lane, count in reserved.items():

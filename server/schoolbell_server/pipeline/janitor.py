@@ -21,6 +21,7 @@ from schoolbell_server.domain.retention import first_day_kept, key_life
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage import instances, retention, status_log
 from schoolbell_storage.districts import list_districts, read_settings
 from schoolbell_storage.engine import Storage
@@ -33,8 +34,6 @@ _SILENT_IMPORT = dt.timedelta(days=1)
 _DEAD_INSTANCE = dt.timedelta(days=1)
 _PAGE = 1000  # districts
 _STAGES = 20  # staged batches of an import at once: each holds up to a thousand records
-_EVERY_DISTRICT = "-"
-"""Whose audit log is that of the keys for all districts."""
 
 _logger = get_logger(__name__)
 
@@ -107,7 +106,7 @@ class Janitor:
             if len(page) < _PAGE:
                 break
             after = page[-1].district_id
-        yield _EVERY_DISTRICT
+        yield EVERY_DISTRICT  # whose audit log is that of the keys for all districts
 
     async def _chores(self, district_id: str, now: dt.datetime) -> list[_Chore]:
         """Return what a district drops, in the order in which it may go."""

@@ -52,7 +52,7 @@ class Finished:
     refusal: Refusal | None = None
     """A gate stopped it before the attempt."""
     result: PushResult | None = None
-    """None, and no refusal: its time was over."""
+    """None, and no refusal: its time was over, or somebody cancelled it."""
     address: Address | None = None
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None

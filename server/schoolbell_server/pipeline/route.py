@@ -162,9 +162,10 @@ class Route:
         self._look = False  # before the look: what comes during it is looked for again
         async with self._storage.read() as connection:
             places = await claims.waiting(connection, self._route)
-        first = min((place.due_time for place in places), default=None)
         if self._gateway.circuit.hold is None:
             self.desk.open({place.lane for place in places if place.due_time <= now})
+        places = [place for place in places if not self.desk.full(place.lane)]
+        first = min((place.due_time for place in places), default=None)
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
             return ()

@@ -45,11 +45,24 @@ def cancelled_row(
     row: DeliveryRow, cause: CancelCause, now: dt.datetime, refusal: Refusal | None = None
 ) -> DeliveryRow:
     """Return the delivery cancelled, one revision on; a gate's cause has its refusal."""
-    marked = replace(row, cancel_cause=cause)
-    if refusal is not None:
-        marked = replace(marked, cancel_gate=refusal.gate, cancel_refusal=refusal.reason)
     return replace(
-        marked, state=DeliveryState.CANCELLED, revision=row.revision + 1, update_time=now
+        marked(row, cause, refusal),
+        state=DeliveryState.CANCELLED,
+        revision=row.revision + 1,
+        update_time=now,
+    )
+
+
+def marked(
+    row: DeliveryRow, cause: CancelCause, refusal: Refusal | None = None, comment: str = ""
+) -> DeliveryRow:
+    """Return the delivery with why it is cancelled, and its state as it was."""
+    return replace(
+        row,
+        cancel_cause=cause,
+        cancel_gate=None if refusal is None else refusal.gate,
+        cancel_refusal=None if refusal is None else refusal.reason,
+        cancel_comment=comment,
     )
 
 

@@ -41,15 +41,9 @@ class FaultsFile:
 
 @click.command()
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="Keep keys and ports.")
-@click.option(
-    "--apns-port", type=_PORT, default=0, help="0 takes a free one, or that of the last run."
-)
-@click.option(
-    "--fcm-port", type=_PORT, default=0, help="0 takes a free one, or that of the last run."
-)
-@click.option(
-    "--control-port", type=_PORT, default=0, help="0 takes a free one, or that of the last run."
-)
+@click.option("--apns-port", type=_PORT, default=0, help=_PORT_HELP)
+@click.option("--fcm-port", type=_PORT, default=0, help=_PORT_HELP)
+@click.option("--control-port", type=_PORT, default=0, help=_PORT_HELP)
 @click.option("--phones", is_flag=True, help="Show notifications as the phones do.")
 @click.option(
     "--faults",

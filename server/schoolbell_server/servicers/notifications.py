@@ -25,7 +25,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import fetch_given_names
-from schoolbell_storage.changes import fetch_changes
+from schoolbell_storage.changes import fetch_contents
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.devices import DeadToken, DeviceRow, get_device, retire_dead
 from schoolbell_storage.districts import bump_facts, get_district
@@ -98,11 +98,11 @@ class Notifications:
             asked = (request.district_id, request.user_id)
             if row is None or (row.district_id, row.user_id) != asked:
                 return None
-            changes = await fetch_changes(connection, [(row.district_id, row.key)])
-            stored = changes.get((row.district_id, row.key))
-            if stored is None:
+            name = row.district_id, row.key
+            contents = await fetch_contents(connection, [name])
+            if name not in contents:
                 return None
-            change = parse_change(stored.content)
+            change = parse_change(contents[name])
             calendars = [change.calendar_id] if change.calendar_id else []
             world = await fetch_world(
                 connection, row.district_id, [row.student_id], calendars, self._apps

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar, cast
 from google.protobuf.message import Message
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.domain import compact
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 
@@ -85,7 +86,7 @@ def _digest(request: Paged) -> bytes:
 
 
 def _token(position: Position, digest: bytes) -> str:
-    text = json.dumps(position, separators=(",", ":"), ensure_ascii=False).encode()
+    text = compact.encode(position).encode()
     return base64.urlsafe_b64encode(digest + text).decode().rstrip("=")
 
 

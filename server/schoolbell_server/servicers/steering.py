@@ -55,11 +55,8 @@ class Steering:
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
             found = [(row, replay(standing_of(row), now, uncertain=uncertain)) for row in rows]
             replayed = [
-                replace(
-                    moved_to(row, standing, now),
-                    cancel_cause=None,
-                    cancel_gate=None,
-                    cancel_refusal=None,
+                moved_to(
+                    row, standing, now, cancel_cause=None, cancel_gate=None, cancel_refusal=None
                 )
                 for row, standing in found
                 if standing is not None

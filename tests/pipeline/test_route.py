@@ -1,0 +1,74 @@
+"""What a route claims of what waits in storage."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from sqlalchemy import func, select
+
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.route import Route
+from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.tables import delivery
+from tests.storage.engines import databases, open_database
+from tests.storage.waiting import ROUTE, store, waiting_delivery
+
+BATCH = 5
+TURNS = 40
+
+
+class Unending:
+    """A carrier whose batches never end."""
+
+    def __init__(self) -> None:
+        self.carried: list[DeliveryRow] = []
+
+    async def carry(self, batch: Sequence[DeliveryRow], *_: object) -> None:
+        self.carried += batch
+        await asyncio.Event().wait()
+
+    async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
+        assert not rows
+
+
+async def leased(storage: Storage) -> int:
+    async with storage.read() as connection:
+        counted = select(func.count()).where(delivery.c.lease_owner != "")
+        return int((await connection.execute(counted)).scalar_one())
+
+
+@databases()
+async def test_what_has_to_wait_for_what_is_under_way_is_claimed_up_to_a_bound(
+    database: str, tmp_path: Path
+) -> None:
+    """All tell one phone of one fact, so only the first may leave."""
+    carrier = Unending()
+    async with open_database(database, tmp_path) as storage:
+        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
+        await lease.start()
+        same = {"device_id": "phone", "fact_key": "f"}
+        await store(storage, *(waiting_delivery(f"d-{n}", **same) for n in range(100)))
+        route = Route(
+            storage,
+            lease,
+            cast(Any, carrier),
+            cast(Any, SimpleNamespace(circuit=SimpleNamespace(hold=None))),
+            app_id=ROUTE[0],
+            platform=ROUTE[1],
+            batch_size=BATCH,
+            poll=0.0,
+            clock=lambda: dt.datetime.now(dt.UTC),
+        )
+        for _ in range(TURNS):
+            route.wake()
+            await route._start_batch()
+        assert len(carrier.carried) == 1
+        assert await leased(storage) <= 5 * BATCH
+        for task in route._under_way:
+            task.cancel()
