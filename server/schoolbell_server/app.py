@@ -173,7 +173,9 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
         stack.enter_context(exclusive(config.server.data_dir))
         url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
     storage = open_storage(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1), config.storage.pool_size
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        config.storage.pool_size,
+        config.storage.timeout.total_seconds(),
     )
     stack.push_async_callback(storage.close)
     await migrate_storage(storage)

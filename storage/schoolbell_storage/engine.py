@@ -41,9 +41,13 @@ _SQLITE_PRAGMAS = (
 class Storage:
     """A database with its transactions. Create with `open_storage`, end with `close`."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(
+        self, writer: AsyncEngine, reader: AsyncEngine, timeout: float | None = None
+    ) -> None:
+        """`timeout` is the longest that a transaction may take, in seconds."""
         self._writer = writer
         self._reader = reader
+        self._timeout = timeout
         self._one_writer = asyncio.Lock() if writer.dialect.name == "sqlite" else None
 
     @property
@@ -55,16 +59,19 @@ class Storage:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for reading; raise `StorageUnavailable` where there is none."""
         try:
-            async with self._reader.connect() as connection:
+            async with asyncio.timeout(self._timeout), self._reader.connect() as connection:
                 yield connection
         except _FAULTS as error:
             raise StorageUnavailable(_cause(error)) from error
 
     @asynccontextmanager
-    async def write(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, *, keep: bool = True, hurry: bool = True
+    ) -> AsyncIterator[AsyncConnection]:
         """Run one transaction: commit where the block ends well, else roll back.
 
-        Without `keep` it is rolled back in any case: a rehearsal.
+        Without `keep` it is rolled back in any case: a rehearsal. Without `hurry` it may take as
+        long as it takes.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
         transaction was the cause), `OutcomeUnknown` where the commit itself failed.
@@ -72,7 +79,8 @@ class Storage:
         committing = committed = False
         async with self._one_writer or nullcontext():
             try:
-                async with self._writer.connect() as connection:
+                limit = asyncio.timeout(self._timeout if hurry else None)
+                async with limit, self._writer.connect() as connection:
                     transaction = await connection.begin()
                     yield connection
                     if keep:
@@ -93,10 +101,12 @@ class Storage:
             await self._reader.dispose()
 
 
-def open_storage(url: str, pool_size: int = POOL_SIZE) -> Storage:
+def open_storage(url: str, pool_size: int = POOL_SIZE, timeout: float | None = None) -> Storage:
     """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`).
 
     `pool_size` is the most connections to PostgreSQL; SQLite has one writer and a few readers.
+    `timeout` is how long a PostgreSQL may take over a transaction, in seconds: one that hangs, or a
+    network that swallows its answers, then counts as gone.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -108,7 +118,7 @@ def open_storage(url: str, pool_size: int = POOL_SIZE) -> Storage:
         pool_timeout=_POOL_TIMEOUT,
         pool_pre_ping=True,
     )
-    return Storage(engine, engine)
+    return Storage(engine, engine, timeout)
 
 
 def _sqlite_engine(url: URL, connections: int, cache: int) -> AsyncEngine:

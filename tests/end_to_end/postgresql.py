@@ -42,12 +42,25 @@ class Cluster:
 
     def kill(self) -> None:
         """Kill every process of it with SIGKILL, at once."""
-        pid = int((self._folder / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-        main = psutil.Process(pid)
-        found = [main, *main.children(recursive=True)]
+        found = self._processes()
         for process in found:
             _kill(process)
         psutil.wait_procs(found, timeout=_PATIENCE)
+
+    def freeze(self) -> None:
+        """Stop every process of it where it is: it is there, and answers nothing."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        pid = int((self._folder / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        main = psutil.Process(pid)
+        return [main, *main.children(recursive=True)]
 
     async def execute(self, *statements: str) -> list[Any]:
         """Run statements as a superuser, each by itself; return the rows of the last."""

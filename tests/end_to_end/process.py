@@ -186,7 +186,8 @@ def _toml(config: Config) -> str:
         'longest_backoff = "1s"',
     ]
     if url := config.storage.url.reveal():
-        lines += ["[storage]", f"url = {json.dumps(url)}"]
+        seconds = config.storage.timeout.total_seconds()
+        lines += ["[storage]", f"url = {json.dumps(url)}", f'timeout = "{seconds:.0f}s"']
     for app_id, app in config.apps.items():
         assert app.ios is not None
         assert app.android is not None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import random
 import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from schoolbell import AsyncClient
-from schoolbell.errors import Unavailable
+from schoolbell.errors import DeadlineExceeded, Unavailable
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.change_service_pb2 import PublishChangeRequest
@@ -38,6 +40,8 @@ from tests.service.whole import DISTRICT, Whole, whole
 
 GONE = 60.0 if os.environ.get("LONG") else 0.0
 """Seconds for which the database stays away once the server has told of it."""
+SHORT = dt.timedelta(seconds=2)
+"""For which PostgreSQL may hang before it counts as gone."""
 _WAL = Path("data") / "schoolbell.db-wal"
 
 Fault = Callable[[], AbstractAsyncContextManager[None]]
@@ -91,6 +95,21 @@ async def test_postgresql_that_is_gone(tmp_path: Path) -> None:
         await _outlive(set_up.service, server, gone, readable=False)
 
 
+async def test_postgresql_that_hangs(tmp_path: Path) -> None:
+    """It is there and answers nothing, as behind a network that swallows all packets."""
+    async with scene(tmp_path) as set_up:
+        config = replace(set_up.config(), storage=replace(set_up.config().storage, timeout=SHORT))
+        async with processes(set_up.service, tmp_path, config) as (server,):
+
+            @asynccontextmanager
+            async def hanging() -> AsyncIterator[None]:
+                await asyncio.to_thread(set_up.database.freeze)
+                yield
+                await asyncio.to_thread(set_up.database.thaw)
+
+            await _outlive(set_up.service, server, hanging, readable=False)
+
+
 async def _outlive(service: Whole, server: Process, fault: Fault, *, readable: bool) -> None:
     """Let a fault befall a server that takes changes and sends, and then end."""
     async with streaming(server, random.Random(1)) as streamed:
@@ -132,6 +151,8 @@ async def _refusal(publisher: AsyncClient, number: int) -> Unavailable | None:
         )
     except Unavailable as error:
         return error
+    except DeadlineExceeded:  # what hangs tells later than the caller waits
+        return None
     return None
 
 

@@ -112,6 +112,10 @@ class StorageConfig:
     """A file whose only line is the URL, in place of `url`."""
     pool_size: Annotated[int, Range(4, 200)] = 12
     """The most connections of a server to PostgreSQL; SQLite has one writer and a few readers."""
+    timeout: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(minutes=10))] = timedelta(
+        seconds=30
+    )
+    """How long PostgreSQL may take over a transaction before it counts as gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

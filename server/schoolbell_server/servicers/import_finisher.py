@@ -71,7 +71,9 @@ class ImportFinisher:
         if row is None or row.state is not ImportState.APPLYING:
             return
         try:
-            async with self._storage.write(keep=not row.header.validate_only) as connection:
+            async with self._storage.write(
+                keep=not row.header.validate_only, hurry=False
+            ) as connection:
                 report = await self._apply(connection, row)
             if report is not None and row.header.validate_only:
                 await self._end(row, ImportState.APPLIED, report)

@@ -34,6 +34,7 @@ from schoolbell_storage.instances import count_workers
 from schoolbell_storage.roster import count_portal_relationships
 
 BACKLOG_INTERVAL = 1.0  # seconds between two looks at storage
+_ANSWER = 5.0  # seconds that storage has to answer a look
 _REST = 20
 """Times as long as a count took until the next one: a long queue takes long to count."""
 _RATE_WINDOW = 60.0  # seconds
@@ -128,14 +129,14 @@ class Monitor:
         while going:
             began = time.monotonic()
             try:
-                async with self._storage.read() as connection:
-                    if began >= next_count:
+                async with asyncio.timeout(_ANSWER), self._storage.read() as connection:
+                    await status_log.position(connection)
+                if began >= next_count:
+                    async with self._storage.read() as connection:
                         self._backlog = await backlog(connection)
-                        next_count = began + (time.monotonic() - began) * _REST
-                    else:
-                        await status_log.position(connection)
+                    next_count = began + (time.monotonic() - began) * _REST
                 self._readable = True
-            except StorageError:
+            except (StorageError, TimeoutError):
                 self._readable = False
             self._export()
             going = await stop.pause(BACKLOG_INTERVAL)
