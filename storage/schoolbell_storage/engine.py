@@ -18,7 +18,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from schoolbell_storage import sqlite_driver
-from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageError, StorageUnavailable
+from schoolbell_storage.errors import (
+    Conflict,
+    OutcomeUnknown,
+    StorageError,
+    StorageUnavailable,
+    ValueRefused,
+)
 
 _READERS = 4
 POOL_SIZE = 12
@@ -28,6 +34,7 @@ _FAULTS = (DBAPIError, PoolTimeout, OSError)
 _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
 _WRITER_CACHE = 64 * 1024  # KiB
 _READER_CACHE = 8 * 1024  # KiB: what they read the system has in its cache too
+_DATA_EXCEPTIONS = "22"  # their class
 _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=10000",  # first: two that open an empty file meet over the next
     "PRAGMA journal_mode=WAL",
@@ -57,12 +64,15 @@ class Storage:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection for reading; raise `StorageUnavailable` where there is none."""
+        """Open a connection for reading; raise `StorageUnavailable` where there is none.
+
+        Raises `ValueRefused` for a value that the database cannot compare with.
+        """
         try:
             async with asyncio.timeout(self._timeout), self._reader.connect() as connection:
                 yield connection
         except _FAULTS as error:
-            raise StorageUnavailable(_cause(error)) from error
+            raise _failure(error, committing=False) from error
 
     @asynccontextmanager
     async def write(
@@ -74,7 +84,8 @@ class Storage:
         long as it takes.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
-        transaction was the cause), `OutcomeUnknown` where the commit itself failed.
+        transaction was the cause), `OutcomeUnknown` where the commit itself failed, and
+        `ValueRefused` for a value that the database cannot hold.
         """
         committing = committed = False
         async with self._one_writer or nullcontext():
@@ -156,16 +167,19 @@ def _sqlite_writer(url: URL) -> AsyncEngine:
     return engine
 
 
-def _is_conflict(error: BaseException) -> bool:
-    """Return whether PostgreSQL chose this transaction as a deadlock's victim."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _CONFLICTS
-
-
-def _failure(error: Exception, *, committing: bool) -> StorageError:
+def _failure(error: Exception, *, committing: bool) -> StorageError | ValueRefused:
     """Return what a transaction that failed is to its caller."""
     if committing:
         return OutcomeUnknown(_cause(error))
-    return (Conflict if _is_conflict(error) else StorageUnavailable)(_cause(error))
+    state = _state(error)
+    if state.startswith(_DATA_EXCEPTIONS):
+        return ValueRefused(f"SQLSTATE {state}")  # its words may hold the value
+    return (Conflict if state in _CONFLICTS else StorageUnavailable)(_cause(error))
+
+
+def _state(error: Exception) -> str:
+    """Return PostgreSQL's SQLSTATE; SQLite has none, and its driver refuses values by itself."""
+    return (isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None)) or ""
 
 
 def _cause(error: BaseException) -> str:

@@ -6,6 +6,7 @@ StorageError
 ├── OutcomeUnknown       a commit was asked for and its answer was lost
 ├── DataDirectoryInUse   another server has this SQLite data directory open
 └── SchemaTooNew         the database was migrated by a newer Schoolbell
+ValueRefused             a value that the database cannot hold: no trouble of storage's
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class DataDirectoryInUse(StorageError):
 
 class SchemaTooNew(StorageError):
     """The database was migrated by a newer Schoolbell."""
+
+
+class ValueRefused(Exception):
+    """The database cannot hold a value: a fault of who brought it, and the same again fails."""

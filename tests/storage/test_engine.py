@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_storage.audit import AuditQuery, append_audit, list_audit
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage, open_storage
-from schoolbell_storage.errors import Conflict, StorageUnavailable
+from schoolbell_storage.errors import Conflict, StorageUnavailable, ValueRefused
 from tests.storage.engines import POSTGRESQL, database_url, databases, open_database
 from tests.storage.rosters import START, add_district, district
 
@@ -94,3 +94,17 @@ async def test_of_two_that_wait_for_each_other_one_may_try_again(tmp_path: Path)
 
         ended = await asyncio.gather(bump("elm", "oak"), bump("oak", "elm"))
     assert set(ended) == {None, Conflict}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("caller", ["a\0b", "\ud800"])
+async def test_a_value_that_cannot_be_stored_is_no_trouble_of_storage(
+    caller: str, tmp_path: Path
+) -> None:
+    """Taken for trouble, it would be sent again for ever, with all that is stored beside it."""
+    async with open_database(POSTGRESQL, tmp_path) as storage:
+        with pytest.raises(ValueRefused) as refused:
+            async with storage.write() as connection:
+                await append(connection, caller)
+        assert caller not in str(refused.value)
+        assert await callers(storage) == []
