@@ -192,6 +192,14 @@ async def release_leases(connection: AsyncConnection, owners: Collection[str]) -
     return len(released.all())  # SQLite's driver counts nothing of a statement that begins WITH
 
 
+async def leased_by(connection: AsyncConnection, owner: str) -> set[str]:
+    """Return the ids of what a server has leased."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id).where(LEASED, delivery.c.lease_owner == owner)
+    )
+    return set(found.scalars())
+
+
 async def release(connection: AsyncConnection, owner: str, delivery_ids: Collection[str]) -> None:
     """Give back leases whose attempt never began."""
     if delivery_ids:

@@ -12,11 +12,10 @@ from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.pipeline.desk import Desk
 from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.lease import Lease
-from schoolbell_storage.claims import release
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import databases, open_database
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, waiting_delivery
 
 MOST = 3
 ATTENDANCE, GRADES = 0, 4  # lanes
@@ -82,25 +81,6 @@ async def test_what_was_not_committed_leaves_the_room_free(database: str, tmp_pa
         failed.settle()
         assert place.handed == []
         assert all(place.desk.reserve(GRADES) for _ in range(MOST))
-
-
-@databases()
-async def test_a_commit_that_nobody_knows_of_gives_its_leases_back(
-    database: str, tmp_path: Path
-) -> None:
-    async with leased(database, tmp_path) as (storage, lease):
-        place = keeping_up(lease)
-        offer = Offer(lease, {ROUTE: place})
-        one = row(1, lease_owner=offer.lease(*ROUTE, GRADES))
-        await store(storage, one)
-        offer.doubt([one])
-        assert place.woken == 1
-        async with storage.write() as connection:
-            names = [lost.delivery_id for lost in place.desk.lost()]
-            await release(connection, lease.instance_id, names)
-            found = await fetch_deliveries(connection, ["d-1"])
-        assert found["d-1"].lease_owner == ""
-        assert place.handed == []
 
 
 @databases()

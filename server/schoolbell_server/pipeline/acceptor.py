@@ -21,7 +21,6 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_storage.changes import CHANGES_TALLY
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import OutcomeUnknown
 
 GROUP = 300
 """Changes in one transaction, at most: what comes next waits for it, also attendance."""
@@ -102,9 +101,6 @@ class Acceptor:
                 answers, written = await self._acceptance.accept(
                     connection, submissions, self._clock(), offer.lease
                 )
-        except OutcomeUnknown:
-            offer.doubt(written.deliveries)
-            raise
         except BaseException:
             offer.settle()
             raise

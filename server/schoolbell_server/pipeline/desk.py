@@ -7,7 +7,7 @@ what does not fit is written unleased and waits to be claimed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from schoolbell_server.pipeline.lanes import LANES
 from schoolbell_server.pipeline.lease import Lease
@@ -53,6 +53,10 @@ class Desk:
         self._expected[lane] += 1
         return True
 
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of what is at hand, and of what was lost and not taken off yet."""
+        return (row.delivery_id for rows in (*self._lanes, self._lost) for row in rows)
+
     def full(self, lane: int) -> bool:
         """Return whether so much of a lane waits for others to end that none is to be claimed."""
         return len(self._lanes[lane]) >= self._most
@@ -68,10 +72,6 @@ class Desk:
         self._forget_lost()
         for row in rows:
             self._lanes[row.lane].append(row)
-
-    def doubt(self, rows: Iterable[DeliveryRow]) -> None:
-        """Have deliveries given back of which nobody knows whether they were leased."""
-        self._lost.extend(rows)
 
     def take(
         self, most: int, under_way: set[Telling], *, first_lane: bool = False
@@ -98,7 +98,7 @@ class Desk:
         return self.lost()
 
     def lost(self) -> Sequence[DeliveryRow]:
-        """Take off what was leased before this server's lease broke off, or is in doubt."""
+        """Take off what was leased before this server's lease broke off."""
         self._forget_lost()
         lost, self._lost = self._lost, []
         return lost

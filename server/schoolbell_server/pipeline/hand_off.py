@@ -1,7 +1,7 @@
 """From the accepting transaction to the senders, in memory: only after a known commit.
 
-What a transaction leases may turn out to be committed or not, where its commit fails: such leases
-are given back, and whatever exists of them is found by a claim.
+What a transaction leases may turn out to be committed or not, where the answer to its commit is
+lost: nothing of it is handed over, and what it leased after all is a stray.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Taker(Protocol):
         """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
 
     def wake(self) -> None:
-        """Look for what waits in storage, and give back what is in doubt."""
+        """Look for what waits in storage."""
 
 
 class Offer:
     """What one transaction leases for the senders of this server."""
 
     def __init__(self, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
-        """Whoever begins an offer settles it, or has it doubted."""
+        """Whoever begins an offer settles it."""
         self._lease = lease
         self._routes = routes
         self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
@@ -51,7 +51,7 @@ class Offer:
         return self._lease.instance_id
 
     def settle(self, rows: Iterable[DeliveryRow] = ()) -> None:
-        """Hand over what was committed; nothing, where nothing was."""
+        """Hand over what was committed; nothing, where nothing was, or nobody knows."""
         leased: dict[_Place, list[DeliveryRow]] = {place: [] for place in self._reserved}
         waiting: set[_Place] = set()
         for row in rows:
@@ -64,12 +64,3 @@ class Offer:
             self._routes[place].hand(reserved, leased[place])
         for place in waiting & self._routes.keys():
             self._routes[place].wake()
-
-    def doubt(self, rows: Iterable[DeliveryRow]) -> None:
-        """Have what was leased given back: nobody knows whether it was committed."""
-        self.settle()
-        for row in rows:
-            if row.lease_owner:
-                route = self._routes[row.app_id, row.platform]
-                route.desk.doubt([row])
-                route.wake()

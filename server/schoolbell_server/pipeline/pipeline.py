@@ -25,6 +25,7 @@ from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.route import Route
 from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.strays import Strays
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -108,6 +109,9 @@ class Pipeline:
             most_backlog=config.limits.backlog,
             on_written=tail.nudge,
         )
+        self._strays = Strays(
+            storage, self.lease, self._routes.values(), delivery.lease.total_seconds()
+        )
         self._drained = Stop()
         """What is still being sent while the server drains is its own only as long as it lives."""
         self._expiry = Expiry(storage, clock)
@@ -140,6 +144,7 @@ class Pipeline:
             endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
         if self._role.sends:
             tasks.create_task(self._expiry.run(stop), name="expiry")
+            tasks.create_task(self._strays.run(stop), name="strays")
             tasks.create_task(self._janitor.run(stop), name="janitor")
             for number, route in enumerate(self._routes.values()):
                 tasks.create_task(route.run(), name=f"route {number}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.gateways.push import Gateway
@@ -21,7 +21,7 @@ from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import OutcomeUnknown, StorageError
+from schoolbell_storage.errors import StorageError
 
 _BATCHES = 3
 """Batches' worth under way at once: one sending, one being prepared, one being written."""
@@ -69,6 +69,8 @@ class Route:
         self._ended = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._telling: set[Telling] = set()
+        self._taken: set[str] = set()
+        """What was taken off the desk and has not ended."""
 
     def wake(self) -> None:
         """Say that something may be due in storage."""
@@ -95,7 +97,11 @@ class Route:
         await self._ended.wait()
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self._carrier.give_back(self.desk.clear())
+        await self._give_back(self.desk.clear())
+
+    def holding(self) -> Set[str]:
+        """Return the ids of what this route has leased, as far as it knows."""
+        return self._taken.union(self.desk.ids())
 
     async def _turn(self) -> None:
         try:
@@ -120,6 +126,7 @@ class Route:
             return False
         self._room -= len(batch)
         self._telling.update(telling(row) for row in batch)
+        self._taken.update(row.delivery_id for row in batch)
         carried = self._carrier.carry(batch, self._gateway, self._lease.term, self._done)
         task = asyncio.create_task(carried, name=f"batch of {self._route[0]}")
         self._under_way.add(task)
@@ -139,11 +146,18 @@ class Route:
     def _done(self, rows: Sequence[DeliveryRow]) -> None:
         self._room += len(rows)
         self._telling.difference_update(telling(row) for row in rows)
+        self._taken.difference_update(row.delivery_id for row in rows)
         self._wake.set()  # what was to follow may leave now
+
+    async def _give_back(self, rows: Sequence[DeliveryRow]) -> None:
+        names = [row.delivery_id for row in rows]
+        self._taken.update(names)
+        await self._carrier.give_back(rows)
+        self._taken.difference_update(names)
 
     async def _next_batch(self, most: int) -> Sequence[DeliveryRow]:
         """Return what is at hand, else claim; what was leased before a lost lease is given back."""
-        await self._carrier.give_back(self.desk.lost())
+        await self._give_back(self.desk.lost())
         now, hold = self._clock(), self._gateway.circuit.hold
         if hold is not None and (hold or self._under_way):
             self.desk.close()
@@ -169,14 +183,9 @@ class Route:
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
             return ()
-        batch: Sequence[DeliveryRow] = ()
-        try:
-            async with self._storage.write() as connection:
-                owner = self._lease.instance_id
-                batch = await claims.claim_due(connection, owner, self._route, places, now, most)
-        except OutcomeUnknown:
-            self.desk.doubt(batch)
-            raise
+        async with self._storage.write() as connection:
+            owner = self._lease.instance_id
+            batch = await claims.claim_due(connection, owner, self._route, places, now, most)
         self.desk.put(batch)
         ready = self.desk.take(most, self._telling)
         if not ready:  # others claimed it, or it has to wait for what is under way

@@ -1,0 +1,67 @@
+"""Leases of this server of which it knows nothing: given back, so that they can be claimed.
+
+Where the answer to a commit is lost, nobody can say whether it was made; it may even be made later,
+by a database that hung. What it leased is in nobody's hands then, and would wait until this server
+ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Set
+from typing import Protocol
+
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_storage import claims
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import StorageError
+
+_logger = get_logger(__name__)
+
+
+class Holder(Protocol):
+    """A route, as far as it holds leases."""
+
+    def holding(self) -> Set[str]:
+        """Return the ids of what it holds."""
+
+    def wake(self) -> None:
+        """Look for what waits in storage."""
+
+
+class Strays:
+    """Looks now and then for what is leased and held by no route."""
+
+    def __init__(
+        self, storage: Storage, lease: Lease, holders: Collection[Holder], interval: float
+    ) -> None:
+        """`interval`, in seconds, must be longer than a commit and its hand-over take."""
+        self._storage = storage
+        self._lease = lease
+        self._holders = holders
+        self._interval = interval
+        self._seen: Set[str] = frozenset()
+
+    async def run(self, stop: Stop) -> None:
+        """Look until stopped; a storage that fails is tried again."""
+        while await stop.pause(self._interval):
+            try:
+                await self.look()
+            except StorageError as error:
+                _logger.warning("stray leases not looked for", extra={"cause": str(error)})
+
+    async def look(self) -> None:
+        """Give back what is a stray for the second time: once may be on its way to a route."""
+        owner = self._lease.instance_id
+        async with self._storage.read() as connection:
+            leased = await claims.leased_by(connection, owner)
+        strays = leased.difference(*(holder.holding() for holder in self._holders))
+        again = strays & self._seen
+        self._seen = strays - again
+        if again:
+            async with self._storage.write() as connection:
+                await claims.release(connection, owner, again)
+            _logger.warning("stray leases given back", extra={"deliveries": len(again)})
+            for holder in self._holders:
+                holder.wake()

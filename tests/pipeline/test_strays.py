@@ -1,0 +1,63 @@
+"""Leases that nobody holds are given back; those that somebody holds never are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.strays import Strays
+from schoolbell_storage.claims import leased_by
+from schoolbell_storage.engine import Storage
+from tests.storage.engines import databases, open_database
+from tests.storage.waiting import store, waiting_delivery
+
+
+@dataclass
+class Holder:
+    """The side of a route that is asked what it holds."""
+
+    held: set[str] = field(default_factory=set)
+    woken: int = 0
+
+    def holding(self) -> Set[str]:
+        return self.held
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+async def leased(storage: Storage, owner: str) -> set[str]:
+    async with storage.read() as connection:
+        return await leased_by(connection, owner)
+
+
+@databases()
+async def test_what_nobody_holds_is_given_back_at_the_second_look(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
+        await lease.start()
+        one, two = Holder({"held"}), Holder()
+        strays = Strays(storage, lease, [one, two], interval=60.0)
+        mine = lease.instance_id
+        await store(
+            storage,
+            waiting_delivery("held", lease_owner=mine),
+            waiting_delivery("stray", lease_owner=mine),
+            waiting_delivery("on its way", lease_owner=mine),
+            waiting_delivery("another server's", lease_owner="other"),
+        )
+        await strays.look()
+        assert await leased(storage, mine) == {"held", "stray", "on its way"}
+        two.held.add("on its way")
+        await store(storage, waiting_delivery("committed late", lease_owner=mine))
+        await strays.look()
+        assert await leased(storage, mine) == {"held", "on its way", "committed late"}
+        assert (one.woken, two.woken) == (1, 1)
+        await strays.look()
+        assert await leased(storage, mine) == {"held", "on its way"}
+        assert await leased(storage, "other") == {"another server's"}
