@@ -65,7 +65,7 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code is what 
 proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
 	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
 
-bench: $(READY) ## Measure the speed; LONG=1 adds the million sizes, ROWS= picks some
+bench: $(READY) ## Measure the speed; LONG=1 measures the million sizes, ROWS= picks some
 	@exec $(BIN)/python -m benchmarks $(ROWS)
 
 mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Python 3.11 or 3.12)

@@ -20,7 +20,7 @@ from benchmarks.rows import ROWS
 from benchmarks.service import Bench
 
 PAGE = Path("docs/benchmarks.md")
-BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
+MARKS = ("<!-- written by {} -->", "<!-- end of what {} writes -->")
 _DATABASES = (SQLITE, POSTGRESQL)
 _NAMES = {name.lower(): name for name in _DATABASES}
 
@@ -31,21 +31,21 @@ _NAMES = {name.lower(): name for name in _DATABASES}
 @click.option("--seconds", default=6.0, help="How long a row publishes.")
 @click.option("--students", default=10_000, help="The size of the district.")
 def main(rows: Sequence[str], database: str | None, seconds: float, students: int) -> None:
-    """Measure ROWS, or all of them and write the page; LONG=1 adds the million-size parts."""
-    chosen = [name for argument in rows for name in argument.split(",")] or list(ROWS)
+    """Measure ROWS, or all of them and write the page; LONG=1 measures the million sizes."""
+    long = bool(os.environ.get("LONG"))
+    every = [name for name, row in ROWS.items() if row.long or not long]
+    chosen = [name for argument in rows for name in argument.split(",")] or every
     if unknown := set(chosen) - set(ROWS):
         raise click.BadParameter(f"no such row: {', '.join(sorted(unknown))}")
-    bench = Bench(
-        database="", seconds=seconds, students=students, long=bool(os.environ.get("LONG"))
-    )
+    bench = Bench(database="", seconds=seconds, students=students, long=long)
     databases = _DATABASES if database is None else (_NAMES[database],)
     results = asyncio.run(_measure(chosen, databases, bench))
     page = _text(results, bench)
     print(page)
     if not rows:
-        write_between(PAGE, page)
+        write_between(PAGE, page, _command(bench))
         for plot, svg in ((name, svg) for _, one in results for name, svg in one.plots.items()):
-            PAGE.with_name(f"benchmarks-{plot}.svg").write_text(svg, encoding="utf-8")
+            _picture(plot, bench).write_text(svg, encoding="utf-8")
 
 
 async def _measure(
@@ -68,11 +68,18 @@ async def _measure(
     return results
 
 
+def _command(bench: Bench) -> str:
+    return "LONG=1 make bench" if bench.long else "make bench"
+
+
+def _picture(plot: str, bench: Bench) -> Path:
+    return PAGE.with_name(f"benchmarks-{plot}{'-long' if bench.long else ''}.svg")
+
+
 def _text(results: Sequence[tuple[str, Result]], bench: Bench) -> str:
-    command = "LONG=1 make bench" if bench.long else "make bench"
     figures = [figure for _, result in results for figure in result.figures]
     parts = [
-        f"`{command}` on {dt.datetime.now(dt.UTC).date()}, {bench.students:,} students, "
+        f"`{_command(bench)}` on {dt.datetime.now(dt.UTC).date()}, {bench.students:,} students, "
         f"{bench.seconds:g} s a row: {describe()}; service, sink, database and load generator "
         "share the machine.",
         table(figures),
@@ -80,16 +87,17 @@ def _text(results: Sequence[tuple[str, Result]], bench: Bench) -> str:
     for name, result in results:
         if result.notes:
             parts += [f"**{name}.** {result.notes[0]}", *result.notes[1:]]
-        parts += [f"![{plot}](benchmarks-{plot}.svg)" for plot in result.plots]
+        parts += [f"![{plot}]({_picture(plot, bench).name})" for plot in result.plots]
     return "\n\n".join(parts)
 
 
-def write_between(file: Path, text: str) -> None:
-    """Put the text between the marks of a page, whose prose is written by hand."""
+def write_between(file: Path, text: str, command: str) -> None:
+    """Put what a command found between its marks in a page, whose prose is written by hand."""
     page = file.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    begin, end = (mark.format(command) for mark in MARKS)
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    file.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.__main__ import BEGIN, END, write_between
+from benchmarks.__main__ import write_between
 from tests.conftest import CHECKOUT
 from tests.programs import run
 
@@ -24,6 +24,7 @@ async def test_a_row_publishes_sends_and_counts() -> None:
 
 def test_only_what_is_between_the_marks_is_written(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n", encoding="utf-8")
-    write_between(page, "new")
-    assert page.read_text(encoding="utf-8") == f"before\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
+    begin, end = "<!-- written by it -->", "<!-- end of what it writes -->"
+    page.write_text(f"before\n\n{begin}\nold\n{end}\n\nafter\n", encoding="utf-8")
+    write_between(page, "new", "it")
+    assert page.read_text(encoding="utf-8") == f"before\n\n{begin}\n\nnew\n\n{end}\n\nafter\n"
