@@ -28,6 +28,8 @@ from schoolbell_storage.tables import delivery
 ARRIVALS = "arrivals.txt"
 """What the bare sink writes down, in the service's folder."""
 CONFIGURATION = "schoolbell.toml"
+_BACKLOG = 10_000_000
+"""Deliveries: more than is ever written, so that nobody is held up."""
 _LOOK_AGAIN = 0.05  # seconds
 
 
@@ -178,8 +180,8 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
             credentials=credentials,
             pids=pids,
         )
-        url = f"[storage]\nurl = {json.dumps(empty.configured)}\n"
-        text = stage.configuration(folder, facts, found.port) + url
+        own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\nbacklog = {_BACKLOG}\n"
+        text = stage.configuration(folder, facts, found.port) + own
         (folder / CONFIGURATION).write_text(text, encoding="utf-8")
         stack.push_async_callback(found.stop)
         await found.start()

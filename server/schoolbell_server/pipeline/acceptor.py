@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
@@ -16,6 +16,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.acceptance import Acceptance, Written
 from schoolbell_server.pipeline.group_commit import GroupCommit
 from schoolbell_server.pipeline.hand_off import Offer
+from schoolbell_server.pipeline.lanes import lane_of
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.status.monitor import Monitor
@@ -26,6 +27,8 @@ GROUP = 300
 """Changes in one transaction, at most: what comes next waits for it, also attendance."""
 _COME_BACK = dt.timedelta(seconds=2)
 _LOOK_AGAIN = 0.1  # seconds
+_URGENT = lane_of(Kind.ATTENDANCE)
+"""A submission with a change of this lane does not wait behind a posting."""
 _QUEUE = 20_000
 """Changes that may wait for their transaction, before publishers are told to come back."""
 
@@ -62,7 +65,7 @@ class Acceptor:
         Raises SchoolbellError (BACKLOG_FULL) where too much waits, StorageError where nothing is
         known of the outcome.
         """
-        if self._full:
+        if self._is_full(submission.lanes):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_BACKLOG_FULL,
                 "too much waits already: come back later",
@@ -73,17 +76,21 @@ class Acceptor:
     async def take(self, submission: Submission) -> list[Answer]:
         """Do what `publish` does for a stream, which waited for `room` instead."""
         return await self._commits.submit(
-            submission, len(submission.changes), urgent=_is_urgent(submission)
+            submission, len(submission.changes), urgent=_URGENT in submission.lanes
         )
 
-    async def room(self) -> None:
-        """Wait while too much waits: a stream is read no further meanwhile."""
-        while self._full:  # noqa: ASYNC110 - other servers empty it too
+    async def room(self, lanes: Collection[int]) -> None:
+        """Wait while too much waits for these lanes: a stream is read no further meanwhile."""
+        while self._is_full(lanes):  # noqa: ASYNC110 - other servers empty it too
             await asyncio.sleep(_LOOK_AGAIN)
 
-    @property
-    def _full(self) -> bool:
-        return self._monitor.waiting > self._most_backlog or self._commits.queued > _QUEUE
+    def _is_full(self, lanes: Collection[int]) -> bool:
+        """Return whether too much waits that leaves before, or with, the first of these lanes.
+
+        A posting that fills the backlog keeps no attendance out.
+        """
+        waiting = self._monitor.waiting_before(min(lanes, default=0) + 1)
+        return waiting > self._most_backlog or self._commits.queued > _QUEUE
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -120,8 +127,3 @@ class Acceptor:
             else:
                 labels = (kind.name, Gate(gate).name, RefusalReason(reason).name)
                 self._metrics.refusals.labels(*labels).inc(count)
-
-
-def _is_urgent(submission: Submission) -> bool:
-    """Return whether there is attendance in a submission: it does not wait behind a posting."""
-    return any(one.change.kind is Kind.ATTENDANCE for one in submission.changes)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from schoolbell_server.domain.change import Change
+from schoolbell_server.pipeline.lanes import lane_of
 from schoolbell_server.rpc.errors import SchoolbellError
 
 
@@ -26,6 +27,11 @@ class Submission:
 
     district_id: str
     changes: Sequence[Submitted]
+
+    @property
+    def lanes(self) -> set[int]:
+        """Return the lanes that its changes leave by."""
+        return {lane_of(one.change.kind) for one in self.changes}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from schoolbell.v1 import change_pb2
 from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.change_service_pb2_grpc import ChangeServiceServicer
 from schoolbell_server.contract.change_records import write_refusals
+from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.lanes import lane_of
 from schoolbell_server.pipeline.rehearsal import Rehearsed, Rehearser
 from schoolbell_server.pipeline.submission import Answer, Refused
 from schoolbell_server.rpc.validation import Violations
@@ -125,7 +127,7 @@ class ChangeServicer(ChangeServiceServicer):
         try:
             async for request in requests:
                 district_id = request.district_id or district_id
-                await self._acceptor.room()
+                await self._acceptor.room(_lanes(request.changes))
                 task = asyncio.create_task(self._batch(district_id, request))
                 await waiting.put(task)
         finally:
@@ -161,6 +163,12 @@ class ChangeServicer(ChangeServiceServicer):
             return drafted.merge(()), None
         publish = self._acceptor.take if streamed else self._acceptor.publish
         return drafted.merge(await publish(drafted.submission)), None
+
+
+def _lanes(changes: Iterable[change_pb2.Change]) -> set[int]:
+    """Return the lanes of changes that are not validated yet."""
+    payloads = (change.WhichOneof("payload") for change in changes)
+    return {lane_of(Kind[payload.upper()]) for payload in payloads if payload is not None}
 
 
 def _check_count(changes: Sequence[change_pb2.Change]) -> None:

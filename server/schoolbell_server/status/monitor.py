@@ -111,7 +111,11 @@ class Monitor:
     @property
     def waiting(self) -> int:
         """Return how many deliveries wait, as last counted."""
-        return sum(lane.pending + lane.held for lane in self._backlog)
+        return self.waiting_before(len(LANES))
+
+    def waiting_before(self, lane: int) -> int:
+        """Return how many deliveries wait in the lanes before this one, as last counted."""
+        return sum(one.pending + one.held for one in self._backlog if one.lane < lane)
 
     async def probe(self) -> None:
         """Probe every link once."""
