@@ -221,7 +221,7 @@ class Standpoint(NamedTuple):
 
 
 @cache
-def _leased(dialect: str) -> Select[Any]:
+def _locking(dialect: str) -> Select[Any]:
     return (
         select(delivery.c.delivery_id, delivery.c.revision, delivery.c.answer_lost)
         .where(
@@ -238,7 +238,7 @@ async def lock_leased(
 ) -> dict[str, Standpoint]:
     """Lock those of these deliveries that an owner still leases; return how they stand."""
     asked = {"delivery_ids": delivery_ids, "owner": owner}
-    found = (await connection.execute(_leased(connection.dialect.name), asked)).all()
+    found = (await connection.execute(_locking(connection.dialect.name), asked)).all()
     return {name: Standpoint(revision, lost) for name, revision, lost in found}
 
 

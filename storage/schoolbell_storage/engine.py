@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -30,6 +31,7 @@ _READERS = 4
 POOL_SIZE = 12
 """PostgreSQL connections, where nobody says how many."""
 _POOL_TIMEOUT = 30.0  # seconds
+_GRACE = 2.0  # seconds, to end what was cancelled
 _FAULTS = (DBAPIError, PoolTimeout, OSError)
 _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not serialize
 _WRITER_CACHE = 64 * 1024  # KiB
@@ -51,11 +53,18 @@ class Storage:
     def __init__(
         self, writer: AsyncEngine, reader: AsyncEngine, timeout: float | None = None
     ) -> None:
-        """`timeout` is the longest that a transaction may take, in seconds."""
+        """`timeout` is the longest that a transaction in a hurry may take, in seconds."""
         self._writer = writer
         self._reader = reader
         self._timeout = timeout
+        self._open: WeakSet[Any] = WeakSet()
+        """What PostgreSQL's driver has open."""
+        if writer.dialect.name == "postgresql":
+            event.listen(writer.sync_engine, "connect", self._opened)
         self._one_writer = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+
+    def _opened(self, connection: Any, _record: Any) -> None:
+        self._open.add(connection.driver_connection)
 
     @property
     def dialect(self) -> str:
@@ -69,7 +78,7 @@ class Storage:
         Raises `ValueRefused` for a value that the database cannot compare with.
         """
         try:
-            async with asyncio.timeout(self._timeout), self._reader.connect() as connection:
+            async with self._connected(self._reader, self._timeout) as connection:
                 yield connection
         except _FAULTS as error:
             raise _failure(error, committing=False) from error
@@ -84,14 +93,14 @@ class Storage:
         long as it takes.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
-        transaction was the cause), `OutcomeUnknown` where the commit itself failed, and
+        transaction was the cause), `OutcomeUnknown` where nobody answered the commit, and
         `ValueRefused` for a value that the database cannot hold.
         """
         committing = committed = False
         async with self._one_writer or nullcontext():
             try:
-                limit = asyncio.timeout(self._timeout if hurry else None)
-                async with limit, self._writer.connect() as connection:
+                limit = self._timeout if hurry else None
+                async with self._connected(self._writer, limit) as connection:
                     transaction = await connection.begin()
                     yield connection
                     if keep:
@@ -105,11 +114,37 @@ class Storage:
                     return
                 raise _failure(error, committing=committing) from error
 
+    @asynccontextmanager
+    async def _connected(
+        self, engine: AsyncEngine, limit: float | None
+    ) -> AsyncIterator[AsyncConnection]:
+        """Connect for so many seconds at most; what then still waits for an answer gets none.
+
+        To let go of a connection rolls back, and SQLAlchemy lets nobody cancel that.
+        """
+        cut: asyncio.TimerHandle | None = None
+        try:
+            async with asyncio.timeout(limit), engine.connect() as connection:
+                if limit is not None:
+                    raw: Any = (await connection.get_raw_connection()).driver_connection
+                    cut = asyncio.get_running_loop().call_later(limit + _GRACE, raw.terminate)
+                yield connection
+        finally:
+            if cut is not None:
+                cut.cancel()
+
     async def close(self) -> None:
-        """Close every connection."""
-        await self._writer.dispose()
-        if self._reader is not self._writer:
-            await self._reader.dispose()
+        """Close every connection; one that does not answer is cut."""
+        cut = asyncio.get_running_loop().call_later(_GRACE, self._cut)
+        try:
+            for engine in {self._writer, self._reader}:
+                await engine.dispose()
+        finally:
+            cut.cancel()
+
+    def _cut(self) -> None:
+        for connection in list(self._open):
+            connection.terminate()
 
 
 def open_storage(url: str, pool_size: int = POOL_SIZE, timeout: float | None = None) -> Storage:
@@ -127,9 +162,9 @@ def open_storage(url: str, pool_size: int = POOL_SIZE, timeout: float | None = N
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
-        pool_pre_ping=True,
     )
-    return Storage(engine, engine, timeout)
+    # Reads see what is committed when each statement runs, as on SQLite: no BEGIN, no ROLLBACK.
+    return Storage(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), timeout)
 
 
 def _sqlite_engine(url: URL, connections: int, cache: int) -> AsyncEngine:

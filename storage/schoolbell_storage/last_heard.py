@@ -18,7 +18,7 @@ async def due_devices(
     connection: AsyncConnection, device_ids: Collection[str], day: dt.datetime
 ) -> list[str]:
     """Return those live devices that were not heard of since the day began."""
-    found = await connection.execute(_devices(connection, device_ids, day))
+    found = await connection.execute(_devices(device_ids, day))
     return list(found.scalars())
 
 
@@ -26,7 +26,7 @@ async def due_keys(
     connection: AsyncConnection, key_ids: Collection[str], day: dt.datetime
 ) -> list[str]:
     """Return those keys that were not used since the day began."""
-    found = await connection.execute(_keys(connection, key_ids, day))
+    found = await connection.execute(_keys(key_ids, day))
     return list(found.scalars())
 
 
@@ -37,7 +37,7 @@ async def note_devices(
 
     One that somebody else writes just now is passed over.
     """
-    due = _devices(connection, device_ids, day).with_for_update(of=device, skip_locked=True)
+    due = _devices(device_ids, day).with_for_update(of=device, skip_locked=True)
     await connection.execute(
         update(device).where(device.c.device_id.in_(due)).values(last_seen_time=to_micros(now))
     )
@@ -47,15 +47,13 @@ async def note_keys(
     connection: AsyncConnection, key_ids: Collection[str], day: dt.datetime, now: dt.datetime
 ) -> None:
     """Note that keys were used."""
-    due = _keys(connection, key_ids, day).with_for_update(of=api_key, skip_locked=True)
+    due = _keys(key_ids, day).with_for_update(of=api_key, skip_locked=True)
     await connection.execute(
         update(api_key).where(api_key.c.key_id.in_(due)).values(last_use_time=to_micros(now))
     )
 
 
-def _devices(
-    connection: AsyncConnection, device_ids: Collection[str], day: dt.datetime
-) -> Select[Any]:
+def _devices(device_ids: Collection[str], day: dt.datetime) -> Select[Any]:
     return select(device.c.device_id).where(
         among(device.c.device_id, device_ids),
         device.c.retirement_reason.is_(None),
@@ -63,7 +61,7 @@ def _devices(
     )
 
 
-def _keys(connection: AsyncConnection, key_ids: Collection[str], day: dt.datetime) -> Select[Any]:
+def _keys(key_ids: Collection[str], day: dt.datetime) -> Select[Any]:
     used = api_key.c.last_use_time
     return select(api_key.c.key_id).where(
         among(api_key.c.key_id, key_ids), or_(used.is_(None), used < to_micros(day))

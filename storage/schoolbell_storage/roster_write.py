@@ -90,7 +90,7 @@ async def write_records(
     """Write the records of these waiting batches in this transaction.
 
     Raises `RecordsRefused` or `DeactivatesTooMany`; the transaction must then be rolled back.
-    The caller has locked the district, so that roster writes come one after the other.
+    The caller has locked the roster, so that roster writes come one after the other.
     """
     await create_incoming(connection)
     async for batch in batches:

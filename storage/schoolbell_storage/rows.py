@@ -39,20 +39,17 @@ ColumnType = TypeEngine[Any]
 TEXT: ColumnType = Text()
 NUMBER: ColumnType = BigInteger()
 FLAG: ColumnType = Boolean()
+_BATCH = "batch"
 
 
 class _Many(TypeDecorator[Collection[Any]]):
-    """Many values of a type as one parameter."""
+    """Many texts as one parameter, or on SQLite whatever JSON holds."""
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, item: ColumnType = TEXT) -> None:
-        super().__init__()
-        self.item = item
-
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return ARRAY(self.item) if dialect.name == "postgresql" else TEXT
+        return ARRAY(TEXT) if dialect.name == "postgresql" else TEXT
 
     def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
         values = list(value or ())
@@ -144,7 +141,6 @@ class Batch:
     """Rows that are given when a statement runs, as a table that is usable in it."""
 
     columns: Mapping[str, ColumnType]
-    name: str = "batch"
 
     def table(self, dialect: str) -> FromClause:
         """Return the rows as a table."""
@@ -156,21 +152,21 @@ class Batch:
         """Return the parameters of a statement of the same dialect that fill the table."""
         if dialect == "postgresql":
             width = range(len(self.columns))
-            return {f"{self.name}_{index}": [row[index] for row in values] for index in width}
-        return {self.name: [list(row) for row in values]}
+            return {f"{_BATCH}_{index}": [row[index] for row in values] for index in width}
+        return {_BATCH: [list(row) for row in values]}
 
     def _arrays(self) -> FromClause:
         arrays = [
-            cast(bindparam(f"{self.name}_{index}", type_=ARRAY(kind)), ARRAY(kind))
+            cast(bindparam(f"{_BATCH}_{index}", type_=ARRAY(kind)), ARRAY(kind))
             for index, kind in enumerate(self.columns.values())
         ]
         typed = [column(label, kind) for label, kind in self.columns.items()]
-        return func.unnest(*arrays).table_valued(*typed, name=self.name).render_derived()
+        return func.unnest(*arrays).table_valued(*typed, name=_BATCH).render_derived()
 
     def _json(self) -> FromClause:
-        each = func.json_each(bindparam(self.name, type_=_Many())).table_valued("value")
+        each = func.json_each(bindparam(_BATCH, type_=_Many())).table_valued("value")
         picked: list[ColumnElement[object]] = [
             func.json_extract(each.c.value, f"$[{index}]", type_=kind).label(label)
             for index, (label, kind) in enumerate(self.columns.items())
         ]
-        return select(*picked).subquery(self.name)
+        return select(*picked).subquery(_BATCH)

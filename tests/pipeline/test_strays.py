@@ -22,7 +22,7 @@ class Holder:
     held: set[str] = field(default_factory=set)
     woken: int = 0
 
-    def holding(self) -> Set[str]:
+    def leases(self) -> Set[str]:
         return self.held
 
     def wake(self) -> None:
@@ -61,3 +61,29 @@ async def test_what_nobody_holds_is_given_back_at_the_second_look(
         await strays.look()
         assert await leased(storage, mine) == {"held", "on its way"}
         assert await leased(storage, "other") == {"another server's"}
+
+
+class LateHolder(Holder):
+    """A route to which a delivery comes while the second look waits for storage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def leases(self) -> Set[str]:
+        self.asked += 1
+        return {"late"} if self.asked > 2 else set()
+
+
+@databases()
+async def test_what_comes_to_a_route_at_the_last_moment_is_its(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
+        await lease.start()
+        strays = Strays(storage, lease, [LateHolder()], interval=60.0)
+        await store(storage, waiting_delivery("late", lease_owner=lease.instance_id))
+        await strays.look()
+        await strays.look()
+        assert await leased(storage, lease.instance_id) == {"late"}

@@ -96,9 +96,11 @@ class Gate:
         return self._storage.read()
 
     @asynccontextmanager
-    async def write(self, *, keep: bool = True) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, *, keep: bool = True, hurry: bool = True
+    ) -> AsyncIterator[AsyncConnection]:
         await self.opened.wait()
-        async with self._storage.write(keep=keep) as connection:
+        async with self._storage.write(keep=keep, hurry=hurry) as connection:
             yield connection
 
 

@@ -58,7 +58,7 @@ class Desk:
         return (row.delivery_id for rows in (*self._lanes, self._lost) for row in rows)
 
     def full(self, lane: int) -> bool:
-        """Return whether so much of a lane waits for others to end that none is to be claimed."""
+        """Return whether so much of a lane is at hand that none is to be claimed."""
         return len(self._lanes[lane]) >= self._most
 
     def settle(self, reserved: Mapping[int, int], rows: Iterable[DeliveryRow] = ()) -> None:

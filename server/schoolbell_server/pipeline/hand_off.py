@@ -40,6 +40,7 @@ class Offer:
         """Whoever begins an offer settles it."""
         self._lease = lease
         self._routes = routes
+        self._term = lease.term
         self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
 
     def lease(self, app_id: str, platform: Platform, lane: int) -> str:
@@ -57,7 +58,8 @@ class Offer:
         for row in rows:
             place = row.app_id, row.platform
             if row.lease_owner:
-                leased[place].append(row)
+                if self._term == self._lease.term:  # else it may be another's already
+                    leased[place].append(row)
             elif row.state in UNSENT:
                 waiting.add(place)
         for place, reserved in self._reserved.items():

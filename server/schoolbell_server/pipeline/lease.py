@@ -76,9 +76,10 @@ class Lease:
             try:
                 await self._renew()
                 await self._recover()
-            except StorageError as error:
+            except (StorageError, TimeoutError) as error:
                 self._refused = not isinstance(error, Conflict)
-                _logger.warning("lease not renewed", extra={"cause": str(error)})
+                cause = str(error) or type(error).__name__
+                _logger.warning("lease not renewed", extra={"cause": cause})
             else:
                 self._refused = False
 
@@ -90,7 +91,9 @@ class Lease:
                 await instances.forget(connection, [self.instance_id])
 
     async def _renew(self) -> None:
-        async with self._turn:
+        # A connection that hangs leaves time for another try; on SQLite nobody takes it for dead.
+        limit = None if self._storage.dialect == "sqlite" else self._length.total_seconds() / 2
+        async with self._turn, asyncio.timeout(limit):
             if not self._ended:
                 await self._prolong()
 

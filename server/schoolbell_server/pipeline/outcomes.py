@@ -146,7 +146,8 @@ class Outcomes:
             if stands != Standpoint(finished[name].row.revision, finished[name].row.answer_lost)
         ]
         known = await delivery_store.fetch_deliveries(connection, moved)
-        return [known.get(name) or finished[name].row for name in standing]
+        rows = [known.get(name) or finished[name].row for name in standing]
+        return [row for row in rows if not _is_written(row, finished[row.delivery_id])]
 
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
         if end.refusal is not None:
@@ -208,6 +209,13 @@ class Outcomes:
             if end.result.outcome is Outcome.ACCEPTED and end.end_time is not None:
                 waited = (end.end_time - row.create_time).total_seconds()
                 self._metrics.change_to_provider.labels(row.kind.name).observe(waited)
+
+
+def _is_written(row: DeliveryRow, end: Finished) -> bool:
+    """Return whether this attempt is in the row: of a commit whose answer was lost."""
+    return end.start_time is not None and any(
+        tried.start_time == end.start_time for tried in row.attempts
+    )
 
 
 def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:

@@ -110,7 +110,10 @@ class Pipeline:
             on_written=tail.nudge,
         )
         self._strays = Strays(
-            storage, self.lease, self._routes.values(), delivery.lease.total_seconds()
+            storage,
+            self.lease,
+            self._routes.values(),
+            (delivery.lease + config.storage.timeout).total_seconds(),
         )
         self._drained = Stop()
         """What is still being sent while the server drains is its own only as long as it lives."""

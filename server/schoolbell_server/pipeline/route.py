@@ -99,7 +99,7 @@ class Route:
             await asyncio.wait(self._under_way)
         await self._give_back(self.desk.clear())
 
-    def holding(self) -> Set[str]:
+    def leases(self) -> Set[str]:
         """Return the ids of what this route has leased, as far as it knows."""
         return self._taken.union(self.desk.ids())
 
@@ -183,10 +183,12 @@ class Route:
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
             return ()
+        term = self._lease.term
         async with self._storage.write() as connection:
             owner = self._lease.instance_id
             batch = await claims.claim_due(connection, owner, self._route, places, now, most)
-        self.desk.put(batch)
+        if term == self._lease.term:  # else they may be others' already, or are strays
+            self.desk.put(batch)
         ready = self.desk.take(most, self._telling)
         if not ready:  # others claimed it, or it has to wait for what is under way
             self._look_in(self._poll)

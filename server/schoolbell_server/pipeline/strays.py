@@ -23,7 +23,7 @@ _logger = get_logger(__name__)
 class Holder(Protocol):
     """A route, as far as it holds leases."""
 
-    def holding(self) -> Set[str]:
+    def leases(self) -> Set[str]:
         """Return the ids of what it holds."""
 
     def wake(self) -> None:
@@ -36,12 +36,12 @@ class Strays:
     def __init__(
         self, storage: Storage, lease: Lease, holders: Collection[Holder], interval: float
     ) -> None:
-        """`interval`, in seconds, must be longer than a commit and its hand-over take."""
+        """`interval`, in seconds, must be longer than a transaction and its hand-over may take."""
         self._storage = storage
         self._lease = lease
         self._holders = holders
         self._interval = interval
-        self._seen: Set[str] = frozenset()
+        self._seen: set[str] = set()
 
     async def run(self, stop: Stop) -> None:
         """Look until stopped; a storage that fails is tried again."""
@@ -56,12 +56,17 @@ class Strays:
         owner = self._lease.instance_id
         async with self._storage.read() as connection:
             leased = await claims.leased_by(connection, owner)
-        strays = leased.difference(*(holder.holding() for holder in self._holders))
-        again = strays & self._seen
-        self._seen = strays - again
-        if again:
-            async with self._storage.write() as connection:
-                await claims.release(connection, owner, again)
-            _logger.warning("stray leases given back", extra={"deliveries": len(again)})
-            for holder in self._holders:
-                holder.wake()
+        strays = self._strays(leased)
+        again, self._seen = strays & self._seen, strays
+        if not again:
+            return
+        async with self._storage.write() as connection:
+            given_back = self._strays(again)  # what came to a route meanwhile is its
+            await claims.release(connection, owner, given_back)
+        self._seen = strays - given_back
+        _logger.warning("stray leases given back", extra={"deliveries": len(given_back)})
+        for holder in self._holders:
+            holder.wake()
+
+    def _strays(self, leased: set[str]) -> set[str]:
+        return leased.difference(*(holder.leases() for holder in self._holders))

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_storage import roster_imports as imports
-from schoolbell_storage.districts import get_district
+from schoolbell_storage.districts import lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import count_portal_relationships
 from schoolbell_storage.roster_checks import Problem, RecordsRefused
@@ -112,7 +112,7 @@ class ImportFinisher:
     async def _lock(self, connection: AsyncConnection, row: ImportRow) -> bool:
         """Keep other writers of the roster away; False if another server was faster."""
         header = row.header
-        await get_district(connection, header.district_id, lock=True)
+        await lock_roster(connection, header.district_id)
         present = await imports.find_import(
             connection, header.district_id, header.import_id, lock=True
         )

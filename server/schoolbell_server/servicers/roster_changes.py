@@ -18,7 +18,7 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.missing import no_district, no_record
 from schoolbell_server.servicers.sources import check_source
 from schoolbell_storage.audit import append_audit
-from schoolbell_storage.districts import get_district
+from schoolbell_storage.districts import get_district, lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import relationships_by_key
 from schoolbell_storage.roster_checks import RecordsRefused
@@ -98,7 +98,8 @@ async def write_by_hand(
     )
     try:
         async with storage.write(keep=not request.validate_only) as connection:
-            if await get_district(connection, write.district_id, lock=True) is None:
+            await lock_roster(connection, write.district_id)
+            if await get_district(connection, write.district_id) is None:
                 raise no_district(write.district_id)
             await _audit_bars(connection, write, [record for _, record in named])
             return await write_records(connection, write, _one_batch(named))

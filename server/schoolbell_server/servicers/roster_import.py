@@ -26,7 +26,7 @@ from schoolbell_server.servicers.import_finisher import (
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.sources import check_source
 from schoolbell_storage import roster_imports as imports
-from schoolbell_storage.districts import get_district
+from schoolbell_storage.districts import get_district, lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.roster_checks import MOST_PROBLEMS, Problem
@@ -82,7 +82,8 @@ class ImportReceiver:
     async def _begin(self, header: ImportHeader) -> ImportRow:
         try:
             async with self._storage.write() as connection:
-                if await get_district(connection, header.district_id, lock=True) is None:
+                await lock_roster(connection, header.district_id)
+                if await get_district(connection, header.district_id) is None:
                     raise no_district(header.district_id)
                 return await imports.begin_import(connection, header, self._now())
         except ImportInProgress as other:

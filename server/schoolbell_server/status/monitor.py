@@ -11,6 +11,7 @@ import datetime as dt
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from schoolbell.v1 import status_pb2
@@ -34,7 +35,7 @@ from schoolbell_storage.instances import count_workers
 from schoolbell_storage.roster import count_portal_relationships
 
 BACKLOG_INTERVAL = 1.0  # seconds between two looks at storage
-_ANSWER = 5.0  # seconds that storage has to answer a look
+_LONGEST_ANSWER = 5.0  # seconds, to a look at storage
 _REST = 20
 """Times as long as a count took until the next one: a long queue takes long to count."""
 _RATE_WINDOW = 60.0  # seconds
@@ -132,18 +133,22 @@ class Monitor:
         going, next_count = True, 0.0
         while going:
             began = time.monotonic()
-            try:
-                async with asyncio.timeout(_ANSWER), self._storage.read() as connection:
-                    await status_log.position(connection)
-                if began >= next_count:
+            self._readable = await self._look()
+            if self._readable and began >= next_count:
+                with suppress(StorageError):
                     async with self._storage.read() as connection:
                         self._backlog = await backlog(connection)
-                    next_count = began + (time.monotonic() - began) * _REST
-                self._readable = True
-            except (StorageError, TimeoutError):
-                self._readable = False
+                next_count = began + (time.monotonic() - began) * _REST
             self._export()
             going = await stop.pause(BACKLOG_INTERVAL)
+
+    async def _look(self) -> bool:
+        try:
+            async with asyncio.timeout(_LONGEST_ANSWER), self._storage.read() as connection:
+                await status_log.position(connection)
+        except (StorageError, TimeoutError):
+            return False
+        return True
 
     async def state(self, district_id: str) -> status_pb2.ServiceState:
         """Return the state of one district."""
