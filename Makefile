@@ -34,8 +34,8 @@ setup: $(READY) ## Make .venv with everything pinned (done by itself where neede
 run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
 	@exec $(BIN)/python -m schoolbell_server.demo
 
-test: $(READY) ## Run all tests; ARGS= goes to pytest, LONG=1 plays the long forms whole
-	@$(BIN)/pytest $(ARGS)
+test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one core), LONG=1 plays the long forms whole
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(READY) ## Check style, format and the import rules
 	$(BIN)/ruff check $(SOURCES)

@@ -13,7 +13,7 @@ from benchmarks.results import Figure, Result
 from benchmarks.service import Bench, Service, service
 
 _WAITING, _LONG_WAITING = 20_000, 1_000_000
-_FEW = 5_000  # deliveries: as good as empty
+_FEW, _LONG_FEW = 5_000, 20_000  # deliveries: as good as empty
 _LONGEST = 60.0  # seconds that a drain is watched
 _LONG_LONGEST = 600.0
 _LOOK_AGAIN = 0.25  # seconds
@@ -26,10 +26,11 @@ Sample = tuple[float, int, float]
 async def measure(bench: Bench) -> Result:
     """Drain a few deliveries, then many."""
     waiting = _LONG_WAITING if bench.long else _WAITING
+    less = _LONG_FEW if bench.long else _FEW
     longest = _LONG_LONGEST if bench.long else _LONGEST
     async with service(bench) as on:
         await publish_patterns(on)
-        few = await _drain(on, _FEW, longest)
+        few = await _drain(on, less, longest)
         many = await _drain(on, waiting, longest)
     first, last = many[len(many) // 4][2], many[-1][2]
     figures = [
@@ -37,7 +38,7 @@ async def measure(bench: Bench) -> Result:
             what=f"Draining {waiting:,} deliveries",
             value=_rate(many),
             unit="sends/s",
-            bare=(f"draining {_FEW:,}", _rate(few)),
+            bare=(f"draining {less:,}", _rate(few)),
         ),
         Figure(
             what="the same, memory at the end against a quarter of the way",

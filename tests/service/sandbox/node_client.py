@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import subprocess
 from pathlib import Path
@@ -23,11 +24,17 @@ _LONGEST_LINE = 2**20  # bytes
 
 
 def install_packages() -> None:
-    """Install what the lock file pins, unless that is there already."""
+    """Install what the lock file pins, unless that is there already; one process at a time."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "installing").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _install()
+
+
+def _install() -> None:
     lock, done = PROGRAMS / "package-lock.json", INSTALLED / "installed.json"
     if done.exists() and done.read_bytes() == lock.read_bytes():
         return
-    INSTALLED.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", ".npmrc"):
         (INSTALLED / name).write_bytes((PROGRAMS / name).read_bytes())
     subprocess.run([NODE, NPM, "ci"], cwd=INSTALLED, check=True)
