@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,6 +17,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -265,12 +265,19 @@ async def _keep_bars(connection: AsyncConnection, district_id: str) -> None:
 
 async def _mark_students(connection: AsyncConnection, district_id: str) -> None:
     """Mark who came as a student; it is derived, and no change of the account."""
-    named: list[ColumnElement[Any]] = []
-    for record_type in (RecordType.ENROLLMENT, RecordType.RELATIONSHIP):
-        incoming = INCOMING[record_type]
-        named.append(user_account.c.user_id.in_(select(incoming.c.student_id)))
+    # One set, not an OR of two: those PostgreSQL looks through once for every account.
+    named = union(
+        *(
+            select(INCOMING[record_type].c.student_id)
+            for record_type in (RecordType.ENROLLMENT, RecordType.RELATIONSHIP)
+        )
+    )
     await connection.execute(
         update(user_account)
-        .where(user_account.c.district_id == district_id, not_(user_account.c.student), or_(*named))
+        .where(
+            user_account.c.district_id == district_id,
+            not_(user_account.c.student),
+            user_account.c.user_id.in_(named),
+        )
         .values(student=True)
     )
