@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import (
     ColumnElement,
     Insert,
+    Update,
     and_,
     case,
     exists,
@@ -126,7 +127,7 @@ async def _apply(
             unchanged=unchanged + asked - removed,
             deactivated=removed + missing.get(record_type, 0),
         )
-    await _mark_students(connection, write.district_id)
+    await connection.execute(marking_students(write.district_id))
     return counts
 
 
@@ -263,8 +264,8 @@ async def _keep_bars(connection: AsyncConnection, district_id: str) -> None:
     await connection.execute(update(incoming).where(by_hand).values(barred=True, locally_set=True))
 
 
-async def _mark_students(connection: AsyncConnection, district_id: str) -> None:
-    """Mark who came as a student; it is derived, and no change of the account."""
+def marking_students(district_id: str) -> Update:
+    """Return what marks who came as a student; it is derived, and no change of the account."""
     # One set, not an OR of two: those PostgreSQL looks through once for every account.
     named = union(
         *(
@@ -272,7 +273,7 @@ async def _mark_students(connection: AsyncConnection, district_id: str) -> None:
             for record_type in (RecordType.ENROLLMENT, RecordType.RELATIONSHIP)
         )
     )
-    await connection.execute(
+    return (
         update(user_account)
         .where(
             user_account.c.district_id == district_id,

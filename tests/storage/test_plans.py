@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+import pytest
+from sqlalchemy import Engine, event, text
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_storage.addresses import fetch_addresses, fetch_given_names
@@ -37,8 +38,16 @@ from schoolbell_storage.districts import set_active_school_year
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.facts import lock_facts, store_facts
 from schoolbell_storage.instances import dead_owners
+from schoolbell_storage.roster_incoming import (
+    IncomingRecord,
+    analyze_incoming,
+    create_incoming,
+    encode_incoming,
+    load_incoming,
+)
+from schoolbell_storage.roster_write import marking_students
 from schoolbell_storage.world import fetch_world
-from tests.storage.engines import SQLITE, open_database
+from tests.storage.engines import POSTGRESQL, SQLITE, open_database
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
 from tests.storage.waiting import ROUTE, store, waiting_delivery
 
@@ -120,3 +129,27 @@ async def test_nothing_is_walked_for_a_batch(tmp_path: Path) -> None:
             await the_hot_path(storage)
     assert len(executed) > 20
     assert walks(tmp_path, executed) == []
+
+
+@pytest.mark.postgresql
+async def test_postgresql_marks_the_students_of_an_import_in_one_go(tmp_path: Path) -> None:
+    """Not with a look through all of them for every account, once they outgrow its memory."""
+    async with open_database(POSTGRESQL, tmp_path) as storage:
+        await add_district(storage)
+        async with storage.write(keep=False) as connection:
+            await create_incoming(connection)
+            await connection.execute(text("SET LOCAL work_mem = '64kB'"))
+            await load_incoming(connection, encode_incoming(_many_families()))
+            await analyze_incoming(connection)
+            marking = marking_students(MAPLE).compile(
+                dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+            )
+            plan = list((await connection.execute(text(f"EXPLAIN {marking}"))).scalars())
+    assert any("incoming_enrollment" in step for step in plan)
+    assert not any("SubPlan" in step for step in plan), plan
+
+
+def _many_families() -> Iterator[IncomingRecord]:
+    families = (record for number in range(10_000) for record in family(f"s{number}", "elm"))
+    for index, record in enumerate(families):
+        yield IncomingRecord(index, record)
