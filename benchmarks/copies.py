@@ -65,11 +65,12 @@ async def _insert(
     connection: AsyncConnection, table: Table, other: Mapping[str, ColumnElement[Any]]
 ) -> None:
     columns = [other.get(column.name, column) for column in written(table)]
-    binary = "C" if connection.dialect.name == "postgresql" else "BINARY"
+    name = table.c.change_id.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
     patterns = (  # by an index: a copy costs the same however many there are
         table.c.district_id == DISTRICT,
         table.c.source == SOURCE,
-        table.c.change_id.collate(binary).between(f"{_NAME}-", f"{_NAME}-~"),
+        name >= f"{_NAME}-",
+        name <= f"{_NAME}-~",
     )
     names = [column.name for column in written(table)]
     await connection.execute(insert(table).from_select(names, select(*columns).where(*patterns)))
