@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -28,7 +27,7 @@ from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.many import Many
-from schoolbell_storage.rows import NUMBER, TEXT, Batch
+from schoolbell_storage.rows import NUMBER, TEXT, Batch, insert_into
 from schoolbell_storage.tables import change, change_key, refusal_tally
 
 CHANGES_TALLY = 0
@@ -95,7 +94,7 @@ async def claim_keys(
 def _claim(dialect: str) -> ReturningInsert[Any]:
     # SQLite cannot tell ON CONFLICT from a join's ON unless the SELECT has a WHERE.
     source = select(_CLAIMED.table(dialect)).where(true())
-    claim = _insert_into(dialect, change_key).from_select(list(_CLAIMED.columns), source)
+    claim = insert_into(dialect, change_key).from_select(list(_CLAIMED.columns), source)
     return claim.on_conflict_do_nothing().returning(
         change_key.c.district_id, change_key.c.source, change_key.c.change_id
     )
@@ -249,7 +248,7 @@ async def add_tally(connection: AsyncConnection, accept_date: dt.date, tally: Ta
 
 @cache
 def _add(dialect: str) -> Insert:
-    adding = _insert_into(dialect, refusal_tally)
+    adding = insert_into(dialect, refusal_tally)
     return adding.on_conflict_do_update(
         index_elements=["district_id", "accept_date", "kind", "gate", "reason"],
         set_={"value": refusal_tally.c.value + adding.excluded.value},
@@ -270,10 +269,6 @@ async def read_tally(
         key = (Kind(row.kind), row.gate, row.reason)
         totals[key] = totals.get(key, 0) + row.value
     return totals
-
-
-def _insert_into(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 async def _find(

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_storage.codec import to_json, to_micros
-from schoolbell_storage.rows import among
+from schoolbell_storage.rows import among, insert_into
 from schoolbell_storage.settings import decode_display_options, encode_display_options
 from schoolbell_storage.tables import calendar, display_options
 
@@ -70,8 +68,7 @@ async def write_display_options(
 
     The caller has called `bump_facts`, which keeps other writers of this district away.
     """
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    adding = dialect(display_options)
+    adding = insert_into(connection.dialect.name, display_options)
     statement = adding.on_conflict_do_update(
         index_elements=["district_id", "calendar_id"],
         set_={

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros, numbers, to_json, to_micros
+from schoolbell_storage.rows import insert_into
 from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.tables import calendar, change, district
 
@@ -68,9 +67,8 @@ async def create_district(
     connection: AsyncConnection, row: DistrictRow, collapse_secret: bytes
 ) -> bool:
     """Store a new district, switched off; False if there is one already. The secret is sealed."""
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     created = await connection.execute(
-        dialect(district)
+        insert_into(connection.dialect.name, district)
         .values(
             **_fields(row),
             district_id=row.district_id,

@@ -13,14 +13,12 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select, true, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.many import Many
-from schoolbell_storage.rows import NUMBER, TEXT, Batch
+from schoolbell_storage.rows import NUMBER, TEXT, Batch, insert_into
 from schoolbell_storage.tables import fact
 
 FactName = tuple[str, str]
@@ -42,8 +40,7 @@ def _lock(dialect: str) -> ReturningInsert[Any]:
     batch = _CLAIMED.table(dialect)
     # SQLite cannot tell ON CONFLICT from a join's ON unless the SELECT has a WHERE.
     source = select(batch).where(true())
-    into = postgresql_insert if dialect == "postgresql" else sqlite_insert
-    claim = into(fact).from_select(list(_CLAIMED.columns), source)
+    claim = insert_into(dialect, fact).from_select(list(_CLAIMED.columns), source)
     return claim.on_conflict_do_update(
         index_elements=list(_NAMES.columns), set_={"update_time": fact.c.update_time}
     ).returning(fact.c.district_id, fact.c.fact_key, fact.c.state)

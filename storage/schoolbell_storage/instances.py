@@ -6,10 +6,9 @@ import datetime as dt
 from collections.abc import Collection
 
 from sqlalchemy import BigInteger, ColumnElement, cast, delete, extract, func, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_storage.rows import insert_into
 from schoolbell_storage.tables import LEASED, delivery, server_instance
 
 
@@ -27,9 +26,10 @@ async def renew(
 
     `sends`: whether its deliveries leave by it, or it only takes calls.
     """
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     until = _now(connection) + lease // dt.timedelta(microseconds=1)
-    alive = dialect(server_instance).values(instance_id=instance_id, alive_until=until, sends=sends)
+    alive = insert_into(connection.dialect.name, server_instance).values(
+        instance_id=instance_id, alive_until=until, sends=sends
+    )
     await connection.execute(
         alive.on_conflict_do_update(
             index_elements=["instance_id"], set_={"alive_until": alive.excluded.alive_until}

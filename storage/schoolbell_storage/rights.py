@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_storage.rows import insert_into
 from schoolbell_storage.tables import tool_right
 
 USER = 1
@@ -43,8 +42,7 @@ async def grant(
     connection: AsyncConnection, district_id: str, rights: Collection[RightRow]
 ) -> None:
     """Grant rights; one that is there and goes further stays."""
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    adding = dialect(tool_right)
+    adding = insert_into(connection.dialect.name, tool_right)
     statement = adding.on_conflict_do_update(
         index_elements=["district_id", "grantee_type", "grantee_id", "tool"],
         set_={"granted": adding.excluded.granted},

@@ -21,8 +21,6 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
@@ -39,6 +37,7 @@ from schoolbell_storage.roster_incoming import (
 from schoolbell_storage.roster_layout import LAYOUTS, Layout
 from schoolbell_storage.roster_records import RecordType
 from schoolbell_storage.roster_scope import read_scope
+from schoolbell_storage.rows import insert_into
 from schoolbell_storage.tables import relationship, user_account
 
 
@@ -180,8 +179,7 @@ def _upsert(connection: AsyncConnection, write: RosterWrite, layout: Layout) -> 
         .outerjoin(table, known)
         .where(not_(incoming.c.removed), stale)
     )
-    dialect = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = dialect(table).from_select(columns, changed)
+    statement = insert_into(connection.dialect.name, table).from_select(columns, changed)
     kept = ("district_id", *layout.keys)
     return statement.on_conflict_do_update(
         index_elements=kept,

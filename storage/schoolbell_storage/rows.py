@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     FromClause,
+    Table,
     Text,
     bindparam,
     cast,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -42,7 +44,7 @@ FLAG: ColumnType = Boolean()
 _BATCH = "batch"
 
 
-class _Many(TypeDecorator[Collection[Any]]):
+class _Values(TypeDecorator[Collection[Any]]):
     """Many texts as one parameter, or on SQLite whatever JSON holds."""
 
     impl = Text
@@ -58,7 +60,7 @@ class _Many(TypeDecorator[Collection[Any]]):
 
 def given(name: str) -> BindParameter[Collection[str]]:
     """Return the place of a collection of texts that is given when the statement runs."""
-    return bindparam(name, type_=_Many())
+    return bindparam(name, type_=_Values())
 
 
 Texts = Collection[str] | BindParameter[Collection[str]]
@@ -85,6 +87,11 @@ class _AmongDistrict(_Condition):
     inherit_cache = True
 
 
+def insert_into(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that can say what becomes of a row that is there already."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
 def among(wanted: ColumnElement[str], values: Texts) -> ColumnElement[bool]:
     """Return the condition that a text column is one of these values, found by its index.
 
@@ -108,7 +115,7 @@ def among_district(
 def _place(values: Texts) -> BindParameter[Collection[str]]:
     if isinstance(values, BindParameter):
         return values
-    return bindparam(None, values, _Many())
+    return bindparam(None, values, _Values())
 
 
 @compiles(_Among)
@@ -164,7 +171,7 @@ class Batch:
         return func.unnest(*arrays).table_valued(*typed, name=_BATCH).render_derived()
 
     def _json(self) -> FromClause:
-        each = func.json_each(bindparam(_BATCH, type_=_Many())).table_valued("value")
+        each = func.json_each(bindparam(_BATCH, type_=_Values())).table_valued("value")
         picked: list[ColumnElement[object]] = [
             func.json_extract(each.c.value, f"$[{index}]", type_=kind).label(label)
             for index, (label, kind) in enumerate(self.columns.items())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +11,8 @@ from schoolbell_server.pipeline.desk import Desk
 from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage.deliveries import DeliveryRow
-from schoolbell_storage.engine import Storage
-from tests.storage.engines import databases, open_database
+from tests.pipeline.leased import leased
+from tests.storage.engines import databases
 from tests.storage.waiting import ROUTE, waiting_delivery
 
 MOST = 3
@@ -35,15 +33,6 @@ class Place:
 
     def wake(self) -> None:
         self.woken += 1
-
-
-@asynccontextmanager
-async def leased(database: str, folder: Path) -> AsyncIterator[tuple[Storage, Lease]]:
-    """Open a store of which this server holds the lease."""
-    async with open_database(database, folder) as storage:
-        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
-        await lease.start()
-        yield storage, lease
 
 
 def keeping_up(lease: Lease) -> Place:

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from sqlalchemy import func, select
 
-from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.route import Route
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import delivery
-from tests.storage.engines import databases, open_database
+from tests.pipeline.leased import leased
+from tests.storage.engines import databases
 from tests.storage.waiting import ROUTE, store, waiting_delivery
 
 BATCH = 5
@@ -37,7 +37,7 @@ class Unending:
         assert not rows
 
 
-async def leased(storage: Storage) -> int:
+async def owned(storage: Storage) -> int:
     async with storage.read() as connection:
         counted = select(func.count()).where(delivery.c.lease_owner != "")
         return int((await connection.execute(counted)).scalar_one())
@@ -49,9 +49,7 @@ async def test_what_has_to_wait_for_what_is_under_way_is_claimed_up_to_a_bound(
 ) -> None:
     """All tell one phone of one fact, so only the first may leave."""
     carrier = Unending()
-    async with open_database(database, tmp_path) as storage:
-        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
-        await lease.start()
+    async with leased(database, tmp_path) as (storage, lease):
         same = {"device_id": "phone", "fact_key": "f"}
         await store(storage, *(waiting_delivery(f"d-{n}", **same) for n in range(100)))
         route = Route(
@@ -69,6 +67,6 @@ async def test_what_has_to_wait_for_what_is_under_way_is_claimed_up_to_a_bound(
             route.wake()
             await route._start_batch()
         assert len(carrier.carried) == 1
-        assert await leased(storage) <= 5 * BATCH
+        assert await owned(storage) <= 5 * BATCH
         for task in route._under_way:
             task.cancel()

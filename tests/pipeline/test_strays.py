@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.strays import Strays
 from schoolbell_storage.claims import leased_by
 from schoolbell_storage.engine import Storage
-from tests.storage.engines import databases, open_database
+from tests.pipeline.leased import leased
+from tests.storage.engines import databases
 from tests.storage.waiting import store, waiting_delivery
 
 
@@ -29,7 +28,7 @@ class Holder:
         self.woken += 1
 
 
-async def leased(storage: Storage, owner: str) -> set[str]:
+async def owned(storage: Storage, owner: str) -> set[str]:
     async with storage.read() as connection:
         return await leased_by(connection, owner)
 
@@ -38,9 +37,7 @@ async def leased(storage: Storage, owner: str) -> set[str]:
 async def test_what_nobody_holds_is_given_back_at_the_second_look(
     database: str, tmp_path: Path
 ) -> None:
-    async with open_database(database, tmp_path) as storage:
-        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
-        await lease.start()
+    async with leased(database, tmp_path) as (storage, lease):
         one, two = Holder({"held"}), Holder()
         strays = Strays(storage, lease, [one, two], interval=60.0)
         mine = lease.instance_id
@@ -52,15 +49,15 @@ async def test_what_nobody_holds_is_given_back_at_the_second_look(
             waiting_delivery("another server's", lease_owner="other"),
         )
         await strays.look()
-        assert await leased(storage, mine) == {"held", "stray", "on its way"}
+        assert await owned(storage, mine) == {"held", "stray", "on its way"}
         two.held.add("on its way")
         await store(storage, waiting_delivery("committed late", lease_owner=mine))
         await strays.look()
-        assert await leased(storage, mine) == {"held", "on its way", "committed late"}
+        assert await owned(storage, mine) == {"held", "on its way", "committed late"}
         assert (one.woken, two.woken) == (1, 1)
         await strays.look()
-        assert await leased(storage, mine) == {"held", "on its way"}
-        assert await leased(storage, "other") == {"another server's"}
+        assert await owned(storage, mine) == {"held", "on its way"}
+        assert await owned(storage, "other") == {"another server's"}
 
 
 class LateHolder(Holder):
@@ -79,11 +76,9 @@ class LateHolder(Holder):
 async def test_what_comes_to_a_route_at_the_last_moment_is_its(
     database: str, tmp_path: Path
 ) -> None:
-    async with open_database(database, tmp_path) as storage:
-        lease = Lease(storage, length=dt.timedelta(minutes=5), renewal=dt.timedelta(minutes=1))
-        await lease.start()
+    async with leased(database, tmp_path) as (storage, lease):
         strays = Strays(storage, lease, [LateHolder()], interval=60.0)
         await store(storage, waiting_delivery("late", lease_owner=lease.instance_id))
         await strays.look()
         await strays.look()
-        assert await leased(storage, lease.instance_id) == {"late"}
+        assert await owned(storage, lease.instance_id) == {"late"}

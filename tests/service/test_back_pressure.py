@@ -27,11 +27,11 @@ from tests.service.scene import (
     MOTHER,
     STUDENT,
     absence,
-    grade,
     phone,
     populate,
     publish,
     register,
+    tasks,
 )
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
@@ -47,22 +47,15 @@ async def fill(service: Whole) -> None:
     """Let grades wait, two deliveries each, until one more is refused."""
     await hold_grades(service)
     await register(service, phone(STUDENT), phone(MOTHER))
-    own = [of_its_own(grade(f"g{number}", 80), number) for number in range(LEAST_LIMIT // 2 + 1)]
     async with service.client(access.ROLE_PUBLISHER) as publisher:
-        for changes in (own[:300], own[300:]):
+        for changes in (tasks(0, 300), tasks(300, LEAST_LIMIT // 2 - 299)):
             await publisher.changes.BatchPublishChanges(
                 BatchPublishChangesRequest(district_id=DISTRICT, changes=changes)
             )
     async with asyncio.timeout(PATIENCE):
         number = LEAST_LIMIT
-        while await accepted(service, of_its_own(grade(f"g{number}", 80), number)):
+        while await accepted(service, *tasks(number, 1)):
             number += 1
-
-
-def of_its_own(change: Change, number: int) -> Change:
-    """Return a grade of a fact of its own."""
-    change.grade.task = f"Task {number}"
-    return change
 
 
 async def accepted(service: Whole, change: Change) -> bool:
@@ -98,10 +91,10 @@ async def test_grades_that_wait_hold_up_grades_and_no_attendance(
         await fill(service)
         assert await accepted(service, absence("a1"))
         async with service.client(access.ROLE_PUBLISHER) as publisher:
-            held_up = asyncio.create_task(stream(publisher, of_its_own(grade("late", 80), -1)))
+            held_up = asyncio.create_task(stream(publisher, *tasks(-1, 1)))
             async with asyncio.timeout(PATIENCE):
                 assert await stream(publisher, absence("a2")) == PUBLISH_RESULT_ACCEPTED
-            assert not await accepted(service, of_its_own(grade("later", 80), -2))
+            assert not await accepted(service, *tasks(-2, 1))
             assert not held_up.done(), "a stream is not refused: it is read no further"
             await _cancel_everything(service)
             async with asyncio.timeout(PATIENCE):

@@ -64,6 +64,8 @@ class Strays:
             given_back = self._strays(again)  # what came to a route meanwhile is its
             await claims.release(connection, owner, given_back)
         self._seen = strays - given_back
+        if not given_back:
+            return
         _logger.warning("stray leases given back", extra={"deliveries": len(given_back)})
         for holder in self._holders:
             holder.wake()
