@@ -1,4 +1,4 @@
-"""`PublishChanges` in batches of 100: durable and decided, its deliveries written and held."""
+"""`StreamPublishChanges` in batches of 100: durable and decided, the deliveries held."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def measure(bench: Bench) -> Result:
         echo = await echo_rate(on, "stream", batch=BATCH, seconds=2.0)
     rate = accepted(found) / found["seconds"]
     figure = Figure(
-        what=f"`PublishChanges`, batches of {BATCH}: durable and decided",
+        what=f"`StreamPublishChanges`, batches of {BATCH}: durable and decided",
         value=rate,
         unit="changes/s",
         target=_TARGET,

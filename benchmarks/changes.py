@@ -19,7 +19,7 @@ def grades(students: int, name: str) -> Iterator[change_pb2.Change]:
     while True:
         change = _change(number, students, name)
         change.grade.section_id, change.grade.grading_period = "algebra", "S1"
-        change.grade.task = f"{name} {number}"
+        change.grade.grading_task = f"{name} {number}"
         change.grade.percent = 60 + number % 40
         yield change
         number += 1

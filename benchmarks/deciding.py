@@ -30,7 +30,13 @@ from schoolbell_server.domain.fact import (
     Previous,
     Value,
 )
-from schoolbell_server.domain.kinds import App, AttendanceExcuse, AttendanceStatus, Kind, Platform
+from schoolbell_server.domain.kinds import (
+    AppType,
+    AttendanceExcuse,
+    AttendanceStatus,
+    Kind,
+    Platform,
+)
 from schoolbell_server.domain.world import (
     CalendarFacts,
     Condition,
@@ -72,7 +78,7 @@ async def measure(_bench: Bench) -> Result:
 
 
 def _grades() -> list[Change]:
-    grade = GradeChange(section_id="s", task="t", grading_period="p", percent=Decimal(65))
+    grade = GradeChange(section_id="s", grading_task="t", grading_period="p", percent=Decimal(65))
     return [_change(number, grade) for number in range(_STUDENTS)]
 
 
@@ -142,7 +148,7 @@ def _world(condition: Condition) -> World:
             enabled=True,
             licensed_kinds=frozenset(Kind),
             active_school_year=2027,
-            apps={"pupil": App.STUDENT, "family": App.PARENT},
+            apps={"pupil": AppType.STUDENT, "family": AppType.PARENT},
             minimum_versions={
                 (app, Platform.IOS): MinimumVersion(os_version="16", app_version="5.0")
                 for app in ("pupil", "family")

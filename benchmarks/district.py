@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import common_pb2
 from schoolbell_server.demo.district import push_token
 from schoolbell_server.demo.stage import APPS, DISTRICT
-from schoolbell_server.domain.kinds import App, DetailLevel, Environment, Kind, Platform
+from schoolbell_server.domain.kinds import AppType, DetailLevel, Kind, Platform, ProviderEnvironment
 from schoolbell_server.domain.world import KindSettings, Subscription, Term
 from schoolbell_server.security.api_key import Role, new_api_key
 from schoolbell_server.security.fingerprint import TokenFingerprints
@@ -120,7 +120,7 @@ async def _create(
     document = SettingsDocument(
         kinds=dict.fromkeys(held, hold),
         default_subscriptions={
-            (app, kind): Subscription(enabled=True) for app in App for kind in _WANTED
+            (app, kind): Subscription(enabled=True) for app in AppType for kind in _WANTED
         },
     )
     await districts.write_settings(
@@ -233,7 +233,7 @@ def _device(
         user_id=owner.user_id,
         installation_id=f"phone-of-{owner.user_id}",
         platform=platform,
-        environment=Environment.SANDBOX,
+        environment=ProviderEnvironment.SANDBOX,
         fid=False,
         address=sealer.seal(token.encode(), device_id.encode()),
         address_hash=fingerprints.token_fingerprint(owner.app_id, token),

@@ -33,12 +33,12 @@ class Echo(ChangeServiceServicer):
         """Acknowledge a change."""
         return messages.PublishChangeResponse(ack=_ACK)
 
-    async def PublishChanges(  # noqa: N802
-        self, requests: AsyncIterator[messages.PublishChangesRequest], _context: Any
-    ) -> AsyncIterator[messages.PublishChangesResponse]:
+    async def StreamPublishChanges(  # noqa: N802
+        self, requests: AsyncIterator[messages.StreamPublishChangesRequest], _context: Any
+    ) -> AsyncIterator[messages.StreamPublishChangesResponse]:
         """Acknowledge batches as they come."""
         async for request in requests:
-            yield messages.PublishChangesResponse(
+            yield messages.StreamPublishChangesResponse(
                 batch_number=request.batch_number, acks=[_ACK] * len(request.changes)
             )
 

@@ -36,7 +36,7 @@ async def stream(job: Job, channel: grpc.aio.Channel) -> dict[str, Any]:
     """Publish batches on one stream for some seconds, or so many changes, and wait for all acks."""
     call = _Stream(job, ChangeServiceStub(channel))
     began, cpu = time.perf_counter(), time.process_time()
-    async for response in call.stub.PublishChanges(call.requests(), metadata=_metadata(job)):
+    async for response in call.stub.StreamPublishChanges(call.requests(), metadata=_metadata(job)):
         call.take(response)
     took = time.perf_counter() - began
     return {
@@ -62,7 +62,7 @@ class _Stream:
         self.results: Counter[messages.PublishResult.ValueType] = Counter()
         self.latencies: list[float] = []
 
-    async def requests(self) -> AsyncIterator[messages.PublishChangesRequest]:
+    async def requests(self) -> AsyncIterator[messages.StreamPublishChangesRequest]:
         """Yield batches, no more of them unanswered than the server reads."""
         end = time.perf_counter() + self._job.get("seconds", float("inf"))
         left = self._job.get("changes", sys.maxsize)
@@ -71,11 +71,11 @@ class _Stream:
             batch = list(islice(self._changes, min(left, self._job["batch"])))
             left -= len(batch)
             self._sent.append(time.perf_counter())
-            yield messages.PublishChangesRequest(
+            yield messages.StreamPublishChangesRequest(
                 district_id=DISTRICT, batch_number=len(self._sent) - 1, changes=batch
             )
 
-    def take(self, response: messages.PublishChangesResponse) -> None:
+    def take(self, response: messages.StreamPublishChangesResponse) -> None:
         """Count the acks of a batch."""
         self._room.release()
         self.latencies.append(time.perf_counter() - self._sent[response.batch_number])

@@ -26,7 +26,7 @@ from pyfcm import FCMNotification
 
 from benchmarks.meter import Meter
 from benchmarks.stock_clients import aioapns_client
-from schoolbell_server.domain.kinds import App, Kind, Outcome, Platform
+from schoolbell_server.domain.kinds import AppType, Kind, Outcome, Platform
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.gateways.push import Gateway, Push
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
@@ -59,7 +59,7 @@ async def our_gateway(folder: Path, platform: Platform) -> AsyncIterator[Gateway
         endpoint=f"https://localhost:{port}",
         ca_file=ca_file,
     )
-    apps = {"parent": AppConfig(app_id="parent", kind=App.PARENT, ios=ios, android=android)}
+    apps = {"parent": AppConfig(app_id="parent", kind=AppType.PARENT, ios=ios, android=android)}
     gateways = build_gateways(
         apps, in_flight=1_000, deadline=_DEADLINE, clock=lambda: dt.datetime.now(dt.UTC)
     )

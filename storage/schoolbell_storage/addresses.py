@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.kinds import DetailLevel, Environment
+from schoolbell_server.domain.kinds import DetailLevel, ProviderEnvironment
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.rows import TEXT, Batch, among, given
 from schoolbell_storage.tables import device, user_account
@@ -28,7 +28,7 @@ class Address:
     address_time: dt.datetime
     """When this address was registered: a provider's dead-token time before it does not count."""
     fid: bool
-    environment: Environment
+    environment: ProviderEnvironment
     registration_ref: str
     locale: str
     detail_level: DetailLevel
@@ -55,7 +55,7 @@ async def fetch_addresses(
             address_hash=row.address_hash,
             address_time=from_micros(row.address_time),
             fid=row.fid,
-            environment=Environment(row.environment),
+            environment=ProviderEnvironment(row.environment),
             registration_ref=row.registration_ref,
             locale=row.locale,
             detail_level=DetailLevel(row.detail_level),

@@ -9,7 +9,7 @@ from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
-    Repeat,
+    LimitTrigger,
 )
 from schoolbell_server.domain.world import (
     AssignmentCondition,
@@ -32,11 +32,11 @@ def encode_condition(condition: Condition | None) -> Document | None:
                 "arm": "assignment",
                 "actions": sorted(condition.actions),
                 "below": _text(condition.below_percent),
-                "repeat": condition.repeat,
+                "repeat": condition.limit_trigger,
             }
         case GradeCondition():
             below = _text(condition.below_percent)
-            return {"arm": "grade", "below": below, "repeat": condition.repeat}
+            return {"arm": "grade", "below": below, "repeat": condition.limit_trigger}
         case AttendanceCondition():
             return {
                 "arm": "attendance",
@@ -45,7 +45,7 @@ def encode_condition(condition: Condition | None) -> Document | None:
             }
         case LunchBalanceCondition():
             below = _text(condition.below_balance)
-            return {"arm": "lunch", "below": below, "repeat": condition.repeat}
+            return {"arm": "lunch", "below": below, "repeat": condition.limit_trigger}
 
 
 def decode_condition(document: Document | None) -> Condition | None:
@@ -57,11 +57,12 @@ def decode_condition(document: Document | None) -> Condition | None:
             return AssignmentCondition(
                 actions=frozenset(AssignmentAction(number) for number in document["actions"]),
                 below_percent=_decimal(document["below"]),
-                repeat=Repeat(document["repeat"]),
+                limit_trigger=LimitTrigger(document["repeat"]),
             )
         case "grade":
             return GradeCondition(
-                below_percent=_decimal(document["below"]), repeat=Repeat(document["repeat"])
+                below_percent=_decimal(document["below"]),
+                limit_trigger=LimitTrigger(document["repeat"]),
             )
         case "attendance":
             return AttendanceCondition(
@@ -70,7 +71,8 @@ def decode_condition(document: Document | None) -> Condition | None:
             )
         case "lunch":
             return LunchBalanceCondition(
-                below_balance=_decimal(document["below"]), repeat=Repeat(document["repeat"])
+                below_balance=_decimal(document["below"]),
+                limit_trigger=LimitTrigger(document["repeat"]),
             )
     raise ValueError(f"no condition has the arm {document['arm']!r}")
 

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import (
-    App,
+    AppType,
     CancelCause,
     DeliveryState,
     Gate,
@@ -71,7 +71,7 @@ class DeliveryRow:
     user_id: str
     device_id: str
     app_id: str
-    app: App
+    app: AppType
     platform: Platform
     kind: Kind
     lane: int
@@ -268,7 +268,7 @@ def decode(row: Row[Any]) -> DeliveryRow:
         user_id=row.user_id,
         device_id=row.device_id,
         app_id=row.app_id,
-        app=App(row.app),
+        app=AppType(row.app),
         platform=Platform(row.platform),
         kind=Kind(row.kind),
         lane=row.lane,

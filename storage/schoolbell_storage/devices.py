@@ -10,7 +10,12 @@ from typing import Any
 from sqlalchemy import Row, and_, insert, select, text, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform, RetirementReason
+from schoolbell_server.domain.kinds import (
+    DetailLevel,
+    Platform,
+    ProviderEnvironment,
+    RetirementReason,
+)
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT
 from schoolbell_storage.rows import NUMBER, TEXT, Batch, among
@@ -27,7 +32,7 @@ class DeviceRow:
     user_id: str
     installation_id: str
     platform: Platform
-    environment: Environment
+    environment: ProviderEnvironment
     fid: bool
     address: bytes | None
     address_hash: str
@@ -292,7 +297,7 @@ def _decode(row: Row[Any]) -> DeviceRow:
         user_id=row.user_id,
         installation_id=row.installation_id,
         platform=Platform(row.platform),
-        environment=Environment(row.environment),
+        environment=ProviderEnvironment(row.environment),
         fid=row.fid,
         address=row.address,
         address_hash=row.address_hash,

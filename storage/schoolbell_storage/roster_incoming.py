@@ -85,7 +85,7 @@ PERSON_SCOPE = Table(
     Column("elsewhere", Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""Of stored people: whether an enrolment ties them to the incoming schools, and to others."""
+"""Of stored people: whether an enrollment ties them to the incoming schools, and to others."""
 
 
 async def create_incoming(connection: AsyncConnection) -> None:

@@ -141,7 +141,7 @@ def decode_relationship(row: Row[Any]) -> RelationshipRecord:
 
 
 def decode_enrollment(row: Row[Any]) -> EnrollmentRecord:
-    """Return the enrolment of a row."""
+    """Return the enrollment of a row."""
     return EnrollmentRecord(
         enrollment_id=row.enrollment_id,
         student_id=row.student_id,

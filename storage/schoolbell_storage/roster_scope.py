@@ -1,10 +1,10 @@
 """What a FULL import may deactivate: records of its own source, types and schools.
 
-Its schools are those of its schools, calendars and enrolments; an import that names none is of
-all. A calendar or enrolment is of its calendar's school. A person is of the schools where they, or
+Its schools are those of its schools, calendars and enrollments; an import that names none is of
+all. A calendar or enrollment is of its calendar's school. A person is of the schools where they, or
 the students they guard, are enrolled, and so is a relationship through its student: both are in
-scope if no active enrolment ties them elsewhere and some enrolment, also an ended one, ties them
-here. People without any enrolment are in scope of an import of all the source's schools.
+scope if no active enrollment ties them elsewhere and some enrollment, also an ended one, ties them
+here. People without any enrollment are in scope of an import of all the source's schools.
 A school itself is never deactivated by being absent: it is then none of the import's schools.
 """
 
@@ -82,7 +82,7 @@ async def read_scope(connection: AsyncConnection, district_id: str, source: str)
 
 
 async def _note_people(connection: AsyncConnection, scope: FullScope) -> None:
-    """Write down of everybody with an enrolment, or a ward with one, where it ties them."""
+    """Write down of everybody with an enrollment, or a ward with one, where it ties them."""
     ties = union_all(_own_ties(scope), _ward_ties(scope)).subquery()
     people = select(ties.c.person_id, func.max(ties.c.here), func.max(ties.c.elsewhere)).group_by(
         ties.c.person_id

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from schoolbell_server.domain.kinds import AdultStudents, App, DetailLevel, Kind, Platform
+from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
@@ -35,9 +35,9 @@ class SettingsDocument:
     detail_level: DetailLevel = DetailLevel.GENERIC
     kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
     retention: Retention = Retention()
-    adult_students: AdultStudents = AdultStudents.FOLLOW_PORTAL_FLAG
+    adult_students: AdultStudentRule = AdultStudentRule.FOLLOW_PORTAL_FLAG
     minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
-    default_subscriptions: Mapping[tuple[App, Kind], Subscription] = field(default_factory=dict)
+    default_subscriptions: Mapping[tuple[AppType, Kind], Subscription] = field(default_factory=dict)
     default_display_options: DisplayOptions = field(default_factory=DisplayOptions)
     enrollment_grace: dt.timedelta = dt.timedelta(days=14)
 
@@ -83,13 +83,13 @@ def decode_settings(text: str) -> SettingsDocument:
             for kind, live, hold in document["kinds"]
         },
         retention=_retention(*document["retention"]),
-        adult_students=AdultStudents(document["adult_students"]),
+        adult_students=AdultStudentRule(document["adult_students"]),
         minimum_versions={
             (app_id, Platform(platform)): MinimumVersion(os_version=system, app_version=app)
             for app_id, platform, system, app in document["minimum_versions"]
         },
         default_subscriptions={
-            (App(app), Kind(kind)): Subscription(
+            (AppType(app), Kind(kind)): Subscription(
                 enabled=enabled, condition=decode_condition(condition)
             )
             for app, kind, enabled, condition in document["default_subscriptions"]
@@ -116,7 +116,7 @@ def decode_display_options(document: Mapping[str, Any], *, inherited: bool) -> D
         enabled=document["enabled"],
         disabled_term_ids=frozenset(document["disabled_term_ids"]),
         app_kinds={
-            App(app): frozenset(Kind(kind) for kind in kinds)
+            AppType(app): frozenset(Kind(kind) for kind in kinds)
             for app, kinds in document["app_kinds"]
         },
         inherited=inherited,

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Column, Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.kinds import App, DetailLevel, Kind, Platform, RetirementReason
+from schoolbell_server.domain.kinds import AppType, DetailLevel, Kind, Platform, RetirementReason
 from schoolbell_server.domain.world import (
     CalendarFacts,
     Condition,
@@ -52,7 +52,7 @@ from schoolbell_storage.tables import (
     user_account,
 )
 
-Apps = Mapping[str, App]
+Apps = Mapping[str, AppType]
 """The apps that this installation is configured for, by app_id."""
 ALL_KINDS = frozenset(Kind)
 _DEVICE_FACTS: tuple[Column[Any], ...] = (
@@ -127,7 +127,7 @@ async def fetch_world(
 ) -> World | None:
     """Return the facts for these students and calendars; None where the district is unknown.
 
-    The calendars of the students' enrolments come along. Unknown students and calendars are
+    The calendars of the students' enrollments come along. Unknown students and calendars are
     simply absent from the world. Of the devices' subscriptions those to these kinds are read.
     """
     found = await fetch_district(connection, district_id, apps)

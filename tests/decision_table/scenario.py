@@ -35,7 +35,7 @@ from schoolbell_server.domain.fact import (
     Value,
 )
 from schoolbell_server.domain.fold import fold
-from schoolbell_server.domain.kinds import App, Kind, Platform
+from schoolbell_server.domain.kinds import AppType, Kind, Platform
 from schoolbell_server.domain.world import (
     AssignmentCondition,
     AttendanceCondition,
@@ -173,7 +173,7 @@ def _district(plain: dict[str, Any]) -> DistrictFacts:
             for platform, own in of_app.items()
         },
         default_subscriptions={
-            (App[app], Kind[kind]): _subscription(Kind[kind], own)
+            (AppType[app], Kind[kind]): _subscription(Kind[kind], own)
             for app, of_app in defaults.items()
             for kind, own in of_app.items()
         },

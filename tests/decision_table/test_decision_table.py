@@ -7,7 +7,7 @@ import pytest
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.explain import Explanation, GateRow, explain
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from tests.decision_table.rows import ROWS, Row
 from tests.decision_table.scenario import Scenario, scenario
 from tests.unit.domain.verdicts import device_of, explained, refusal_of
@@ -58,7 +58,7 @@ def _decided(facts: Scenario, row: Row) -> Refusal | None:
     if unrelated:
         assert row.user_id() not in {recipient.user_id for recipient in decision.recipients}
         return Refusal(Gate.RELATED, RefusalReason.NO_RELATIONSHIP)
-    app = App.STUDENT if row.user_id() == facts.change.student_id else App.PARENT
+    app = AppType.STUDENT if row.user_id() == facts.change.student_id else AppType.PARENT
     return refusal_of(decision, app, row.user_id(), row.device)
 
 

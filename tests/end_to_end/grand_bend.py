@@ -60,8 +60,8 @@ async def import_roster(
 async def want_everything(service: Whole) -> None:
     """Let every device want every kind until its user says otherwise."""
     wanted = [
-        settings_service_pb2.DefaultSubscription(app=app, kind=kind)
-        for app in common_pb2.App.values()[1:]
+        settings_service_pb2.DefaultSubscription(app_type=app, kind=kind)
+        for app in common_pb2.AppType.values()[1:]
         for kind in KINDS
     ]
     await service.configure(default_subscriptions=wanted)

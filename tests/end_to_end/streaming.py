@@ -196,7 +196,7 @@ async def _decided(publisher: AsyncClient) -> AsyncIterator[str]:
     request = ListChangesRequest(district_id=DISTRICT, page_size=_PAGE)
     async for page in pages(publisher.changes.ListChanges, request):
         for record in page.records:
-            if record.deliveries == DEVICES:
+            if record.delivery_count == DEVICES:
                 yield record.change.key.change_id
 
 

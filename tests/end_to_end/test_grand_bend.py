@@ -64,9 +64,9 @@ async def test_the_year_goes_out_and_again_nothing(tmp_path: Path, grand_bend: P
         async with service.client(access.ROLE_PUBLISHER) as publisher:
             request = GetImportRequest(district_id=DISTRICT, import_id="grand-bend")
             found = (await publisher.roster.GetImport(request)).roster_import
-        counts = {one.record_type: one.created for one in found.report.counts}
+        counts = {one.record_type: one.created_count for one in found.report.counts}
         assert sorted(counts.values()) == [2, 2, 560, 1_107, 1_667]
-        assert found.report.portal_relationships == 1_107 - hidden.total()
+        assert found.report.portal_relationship_count == 1_107 - hidden.total()
 
         for _ in range(2):
             results = await publish(service, convert.attendance(grand_bend))
@@ -74,7 +74,7 @@ async def test_the_year_goes_out_and_again_nothing(tmp_path: Path, grand_bend: P
             tallies = await settled(service)
             mark, grade = tallies[common_pb2.KIND_ATTENDANCE], tallies[common_pb2.KIND_GRADE]
 
-            assert (mark.changes, grade.changes) == (7_595, 23_520)
+            assert (mark.change_count, grade.change_count) == (7_595, 23_520)
             assert states(mark) == {ACCEPTED: sum(told[student] for student, _, _ in facts)}
             assert states(grade) == {ACCEPTED: sum(told[one["student"]] for one in grades)}
             assert refusals(mark) == {

@@ -113,13 +113,17 @@ async def want_grades_below(service: Whole) -> None:
     await service.configure(
         default_subscriptions=[
             settings_service_pb2.DefaultSubscription(
-                app=app,
+                app_type=app,
                 kind=common_pb2.KIND_GRADE,
-                grade=subscription_pb2.GradeCondition(below_percent=LIMIT, repeat=repeat),
+                condition=subscription_pb2.Condition(
+                    grade=subscription_pb2.GradeCondition(
+                        below_percent=LIMIT, limit_trigger=limit_trigger
+                    )
+                ),
             )
-            for app, repeat in (
-                (common_pb2.APP_STUDENT, subscription_pb2.REPEAT_ON_CROSSING),
-                (common_pb2.APP_PARENT, subscription_pb2.REPEAT_WHILE_BELOW),
+            for app, limit_trigger in (
+                (common_pb2.APP_TYPE_STUDENT, subscription_pb2.LIMIT_TRIGGER_ON_CROSSING),
+                (common_pb2.APP_TYPE_PARENT, subscription_pb2.LIMIT_TRIGGER_WHILE_BELOW),
             )
         ],
     )

@@ -24,7 +24,7 @@ from schoolbell import AsyncClient
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import change_pb2
 from schoolbell.v1.change_pb2 import Change
-from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_ACCEPTED, PublishChangesRequest
+from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_ACCEPTED, StreamPublishChangesRequest
 from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_CHANGES, WatchStatusRequest
 from schoolbell_server.app import running
 from schoolbell_server.contract.changes import parse_change
@@ -69,7 +69,7 @@ def happenings(writer: int, when: Timestamp) -> Iterator[Change]:
         match random.choice("ggal"):
             case "g":
                 one = grade(f"{writer}-{number}", unique / 100, student)
-                one.grade.task = str(random.randrange(30))
+                one.grade.grading_task = str(random.randrange(30))
             case "a":
                 mark, section = random.choice(_MARKS), f"section-{writer}"
                 one = absence(f"{writer}-{number}", student, status=mark, section=section)
@@ -140,13 +140,15 @@ async def _publish(client: AsyncClient, changes: Sequence[Change]) -> None:
     batches = [changes[start : start + BATCH] for start in range(0, len(changes), BATCH)]
     room = asyncio.Semaphore(WINDOW)
 
-    async def requests() -> AsyncIterator[PublishChangesRequest]:
+    async def requests() -> AsyncIterator[StreamPublishChangesRequest]:
         for number, batch in enumerate(batches):
             await room.acquire()
-            yield PublishChangesRequest(district_id=DISTRICT, batch_number=number, changes=batch)
+            yield StreamPublishChangesRequest(
+                district_id=DISTRICT, batch_number=number, changes=batch
+            )
 
     results: Counter[int] = Counter()
-    async for response in client.changes.PublishChanges(requests()):
+    async for response in client.changes.StreamPublishChanges(requests()):
         results.update(ack.result for ack in response.acks)
         room.release()
     assert results == {PUBLISH_RESULT_ACCEPTED: len(changes)}
@@ -157,7 +159,7 @@ async def _committed(monitor: AsyncClient, begun: asyncio.Event) -> list[str]:
     order: list[str] = []
     async for response in monitor.status.WatchStatus(request):
         begun.set()
-        order += [record.change.key.change_id for record in response.changes]
+        order += [record.change_key.change_id for record in response.changes]
         if len(order) >= CHANGES:
             break
     return order

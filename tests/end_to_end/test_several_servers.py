@@ -185,7 +185,7 @@ async def _write(server: Process, writer: int) -> None:
     ):
         for number in range(250):
             change = grade(f"{writer}-{number}", chance.randint(0, 100))
-            change.grade.task = f"task {chance.randrange(FACTS)}"
+            change.grade.grading_task = f"task {chance.randrange(FACTS)}"
             await publisher.submit(change)
             if not number % 25:
                 await publisher.publish(change)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schoolbell_server.domain.kinds import App, Environment, Kind, Outcome, Platform
+from schoolbell_server.domain.kinds import AppType, Kind, Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.apns import ApnsGateway
 from schoolbell_server.gateways.circuits import circuits_by_environment
 from schoolbell_server.gateways.factory import build_gateways
@@ -64,7 +64,7 @@ class Sending:
                     "delivery_id": str(uuid.uuid4()),
                     "app_id": "parent",
                     "address": uuid.uuid4().hex * 2,
-                    "environment": Environment.SANDBOX,
+                    "environment": ProviderEnvironment.SANDBOX,
                     "kind": Kind.GRADE,
                     "title": "New grade",
                     "body": "Open the app.",
@@ -122,7 +122,7 @@ class Sending:
         for result, count in zip(results, counts, strict=True):
             if result.outcome is Outcome.ACCEPTED:
                 assert count == 1
-            elif result.outcome is not Outcome.UNKNOWN:
+            elif result.outcome is not Outcome.ANSWER_LOST:
                 assert count == 0
             else:
                 assert count <= 1
@@ -155,10 +155,10 @@ def app_config(box: Sandbox, folder: Path, **ios: Any) -> AppConfig:
     }
     return AppConfig(
         app_id="parent",
-        kind=App.PARENT,
+        kind=AppType.PARENT,
         ios=IosConfig(
             topic=TOPIC,
-            environment=Environment.SANDBOX,
+            environment=ProviderEnvironment.SANDBOX,
             server=f"localhost:{box.apns_port}",
             ca_file=folder / "ca.pem",
             **(ios or key),

@@ -33,6 +33,7 @@ from tests.service.scene import (
     register,
     status_of,
     tasks,
+    token_of,
 )
 from tests.service.stored import stored
 from tests.service.whole import DISTRICT, FAST, PARENT_APP, TOPICS, Whole, whole
@@ -41,6 +42,7 @@ from tests.storage.engines import databases
 HELD = delivery_pb2.DELIVERY_STATE_HELD
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 EXPIRED = delivery_pb2.DELIVERY_STATE_EXPIRED
+APNS, FCM = common_pb2.PROVIDER_APNS, common_pb2.PROVIDER_FCM
 OPEN = {status_pb2.CIRCUIT_OPEN, status_pb2.CIRCUIT_HALF_OPEN}
 IOS = [pytest.param(True, id="apns"), pytest.param(False, id="fcm")]
 
@@ -60,21 +62,27 @@ async def counted(service: Whole, held: int) -> status_pb2.ServiceState:
     async with asyncio.timeout(PATIENCE):
         while True:
             now = await status_of(service)
-            if [(lane.pending, lane.held) for lane in now.backlog] == [(0, held)]:
+            if [(lane.pending_count, lane.held_count) for lane in now.backlog] == [(0, held)]:
                 assert not now.backlog[0].HasField("oldest_due_time")
                 return now
             await asyncio.sleep(0.1)
 
 
-async def circuit(service: Whole, name: str) -> int:
-    return next(link.circuit for link in (await status_of(service)).links if link.name == name)
+async def circuit(
+    service: Whole, provider: common_pb2.Provider.ValueType
+) -> status_pb2.Circuit.ValueType:
+    """Return the circuit of the parents' way to a provider."""
+    links = (await status_of(service)).links
+    return next(
+        link.circuit for link in links if (link.app_id, link.provider) == (PARENT_APP, provider)
+    )
 
 
 async def until_circuit(service: Whole, wanted: int) -> None:
     """Wait until the status shows the parents' way to Apple as it is wanted."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            if await circuit(service, f"{PARENT_APP}/apns") == wanted:
+            if await circuit(service, common_pb2.PROVIDER_APNS) == wanted:
                 return
             await asyncio.sleep(0.05)
 
@@ -87,7 +95,7 @@ async def test_while_a_provider_is_down_deliveries_are_held_and_come_back_by_the
     async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(MOTHER, ios=ios), phone(FATHER, ios=not ios))
-        here, there = ("apns", "fcm") if ios else ("fcm", "apns")
+        here, there = (APNS, FCM) if ios else (FCM, APNS)
         listener = service.sandbox.listener(Endpoint.APNS if ios else Endpoint.FCM)
         async with following(service) as followed:
             await listener.set_mode(PortMode.REFUSING)
@@ -98,12 +106,12 @@ async def test_while_a_provider_is_down_deliveries_are_held_and_come_back_by_the
             held = await until(followed, MOTHER, HELD, 21)
             assert {one.attempt_count for one in held if one.change_key != first.change_key} == {0}
             await until(followed, FATHER, ACCEPTED, 21)  # by the other provider, meanwhile
-            assert await circuit(service, f"{PARENT_APP}/{here}") in OPEN
-            assert await circuit(service, f"{PARENT_APP}/{there}") == status_pb2.CIRCUIT_CLOSED
+            assert await circuit(service, here) in OPEN
+            assert await circuit(service, there) == status_pb2.CIRCUIT_CLOSED
             await listener.set_mode(PortMode.SERVING)
             told = await until(followed, MOTHER, ACCEPTED, 21)
         assert max(one.attempt_count for one in told) <= first.attempt_count + 1
-        assert await circuit(service, f"{PARENT_APP}/{here}") == status_pb2.CIRCUIT_CLOSED
+        assert await circuit(service, here) == status_pb2.CIRCUIT_CLOSED
         assert service.sandbox.ledger.totals().duplicates == 0
 
 
@@ -132,7 +140,7 @@ async def test_an_outage_of_many_trials_spends_no_attempts(tmp_path: Path) -> No
             # Each trial that fails is written.
             await followed.until(lambda found: sum(one.revision for one in found) >= written + 1)
             assert service.sandbox.faults.counts()[0][1] > asked
-            assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
+            assert await circuit(service, common_pb2.PROVIDER_APNS) in OPEN
             service.sandbox.faults.clear()
             with unread(service.sandbox.listener(Endpoint.APNS)):
                 await until_circuit(service, status_pb2.CIRCUIT_HALF_OPEN)
@@ -168,9 +176,9 @@ async def test_one_of_apples_environments_is_held_and_the_other_goes_on(tmp_path
     async with whole(tmp_path) as service:
         await populate(service)
         released, built = phone(MOTHER), phone(FATHER)
-        released.device.environment = common_pb2.ENVIRONMENT_PRODUCTION
+        released.address.apns.environment = common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION
         await register(service, released, built)
-        down, address = Effect(status=503, reason="ServiceUnavailable"), released.device.token
+        down, address = Effect(status=503, reason="ServiceUnavailable"), token_of(released)
         service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=down, address=address))
         async with following(service) as followed:
             await publish(service, *tasks(0, 1))
@@ -179,7 +187,7 @@ async def test_one_of_apples_environments_is_held_and_the_other_goes_on(tmp_path
             held = await until(followed, MOTHER, HELD, 11)
             assert sum(one.attempt_count for one in held) < 2 * FAST.attempt_budget
             await until(followed, FATHER, ACCEPTED, 11)
-            assert await circuit(service, f"{PARENT_APP}/apns") in OPEN
+            assert await circuit(service, common_pb2.PROVIDER_APNS) in OPEN
             service.sandbox.faults.clear()
             await until(followed, MOTHER, ACCEPTED, 11)
 
@@ -228,7 +236,11 @@ async def watch_an_outage(service: Whole, seen: list[int]) -> None:
     async with service.client(access.ROLE_MONITOR) as monitor:
         async for response in monitor.watch(request):
             links = [link for one in response.states for link in one.links]
-            seen += [one.circuit for one in links if one.name == f"{PARENT_APP}/apns"]
+            seen += [
+                one.circuit
+                for one in links
+                if (one.app_id, one.provider) == (PARENT_APP, common_pb2.PROVIDER_APNS)
+            ]
             if seen == [status_pb2.CIRCUIT_CLOSED]:
                 await listener.set_mode(PortMode.REFUSING)
                 listener.cut()

@@ -32,7 +32,7 @@ async def test_goaway_amid_a_burst_loses_nothing_and_sends_nothing_twice(
         it.suffer(Effect(goaway=goaway), first=50, times=1)
         pushes = it.pushes(200)
         results = await it.gateway.send(pushes)
-        assert set(outcomes(results)) <= {Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNKNOWN}
+        assert set(outcomes(results)) <= {Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.ANSWER_LOST}
         it.check_honest(results)
         again = [
             push
@@ -42,7 +42,7 @@ async def test_goaway_amid_a_burst_loses_nothing_and_sends_nothing_twice(
         assert outcomes(await it.gateway.send(again)) == (
             {Outcome.ACCEPTED: len(again)} if again else {}
         )
-        lost = {one.delivery_id for one in results if one.outcome is Outcome.UNKNOWN}
+        lost = {one.delivery_id for one in results if one.outcome is Outcome.ANSWER_LOST}
         assert set(it.box.ledger.duplicates()) <= lost
 
 
@@ -88,7 +88,7 @@ async def test_a_window_that_is_not_given_back_ends_at_the_deadline(
         it.suffer(Effect(withhold_window=True), times=1)
         body = "x" * 2000
         results = await it.send(200, body=body)
-        assert set(outcomes(results)) == {Outcome.ACCEPTED, Outcome.UNKNOWN}
+        assert set(outcomes(results)) == {Outcome.ACCEPTED, Outcome.ANSWER_LOST}
         it.check_honest(results)
         for _ in range(5):
             # A connection that is silent for a whole deadline is given up.
@@ -149,7 +149,7 @@ async def test_a_connection_without_tls_is_not_sent(platform: Platform, tmp_path
         async with asyncio.timeout(PATIENCE):
             results = await it.send(10)
         # Whether the connection or the whole push times out first is a matter of milliseconds.
-        assert set(outcomes(results)) <= {Outcome.NOT_SENT, Outcome.UNKNOWN}
+        assert set(outcomes(results)) <= {Outcome.NOT_SENT, Outcome.ANSWER_LOST}
         it.check_honest(results)
 
 
@@ -162,7 +162,7 @@ async def test_a_peer_that_says_nothing_after_tls_ends_at_the_deadline(
         async with asyncio.timeout(PATIENCE):
             results = await it.send(10)
         assert len(outcomes(results)) == 1
-        assert set(outcomes(results)) <= {Outcome.NOT_SENT, Outcome.UNKNOWN}
+        assert set(outcomes(results)) <= {Outcome.NOT_SENT, Outcome.ANSWER_LOST}
         await it.listener.set_mode(PortMode.SERVING)
 
 
@@ -175,7 +175,7 @@ async def test_a_peer_that_is_gone_without_a_word_is_left_for_a_new_connection(
         it.suffer(Effect(close=Closing.HALF_OPEN), times=1)
         async with asyncio.timeout(PATIENCE):
             lost = await it.send(30)
-        assert outcomes(lost) == {Outcome.UNKNOWN: 30}
+        assert outcomes(lost) == {Outcome.ANSWER_LOST: 30}
         assert outcomes(await it.send(30)) == {Outcome.ACCEPTED: 30}
         assert it.box.ledger.totals().duplicates == 0
 

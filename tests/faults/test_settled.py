@@ -21,7 +21,7 @@ from tests.service.whole import DISTRICT, Whole, whole
 
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 UNCERTAIN = delivery_pb2.DELIVERY_STATE_UNCERTAIN
-UNKNOWN = delivery_pb2.OUTCOME_UNKNOWN
+UNKNOWN = delivery_pb2.OUTCOME_ANSWER_LOST
 CHANGES = 60
 REFUSED, INTERNAL = 7, 2
 

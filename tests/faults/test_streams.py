@@ -61,9 +61,9 @@ async def test_any_other_reset_leaves_the_outcome_unknown_and_nobody_else_suffer
         before = set(it.listener.connections)
         it.suffer(Effect(reset=code, processed=processed), every=3)
         results = await it.send(60)
-        assert outcomes(results) == {Outcome.ACCEPTED: 40, Outcome.UNKNOWN: 20}
+        assert outcomes(results) == {Outcome.ACCEPTED: 40, Outcome.ANSWER_LOST: 20}
         it.check_honest(results)
-        lost = [one for one in results if one.outcome is Outcome.UNKNOWN]
+        lost = [one for one in results if one.outcome is Outcome.ANSWER_LOST]
         assert sum(it.box.ledger.count(one.delivery_id) for one in lost) == 20 * processed
         assert set(it.listener.connections) == before
 
@@ -74,7 +74,7 @@ async def test_a_reset_after_the_headers_is_no_answer(platform: Platform, tmp_pa
         await it.warm()
         it.suffer(Effect(reset=INTERNAL, reset_after_headers=True), times=5)
         results = await it.send(10)
-        assert outcomes(results) == {Outcome.ACCEPTED: 5, Outcome.UNKNOWN: 5}
+        assert outcomes(results) == {Outcome.ACCEPTED: 5, Outcome.ANSWER_LOST: 5}
 
 
 @pytest.mark.parametrize("platform", BOTH)
@@ -97,7 +97,7 @@ async def test_an_answer_that_never_comes_ends_at_the_deadline_and_nobody_else_s
         it.suffer(Effect(silent=True), every=3)
         async with asyncio.timeout(PATIENCE):
             results = await it.send(60)
-        assert outcomes(results) == {Outcome.ACCEPTED: 40, Outcome.UNKNOWN: 20}
+        assert outcomes(results) == {Outcome.ACCEPTED: 40, Outcome.ANSWER_LOST: 20}
         it.check_honest(results)
         it.box.faults.clear()
         assert outcomes(await it.send(20)) == {Outcome.ACCEPTED: 20}
@@ -112,7 +112,7 @@ async def test_an_answer_that_comes_too_late_harms_nobody(
         await it.warm()
         it.suffer(Effect(delay=4), times=1)
         (late,) = await it.send(1)
-        assert late.outcome is Outcome.UNKNOWN
+        assert late.outcome is Outcome.ANSWER_LOST
         for _ in range(20):
             results = await it.send(5)
             assert outcomes(results) == {Outcome.ACCEPTED: 5}
@@ -130,7 +130,7 @@ async def test_a_provider_that_answers_nobody_holds_a_large_batch_no_longer_than
         results = await it.send(500)
         assert loop.time() - start < PATIENCE / 2, "one deadline, not one for every ten"
         assert len(results) == 500
-        assert set(outcomes(results)) <= {Outcome.UNKNOWN, Outcome.NOT_SENT}
+        assert set(outcomes(results)) <= {Outcome.ANSWER_LOST, Outcome.NOT_SENT}
         it.check_honest(results)
 
 
@@ -177,8 +177,8 @@ async def test_a_connection_that_breaks_leaves_outcomes_unknown_and_the_next_one
         await it.warm()
         it.suffer(Effect(close=end), first=30, times=1)
         results = await it.send(60)
-        assert set(outcomes(results)) <= {Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.NOT_SENT}
-        assert Outcome.UNKNOWN in outcomes(results)
+        assert set(outcomes(results)) <= {Outcome.ACCEPTED, Outcome.ANSWER_LOST, Outcome.NOT_SENT}
+        assert Outcome.ANSWER_LOST in outcomes(results)
         it.check_honest(results)
         assert outcomes(await it.send(60)) == {Outcome.ACCEPTED: 60}
 
@@ -205,4 +205,4 @@ async def test_a_silent_apple_delays_no_google(tmp_path: Path) -> None:
         stuck = asyncio.create_task(apple.send(100))
         assert outcomes(await google.send(300)) == {Outcome.ACCEPTED: 300}
         assert not stuck.done()
-        assert outcomes(await stuck) == {Outcome.UNKNOWN: 100}
+        assert outcomes(await stuck) == {Outcome.ANSWER_LOST: 100}

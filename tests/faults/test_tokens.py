@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schoolbell_server.domain.kinds import Environment, Outcome, Platform
+from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.mass_death import IN_A_ROW
 from schoolbell_server.sandbox.apns_settings import ApnsSettings
 from schoolbell_server.sandbox.devices import Death, Device
@@ -82,7 +82,7 @@ async def test_the_wrong_environment_costs_no_family_its_pushes(tmp_path: Path) 
 
 async def test_both_environments_are_reached_from_one_gateway(tmp_path: Path) -> None:
     async with sending(Platform.IOS, tmp_path) as it:
-        for environment in Environment:
+        for environment in ProviderEnvironment:
             assert outcomes(await it.send(10, environment=environment)) == {Outcome.ACCEPTED: 10}
         assert len(it.listener.connections) == 2
 

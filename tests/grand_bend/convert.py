@@ -68,7 +68,7 @@ def grades(folder: Path, form: GradeForm = GradeForm.PERIOD) -> Iterator[Change]
         of_course = form is GradeForm.RUNNING_OF_COURSE
         grade.section_id = row["course"] if of_course else row["section"]
         grade.course_name = row["course"]
-        grade.task = "six weeks" if form is GradeForm.PERIOD else "running"
+        grade.grading_task = "six weeks" if form is GradeForm.PERIOD else "running"
         grade.grading_period = "year"
         if form is GradeForm.PERIOD:
             grade.grading_period = f"{row['term']} {row['gradingPeriod']}"

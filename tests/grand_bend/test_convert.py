@@ -23,7 +23,7 @@ def attendance_fact(change: Change) -> tuple[str, str, int, int, str]:
 
 def grade_fact(change: Change) -> tuple[str, str, str, str]:
     grade = change.grade
-    return change.student_id, grade.section_id, grade.task, grade.grading_period
+    return change.student_id, grade.section_id, grade.grading_task, grade.grading_period
 
 
 def test_attendance_is_7_595_changes_of_6_796_facts(grand_bend: Path) -> None:

@@ -98,14 +98,16 @@ class Changes(change_service_pb2_grpc.ChangeServiceServicer):
     async def BatchPublishChanges(self, request: Any, context: Any) -> Any:
         return change_service_pb2.BatchPublishChangesResponse()
 
-    async def PublishChanges(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+    async def StreamPublishChanges(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         try:
             async for request in request_iterator:
                 self._script.batches.append(request.batch_number)
                 self._script.entered.set()
                 if request.validate_only:
                     await self._script.release.wait()
-                yield change_service_pb2.PublishChangesResponse(batch_number=request.batch_number)
+                yield change_service_pb2.StreamPublishChangesResponse(
+                    batch_number=request.batch_number
+                )
         finally:
             self._script.left.set()
 

@@ -13,7 +13,7 @@ from tests.service.whole import Whole
 async def grade_settings(service: Whole, **fields: Any) -> None:
     """Save what the district wants of grades."""
     kind = settings_service_pb2.KindSettings(kind=common_pb2.KIND_GRADE, **fields)
-    await service.configure(kinds=[kind])
+    await service.configure(kind_settings=[kind])
 
 
 async def hold_grades(service: Whole) -> None:

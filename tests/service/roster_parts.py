@@ -130,10 +130,10 @@ def counted(done: roster_pb2.RosterImport) -> dict[str, tuple[int, int, int, int
     """Return (created, updated, unchanged, deactivated) by type."""
     return {
         roster_pb2.RecordType.Name(one.record_type).removeprefix("RECORD_TYPE_"): (
-            one.created,
-            one.updated,
-            one.unchanged,
-            one.deactivated,
+            one.created_count,
+            one.updated_count,
+            one.unchanged_count,
+            one.deactivated_count,
         )
         for one in done.report.counts
     }

@@ -61,8 +61,8 @@ async def populate(service: Whole) -> None:
     await service.configure(
         detail_level=common_pb2.DETAIL_LEVEL_DETAILED,
         default_subscriptions=[
-            settings_service_pb2.DefaultSubscription(app=app, kind=kind)
-            for app in common_pb2.App.values()[1:]
+            settings_service_pb2.DefaultSubscription(app_type=app, kind=kind)
+            for app in common_pb2.AppType.values()[1:]
             for kind in KINDS
         ],
     )
@@ -140,12 +140,27 @@ def phone(
         device=device_service_pb2.Device(
             app_id=STUDENT_APP if student else PARENT_APP,
             platform=common_pb2.PLATFORM_IOS if ios else common_pb2.PLATFORM_ANDROID,
-            environment=common_pb2.ENVIRONMENT_SANDBOX,
-            token=token,
             installation_id=f"installation-{name}",
             stay_logged_in=stay_logged_in,
         ),
+        address=address(token, ios=ios),
     )
+
+
+def address(token: str, *, ios: bool = True) -> device_service_pb2.DeviceAddress:
+    """Return an address of the sandbox at Apple, or at Google."""
+    if ios:
+        apns = device_service_pb2.ApnsAddress(
+            device_token=token, environment=common_pb2.PROVIDER_ENVIRONMENT_SANDBOX
+        )
+        return device_service_pb2.DeviceAddress(apns=apns)
+    fcm = device_service_pb2.FcmAddress(registration_token=token)
+    return device_service_pb2.DeviceAddress(fcm=fcm)
+
+
+def token_of(request: device_service_pb2.RegisterDeviceRequest) -> str:
+    """Return the token that a registration names."""
+    return request.address.apns.device_token or request.address.fcm.registration_token
 
 
 async def register(
@@ -212,7 +227,7 @@ async def status_of(service: Serving) -> status_pb2.ServiceState:
     """Return the state of the district."""
     async with service.client(access.ROLE_MONITOR) as monitor:
         answer = await monitor.status.GetStatus(GetStatusRequest(district_id=DISTRICT))
-    return answer.states[0]
+    return answer.state
 
 
 def change(change_id: str, student_id: str = STUDENT, *, seconds_ago: float = 1) -> Change:
@@ -228,7 +243,7 @@ def grade(change_id: str, percent: float, student_id: str = STUDENT) -> Change:
     """Return a grade of the same task every time."""
     found = change(change_id, student_id)
     found.grade.section_id, found.grade.course_name = "algebra-1", "Algebra"
-    found.grade.task, found.grade.grading_period = "Semester grade", "S1"
+    found.grade.grading_task, found.grade.grading_period = "Semester grade", "S1"
     found.grade.percent = percent
     return found
 
@@ -237,7 +252,7 @@ def tasks(first: int, count: int) -> list[Change]:
     """Return grades of as many tasks, each a fact of its own: none of them supersedes another."""
     found = [grade(f"g{number}", 80) for number in range(first, first + count)]
     for number, one in enumerate(found, first):
-        one.grade.task = f"Task {number}"
+        one.grade.grading_task = f"Task {number}"
     return found
 
 

@@ -17,7 +17,7 @@ from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_ACCEPTED,
     BatchPublishChangesRequest,
-    PublishChangesRequest,
+    StreamPublishChangesRequest,
 )
 from schoolbell.v1.status_service_pb2 import CancelDeliveriesRequest
 from schoolbell_server.config import Config
@@ -74,10 +74,10 @@ async def accepted(service: Whole, change: Change) -> bool:
 async def stream(client: AsyncClient, change: Change) -> int:
     """Publish on a stream of its own and return the result."""
 
-    async def requests() -> AsyncIterator[PublishChangesRequest]:
-        yield PublishChangesRequest(district_id=DISTRICT, batch_number=1, changes=[change])
+    async def requests() -> AsyncIterator[StreamPublishChangesRequest]:
+        yield StreamPublishChangesRequest(district_id=DISTRICT, batch_number=1, changes=[change])
 
-    async for response in client.changes.PublishChanges(requests()):
+    async for response in client.changes.StreamPublishChanges(requests()):
         return response.acks[0].result
     pytest.fail("the stream ended without an answer")
 
@@ -107,6 +107,6 @@ async def _cancel_everything(service: Whole) -> None:
             CancelDeliveriesRequest(
                 district_id=DISTRICT,
                 filter=delivery_pb2.DeliveryFilter(user_ids=[STUDENT, MOTHER]),
-                reason="the posting was a mistake",
+                comment="the posting was a mistake",
             )
         )

@@ -38,7 +38,7 @@ GET = "/schoolbell.v1.SettingsService/GetSettings"
 UPDATE = "/schoolbell.v1.SettingsService/UpdateSettings"
 TALLIES = "/schoolbell.v1.StatusService/GetTallies"
 BATCH = "/schoolbell.v1.ChangeService/BatchPublishChanges"
-STREAM = "/schoolbell.v1.ChangeService/PublishChanges"
+STREAM = "/schoolbell.v1.ChangeService/StreamPublishChanges"
 IMPORT = "/schoolbell.v1.RosterService/ImportRoster"
 WATCH = "/schoolbell.v1.StatusService/WatchStatus"
 ASK = settings_service_pb2.GetSettingsRequest(district_id=DISTRICT).SerializeToString()
@@ -100,7 +100,7 @@ async def stream_end(call: Any) -> Refused:
 
 
 def batch(number: int, *, wait: bool = False, district_id: str = DISTRICT) -> bytes:
-    return change_service_pb2.PublishChangesRequest(
+    return change_service_pb2.StreamPublishChangesRequest(
         district_id=district_id, batch_number=number, validate_only=wait
     ).SerializeToString()
 
@@ -379,7 +379,7 @@ async def test_a_stream_answers_each_request_in_order(tmp_path: Path) -> None:
         call = service.stream(STREAM, "stream_stream", service.keys.new(Role.PUBLISHER))
         for number in range(5):
             await call.write(batch(number))
-            answer = change_service_pb2.PublishChangesResponse.FromString(await call.read())
+            answer = change_service_pb2.StreamPublishChangesResponse.FromString(await call.read())
             assert answer.batch_number == number
         await call.done_writing()
         assert await call.read() is grpc.aio.EOF
@@ -400,7 +400,7 @@ async def test_a_bad_request_in_mid_stream_ends_it_after_the_good_ones(
     async with running(tmp_path) as service:
         call = service.stream(STREAM, "stream_stream", service.keys.new(Role.PUBLISHER))
         await call.write(batch(7))
-        answer = change_service_pb2.PublishChangesResponse.FromString(await call.read())
+        answer = change_service_pb2.StreamPublishChangesResponse.FromString(await call.read())
         assert answer.batch_number == 7
         await call.write(request_bytes)
         assert (await stream_end(call)).reason == reason
@@ -488,7 +488,7 @@ async def test_a_drain_lets_a_publisher_have_its_answers_first(tmp_path: Path) -
         await settle(service.script.entered)
         service.conduct.drain()
         service.script.release.set()
-        answer = change_service_pb2.PublishChangesResponse.FromString(await call.read())
+        answer = change_service_pb2.StreamPublishChangesResponse.FromString(await call.read())
         assert answer.batch_number == 1
         assert (await stream_end(call)).reason == "DRAINING"
 

@@ -16,7 +16,17 @@ from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.service.following import following
 from tests.service.held import grade_settings
-from tests.service.scene import FATHER, MOTHER, STUDENT, grade, phone, populate, publish, register
+from tests.service.scene import (
+    FATHER,
+    MOTHER,
+    STUDENT,
+    grade,
+    phone,
+    populate,
+    publish,
+    register,
+    token_of,
+)
 from tests.service.whole import DISTRICT, FAST, Whole, whole
 from tests.storage.engines import databases
 
@@ -33,7 +43,7 @@ THRICE = replace(FAST, attempt_budget=BUDGET)
 
 def suffer(service: Whole, user_id: str, effect: Effect, **conditions: Any) -> None:
     """Break what is sent to one phone; probes and other phones fare well."""
-    address = phone(user_id).device.token
+    address = token_of(phone(user_id))
     service.sandbox.faults.add(
         Fault(endpoint=Endpoint.APNS, effect=effect, address=address, **conditions)
     )
@@ -48,7 +58,7 @@ async def retry(service: Whole, *states: int, validate_only: bool = False) -> in
                 validate_only=validate_only,
             )
         )
-    return answer.deliveries
+    return answer.delivery_count
 
 
 @databases()

@@ -60,13 +60,14 @@ from tests.service.scene import (
     publish,
     register,
     subscribe,
+    token_of,
 )
 from tests.service.stored import facts_version, stored_device
 from tests.service.whole import DISTRICT, PARENT_APP, TOPICS, Whole, whole
 from tests.storage.engines import databases
 
 OTHER_DISTRICT = "oak-county"
-TOKEN = phone(MOTHER).device.token
+TOKEN = token_of(phone(MOTHER))
 HELD = delivery_pb2.DELIVERY_STATE_HELD
 CANCELLED = delivery_pb2.DELIVERY_STATE_CANCELLED
 
@@ -101,9 +102,8 @@ async def test_a_registered_device_is_shown_without_its_address(tmp_path: Path) 
         asked.device.registration_ref, asked.device.locale = "maple", "es-MX"
         (device,) = await register(service, asked)
         assert device == await read(service, device)
-        assert (device.token, device.fid) == ("", "")
-        assert device.token_tail == TOKEN[-4:]
-        assert device.app == common_pb2.APP_PARENT
+        assert device.address_tail == TOKEN[-4:]
+        assert device.app_type == common_pb2.APP_TYPE_PARENT
         assert device.provider == common_pb2.PROVIDER_APNS
         assert device.detail_level == common_pb2.DETAIL_LEVEL_DETAILED
         assert device.stay_logged_in
@@ -146,10 +146,10 @@ async def test_a_new_token_is_dated_and_told_apart(tmp_path: Path) -> None:
         await populate(service)
         (first,) = await register(service, phone(MOTHER))
         changed = phone(MOTHER)
-        changed.device.token = "ab" * 32
+        changed.address.apns.device_token = "ab" * 32
         (second,) = await register(service, changed)
         assert second.device_id == first.device_id
-        assert second.token_tail == "abab"
+        assert second.address_tail == "abab"
         assert second.register_time.ToDatetime() > first.register_time.ToDatetime()
         row = await stored_device(service, second)
         assert second.register_time.ToDatetime(dt.UTC) == row.address_time
@@ -181,7 +181,7 @@ async def test_another_user_gets_a_new_device_and_the_old_one_is_told_nothing_mo
             (fathers,) = await register(service, same_phone(phone(MOTHER), FATHER))
             (cancelled,) = await followed.until_states(CANCELLED)
         assert cancelled.revision > waiting.revision
-        assert cancelled.cancelled_by == delivery_pb2.Cancellation(
+        assert cancelled.cancellation == delivery_pb2.Cancellation(
             cause=delivery_pb2.CANCEL_CAUSE_USER_CHANGED
         )
         assert fathers.device_id != mothers.device_id
@@ -225,19 +225,19 @@ async def test_a_token_on_another_installation_is_replaced(tmp_path: Path) -> No
         await publish(service, grade("g1", 68))
         moved = phone(MOTHER)
         moved.device.installation_id = "reinstalled"
-        moved.device.token = TOKEN.upper()
+        moved.address.apns.device_token = TOKEN.upper()
         (new,) = await register(service, moved)
         assert new.device_id != old.device_id
         gone = await read(service, old)
         assert gone.retirement.reason == RETIREMENT_REASON_TOKEN_REPLACED
         (delivery,) = await deliveries(service, MOTHER)
-        assert delivery.cancelled_by == delivery_pb2.Cancellation(
+        assert delivery.cancellation == delivery_pb2.Cancellation(
             cause=delivery_pb2.CANCEL_CAUSE_GATE,
             gate=common_pb2.GATE_DEVICE_USABLE,
             reason=common_pb2.REFUSAL_REASON_DEVICE_RETIRED,
         )
         fathers = phone(FATHER)
-        fathers.device.token = TOKEN
+        fathers.address.apns.device_token = TOKEN
         await register(service, fathers)
         taken = await read(service, new)
         assert taken.retirement.reason == RETIREMENT_REASON_USER_CHANGED
@@ -454,10 +454,10 @@ async def test_a_device_keeps_its_platform(tmp_path: Path) -> None:
         assert [bad.path for bad in refused.value.fields] == ["device.platform"]
         unsaid = phone(MOTHER)
         unsaid.device.ClearField("platform")
-        unsaid.device.fid = "abcdefghijklmnopqrstuv"
+        unsaid.address.fcm.firebase_installation_id = "abcdefghijklmnopqrstuv"
         with pytest.raises(InvalidArgument) as refused:
             await register(service, unsaid)
-        assert [bad.path for bad in refused.value.fields] == ["device.fid"]
+        assert [bad.path for bad in refused.value.fields] == ["address.fcm"]
         assert await read(service, device) == device
 
 
@@ -542,7 +542,7 @@ async def test_an_update_changes_the_masked_fields(tmp_path: Path) -> None:
         cleared = await change(service, device, "locale", "detail_level", "stay_logged_in")
         assert cleared.locale == "" and not cleared.stay_logged_in
         assert cleared.detail_level == common_pb2.DETAIL_LEVEL_DETAILED
-        ignored = await change(service, device, "token_tail", "retirement", token_tail="zzzz")
+        ignored = await change(service, device, "address_tail", "retirement", address_tail="zzzz")
         assert ignored == cleared == await read(service, device)
 
 
@@ -565,7 +565,7 @@ FIXED: list[dict[str, Any]] = [
     {"platform": common_pb2.PLATFORM_ANDROID},
     {"app_id": "maple-student"},
     {"installation_id": "another"},
-    {"environment": common_pb2.ENVIRONMENT_PRODUCTION},
+    {"environment": common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION},
     {"user_id": FATHER},
     {"device_id": "another"},
     {"locale": "?"},
@@ -631,12 +631,12 @@ async def test_an_unregistered_device_is_told_nothing_more(database: str, tmp_pa
                 assert refused.value.reason == "DEVICE_RETIRED"
         (delivery,) = await deliveries(service, MOTHER)
         assert delivery.state == CANCELLED
-        assert delivery.cancelled_by.gate == common_pb2.GATE_DEVICE_USABLE
+        assert delivery.cancellation.gate == common_pb2.GATE_DEVICE_USABLE
         forgotten = phone(MOTHER)
-        forgotten.device.ClearField("token")
+        forgotten.ClearField("address")
         with pytest.raises(InvalidArgument) as bad:
             await register(service, forgotten)
-        assert [one.path for one in bad.value.fields] == ["device.token"]
+        assert [one.path for one in bad.value.fields] == ["address"]
         (back,) = await register(service, phone(MOTHER))
         assert back.device_id == device.device_id
 
@@ -658,7 +658,7 @@ async def test_signing_out_stops_what_has_not_left_on_every_device(
         assert [device.stay_logged_in for device in first] == [False, False]
         stopped = await deliveries(service, MOTHER)
         assert [one.state for one in stopped] == [CANCELLED, CANCELLED]
-        assert {one.cancelled_by.reason for one in stopped} == {
+        assert {one.cancellation.reason for one in stopped} == {
             common_pb2.REFUSAL_REASON_NOT_STAYING_LOGGED_IN
         }
         assert [one.state for one in await deliveries(service, FATHER)] == [HELD]

@@ -76,7 +76,7 @@ def below(percent: float) -> subscription_pb2.Subscription:
     wanted = subscription_pb2.Subscription(
         student_id=STUDENT, kind=common_pb2.KIND_GRADE, enabled=True
     )
-    wanted.grade.below_percent = percent
+    wanted.condition.grade.below_percent = percent
     return wanted
 
 

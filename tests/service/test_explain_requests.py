@@ -14,6 +14,7 @@ from schoolbell.errors import SchoolbellError
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, explanation_pb2, settings_service_pb2, subscription_pb2
 from schoolbell.v1.change_service_pb2 import (
+    DecisionFilter,
     ExplainChangeRequest,
     ExplainChangeResponse,
     ListChangesRequest,
@@ -144,7 +145,7 @@ async def test_what_was_recorded_is_what_is_listed(database: str, tmp_path: Path
         async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
             key = common_pb2.ChangeKey(source=SOURCE, change_id="g")
             listed = await administrator.changes.ListDecisions(
-                ListDecisionsRequest(district_id=DISTRICT, change_keys=[key])
+                ListDecisionsRequest(district_id=DISTRICT, filter=DecisionFilter(change_keys=[key]))
             )
     decisions = {(one.user_id, one.device_id): one for one in listed.decisions}
     explained = {
@@ -157,7 +158,7 @@ async def test_what_was_recorded_is_what_is_listed(database: str, tmp_path: Path
         assert device.recorded == decisions[name].recorded
         assert device.delivery.delivery_id == decisions[name].delivery_id
         assert len(device.delivery.attempts) == bool(decisions[name].delivery_id)
-    assert answer.record.deliveries == 2
+    assert answer.record.delivery_count == 2
 
 
 async def test_a_rehearsed_explanation_is_what_publishing_then_decides(tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ async def test_whom_nothing_relates_any_more_is_still_explained(tmp_path: Path) 
             store.execute("DELETE FROM device WHERE user_id = ?", (FATHER,))
         answer = await explain(service, about("g"))
     father = answer.recipients[-1]
-    assert (father.user_id, father.relation_path) == (FATHER, "")
+    assert father.user_id == FATHER and not father.HasField("relationship")
     assert father.summary.startswith("Then: Told on one device.")
     assert father.summary.endswith("This person is not related to the student.")
     (device,) = father.devices

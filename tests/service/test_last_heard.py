@@ -92,7 +92,9 @@ async def test_what_an_app_does_is_heard_and_what_its_backend_does_is_not(
                 )
             )
             await backend.subscriptions.GetSubscriptions(
-                GetSubscriptionsRequest(**mine, device_id=page.device_id)
+                GetSubscriptionsRequest(
+                    district_id=DISTRICT, user_id=page.user_id, device_id=page.device_id
+                )
             )
             await backend.devices.GetNotification(
                 GetNotificationRequest(**mine, delivery_id=delivery[fetched.device_id])

@@ -16,6 +16,7 @@ from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_DUPLICATE,
     PUBLISH_RESULT_REFUSED,
     BatchPublishChangesRequest,
+    DecisionFilter,
     GetChangeRequest,
     ListDecisionsRequest,
     PublishChangeRequest,
@@ -37,6 +38,7 @@ from tests.service.scene import (
     publish,
     register,
     status_of,
+    token_of,
 )
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
@@ -57,7 +59,7 @@ async def test_a_grade_reaches_the_student_and_both_guardians(
             found = await followed.until_states(ACCEPTED, ACCEPTED, ACCEPTED)
         assert answer.ack.result == PUBLISH_RESULT_ACCEPTED
         assert {one.user_id for one in found} == {STUDENT, MOTHER, FATHER}
-        texts = {one.user_id: _text(service, one.device.token) for one in phones}
+        texts = {one.user_id: _text(service, token_of(one)) for one in phones}
         assert texts[STUDENT] == [("New grade in Algebra", "Semester grade: 68.5%")]
         assert texts[MOTHER][0][1] == "Semester grade: 68.5%"
         assert service.sandbox.ledger.totals().duplicates == 0
@@ -200,8 +202,8 @@ async def test_validate_only_counts_and_writes_nothing(database: str, tmp_path: 
                 district_id=DISTRICT, change=grade("g1", 90), validate_only=True
             )
             answer = await publisher.changes.PublishChange(request)
-            assert (answer.rehearsal.recipients, answer.rehearsal.devices) == (2, 2)
-            refused = [(one.gate, one.reason, one.count) for one in answer.rehearsal.refusals]
+            assert (answer.dry_run.recipient_count, answer.dry_run.device_count) == (2, 2)
+            refused = [(one.gate, one.reason, one.count) for one in answer.dry_run.refusals]
             assert refused == [(common_pb2.GATE_ACCOUNT, common_pb2.REFUSAL_REASON_NO_DEVICE, 1)]
             with pytest.raises(NotFound):
                 await publisher.changes.GetChange(
@@ -222,8 +224,7 @@ async def test_two_sections_tell_one_absence_once(database: str, tmp_path: Path)
             found = await administrator.changes.ListDecisions(
                 ListDecisionsRequest(
                     district_id=DISTRICT,
-                    user_ids=[MOTHER],
-                    change_keys=[absence("a2").key],
+                    filter=DecisionFilter(user_ids=[MOTHER], change_keys=[absence("a2").key]),
                 )
             )
         reasons = [one.recorded.reason for one in found.decisions]
@@ -286,7 +287,7 @@ async def test_many_publishers_at_once_are_all_answered(database: str, tmp_path:
         assert results == [[PUBLISH_RESULT_ACCEPTED] * 50] * 5
         async with service.client(access.ROLE_MONITOR) as monitor:
             tallies = await monitor.status.GetTallies(GetTalliesRequest(district_id=DISTRICT))
-        assert [tally.changes for tally in tallies.tallies] == [250]
+        assert [tally.change_count for tally in tallies.tallies] == [250]
 
 
 def _text(service: Whole, token: str) -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ from tests.service.scene import (
     populate,
     publish,
     register,
+    token_of,
     upsert,
 )
 from tests.service.whole import DISTRICT, Whole, whole
@@ -90,16 +91,16 @@ async def test_the_detail_is_told_in_the_app_where_the_push_named_nobody(
         await upsert(service, roster_pb2.RosterRecord(user=student))
         await register(service, phone(MOTHER))
         delivery = await told(service)
-        (push,) = service.sandbox.ledger.arrivals(phone(MOTHER).device.token)
+        (push,) = service.sandbox.ledger.arrivals(token_of(phone(MOTHER)))
         assert "68.5" not in " ".join(push.text) and "Ann" not in " ".join(push.text)
         detail = await notification(service, push.delivery_id)
         assert "68.5" in detail.body
         assert "Ann" in detail.title + detail.body
         assert "Annabella" not in detail.title + detail.body
-        assert (detail.kind, detail.student_id) == (common_pb2.KIND_GRADE, STUDENT)
-        assert detail.delivery_id == delivery.delivery_id
+        (told_of,) = detail.changes
+        assert (told_of.kind, told_of.student_id) == (common_pb2.KIND_GRADE, STUDENT)
         assert detail.locale == "en"
-        assert detail.occur_time.ToDatetime() < delivery.create_time.ToDatetime()
+        assert told_of.occur_time.ToDatetime() < delivery.create_time.ToDatetime()
 
 
 @pytest.mark.parametrize(
@@ -226,12 +227,12 @@ async def test_a_test_notification_arrives_in_the_devices_language(
         assert answer.attempt.outcome == delivery_pb2.OUTCOME_ACCEPTED
         assert answer.attempt.number == 1
         assert answer.attempt.start_time.ToDatetime() <= answer.attempt.end_time.ToDatetime()
-        (arrival,) = service.sandbox.ledger.arrivals(asked.device.token)
+        (arrival,) = service.sandbox.ledger.arrivals(token_of(asked))
         assert arrival.provider_message_id
         assert answer.provider_message_id.endswith(arrival.provider_message_id)
         assert "prueba" in " ".join(arrival.text).lower()
         await try_out(service, device)
-        assert len(service.sandbox.ledger.arrivals(asked.device.token)) == 2
+        assert len(service.sandbox.ledger.arrivals(token_of(asked))) == 2
 
 
 async def test_a_test_says_what_the_provider_answered(tmp_path: Path) -> None:

@@ -23,7 +23,11 @@ from schoolbell.v1 import (
     status_service_pb2,
     subscription_pb2,
 )
-from schoolbell.v1.change_service_pb2 import ListDecisionsRequest, PublishChangeRequest
+from schoolbell.v1.change_service_pb2 import (
+    DecisionFilter,
+    ListDecisionsRequest,
+    PublishChangeRequest,
+)
 from schoolbell_server.domain.record import decode_record
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_storage.engine import Storage
@@ -44,6 +48,7 @@ from tests.service.scene import (
     publish,
     register,
     subscribe,
+    token_of,
     upsert,
 )
 from tests.service.stored import stored
@@ -94,7 +99,7 @@ async def live(service: Whole) -> dict[str, str]:
         await operator.status.CancelDeliveries(
             status_service_pb2.CancelDeliveriesRequest(
                 district_id=DISTRICT,
-                reason=f"asked for by {MOTHER}.",
+                comment=f"asked for by {MOTHER}.",
                 filter=delivery_pb2.DeliveryFilter(device_ids=["none"]),
             )
         )
@@ -114,7 +119,7 @@ async def erase(service: Whole, user_id: str) -> int:
         answer = await administrator.access.ErasePersonData(
             access.ErasePersonDataRequest(district_id=DISTRICT, user_id=user_id)
         )
-    return answer.records
+    return answer.record_count
 
 
 async def export(client: AsyncClient, user_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -154,14 +159,15 @@ async def test_nothing_of_an_erased_person_is_left_anywhere(
 ) -> None:
     async with whole(tmp_path, database=database) as service:
         devices = await live(service)
-        registered = phone(user_id).device
+        request = phone(user_id)
+        registered = request.device
         fingerprints = TokenFingerprints.load(service.config.server.data_dir / "keys")
         words = (
             user_id,
             devices[user_id],
-            registered.token,
+            token_of(request),
             registered.installation_id,
-            fingerprints.token_fingerprint(registered.app_id, registered.token),
+            fingerprints.token_fingerprint(registered.app_id, token_of(request)),
         )
         async with stored(service) as storage:
             assert len({place for place, _ in await traces(storage, *words)}) > 15
@@ -206,7 +212,9 @@ async def test_others_keep_what_is_theirs(database: str, tmp_path: Path) -> None
             for name in ("user", "device", "delivery", "decision", "relationship", "tool_right"):
                 assert after[name] == before[name] != [], name
             found = await client.changes.ListDecisions(
-                ListDecisionsRequest(district_id=DISTRICT, change_keys=[absence("a1").key])
+                ListDecisionsRequest(
+                    district_id=DISTRICT, filter=DecisionFilter(change_keys=[absence("a1").key])
+                )
             )
             assert {one.user_id for one in found.decisions} == {STUDENT, FATHER}
         assert [one.state for one in await deliveries(service, SIBLING)]
@@ -276,7 +284,7 @@ async def test_an_export_has_everything_and_no_secret(database: str, tmp_path: P
             f"persons/{MOTHER}",
             f"persons/{STUDENT}",
         ]
-        token = phone(MOTHER).device.token
+        token = token_of(phone(MOTHER))
         assert token not in str(mother)
         assert "secret_hash" not in str(mother)
 
@@ -291,7 +299,7 @@ async def test_the_audit_log_keeps_that_it_was_done_and_not_whom(tmp_path: Path)
             )
             (entry,) = audit.audit_entries
             assert entry.method == "schoolbell.v1.AccessService/ErasePersonData"
-            assert (entry.actor, entry.subject) == ("principal", "persons/erased")
+            assert (entry.principal.id, entry.subject) == ("principal", "persons/erased")
             assert MessageToDict(entry.after) == {"records": count}
             with pytest.raises(NotFound) as refused:
                 await export(client, MOTHER)

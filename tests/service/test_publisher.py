@@ -15,8 +15,8 @@ from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_ACCEPTED,
     PublishAck,
-    PublishChangesRequest,
-    PublishChangesResponse,
+    StreamPublishChangesRequest,
+    StreamPublishChangesResponse,
 )
 from schoolbell.v1.change_service_pb2_grpc import (
     ChangeServiceServicer,
@@ -35,16 +35,16 @@ class Breaking(ChangeServiceServicer):
         self.streams = 0
         self.broken, self.mended = asyncio.Event(), asyncio.Event()
 
-    async def PublishChanges(
-        self, requests: AsyncIterator[PublishChangesRequest], context: Any
-    ) -> AsyncIterator[PublishChangesResponse]:
+    async def StreamPublishChanges(
+        self, requests: AsyncIterator[StreamPublishChangesRequest], context: Any
+    ) -> AsyncIterator[StreamPublishChangesResponse]:
         self.streams += 1
         first = self.streams == 1
         if not first:
             self.mended.set()
         async for request in requests:
             self.accepted += [change.key.change_id for change in request.changes]
-            yield PublishChangesResponse(
+            yield StreamPublishChangesResponse(
                 batch_number=request.batch_number,
                 acks=[PublishAck(result=PUBLISH_RESULT_ACCEPTED)] * len(request.changes),
             )

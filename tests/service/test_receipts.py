@@ -169,7 +169,7 @@ async def test_a_receipt_during_an_attempt_whose_answer_is_lost_is_the_last_word
             await followed.until(lambda seen: [one.attempt_count for one in seen] == [1])
         (delivery,) = followed.deliveries.values()
         assert delivery.state == DISPLAYED
-        assert delivery.last_attempt.outcome == delivery_pb2.OUTCOME_UNKNOWN
+        assert delivery.last_attempt.outcome == delivery_pb2.OUTCOME_ANSWER_LOST
         assert ledger.count(delivery.delivery_id) == 1
 
 

@@ -104,7 +104,7 @@ async def test_a_grades_previous_value_is_known_to_the_end_of_the_year(
         wanted = subscription_pb2.Subscription(
             student_id=STUDENT, kind=common_pb2.KIND_GRADE, enabled=True
         )
-        wanted.grade.below_percent = 70
+        wanted.condition.grade.below_percent = 70
         await subscribe(service, device, wanted)
         async with following(service) as followed:
             await publish(service, grade("g1", 68))

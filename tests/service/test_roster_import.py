@@ -58,8 +58,8 @@ async def test_an_import_is_applied_whole_and_reported(database: str, tmp_path: 
     assert done.state == roster_pb2.IMPORT_STATE_APPLIED
     assert (done.mode, done.source, done.validate_only) == (FULL, "sis", False)
     assert done.HasField("end_time")
-    assert done.report.portal_relationships == 2
-    assert done.report.problem_total == 0
+    assert done.report.portal_relationship_count == 2
+    assert done.report.problem_count == 0
     assert counted(done) == {
         "SCHOOL": (1, 0, 0, 0),
         "CALENDAR": (1, 0, 0, 0),
@@ -88,7 +88,9 @@ async def test_a_full_import_deactivates_and_a_delta_does_not(tmp_path: Path) ->
         await bring(service, "2", family("c"), mode=DELTA)
         assert await student_ids(service) == ["a", "b", "c"]
         left = [*NORTH, *family("a"), *family("c")]
-        done = await bring(service, "3", left, max_deactivated_percent=34)
+        done = await bring(
+            service, "3", left, guards=messages.ImportGuards(max_deactivated_percent=34)
+        )
         assert await student_ids(service) == ["a", "c"]
         assert await student_ids(service, include_inactive=True) == ["a", "b", "c"]
     assert counted(done)["USER"] == (0, 0, 4, 2)
@@ -107,7 +109,7 @@ async def test_a_delta_deactivates_by_name(tmp_path: Path) -> None:
             await bring(service, "3", [*NORTH, gone])
         refused_import = await look_up(service, "3")
     assert counted(done) == {"RELATIONSHIP": (0, 0, 0, 1)}
-    assert done.report.portal_relationships == 0
+    assert done.report.portal_relationship_count == 0
     assert [problem.field for problem in refused_import.report.problems] == ["deactivate"]
 
 
@@ -141,9 +143,9 @@ async def test_a_rehearsal_reports_and_applies_nothing(tmp_path: Path) -> None:
         assert await service.facts_version() == version
     assert done.state == roster_pb2.IMPORT_STATE_APPLIED
     assert counted(done)["USER"] == (2, 0, 0, 0)
-    assert done.report.portal_relationships == 1
+    assert done.report.portal_relationship_count == 1
     assert bad.state == roster_pb2.IMPORT_STATE_REFUSED
-    assert bad.report.problem_total == 1
+    assert bad.report.problem_count == 1
 
 
 async def test_without_portal_data_the_report_says_that_nobody_is_a_recipient(
@@ -159,7 +161,7 @@ async def test_without_portal_data_the_report_says_that_nobody_is_a_recipient(
             tie("a", "m", portal_enabled=False),
         ]
         done = await bring(service, "1", sent)
-    assert done.report.portal_relationships == 0
+    assert done.report.portal_relationship_count == 0
 
 
 async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) 
         (9, "terms[1].term_id"),
     }
     assert refusal.metadata == {"import_id": "1", "problem_total": "12"}
-    assert done.report.problem_total == 12
+    assert done.report.problem_count == 12
     about_birth = next(one for one in done.report.problems if one.field == "birth_date")
     assert "2010" not in about_birth.description
     assert (about_birth.record_type, about_birth.record_id) == (roster_pb2.RECORD_TYPE_USER, "kid")
@@ -241,8 +243,8 @@ async def test_at_most_a_thousand_problems_are_kept_and_all_counted(tmp_path: Pa
             await bring(service, "2", [stay(f"s{number}", "north") for number in range(700)])
         loose = await look_up(service, "2")
     assert refusal.metadata["problem_total"] == "1200"
-    assert (done.report.problem_total, len(done.report.problems)) == (1200, 1000)
-    assert (loose.report.problem_total, len(loose.report.problems)) == (1400, 1000)
+    assert (done.report.problem_count, len(done.report.problems)) == (1200, 1000)
+    assert (loose.report.problem_count, len(loose.report.problems)) == (1400, 1000)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +298,9 @@ async def test_later_parts_may_leave_the_district_empty_but_name_no_other(tmp_pa
 
 
 async def test_every_bad_field_of_a_header_is_named(tmp_path: Path) -> None:
-    bad = messages.ImportRosterHeader(max_deactivated_percent=float("nan"))
+    bad = messages.ImportRosterHeader(
+        guards=messages.ImportGuards(max_deactivated_percent=float("nan"))
+    )
     async with serving(tmp_path) as service:
         await service.add_district()
         with refused("INVALID_FIELD") as refusal:
@@ -424,7 +428,9 @@ async def test_asking_again_finishes_what_arrived_whole(tmp_path: Path) -> None:
         with refused("IMPORT_IN_PROGRESS") as refusal:
             await bring(service, "tuesday", NORTH)
         assert refusal.metadata == {"import_id": "monday"}
-        done = await bring(service, "monday", [], max_deactivated_percent=2.5)
+        done = await bring(
+            service, "monday", [], guards=messages.ImportGuards(max_deactivated_percent=2.5)
+        )
     assert counted(done) == {"USER": (1, 0, 0, 0)}
 
 
@@ -481,5 +487,5 @@ async def test_imports_are_paged_newest_first_without_their_problems(tmp_path: P
         with refused("IMPORT_NOT_FOUND"):
             await look_up(service, "ghost")
     assert [one.import_id for one in seen] == ["3", "2", "1", "0", "bad"]
-    assert seen[-1].report.problem_total == 1
+    assert seen[-1].report.problem_count == 1
     assert not seen[-1].report.problems

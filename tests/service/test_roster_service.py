@@ -244,14 +244,14 @@ async def test_one_school_year_is_active(tmp_path: Path) -> None:
         assert await activate(2027) == first
         assert await service.facts_version() == version + 1
         entry = (await service.audit())[0]
-        assert (await activate(2028)).calendars == 0
+        assert (await activate(2028)).calendar_count == 0
         for year in (0, 27, 2201):
             with refused("INVALID_FIELD") as refusal:
                 await activate(year)
             assert set(refusal.fields) == {"school_year"}
         asked = district_service_pb2.GetDistrictRequest(district_id=DISTRICT)
         stored = (await service.districts.GetDistrict(asked)).district
-    assert (first.active_school_year, first.calendars) == (2027, 2)
+    assert (first.active_school_year, first.calendar_count) == (2027, 2)
     assert stored.active_school_year == 2028
     assert (entry.before, entry.after) == (
         {"active_school_year": None},

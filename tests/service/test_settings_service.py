@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.money_pb2 import Money
 
-from schoolbell.v1 import common_pb2, status_pb2, subscription_pb2
+from schoolbell.v1 import change_pb2, common_pb2, status_pb2, subscription_pb2
 from schoolbell.v1 import settings_service_pb2 as messages
 from schoolbell.v1.settings_service_pb2_grpc import SettingsServiceStub
 from schoolbell_server.security.api_key import Right, Role, Tool
@@ -22,6 +22,9 @@ from tests.storage.rosters import school, write
 GET = messages.GetSettingsRequest(district_id=DISTRICT)
 DAY = 86_400
 EVERY_KIND = [kind for kind in common_pb2.Kind.values() if kind]
+
+TARDY = change_pb2.ATTENDANCE_STATUS_TARDY
+UNSPECIFIED = change_pb2.ATTENDANCE_EXCUSE_UNSPECIFIED
 
 
 async def get(service: Service) -> messages.Settings:
@@ -47,7 +50,7 @@ async def test_a_new_district_starts_switched_off_with_every_default(tmp_path: P
         page = await get(service)
     assert not page.enabled
     assert page.detail_level == common_pb2.DETAIL_LEVEL_GENERIC
-    assert page.adult_students == messages.ADULT_STUDENTS_FOLLOW_PORTAL_FLAG
+    assert page.adult_student_rule == messages.ADULT_STUDENT_RULE_FOLLOW_PORTAL_FLAG
     assert page.retention.deliveries.seconds == 90 * DAY
     assert page.enrollment_grace.seconds == 14 * DAY
     assert page.default_display_options.enabled
@@ -89,9 +92,9 @@ async def test_what_was_set_is_answered(tmp_path: Path) -> None:
     asked = messages.Settings(
         enabled=True,
         detail_level=common_pb2.DETAIL_LEVEL_DETAILED,
-        adult_students=messages.ADULT_STUDENTS_STOP_AT_18,
+        adult_student_rule=messages.ADULT_STUDENT_RULE_STOP_AT_18,
         enrollment_grace=Duration(seconds=0),
-        kinds=[
+        kind_settings=[
             messages.KindSettings(
                 kind=common_pb2.KIND_GRADE,
                 time_to_live=Duration(seconds=3600),
@@ -101,7 +104,6 @@ async def test_what_was_set_is_answered(tmp_path: Path) -> None:
         retention=messages.Retention(
             changes=Duration(seconds=30 * DAY),
             deliveries=Duration(seconds=DAY),
-            audit_entries=Duration(seconds=3650 * DAY),
         ),
         minimum_versions=[
             messages.MinimumVersion(
@@ -110,15 +112,17 @@ async def test_what_was_set_is_answered(tmp_path: Path) -> None:
         ],
         default_subscriptions=[
             messages.DefaultSubscription(
-                app=common_pb2.APP_PARENT,
+                app_type=common_pb2.APP_TYPE_PARENT,
                 kind=common_pb2.KIND_LUNCH_BALANCE,
-                lunch_balance=subscription_pb2.LunchBalanceCondition(
-                    below_balance=Money(currency_code="USD", units=7, nanos=500_000_000),
-                    repeat=subscription_pb2.REPEAT_WHILE_BELOW,
+                condition=subscription_pb2.Condition(
+                    lunch_balance=subscription_pb2.LunchBalanceCondition(
+                        below_balance=Money(currency_code="USD", units=7, nanos=500_000_000),
+                        limit_trigger=subscription_pb2.LIMIT_TRIGGER_WHILE_BELOW,
+                    )
                 ),
             ),
             messages.DefaultSubscription(
-                app=common_pb2.APP_PARENT,
+                app_type=common_pb2.APP_TYPE_PARENT,
                 kind=common_pb2.KIND_RESPONSIVE_SCHEDULE,
             ),
         ],
@@ -148,9 +152,9 @@ async def test_a_part_of_a_message_can_be_masked(tmp_path: Path) -> None:
 async def test_an_enum_that_is_not_given_leaves_it_standing(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
-        await update(service, adult_students=messages.ADULT_STUDENTS_STOP_AT_18)
-        page = await update(service, "adult_students", "detail_level")
-    assert page.adult_students == messages.ADULT_STUDENTS_STOP_AT_18
+        await update(service, adult_student_rule=messages.ADULT_STUDENT_RULE_STOP_AT_18)
+        page = await update(service, "adult_student_rule", "detail_level")
+    assert page.adult_student_rule == messages.ADULT_STUDENT_RULE_STOP_AT_18
 
 
 async def test_a_retried_update_is_fine_and_a_lost_one_is_refused(tmp_path: Path) -> None:
@@ -172,7 +176,7 @@ async def test_every_bad_setting_is_named_in_one_pass(tmp_path: Path) -> None:
     grade = messages.KindSettings(kind=common_pb2.KIND_GRADE)
     bad = messages.Settings(
         enrollment_grace=Duration(seconds=3600),
-        kinds=[
+        kind_settings=[
             grade,
             grade,
             messages.KindSettings(
@@ -188,20 +192,28 @@ async def test_every_bad_setting_is_named_in_one_pass(tmp_path: Path) -> None:
         ],
         default_subscriptions=[
             messages.DefaultSubscription(
-                app=common_pb2.APP_PARENT,
+                app_type=common_pb2.APP_TYPE_PARENT,
                 kind=common_pb2.KIND_ATTENDANCE,
-                grade=subscription_pb2.GradeCondition(below_percent=140),
-            ),
-            messages.DefaultSubscription(
-                kind=common_pb2.KIND_LUNCH_BALANCE,
-                lunch_balance=subscription_pb2.LunchBalanceCondition(
-                    below_balance=Money(currency_code="EUR", units=1)
+                condition=subscription_pb2.Condition(
+                    grade=subscription_pb2.GradeCondition(below_percent=140)
                 ),
             ),
             messages.DefaultSubscription(
-                app=common_pb2.APP_STUDENT,
+                kind=common_pb2.KIND_LUNCH_BALANCE,
+                condition=subscription_pb2.Condition(
+                    lunch_balance=subscription_pb2.LunchBalanceCondition(
+                        below_balance=Money(currency_code="EUR", units=1)
+                    )
+                ),
+            ),
+            messages.DefaultSubscription(
+                app_type=common_pb2.APP_TYPE_STUDENT,
                 kind=common_pb2.KIND_ATTENDANCE,
-                attendance=subscription_pb2.AttendanceCondition(statuses=[2, 2], excuses=[0]),  # type: ignore[list-item]
+                condition=subscription_pb2.Condition(
+                    attendance=subscription_pb2.AttendanceCondition(
+                        statuses=[TARDY, TARDY], excuses=[UNSPECIFIED]
+                    )
+                ),
             ),
         ],
         default_display_options=messages.DisplayOptions(calendar_id="x", disabled_term_ids=["y"]),

@@ -57,8 +57,8 @@ TARDY = change_pb2.ATTENDANCE_STATUS_TARDY
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 
 
-async def page(service: Whole, device: Device, **named: str) -> GetSubscriptionsResponse:
-    names = {"user_id": device.user_id, "device_id": device.device_id} | named
+async def page(service: Whole, device: Device, **named: Any) -> GetSubscriptionsResponse:
+    names: dict[str, Any] = {"user_id": device.user_id, "device_id": device.device_id} | named
     async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
         return await backend.subscriptions.GetSubscriptions(
             GetSubscriptionsRequest(district_id=DISTRICT, **names)
@@ -66,9 +66,9 @@ async def page(service: Whole, device: Device, **named: str) -> GetSubscriptions
 
 
 async def save(
-    service: Whole, device: Device, *chosen: Subscription, etag: str = "", **named: str
+    service: Whole, device: Device, *chosen: Subscription, etag: str = "", **named: Any
 ) -> UpdateSubscriptionsResponse:
-    names = {"user_id": device.user_id, "device_id": device.device_id} | named
+    names: dict[str, Any] = {"user_id": device.user_id, "device_id": device.device_id} | named
     async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
         return await backend.subscriptions.UpdateSubscriptions(
             UpdateSubscriptionsRequest(
@@ -82,7 +82,11 @@ def below(percent: float, *, enabled: bool = True, student_id: str = STUDENT) ->
         student_id=student_id,
         kind=KIND_GRADE,
         enabled=enabled,
-        grade=GradeCondition(below_percent=percent, repeat=subscription_pb2.REPEAT_ON_CROSSING),
+        condition=subscription_pb2.Condition(
+            grade=GradeCondition(
+                below_percent=percent, limit_trigger=subscription_pb2.LIMIT_TRIGGER_ON_CROSSING
+            )
+        ),
     )
 
 
@@ -131,7 +135,9 @@ async def test_nothing_stored_is_the_districts_default_and_that_is_off_at_first(
         (device,) = await register(service, phone(MOTHER))
         assert all(one.subscription.enabled for one in (await page(service, device)).options)
         default = settings_service_pb2.DefaultSubscription(
-            app=common_pb2.APP_PARENT, kind=KIND_GRADE, grade=GradeCondition(below_percent=70)
+            app_type=common_pb2.APP_TYPE_PARENT,
+            kind=KIND_GRADE,
+            condition=subscription_pb2.Condition(grade=GradeCondition(below_percent=70)),
         )
         await service.configure(default_subscriptions=[default])
         shown = (await page(service, device)).options
@@ -187,28 +193,34 @@ CHOICES = [
         student_id=STUDENT,
         kind=KIND_ASSIGNMENT,
         enabled=True,
-        assignment=subscription_pb2.AssignmentCondition(
-            actions=[change_pb2.ASSIGNMENT_ACTION_SCORED, change_pb2.ASSIGNMENT_ACTION_MISSING],
-            below_percent=59.9999,
-            repeat=subscription_pb2.REPEAT_WHILE_BELOW,
+        condition=subscription_pb2.Condition(
+            assignment=subscription_pb2.AssignmentCondition(
+                actions=[change_pb2.ASSIGNMENT_ACTION_SCORED, change_pb2.ASSIGNMENT_ACTION_MISSING],
+                below_percent=59.9999,
+                limit_trigger=subscription_pb2.LIMIT_TRIGGER_WHILE_BELOW,
+            )
         ),
     ),
     below(0),
     Subscription(
         student_id=STUDENT,
         kind=KIND_ATTENDANCE,
-        attendance=subscription_pb2.AttendanceCondition(
-            statuses=[change_pb2.ATTENDANCE_STATUS_TARDY],
-            excuses=[change_pb2.ATTENDANCE_EXCUSE_UNEXCUSED],
+        condition=subscription_pb2.Condition(
+            attendance=subscription_pb2.AttendanceCondition(
+                statuses=[change_pb2.ATTENDANCE_STATUS_TARDY],
+                excuses=[change_pb2.ATTENDANCE_EXCUSE_UNEXCUSED],
+            )
         ),
     ),
     Subscription(
         student_id=STUDENT,
         kind=KIND_LUNCH_BALANCE,
         enabled=True,
-        lunch_balance=subscription_pb2.LunchBalanceCondition(
-            below_balance=Money(currency_code="USD", units=-2, nanos=-500_000_000),
-            repeat=subscription_pb2.REPEAT_ON_CROSSING,
+        condition=subscription_pb2.Condition(
+            lunch_balance=subscription_pb2.LunchBalanceCondition(
+                below_balance=Money(currency_code="USD", units=-2, nanos=-500_000_000),
+                limit_trigger=subscription_pb2.LIMIT_TRIGGER_ON_CROSSING,
+            )
         ),
     ),
     Subscription(student_id=STUDENT, kind=KIND_RESPONSIVE_SCHEDULE, enabled=True),
@@ -240,7 +252,9 @@ def _spoilt(**fields: Any) -> Subscription:
 
 
 def _grade(percent: float) -> Subscription:
-    return _spoilt(grade=GradeCondition(below_percent=percent))
+    return _spoilt(
+        condition=subscription_pb2.Condition(grade=GradeCondition(below_percent=percent))
+    )
 
 
 def _lunch(**money: Any) -> Subscription:
@@ -255,19 +269,41 @@ BAD: list[tuple[Subscription, str]] = [
     (_grade(float("nan")), "grade.below_percent"),
     (_lunch(currency_code="EUR", units=5), "lunch_balance.below_balance.currency_code"),
     (_lunch(units=5, nanos=-1), "lunch_balance.below_balance"),
-    (_spoilt(lunch_balance=subscription_pb2.LunchBalanceCondition()), "lunch_balance"),
-    (_spoilt(kind=KIND_RESPONSIVE_SCHEDULE, grade=GradeCondition()), "grade"),
+    (
+        _spoilt(
+            condition=subscription_pb2.Condition(
+                lunch_balance=subscription_pb2.LunchBalanceCondition()
+            )
+        ),
+        "lunch_balance",
+    ),
+    (
+        _spoilt(
+            kind=KIND_RESPONSIVE_SCHEDULE,
+            condition=subscription_pb2.Condition(grade=GradeCondition()),
+        ),
+        "grade",
+    ),
     (_spoilt(kind=0), "kind"),
     (_spoilt(kind=77), "kind"),
     (_spoilt(student_id=""), "student_id"),
     (
         _spoilt(
             kind=KIND_ATTENDANCE,
-            attendance=subscription_pb2.AttendanceCondition(statuses=[TARDY, TARDY]),
+            condition=subscription_pb2.Condition(
+                attendance=subscription_pb2.AttendanceCondition(statuses=[TARDY, TARDY])
+            ),
         ),
-        "attendance.statuses",
+        "condition.attendance.statuses",
     ),
-    (_spoilt(grade=GradeCondition(repeat=9)), "grade.repeat"),  # type: ignore[arg-type]
+    (
+        _spoilt(
+            condition=subscription_pb2.Condition(
+                grade=GradeCondition(limit_trigger=9)  # type: ignore[arg-type]
+            )
+        ),
+        "condition.grade.limit_trigger",
+    ),
     (below(80, student_id=SIBLING), "kind"),
 ]
 
@@ -391,7 +427,9 @@ async def test_a_limit_counts_from_when_it_was_enabled_or_changed(
 
 async def limit_by_default(service: Whole) -> None:
     default = settings_service_pb2.DefaultSubscription(
-        app=common_pb2.APP_PARENT, kind=KIND_GRADE, grade=GradeCondition(below_percent=70)
+        app_type=common_pb2.APP_TYPE_PARENT,
+        kind=KIND_GRADE,
+        condition=subscription_pb2.Condition(grade=GradeCondition(below_percent=70)),
     )
     await service.configure(default_subscriptions=[default])
 

@@ -26,7 +26,7 @@ from schoolbell_server.config import (
     StorageConfig,
 )
 from schoolbell_server.config.secret import Secret
-from schoolbell_server.domain.kinds import App, Environment
+from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.sandbox.fcm import FcmSettings
 from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
@@ -53,13 +53,13 @@ def app_configs(sandbox: Sandbox, folder: Path) -> dict[str, AppConfig]:
     return {
         app_id: AppConfig(
             app_id=app_id,
-            kind=App.PARENT if app_id == PARENT_APP else App.STUDENT,
+            kind=AppType.PARENT if app_id == PARENT_APP else AppType.STUDENT,
             ios=IosConfig(
                 topic=TOPICS[app_id],
                 team_id=sandbox.credentials.apns_team_id,
                 key_id=sandbox.credentials.apns_key_id,
                 key_file=folder / "apns.p8",
-                environment=Environment.SANDBOX,
+                environment=ProviderEnvironment.SANDBOX,
                 server=f"localhost:{sandbox.apns_port}",
                 ca_file=folder / "ca.pem",
             ),

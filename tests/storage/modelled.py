@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.world import (
     CalendarFacts,
     DeviceFacts,
@@ -51,7 +51,7 @@ class Model:
     row: DistrictRow
     enabled: bool
     settings: SettingsDocument
-    apps: dict[str, App]
+    apps: dict[str, AppType]
     """Those that the installation is configured for."""
     roster: dict[RecordName, Record] = field(default_factory=dict)
     gone: frozenset[RecordName] = frozenset()
@@ -75,7 +75,7 @@ class Model:
         return self._students[guardian_id]
 
     def stays(self, student_id: str) -> list[EnrollmentRecord]:
-        """Return a student's enrolments, also those that are gone."""
+        """Return a student's enrollments, also those that are gone."""
         return self._stays[student_id]
 
     def world(self, change: Change, facts_version: int) -> World:

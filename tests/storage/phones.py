@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from schoolbell_server.domain.kinds import DetailLevel, Environment, Platform
+from schoolbell_server.domain.kinds import DetailLevel, Platform, ProviderEnvironment
 from schoolbell_storage.devices import DeviceRow, get_device, insert_devices, list_devices
 from schoolbell_storage.engine import Storage
 
@@ -20,7 +20,7 @@ def device(device_id: str, **fields: object) -> DeviceRow:
         "user_id": "mother",
         "installation_id": f"installation-{device_id}",
         "platform": Platform.IOS,
-        "environment": Environment.PRODUCTION,
+        "environment": ProviderEnvironment.PRODUCTION,
         "fid": False,
         "address": b"sealed",
         "address_hash": f"hash-{device_id}",

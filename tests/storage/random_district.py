@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from schoolbell_server.domain.kinds import (
-    AdultStudents,
-    App,
+    AdultStudentRule,
+    AppType,
     DetailLevel,
     Kind,
     Platform,
@@ -34,7 +34,7 @@ from tests.unit.domain.districts import subscription
 
 NOW = dt.datetime(2026, 9, 15, 17, tzinfo=dt.UTC)
 TODAY = NOW.date()
-APPS = {"pupil": App.STUDENT, "family": App.PARENT}
+APPS = {"pupil": AppType.STUDENT, "family": AppType.PARENT}
 SCHOOLS = [f"school{number}" for number in range(6)]
 _YEARS = (2026, 2027, 2027, 2027)
 
@@ -163,7 +163,7 @@ class Founder:
         return DisplayOptions(
             enabled=not self.rarely(),
             disabled_term_ids=frozenset(self.random.sample(["fall", "q1", "q2"], k=1)),
-            app_kinds={app: frozenset(self.random.sample(kinds, k=4)) for app in App},
+            app_kinds={app: frozenset(self.random.sample(kinds, k=4)) for app in AppType},
             inherited=inherited,
         )
 
@@ -172,13 +172,13 @@ class Founder:
         return SettingsDocument(
             detail_level=random.choice(list(DetailLevel)),
             kinds={random.choice(list(Kind)): KindSettings(hold=dt.timedelta(minutes=3))},
-            adult_students=random.choice(list(AdultStudents)),
+            adult_students=random.choice(list(AdultStudentRule)),
             minimum_versions={
                 ("family", random.choice(list(Platform))): MinimumVersion(os_version="17")
             },
             default_subscriptions={
                 (app, kind): replace(subscription(random, kind), limit_time=None)
-                for app in App
+                for app in AppType
                 for kind in Kind
                 if self.rarely(0.5)
             },

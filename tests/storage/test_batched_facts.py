@@ -15,7 +15,7 @@ from schoolbell_server.domain.change import Change, Payload
 from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.fold import fold
-from schoolbell_server.domain.kinds import AttendanceStatus, ScheduleAction
+from schoolbell_server.domain.kinds import AttendanceStatus, ResponsiveScheduleAction
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
@@ -81,7 +81,7 @@ class Scene:
             grade(choice(("55", "65", "75"))),
             assignment(percent=choice(("55", "65", "75"))),
             mark(choice(list(AttendanceStatus))),
-            flex(ScheduleAction.ADDED, "4"),
+            flex(ResponsiveScheduleAction.ADDED, "4"),
             balance(choice(("-1", "5"))),
         ]
         own = [stay.calendar_id for stay in self.model.stays(student_id)]

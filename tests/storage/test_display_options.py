@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_storage.display_options import (
     CalendarOptions,
@@ -20,7 +20,7 @@ from tests.storage.rosters import MAPLE, START, add_district, school, write
 DEFAULT = DisplayOptions(enabled=False)
 OWN = DisplayOptions(
     disabled_term_ids=frozenset({"T2", "T1"}),
-    app_kinds={App.STUDENT: frozenset({Kind.GRADE}), App.PARENT: frozenset()},
+    app_kinds={AppType.STUDENT: frozenset({Kind.GRADE}), AppType.PARENT: frozenset()},
     inherited=False,
 )
 

@@ -8,7 +8,7 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
-from schoolbell_server.domain.kinds import AdultStudents, App, DetailLevel, Kind, Platform
+from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
@@ -38,14 +38,14 @@ EVERYTHING = SettingsDocument(
     detail_level=DetailLevel.DETAILED,
     kinds={Kind.GRADE: KindSettings(time_to_live=None, hold=dt.timedelta(minutes=5))},
     retention=Retention(changes=dt.timedelta(days=30)),
-    adult_students=AdultStudents.STOP_AT_18,
+    adult_students=AdultStudentRule.STOP_AT_18,
     minimum_versions={("parent", Platform.IOS): MinimumVersion(os_version="15.2")},
     default_subscriptions={
-        (App.PARENT, Kind.LUNCH_BALANCE): Subscription(
+        (AppType.PARENT, Kind.LUNCH_BALANCE): Subscription(
             enabled=True, condition=LunchBalanceCondition(below_balance=Decimal("7.5"))
         )
     },
-    default_display_options=DisplayOptions(app_kinds={App.PARENT: frozenset({Kind.GRADE})}),
+    default_display_options=DisplayOptions(app_kinds={AppType.PARENT: frozenset({Kind.GRADE})}),
     enrollment_grace=dt.timedelta(0),
 )
 

@@ -13,7 +13,7 @@ from schoolbell_server.domain.kinds import (
     AttendanceExcuse,
     AttendanceStatus,
     Kind,
-    Repeat,
+    LimitTrigger,
 )
 from schoolbell_server.domain.world import (
     AssignmentCondition,
@@ -56,7 +56,7 @@ async def stored(storage: Storage, row: DeviceRow) -> Subscriptions:
             Subscription(
                 enabled=True,
                 condition=GradeCondition(
-                    below_percent=Decimal("69.9999"), repeat=Repeat.WHILE_BELOW
+                    below_percent=Decimal("69.9999"), limit_trigger=LimitTrigger.WHILE_BELOW
                 ),
                 limit_time=NOW - dt.timedelta(microseconds=1),
             ),
@@ -78,7 +78,7 @@ async def stored(storage: Storage, row: DeviceRow) -> Subscriptions:
                 enabled=True,
                 condition=AttendanceCondition(
                     statuses=frozenset({AttendanceStatus.TARDY}),
-                    excuses=frozenset({AttendanceExcuse.UNEXCUSED, AttendanceExcuse.UNKNOWN}),
+                    excuses=frozenset({AttendanceExcuse.UNEXCUSED, AttendanceExcuse.UNDECIDED}),
                 ),
             ),
         ),

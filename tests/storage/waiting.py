@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.kinds import App, DeliveryState, Kind, Platform
+from schoolbell_server.domain.kinds import AppType, DeliveryState, Kind, Platform
 from schoolbell_storage.deliveries import DeliveryRow, insert_deliveries
 from schoolbell_storage.engine import Storage
 from tests.storage.rosters import MAPLE, START
@@ -24,7 +24,7 @@ def waiting_delivery(delivery_id: str, **fields: object) -> DeliveryRow:
         user_id="mother",
         device_id="phone",
         app_id="parent",
-        app=App.PARENT,
+        app=AppType.PARENT,
         platform=Platform.IOS,
         kind=Kind.GRADE,
         lane=4,

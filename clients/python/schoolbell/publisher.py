@@ -25,8 +25,8 @@ from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_REFUSED,
     PublishAck,
-    PublishChangesRequest,
-    PublishChangesResponse,
+    StreamPublishChangesRequest,
+    StreamPublishChangesResponse,
 )
 
 if TYPE_CHECKING:  # the asynchronous stub is a type only
@@ -130,10 +130,10 @@ class AsyncPublisher:
         """Send and receive on one stream until it ends."""
         self._streams += 1
         await self._signal()
-        async for response in self._stub.PublishChanges(self._requests(self._streams)):
+        async for response in self._stub.StreamPublishChanges(self._requests(self._streams)):
             await self._take(response)
 
-    async def _requests(self, stream: int) -> AsyncIterator[PublishChangesRequest]:
+    async def _requests(self, stream: int) -> AsyncIterator[StreamPublishChangesRequest]:
         """Yield what is unanswered and then what comes, as long as this is the present stream.
 
         A broken stream still asks for requests, which would be lost with it.
@@ -152,8 +152,8 @@ class AsyncPublisher:
                 self._moved.notify_all()
             yield self._request(number, batch)
 
-    def _request(self, number: int, batch: Iterable[_Item]) -> PublishChangesRequest:
-        return PublishChangesRequest(
+    def _request(self, number: int, batch: Iterable[_Item]) -> StreamPublishChangesRequest:
+        return StreamPublishChangesRequest(
             district_id=self._district_id,
             batch_number=number,
             changes=[item.change for item in batch],
@@ -165,7 +165,7 @@ class AsyncPublisher:
     def _finished(self) -> bool:
         return self._closing and not (self._waiting or self._unanswered or self._later)
 
-    async def _take(self, response: PublishChangesResponse) -> None:
+    async def _take(self, response: StreamPublishChangesResponse) -> None:
         async with self._moved:
             batch = self._unanswered.popleft()
             self._answered += 1

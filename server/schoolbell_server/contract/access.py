@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schoolbell.v1 import access_service_pb2 as messages
+from schoolbell.v1 import common_pb2
 from schoolbell_server.contract.fields import Complain, day_of, read_id, read_text, write_time
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage.audit import AuditEntry
@@ -83,7 +84,7 @@ def write_entry(entry: AuditEntry) -> messages.AuditEntry:
     message = messages.AuditEntry(
         audit_entry_id=entry.audit_entry_id,
         create_time=write_time(entry.create_time),
-        actor=entry.caller,
+        principal=common_pb2.Principal(id=entry.caller),
         method=entry.action,
         subject=entry.target,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from schoolbell.v1 import change_pb2, common_pb2
 from schoolbell_server.contract.fields import write_time
-from schoolbell_server.domain.kinds import Gate, RefusalReason
+from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
 
 Refusals = Mapping[tuple[Gate, RefusalReason], int]
 """How often each gate refused for each reason."""
@@ -38,8 +38,24 @@ def write_change_record(
     return change_pb2.ChangeRecord(
         district_id=district_id,
         change=change_pb2.Change.FromString(content),
-        deliveries=deliveries,
+        delivery_count=deliveries,
         refusals=write_refusals(refusals),
         resume_token=resume_token,
         accept_time=write_time(accept_time),
+    )
+
+
+def write_change_summary(record: change_pb2.ChangeRecord) -> change_pb2.ChangeSummary:
+    """Return an accepted change without what it says."""
+    change = record.change
+    payload = change.WhichOneof("payload")
+    kind = Kind[payload.upper()] if payload else 0
+    return change_pb2.ChangeSummary(
+        district_id=record.district_id,
+        change_key=change.key,
+        student_id=change.student_id,
+        kind=common_pb2.Kind.ValueType(kind),
+        accept_time=record.accept_time,
+        delivery_count=record.delivery_count,
+        refusals=record.refusals,
     )

@@ -38,7 +38,7 @@ from schoolbell_server.domain.kinds import (
     AttendanceExcuse,
     AttendanceStatus,
     Kind,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 
 MAX_CHANGE = 8 * 1024  # bytes
@@ -210,7 +210,7 @@ def _grade(message: change_pb2.GradeChange, complain: Complain) -> Payload:
     path = "grade"
     return GradeChange(
         section_id=read_id(message.section_id, f"{path}.section_id", complain),
-        task=read_id(message.task, f"{path}.task", complain),
+        grading_task=read_id(message.grading_task, f"{path}.grading_task", complain),
         grading_period=read_id(message.grading_period, f"{path}.grading_period", complain),
         course_name=read_text(message.course_name, f"{path}.course_name", complain),
         term_id=read_id(message.term_id, f"{path}.term_id", complain, required=False) or None,
@@ -224,7 +224,7 @@ def _attendance(message: change_pb2.AttendanceChange, complain: Complain) -> Pay
     path = "attendance"
     date = read_date(message.date, f"{path}.date", complain)
     status = _member(AttendanceStatus, message.status, f"{path}.status", complain)
-    excuse = AttendanceExcuse.UNKNOWN
+    excuse = AttendanceExcuse.UNDECIDED
     if message.excuse:
         chosen = _member(AttendanceExcuse, message.excuse, f"{path}.excuse", complain)
         excuse = chosen or excuse
@@ -280,11 +280,11 @@ def foreign_currencies(message: change_pb2.Change, currency_code: str) -> list[s
 
 def _responsive(message: change_pb2.ResponsiveScheduleChange, complain: Complain) -> Payload | None:
     path = "responsive_schedule"
-    action = _member(ScheduleAction, message.action, f"{path}.action", complain)
+    action = _member(ResponsiveScheduleAction, message.action, f"{path}.action", complain)
     date = read_date(message.date, f"{path}.date", complain)
     period = read_id(message.period, f"{path}.period", complain)
     offering = read_text(message.offering_name, f"{path}.offering_name", complain)
-    if not offering and action is not None and action is not ScheduleAction.REMOVED:
+    if not offering and action is not None and action is not ResponsiveScheduleAction.REMOVED:
         complain(f"{path}.offering_name", f"is required for {action.name}")
     previous_date = None
     if message.HasField("previous_date"):
@@ -296,7 +296,7 @@ def _responsive(message: change_pb2.ResponsiveScheduleChange, complain: Complain
         message.previous_offering_name, f"{path}.previous_offering_name", complain
     )
     location = read_text(message.location, f"{path}.location", complain)
-    if action is ScheduleAction.MOVED and not (
+    if action is ResponsiveScheduleAction.MOVED and not (
         message.HasField("previous_date") or previous_period
     ):
         complain(f"{path}.previous_date", "or previous_period is required for MOVED")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import TypeVar
 
-from schoolbell.v1 import settings_service_pb2, subscription_pb2
+from schoolbell.v1 import subscription_pb2
 from schoolbell_server.contract.fields import (
     MAX_LIMIT_PERCENT,
     Complain,
@@ -20,7 +20,7 @@ from schoolbell_server.domain.kinds import (
     AttendanceExcuse,
     AttendanceStatus,
     Kind,
-    Repeat,
+    LimitTrigger,
 )
 from schoolbell_server.domain.world import (
     AssignmentCondition,
@@ -29,9 +29,6 @@ from schoolbell_server.domain.world import (
     GradeCondition,
     LunchBalanceCondition,
 )
-
-ConditionHolder = subscription_pb2.Subscription | settings_service_pb2.DefaultSubscription
-"""The messages that have a kind and a condition."""
 
 _KINDS = {
     "assignment": Kind.ASSIGNMENT,
@@ -48,54 +45,58 @@ _Limited = (
 
 
 def read_condition(
-    message: ConditionHolder, path: str, currency_code: str, complain: Complain
+    message: subscription_pb2.Condition,
+    kind: int,
+    path: str,
+    currency_code: str,
+    complain: Complain,
 ) -> Condition | None:
-    """Return the condition of a subscription; None is every change.
+    """Return the condition of a subscription to a kind; None is every change.
 
-    `path` names the message and ends with a dot.
+    `path` names the condition and ends with a dot; `kind` may be 0, which the caller refuses.
     """
-    arm = message.WhichOneof("condition")
-    if arm is None:
+    rule = message.WhichOneof("rule")
+    if rule is None:
         return None
-    if message.kind and Kind(message.kind) is not _KINDS[arm]:
-        complain(path + arm, f"does not fit the kind {Kind(message.kind).name}")
-    inside = f"{path}{arm}."
-    match arm:
+    if kind and Kind(kind) is not _KINDS[rule]:
+        complain(path + rule, f"does not fit the kind {Kind(kind).name}")
+    inside = f"{path}{rule}."
+    match rule:
         case "assignment":
             return _read_assignment(message.assignment, inside, complain)
         case "grade":
             return GradeCondition(
                 below_percent=_read_percent(message.grade, inside, complain),
-                repeat=_read_repeat(message.grade),
+                limit_trigger=_read_limit_trigger(message.grade),
             )
         case "attendance":
             return _read_attendance(message.attendance, inside, complain)
         case "lunch_balance":
             return LunchBalanceCondition(
                 below_balance=_read_balance(message.lunch_balance, inside, currency_code, complain),
-                repeat=_read_repeat(message.lunch_balance),
+                limit_trigger=_read_limit_trigger(message.lunch_balance),
             )
 
 
 def write_condition(
-    condition: Condition | None, message: ConditionHolder, currency_code: str
+    condition: Condition | None, message: subscription_pb2.Condition, currency_code: str
 ) -> None:
-    """Set the arm of a message that a condition is."""
+    """Set the rule of a message that a condition is; None leaves it alone."""
     match condition:
         case AssignmentCondition():
             message.assignment.actions.extend(sorted(condition.actions))  # type: ignore[arg-type]
             _write_percent(condition.below_percent, message.assignment)
-            message.assignment.repeat = _repeat(condition.repeat)
+            message.assignment.limit_trigger = _limit_trigger(condition.limit_trigger)
         case GradeCondition():
             message.grade.SetInParent()
             _write_percent(condition.below_percent, message.grade)
-            message.grade.repeat = _repeat(condition.repeat)
+            message.grade.limit_trigger = _limit_trigger(condition.limit_trigger)
         case AttendanceCondition():
             message.attendance.SetInParent()
             message.attendance.statuses.extend(sorted(condition.statuses))  # type: ignore[arg-type]
             message.attendance.excuses.extend(sorted(condition.excuses))  # type: ignore[arg-type]
         case LunchBalanceCondition():
-            message.lunch_balance.repeat = _repeat(condition.repeat)
+            message.lunch_balance.limit_trigger = _limit_trigger(condition.limit_trigger)
             if condition.below_balance is not None:
                 limit = write_money(condition.below_balance, currency_code)
                 message.lunch_balance.below_balance.CopyFrom(limit)
@@ -119,7 +120,7 @@ def _read_assignment(
     return AssignmentCondition(
         actions=read_members(message.actions, AssignmentAction, f"{path}actions", complain),
         below_percent=_read_percent(message, path, complain),
-        repeat=_read_repeat(message),
+        limit_trigger=_read_limit_trigger(message),
     )
 
 
@@ -151,17 +152,17 @@ def _read_balance(
     if not message.HasField("below_balance"):
         return None
     money = message.below_balance
-    if money.currency_code != currency_code:
+    if money.currency_code not in ("", currency_code):
         complain(f"{path}below_balance.currency_code", f"must be {currency_code}")
     return read_money(money, f"{path}below_balance", complain)
 
 
-def _read_repeat(message: _Limited) -> Repeat:
-    return Repeat(message.repeat or Repeat.ON_CROSSING)
+def _read_limit_trigger(message: _Limited) -> LimitTrigger:
+    return LimitTrigger(message.limit_trigger or LimitTrigger.ON_CROSSING)
 
 
-def _repeat(repeat: Repeat) -> subscription_pb2.Repeat.ValueType:
-    return subscription_pb2.Repeat.ValueType(repeat)
+def _limit_trigger(limit_trigger: LimitTrigger) -> subscription_pb2.LimitTrigger.ValueType:
+    return subscription_pb2.LimitTrigger.ValueType(limit_trigger)
 
 
 def _write_percent(

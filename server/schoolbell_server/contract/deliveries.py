@@ -49,7 +49,7 @@ def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
     )
     _write_times(row, message)
     if row.state is DeliveryState.CANCELLED and row.cancel_cause is not None:
-        message.cancelled_by.CopyFrom(_cancellation(row))
+        message.cancellation.CopyFrom(_cancellation(row))
     if row.attempts:
         message.last_attempt.CopyFrom(_attempt(len(row.attempts), row.attempts[-1]))
     return message

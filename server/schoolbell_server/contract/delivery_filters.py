@@ -81,7 +81,7 @@ def write_test(query: DeliveryQuery) -> Test | None:
             (query.device_ids, lambda one: one.device_id in query.device_ids),
             (query.kinds, lambda one: one.kind in query.kinds),
             (query.states, lambda one: one.state in query.states),
-            (query.gates, lambda one: one.cancelled_by.gate in query.gates),
+            (query.gates, lambda one: one.cancellation.gate in query.gates),
         )
         if wanted
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from schoolbell.v1 import common_pb2, device_service_pb2
 from schoolbell_server.contract.fields import (
@@ -13,7 +14,7 @@ from schoolbell_server.contract.fields import (
     read_version,
     write_time,
 )
-from schoolbell_server.domain.kinds import APP_PROVIDER, App, Platform
+from schoolbell_server.domain.kinds import APP_PROVIDER, AppType, Platform, ProviderEnvironment
 from schoolbell_storage.devices import DeviceRow
 
 MAX_ADDRESS = 4096  # characters
@@ -27,8 +28,11 @@ SETTABLE = (
 )
 """What UpdateDevice may change."""
 
-REGISTERED = ("app_id", "platform", "installation_id", "environment", "token", "fid")
+REGISTERED = ("app_id", "platform", "installation_id")
 """What only RegisterDevice says: it decides which other devices are retired."""
+
+ADDRESS_FIELDS = {Platform.IOS: "apns", Platform.ANDROID: "fcm"}
+"""The field of a DeviceAddress for each platform."""
 
 _APNS_TOKEN = re.compile(r"([0-9a-fA-F]{2})+", re.ASCII)
 
@@ -38,8 +42,6 @@ def check_device(message: device_service_pb2.Device, path: str, complain: Compla
     read_id(message.app_id, path + "app_id", complain)
     read_id(message.installation_id, path + "installation_id", complain)
     check_settable(message, path, complain)
-    if message.platform:
-        check_address(message, Platform(message.platform), path, complain)
 
 
 def check_settable(message: device_service_pb2.Device, path: str, complain: Complain) -> None:
@@ -50,39 +52,67 @@ def check_settable(message: device_service_pb2.Device, path: str, complain: Comp
     read_id(message.registration_ref, path + "registration_ref", complain, required=False)
 
 
-def check_address(
-    message: device_service_pb2.Device, platform: Platform, path: str, complain: Complain
-) -> None:
-    """Complain of an address that the platform's provider cannot have given."""
-    arm, address = message.WhichOneof("address"), message.token or message.fid
-    if not address:
-        return
-    where = path + (arm or "token")
-    if len(address) > MAX_ADDRESS or not address.isascii() or not address.isprintable():
-        complain(where, f"must be at most {MAX_ADDRESS} printable ASCII characters")
-    elif platform is Platform.IOS and arm == "fid":
-        complain(where, "is for Android only")
-    elif platform is Platform.IOS and not _APNS_TOKEN.fullmatch(address):
-        complain(where, "must be an APNs device token in hexadecimal")
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the pushes of a device go, as its app was given it."""
+
+    text: str
+    environment: ProviderEnvironment
+    is_installation_id: bool
+    """Whether it is a Firebase installation id and not a registration token."""
 
 
-def address_of(message: device_service_pb2.Device, platform: Platform | None) -> str:
-    """Return the address given, or ''; the same APNs token is always the same text."""
-    address = message.token or message.fid
-    return address.lower() if platform is Platform.IOS else address
+def read_address(
+    message: device_service_pb2.DeviceAddress,
+    platform: Platform,
+    path: str,
+    complain: Complain,
+) -> Address | None:
+    """Return the address that a platform's provider gave; None where none is given.
+
+    `path` ends with a dot. The same APNs token is always the same text.
+    """
+    target = message.WhichOneof("target")
+    if target is None:
+        return None
+    if target != ADDRESS_FIELDS[platform]:
+        complain(path + target, f"does not fit the platform {platform.name}")
+        return None
+    if target == "apns":
+        token = message.apns.device_token
+        where = f"{path}apns.device_token"
+        _check_text(token, where, complain)
+        if token and not _APNS_TOKEN.fullmatch(token):
+            complain(where, "must be an APNs device token in hexadecimal")
+        environment = message.apns.environment or ProviderEnvironment.PRODUCTION
+        return Address(token.lower(), ProviderEnvironment(environment), False)
+    chosen = message.fcm.WhichOneof("target")
+    if chosen is None:
+        complain(f"{path}fcm.registration_token", "is required")
+        return None
+    text: str = getattr(message.fcm, chosen)
+    _check_text(text, f"{path}fcm.{chosen}", complain)
+    return Address(text, ProviderEnvironment.PRODUCTION, chosen == "firebase_installation_id")
 
 
-def write_device(row: DeviceRow, app: App | None, etag: str) -> device_service_pb2.Device:
+def _check_text(text: str, path: str, complain: Complain) -> None:
+    if not text:
+        complain(path, "is required")
+    elif len(text) > MAX_ADDRESS or not text.isascii() or not text.isprintable():
+        complain(path, f"must be at most {MAX_ADDRESS} printable ASCII characters")
+
+
+def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:
     """Return a stored device; its address shows only its tail."""
     message = device_service_pb2.Device(
         device_id=row.device_id,
         user_id=row.user_id,
         app_id=row.app_id,
-        app=common_pb2.App.ValueType(app or 0),
+        app_type=common_pb2.AppType.ValueType(app or 0),
         platform=common_pb2.Platform.ValueType(row.platform),
         provider=common_pb2.Provider.ValueType(APP_PROVIDER[row.platform]),
-        token_tail=row.address_tail,
-        environment=common_pb2.Environment.ValueType(row.environment),
+        address_tail=row.address_tail,
+        environment=common_pb2.ProviderEnvironment.ValueType(row.environment),
         installation_id=row.installation_id,
         registration_ref=row.registration_ref,
         os_version=row.os_version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell_server.contract.conditions import read_members
 from schoolbell_server.contract.fields import Complain, read_id
-from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.world import DisplayOptions
 
 SETTABLE = frozenset({"enabled", "disabled_term_ids", "student_app_kinds", "parent_app_kinds"})
@@ -29,10 +29,10 @@ def read_display_options(
         enabled=message.enabled,
         disabled_term_ids=frozenset(terms),
         app_kinds={
-            App.STUDENT: read_members(
+            AppType.STUDENT: read_members(
                 message.student_app_kinds, Kind, f"{path}student_app_kinds", complain
             ),
-            App.PARENT: read_members(
+            AppType.PARENT: read_members(
                 message.parent_app_kinds, Kind, f"{path}parent_app_kinds", complain
             ),
         },
@@ -45,11 +45,11 @@ def write_display_options(options: DisplayOptions) -> settings_service_pb2.Displ
     return settings_service_pb2.DisplayOptions(
         enabled=options.enabled,
         disabled_term_ids=sorted(options.disabled_term_ids),
-        student_app_kinds=_kinds(options, App.STUDENT),
-        parent_app_kinds=_kinds(options, App.PARENT),
+        student_app_kinds=_kinds(options, AppType.STUDENT),
+        parent_app_kinds=_kinds(options, AppType.PARENT),
         inherited=options.inherited,
     )
 
 
-def _kinds(options: DisplayOptions, app: App) -> list[common_pb2.Kind.ValueType]:
+def _kinds(options: DisplayOptions, app: AppType) -> list[common_pb2.Kind.ValueType]:
     return [common_pb2.Kind.ValueType(kind) for kind in sorted(options.app_kinds.get(app, ()))]

@@ -72,7 +72,6 @@ def write_relationship(stored: Stored[RelationshipRecord]) -> roster_pb2.Relatio
         adult_consent=record.adult_consent,
         start_date=_date(record.start_date),
         end_date=_date(record.end_date),
-        locally_set=record.locally_set,
         origin=_write_origin(stored.origin),
     )
 
@@ -111,10 +110,10 @@ def write_counts(counts: Counts) -> Sequence[roster_pb2.RecordCounts]:
     return [
         roster_pb2.RecordCounts(
             record_type=_type(record_type),
-            created=count.created,
-            updated=count.updated,
-            unchanged=count.unchanged,
-            deactivated=count.deactivated,
+            created_count=count.created,
+            updated_count=count.updated,
+            unchanged_count=count.unchanged,
+            deactivated_count=count.deactivated,
         )
         for record_type, count in sorted(counts.items())
     ]
@@ -123,16 +122,16 @@ def write_counts(counts: Counts) -> Sequence[roster_pb2.RecordCounts]:
 def _write_report(report: ImportReport, *, problems: bool) -> roster_pb2.ImportReport:
     return roster_pb2.ImportReport(
         counts=write_counts(report.counts),
-        problem_total=report.problem_total,
+        problem_count=report.problem_total,
         problems=[_write_problem(problem) for problem in report.problems] if problems else (),
-        portal_relationships=report.portal_relationships,
+        portal_relationship_count=report.portal_relationships,
     )
 
 
 def _write_problem(problem: Problem) -> roster_pb2.ImportProblem:
     name = problem.name
     return roster_pb2.ImportProblem(
-        record_index=problem.record_index,
+        record_index=None if problem.record_index < 0 else problem.record_index,
         record_type=roster_pb2.RECORD_TYPE_UNSPECIFIED if name is None else _type(name.record_type),
         record_id="" if name is None else str(name),
         field=problem.field,

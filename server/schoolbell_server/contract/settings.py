@@ -11,7 +11,7 @@ from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell_server.contract.conditions import read_condition, write_condition
 from schoolbell_server.contract.display_options import read_display_options, write_display_options
 from schoolbell_server.contract.fields import Complain, read_id, read_version
-from schoolbell_server.domain.kinds import AdultStudents, App, DetailLevel, Kind, Platform
+from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
@@ -24,9 +24,9 @@ SETTABLE = frozenset(
     {
         "enabled",
         "detail_level",
-        "kinds",
+        "kind_settings",
         "retention",
-        "adult_students",
+        "adult_student_rule",
         "minimum_versions",
         "default_subscriptions",
         "default_display_options",
@@ -50,9 +50,9 @@ def read_settings(
     default = SettingsDocument()
     return SettingsDocument(
         detail_level=DetailLevel(message.detail_level or default.detail_level),
-        kinds=_read_kinds(message, f"{path}kinds", complain),
+        kinds=_read_kinds(message, f"{path}kind_settings", complain),
         retention=_read_retention(message.retention, f"{path}retention.", complain),
-        adult_students=AdultStudents(message.adult_students or default.adult_students),
+        adult_students=AdultStudentRule(message.adult_student_rule or default.adult_students),
         minimum_versions=_read_minimums(message, f"{path}minimum_versions", complain),
         default_subscriptions=_read_subscriptions(
             message, f"{path}default_subscriptions", currency_code, complain
@@ -71,13 +71,14 @@ def write_settings(
     message = settings_service_pb2.Settings(
         enabled=enabled,
         detail_level=common_pb2.DetailLevel.ValueType(settings.detail_level),
-        kinds=[_write_kind(kind, chosen) for kind, chosen in sorted(settings.kinds.items())],
+        kind_settings=[
+            _write_kind(kind, chosen) for kind, chosen in sorted(settings.kinds.items())
+        ],
         retention=settings_service_pb2.Retention(
             changes=_span(settings.retention.changes),
             deliveries=_span(settings.retention.deliveries),
-            audit_entries=_span(settings.retention.audit_entries),
         ),
-        adult_students=settings_service_pb2.AdultStudents.ValueType(settings.adult_students),
+        adult_student_rule=settings_service_pb2.AdultStudentRule.ValueType(settings.adult_students),
         default_display_options=write_display_options(settings.default_display_options),
         enrollment_grace=_span(settings.enrollment_grace),
     )
@@ -91,9 +92,10 @@ def write_settings(
         )
     for (app, kind), wanted in sorted(settings.default_subscriptions.items()):
         entry = message.default_subscriptions.add(
-            app=common_pb2.App.ValueType(app), kind=common_pb2.Kind.ValueType(kind)
+            app_type=common_pb2.AppType.ValueType(app), kind=common_pb2.Kind.ValueType(kind)
         )
-        write_condition(wanted.condition, entry, currency_code)
+        if wanted.condition is not None:
+            write_condition(wanted.condition, entry.condition, currency_code)
     return message
 
 
@@ -109,7 +111,7 @@ def _read_kinds(
     message: settings_service_pb2.Settings, path: str, complain: Complain
 ) -> Mapping[Kind, KindSettings]:
     chosen: dict[Kind, KindSettings] = {}
-    for index, entry in enumerate(message.kinds):
+    for index, entry in enumerate(message.kind_settings):
         here = f"{path}[{index}]"
         if not entry.kind:
             complain(f"{here}.kind", "is required")
@@ -133,13 +135,12 @@ def _read_retention(
     default, limits = Retention(), (_DAY, _LONGEST_RETENTION)
     kept = {
         name: _duration(getattr(message, name), path + name, limits, complain)
-        for name in ("changes", "deliveries", "audit_entries")
+        for name in ("changes", "deliveries")
         if message.HasField(name)
     }
     return Retention(
         changes=kept.get("changes") or default.changes,
         deliveries=kept.get("deliveries") or default.deliveries,
-        audit_entries=kept.get("audit_entries") or default.audit_entries,
     )
 
 
@@ -164,17 +165,19 @@ def _read_minimums(
 
 def _read_subscriptions(
     message: settings_service_pb2.Settings, path: str, currency_code: str, complain: Complain
-) -> Mapping[tuple[App, Kind], Subscription]:
-    wanted: dict[tuple[App, Kind], Subscription] = {}
+) -> Mapping[tuple[AppType, Kind], Subscription]:
+    wanted: dict[tuple[AppType, Kind], Subscription] = {}
     for index, entry in enumerate(message.default_subscriptions):
         here = f"{path}[{index}]."
-        condition = read_condition(entry, here, currency_code, complain)
-        for name in ("app", "kind"):
+        condition = read_condition(
+            entry.condition, entry.kind, f"{here}condition.", currency_code, complain
+        )
+        for name in ("app_type", "kind"):
             if not getattr(entry, name):
                 complain(here + name, "is required")
-        if not entry.app or not entry.kind:
+        if not entry.app_type or not entry.kind:
             continue
-        named = (App(entry.app), Kind(entry.kind))
+        named = (AppType(entry.app_type), Kind(entry.kind))
         if named in wanted:
             complain(f"{path}[{index}]", "names an app and kind that came before")
         wanted[named] = Subscription(enabled=True, condition=condition)

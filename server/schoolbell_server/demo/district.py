@@ -82,8 +82,8 @@ async def _import(on: Stage, roster: oneroster.Roster, school_year: int) -> None
 async def _save_settings(on: Stage) -> None:
     """Switch the district on; every app wants every kind until its user says otherwise."""
     wanted = [
-        settings_service_pb2.DefaultSubscription(app=app, kind=kind)
-        for app in common_pb2.App.values()[1:]
+        settings_service_pb2.DefaultSubscription(app_type=app, kind=kind)
+        for app in common_pb2.AppType.values()[1:]
         for kind in _KINDS
     ]
     async with AsyncClient(on.connection(access_service_pb2.ROLE_ADMINISTRATOR)) as client:
@@ -120,19 +120,31 @@ async def register(
         device = device_service_pb2.Device(
             app_id=student_app if phone.user_id in students else parent_app,
             platform=phone.platform,
-            environment=common_pb2.ENVIRONMENT_SANDBOX,
-            token=phone.token,
             installation_id=f"phone-of-{phone.user_id}",
             stay_logged_in=True,
         )
         async with room:
             await client.devices.RegisterDevice(
                 device_service_pb2.RegisterDeviceRequest(
-                    district_id=district_id, user_id=phone.user_id, device=device
+                    district_id=district_id,
+                    user_id=phone.user_id,
+                    device=device,
+                    address=address_of(phone),
                 )
             )
 
     await asyncio.gather(*(one(phone) for phone in phones))
+
+
+def address_of(phone: Phone) -> device_service_pb2.DeviceAddress:
+    """Return where the pushes of a phone go."""
+    if phone.platform == common_pb2.PLATFORM_IOS:
+        apns = device_service_pb2.ApnsAddress(
+            device_token=phone.token, environment=common_pb2.PROVIDER_ENVIRONMENT_SANDBOX
+        )
+        return device_service_pb2.DeviceAddress(apns=apns)
+    fcm = device_service_pb2.FcmAddress(registration_token=phone.token)
+    return device_service_pb2.DeviceAddress(fcm=fcm)
 
 
 def push_token(number: int, platform: common_pb2.Platform.ValueType) -> str:

@@ -55,7 +55,9 @@ async def show_nobody(on: Stage, phones: Sequence[Phone], console: Console) -> N
     async with AsyncClient(on.connection(access_service_pb2.ROLE_ADMINISTRATOR)) as client:
         for phone in phones:
             request = change_service_pb2.ListDecisionsRequest(
-                district_id=DISTRICT, user_ids=[phone.user_id], page_size=200
+                district_id=DISTRICT,
+                filter=change_service_pb2.DecisionFilter(user_ids=[phone.user_id]),
+                page_size=200,
             )
             found = (await client.changes.ListDecisions(request)).decisions
             if not found or any(not one.recorded.gate for one in found):
@@ -91,7 +93,7 @@ def show_sums(tallies: Sequence[status_service_pb2.Tally], console: Console) -> 
             for one in tally.refusals
         ]
         kind = common_pb2.Kind.Name(tally.kind).removeprefix("KIND_")
-        table.add_row(kind, str(tally.changes), "\n".join(states), "\n".join(refusals))
+        table.add_row(kind, str(tally.change_count), "\n".join(states), "\n".join(refusals))
     console.print(table)
 
 

@@ -19,7 +19,7 @@ from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.fact import Baseline, FactKey, FactUpdate, Previous
 from schoolbell_server.domain.fact_state import FactState, Told
 from schoolbell_server.domain.fold import fold
-from schoolbell_server.domain.kinds import App
+from schoolbell_server.domain.kinds import AppType
 from schoolbell_server.domain.world import World
 
 _NOBODY: frozenset[str] = frozenset()
@@ -58,7 +58,7 @@ class PlannedDelivery:
     """Of its change in the batch."""
     device_id: str
     user_id: str
-    app: App
+    app: AppType
     fact_key: FactKey
     other_key: FactKey | None
     told: Told

@@ -20,7 +20,7 @@ _STATUS_ORDER = (
 )
 _EXCUSE_ORDER = (
     AttendanceExcuse.UNEXCUSED,
-    AttendanceExcuse.UNKNOWN,
+    AttendanceExcuse.UNDECIDED,
     AttendanceExcuse.EXCUSED,
     AttendanceExcuse.EXEMPT,
 )

@@ -13,7 +13,7 @@ from schoolbell_server.domain.cases import Place
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.enrollment_gate import ENROLLED
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, first_refusal, seen
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.terms import judged_terms, term_refusal
 
 
@@ -33,7 +33,7 @@ class Survey:
 class AppCase:
     """One app's side of a change."""
 
-    app: App
+    app: AppType
     survey: Survey
 
 
@@ -108,7 +108,7 @@ def _see_calendar(place: Place) -> tuple[SeenFact, ...]:
     return (*enabled, *terms)
 
 
-def _shows(place: Place, app: App) -> bool:
+def _shows(place: Place, app: AppType) -> bool:
     if place.calendar is None:
         return True
     return place.case.kind in place.calendar.display_options.app_kinds.get(app, ())

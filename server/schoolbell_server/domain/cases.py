@@ -14,7 +14,7 @@ from schoolbell_server.domain.attendance import lifts
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.fact import Baseline, FactUpdate
-from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.timing import judged_date
 from schoolbell_server.domain.world import (
     CalendarFacts,
@@ -29,7 +29,7 @@ from schoolbell_server.domain.world import (
 )
 
 POSTED_LATE = frozenset({Kind.ASSIGNMENT, Kind.GRADE})
-"""The kinds that still count after a term or an enrolment has ended."""
+"""The kinds that still count after a term or an enrollment has ended."""
 _NO_BASELINES: Mapping[str, Baseline] = {}
 
 
@@ -54,7 +54,7 @@ class ChangeCase:
 
 @dataclass(slots=True)
 class Place:
-    """A calendar in which a change may count, with the student's enrolments in it."""
+    """A calendar in which a change may count, with the student's enrollments in it."""
 
     case: ChangeCase
     calendar_id: str
@@ -69,7 +69,7 @@ class RecipientCase:
     """A person who might be told, with what ties them to the student."""
 
     case: ChangeCase
-    app: App
+    app: AppType
     """The student's own app for the student, the parents' for everybody else."""
     user: UserFacts
     ties: tuple[RelationshipFacts, ...] = ()
@@ -120,14 +120,14 @@ def places(case: ChangeCase, world: World) -> list[Place]:
 def recipients(case: ChangeCase) -> Iterator[RecipientCase]:
     """Yield the student and every related person, each once: the student, then by user_id."""
     student = case.student.student
-    yield RecipientCase(case, App.STUDENT, student)
+    yield RecipientCase(case, AppType.STUDENT, student)
     ties: dict[str, list[RelationshipFacts]] = {}
     for tie in case.student.relationships:
         if tie.guardian.user_id != student.user_id:
             ties.setdefault(tie.guardian.user_id, []).append(tie)
     for user_id in sorted(ties):
         own = tuple(ties[user_id])
-        yield RecipientCase(case, App.PARENT, own[0].guardian, own)
+        yield RecipientCase(case, AppType.PARENT, own[0].guardian, own)
 
 
 def named_recipient(case: ChangeCase, user_id: str, world: World) -> RecipientCase:
@@ -135,7 +135,7 @@ def named_recipient(case: ChangeCase, user_id: str, world: World) -> RecipientCa
     for recipient in recipients(case):
         if recipient.user.user_id == user_id:
             return recipient
-    return RecipientCase(case, App.PARENT, world.users.get(user_id) or _nobody(user_id))
+    return RecipientCase(case, AppType.PARENT, world.users.get(user_id) or _nobody(user_id))
 
 
 def device_case(recipient: RecipientCase, device: DeviceFacts, baseline: Baseline) -> DeviceCase:

@@ -15,7 +15,7 @@ from schoolbell_server.domain.kinds import (
     AttendanceExcuse,
     AttendanceStatus,
     Kind,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 
 
@@ -41,7 +41,7 @@ class GradeChange:
     """A grade was posted, changed, or (neither percent nor mark) removed."""
 
     section_id: str
-    task: str
+    grading_task: str
     grading_period: str
     course_name: str = ""
     term_id: str | None = None
@@ -76,7 +76,7 @@ class LunchBalanceChange:
 class ResponsiveScheduleChange:
     """The offering of a flexible period was added, moved or removed."""
 
-    action: ScheduleAction
+    action: ResponsiveScheduleAction
     date: dt.date
     period: str
     offering_name: str = ""

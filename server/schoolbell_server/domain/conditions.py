@@ -26,8 +26,8 @@ from schoolbell_server.domain.kinds import (
     AttendanceExcuse,
     AttendanceStatus,
     Gate,
+    LimitTrigger,
     RefusalReason,
-    Repeat,
 )
 from schoolbell_server.domain.limits import known_number, limit_refusal, number_of
 from schoolbell_server.domain.world import (
@@ -65,10 +65,10 @@ def _refuse_condition(case: DeviceCase) -> Refusal | None:
             return _refuse_mark(case, wanted)
         case GradeChange():
             grade = condition if isinstance(condition, GradeCondition) else _EVERY_GRADE
-            return _refuse_number(case, grade.below_percent, grade.repeat)
+            return _refuse_number(case, grade.below_percent, grade.limit_trigger)
         case LunchBalanceChange():
             lunch = condition if isinstance(condition, LunchBalanceCondition) else _EVERY_BALANCE
-            return _refuse_number(case, lunch.below_balance, lunch.repeat)
+            return _refuse_number(case, lunch.below_balance, lunch.limit_trigger)
         case ResponsiveScheduleChange():
             return None
 
@@ -82,7 +82,7 @@ def _refuse_assignment(
     numberless = number_of(case.recipient.case.update.current) is None
     if action is AssignmentAction.MISSING and numberless:
         return None
-    return _refuse_number(case, condition.below_percent, condition.repeat)
+    return _refuse_number(case, condition.below_percent, condition.limit_trigger)
 
 
 def _is_chosen(action: AssignmentAction, condition: AssignmentCondition) -> bool:
@@ -106,16 +106,18 @@ def _refuse_mark(case: DeviceCase, condition: AttendanceCondition) -> Refusal | 
 def _mark(value: Value | None) -> tuple[AttendanceStatus, AttendanceExcuse]:
     """Return the mark that stands; none is a cleared one."""
     if not isinstance(value, AttendanceValue) or value.status is None:
-        return AttendanceStatus.CLEARED, AttendanceExcuse.UNKNOWN
-    return value.status, value.excuse or AttendanceExcuse.UNKNOWN
+        return AttendanceStatus.CLEARED, AttendanceExcuse.UNDECIDED
+    return value.status, value.excuse or AttendanceExcuse.UNDECIDED
 
 
-def _refuse_number(case: DeviceCase, below: Decimal | None, repeat: Repeat) -> Refusal | None:
+def _refuse_number(
+    case: DeviceCase, below: Decimal | None, limit_trigger: LimitTrigger
+) -> Refusal | None:
     if below is None or case.subscription is None:
         return None
     number = number_of(case.recipient.case.update.current)
     known = known_number(case.baseline.previous, case.subscription.limit_time)
-    return limit_refusal(below, repeat, number, known)
+    return limit_refusal(below, limit_trigger, number, known)
 
 
 def _see_condition(case: DeviceCase) -> tuple[SeenFact, ...]:
@@ -137,12 +139,12 @@ def _see_condition(case: DeviceCase) -> tuple[SeenFact, ...]:
 
 def _choices(condition: Condition | None) -> dict[str, Seeable]:
     match condition:
-        case AssignmentCondition(actions=actions, below_percent=below, repeat=repeat):
-            return {"actions": names_of(actions), "below": below, "repeat": repeat.name}
-        case GradeCondition(below_percent=below, repeat=repeat):
-            return {"below": below, "repeat": repeat.name}
-        case LunchBalanceCondition(below_balance=below, repeat=repeat):
-            return {"below": below, "repeat": repeat.name}
+        case AssignmentCondition(actions=actions, below_percent=below, limit_trigger=limit_trigger):
+            return {"actions": names_of(actions), "below": below, "limit_trigger": limit_trigger.name}
+        case GradeCondition(below_percent=below, limit_trigger=limit_trigger):
+            return {"below": below, "limit_trigger": limit_trigger.name}
+        case LunchBalanceCondition(below_balance=below, limit_trigger=limit_trigger):
+            return {"below": below, "limit_trigger": limit_trigger.name}
         case AttendanceCondition(statuses=statuses, excuses=excuses):
             return {"statuses": names_of(statuses), "excuses": names_of(excuses)}
         case None:

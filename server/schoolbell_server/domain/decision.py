@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schoolbell_server.domain.fact import Previous
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class RecipientDecision:
     """Whether one related person is told, and on which devices."""
 
     user_id: str
-    app: App
+    app: AppType
     """The app in which this person would see the student: the student's own or the parents'."""
     refusal: Refusal | None = None
     devices: tuple[DeviceDecision, ...] = ()
@@ -63,7 +63,7 @@ class Decision:
 
     refusal: Refusal | None = None
     """Set where the change itself failed; then there are no recipients."""
-    app_refusals: tuple[tuple[App, Refusal], ...] = ()
+    app_refusals: tuple[tuple[AppType, Refusal], ...] = ()
     """The apps whose side gate 6 ended."""
     recipients: tuple[RecipientDecision, ...] = ()
 

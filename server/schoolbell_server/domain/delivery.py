@@ -57,7 +57,7 @@ def after_attempt(standing: Standing, attempt: Attempted) -> Standing:
     counted = replace(
         standing,
         attempt_count=standing.attempt_count + (not free),
-        answer_lost=standing.answer_lost or attempt.outcome is Outcome.UNKNOWN,
+        answer_lost=standing.answer_lost or attempt.outcome is Outcome.ANSWER_LOST,
     )
     if standing.state not in UNSENT:
         return counted

@@ -32,7 +32,7 @@ from schoolbell_server.domain.decision import (
 from schoolbell_server.domain.device_gates import DEVICE_RULES, USABLE_RULES
 from schoolbell_server.domain.fact import Baseline, FactUpdate
 from schoolbell_server.domain.gate import first_refusal
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
 from schoolbell_server.domain.world import DeviceFacts, World
 
@@ -57,7 +57,7 @@ def decide(
         return Decision(refusal=refusal)
     found = survey(places(case, world))
     ended = ended_apps(found)
-    if len(ended) == len(App):
+    if len(ended) == len(AppType):
         return Decision(app_refusals=ended)
     refusal = found.refusal or NEWEST.refuse(case)
     if refusal is not None:
@@ -67,11 +67,11 @@ def decide(
     return Decision(app_refusals=ended, recipients=tuple(judged))
 
 
-def ended_apps(found: Survey) -> tuple[tuple[App, Refusal], ...]:
+def ended_apps(found: Survey) -> tuple[tuple[AppType, Refusal], ...]:
     """Return the apps whose side gate 6 ends; it is not reached where gate 4 or 5 fails."""
     if found.refusal is not None and found.refusal.gate is not Gate.ENROLLED:
         return ()
-    judged = ((app, TOOL_SHOWN.refuse(AppCase(app, found))) for app in App)
+    judged = ((app, TOOL_SHOWN.refuse(AppCase(app, found))) for app in AppType)
     return tuple((app, refusal) for app, refusal in judged if refusal is not None)
 
 
@@ -124,7 +124,7 @@ def recheck(
     )
 
 
-def _recheck_calendar(found: Survey, app: App) -> Refusal | None:
+def _recheck_calendar(found: Survey, app: AppType) -> Refusal | None:
     return dict(ended_apps(found)).get(app) or found.refusal
 
 

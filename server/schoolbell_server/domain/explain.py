@@ -35,7 +35,7 @@ from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.device_gates import DEVICE_RULES
 from schoolbell_server.domain.fact import Baseline, FactUpdate, Previous
 from schoolbell_server.domain.gate import GATE_ORDER, Case, Rule, SeenFact
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
 from schoolbell_server.domain.world import World
 
@@ -81,7 +81,7 @@ class RecipientExplanation:
     """The gates of one person, with those of every device."""
 
     user_id: str
-    app: App
+    app: AppType
     relations: tuple[str, ...]
     """Of a guardian, as the roster words them; empty for the student and the unrelated."""
     known: bool

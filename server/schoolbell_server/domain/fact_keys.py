@@ -19,7 +19,7 @@ from schoolbell_server.domain.change import (
     ResponsiveScheduleChange,
 )
 from schoolbell_server.domain.fact import FactKey
-from schoolbell_server.domain.kinds import AssignmentAction, Kind, ScheduleAction
+from schoolbell_server.domain.kinds import AssignmentAction, Kind, ResponsiveScheduleAction
 
 
 class Aspect(StrEnum):
@@ -43,6 +43,7 @@ _ASPECT_OF = {
     AssignmentAction.WITHDRAWN: Aspect.ASSIGNED,
     AssignmentAction.SCORED: Aspect.SCORE,
     AssignmentAction.MISSING: Aspect.SCORE,
+    AssignmentAction.CLEARED: Aspect.SCORE,
     AssignmentAction.DUE_DATE_MOVED: Aspect.DUE_DATE,
 }
 
@@ -55,7 +56,11 @@ def fact_key(change: Change) -> FactKey:
             return _assignment(student, payload, _ASPECT_OF[payload.action])
         case GradeChange() as payload:
             return _key(
-                Kind.GRADE, student, payload.section_id, payload.task, payload.grading_period
+                Kind.GRADE,
+                student,
+                payload.section_id,
+                payload.grading_task,
+                payload.grading_period,
             )
         case AttendanceChange() as payload:
             day, period = payload.date.isoformat(), payload.period
@@ -72,7 +77,10 @@ def other_keys(change: Change) -> tuple[FactKey, ...]:
     if isinstance(payload, AssignmentChange) and payload.action is AssignmentAction.WITHDRAWN:
         aspects = (Aspect.SCORE, Aspect.DUE_DATE)
         return tuple(_assignment(change.student_id, payload, aspect) for aspect in aspects)
-    if isinstance(payload, ResponsiveScheduleChange) and payload.action is ScheduleAction.MOVED:
+    if (
+        isinstance(payload, ResponsiveScheduleChange)
+        and payload.action is ResponsiveScheduleAction.MOVED
+    ):
         date = payload.previous_date or payload.date
         period = payload.period if payload.previous_period is None else payload.previous_period
         old = _slot(change, date.isoformat(), period)

@@ -33,7 +33,7 @@ from schoolbell_server.domain.fact import (
 )
 from schoolbell_server.domain.fact_keys import fact_key, other_keys
 from schoolbell_server.domain.fact_state import FactState, Mark, Setter
-from schoolbell_server.domain.kinds import AssignmentAction, ScheduleAction
+from schoolbell_server.domain.kinds import AssignmentAction, ResponsiveScheduleAction
 
 States = Mapping[FactKey, FactState]
 
@@ -124,7 +124,7 @@ def _value(change: Change) -> Value:
             return GradeValue(one.percent, one.mark)
         case LunchBalanceChange() as one:
             return BalanceValue(one.balance)
-        case ResponsiveScheduleChange(action=ScheduleAction.REMOVED):
+        case ResponsiveScheduleChange(action=ResponsiveScheduleAction.REMOVED):
             return ScheduleValue(removed=True)
         case ResponsiveScheduleChange() as one:
             return ScheduleValue(one.offering_name, one.location)

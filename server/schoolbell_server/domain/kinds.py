@@ -21,7 +21,7 @@ class Kind(IntEnum):
 
 
 @unique
-class App(IntEnum):
+class AppType(IntEnum):
     """The two sorts of app: the student's own and the parents'."""
 
     STUDENT = 1
@@ -45,7 +45,7 @@ class Provider(IntEnum):
 
 
 @unique
-class Environment(IntEnum):
+class ProviderEnvironment(IntEnum):
     """Which of a provider's environments a device's token belongs to."""
 
     PRODUCTION = 1
@@ -61,6 +61,7 @@ class AssignmentAction(IntEnum):
     MISSING = 3
     DUE_DATE_MOVED = 4
     WITHDRAWN = 5
+    CLEARED = 6
 
 
 @unique
@@ -81,11 +82,11 @@ class AttendanceExcuse(IntEnum):
     EXCUSED = 1
     UNEXCUSED = 2
     EXEMPT = 3
-    UNKNOWN = 4
+    UNDECIDED = 4
 
 
 @unique
-class ScheduleAction(IntEnum):
+class ResponsiveScheduleAction(IntEnum):
     """What happened to a flexible period."""
 
     ADDED = 1
@@ -94,7 +95,7 @@ class ScheduleAction(IntEnum):
 
 
 @unique
-class Repeat(IntEnum):
+class LimitTrigger(IntEnum):
     """When a limit fires: as the value falls below it, or at every changed value below it."""
 
     ON_CROSSING = 1
@@ -110,7 +111,7 @@ class DetailLevel(IntEnum):
 
 
 @unique
-class AdultStudents(IntEnum):
+class AdultStudentRule(IntEnum):
     """Whether guardians are still told of a student who is 18."""
 
     FOLLOW_PORTAL_FLAG = 1
@@ -146,10 +147,18 @@ class Outcome(IntEnum):
     THROTTLED_DEVICE = 6
     THROTTLED_PROJECT = 7
     PROVIDER_DOWN = 8
-    UNKNOWN = 9
+    ANSWER_LOST = 9
     """The request left and its answer was lost: the phone may have shown it."""
     NOT_SENT = 10
     """The request provably never reached the provider."""
+
+
+@unique
+class HoldCause(IntEnum):
+    """Why a delivery is HELD."""
+
+    WINDOW = 1
+    CIRCUIT = 2
 
 
 @unique
@@ -197,6 +206,16 @@ class Gate(IntEnum):
 
 
 @unique
+class GateScope(IntEnum):
+    """What a gate judges, and so where its refusal is recorded and counted."""
+
+    CHANGE = 1
+    APP = 2
+    RECIPIENT = 3
+    DEVICE = 4
+
+
+@unique
 class RefusalReason(IntEnum):
     """The cause within a gate."""
 
@@ -238,6 +257,7 @@ class RefusalReason(IntEnum):
     UNCHANGED = 36
     ALREADY_TOLD = 37
     OLDER_THAN_KNOWN = 38
+    DEVICE_MUTED = 39
 
 
 class Lane(StrEnum):

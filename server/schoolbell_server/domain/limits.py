@@ -11,7 +11,7 @@ from decimal import Decimal
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact import BalanceValue, GradeValue, Previous, ScoreValue, Value
 from schoolbell_server.domain.gate import text_of
-from schoolbell_server.domain.kinds import Gate, RefusalReason, Repeat
+from schoolbell_server.domain.kinds import Gate, LimitTrigger, RefusalReason
 
 
 def number_of(value: Value | None) -> Decimal | None:
@@ -30,13 +30,13 @@ def known_number(previous: Previous, since: dt.datetime | None) -> Decimal | Non
 
 
 def limit_refusal(
-    below: Decimal, repeat: Repeat, number: Decimal | None, known: Decimal | None
+    below: Decimal, limit_trigger: LimitTrigger, number: Decimal | None, known: Decimal | None
 ) -> Refusal | None:
     """Refuse a number that is not below the limit, or that was below it already."""
     if number is None:
         return Refusal(Gate.CONDITION, RefusalReason.NO_NUMBER)
     if number >= below:
         return Refusal(Gate.CONDITION, RefusalReason.NOT_BELOW_LIMIT, text_of(number))
-    if repeat is Repeat.WHILE_BELOW or known is None or known >= below:
+    if limit_trigger is LimitTrigger.WHILE_BELOW or known is None or known >= below:
         return None
     return Refusal(Gate.CONDITION, RefusalReason.NOT_CROSSING, text_of(known))

@@ -28,13 +28,13 @@ from schoolbell_server.domain.eligibility import ended_apps
 from schoolbell_server.domain.fact import FactUpdate
 from schoolbell_server.domain.gate import first_refusal
 from schoolbell_server.domain.kinds import (
-    App,
+    AppType,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     Gate,
     Kind,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
 from schoolbell_server.domain.timing import zone_of
@@ -55,7 +55,7 @@ class Offer:
     """The first of gates 1, 2 and 4 to 8 that is closed; None where the kind is offered."""
 
 
-def offers(world: World, user_id: str, app: App, today: dt.date) -> Iterator[Offer]:
+def offers(world: World, user_id: str, app: AppType, today: dt.date) -> Iterator[Offer]:
     """Yield every kind of every student of the world, as one user of an app sees them."""
     for student_id in sorted(world.students):
         for kind in Kind:
@@ -63,13 +63,15 @@ def offers(world: World, user_id: str, app: App, today: dt.date) -> Iterator[Off
 
 
 def _closed_by(
-    world: World, student_id: str, kind: Kind, user_id: str, app: App, today: dt.date
+    world: World, student_id: str, kind: Kind, user_id: str, app: AppType, today: dt.date
 ) -> Gate | None:
     refusal = _refusal(world, _probe(world, student_id, kind, today), user_id, app, today)
     return None if refusal is None else refusal.gate
 
 
-def _refusal(world: World, probe: Change, user_id: str, app: App, today: dt.date) -> Refusal | None:
+def _refusal(
+    world: World, probe: Change, user_id: str, app: AppType, today: dt.date
+) -> Refusal | None:
     moment = Moment(lateness=dt.timedelta(0), school_day=today)
     case = change_case(probe, moment, FactUpdate(key=""), world)
     refusal = first_refusal(SWITCH_RULES, case)
@@ -98,12 +100,14 @@ def _payload(kind: Kind, today: dt.date) -> Payload:
             action = AssignmentAction.ASSIGNED
             return AssignmentChange(action=action, assignment_id="offer", section_id="offer")
         case Kind.GRADE:
-            return GradeChange(section_id="offer", task="offer", grading_period="offer")
+            return GradeChange(section_id="offer", grading_task="offer", grading_period="offer")
         case Kind.ATTENDANCE:
             return AttendanceChange(
-                date=today, status=AttendanceStatus.ABSENT, excuse=AttendanceExcuse.UNKNOWN
+                date=today, status=AttendanceStatus.ABSENT, excuse=AttendanceExcuse.UNDECIDED
             )
         case Kind.LUNCH_BALANCE:
             return LunchBalanceChange(account_id="offer", balance=Decimal(0))
         case Kind.RESPONSIVE_SCHEDULE:
-            return ResponsiveScheduleChange(action=ScheduleAction.ADDED, date=today, period="1")
+            return ResponsiveScheduleChange(
+                action=ResponsiveScheduleAction.ADDED, date=today, period="1"
+            )

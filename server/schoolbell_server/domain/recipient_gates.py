@@ -7,7 +7,7 @@ import datetime as dt
 from schoolbell_server.domain.cases import RecipientCase
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen, text_of
-from schoolbell_server.domain.kinds import AdultStudents, App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AdultStudentRule, AppType, Gate, RefusalReason
 from schoolbell_server.domain.world import RelationshipFacts
 
 _OF_AGE = 18
@@ -23,13 +23,13 @@ def is_of_age(birth_date: dt.date | None, day: dt.date) -> bool:
 
 def _stops_for_age(recipient: RecipientCase) -> bool:
     case = recipient.case
-    if case.district.adult_students is not AdultStudents.STOP_AT_18:
+    if case.district.adult_students is not AdultStudentRule.STOP_AT_18:
         return False
     return is_of_age(case.student.student.birth_date, case.moment.school_day)
 
 
 def _refuse_tie(recipient: RecipientCase) -> Refusal | None:
-    if recipient.app is App.STUDENT:
+    if recipient.app is AppType.STUDENT:
         return None
     if not recipient.ties:
         return Refusal(Gate.RELATED, RefusalReason.NO_RELATIONSHIP)

@@ -22,7 +22,7 @@ from schoolbell_server.domain.decision import (
 )
 from schoolbell_server.domain.fact import Previous
 from schoolbell_server.domain.fact_state import Told, decode_told, encode_told
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 
 _VERSION = 1
 _NONE = -1
@@ -92,11 +92,11 @@ def decode_record(blob: bytes) -> DecisionRecord:
         decide_time=dt.datetime.fromisoformat(decided),
         decision=Decision(
             refusal=at(refusal),
-            app_refusals=tuple((App(app), refusals[number]) for app, number in apps),
+            app_refusals=tuple((AppType(app), refusals[number]) for app, number in apps),
             recipients=tuple(
                 RecipientDecision(
                     user_id=user_id,
-                    app=App(app),
+                    app=AppType(app),
                     refusal=at(number),
                     devices=tuple(
                         DeviceDecision(

@@ -10,7 +10,7 @@ from schoolbell_server.domain.kinds import Gate, RefusalReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal:
+class DryRun:
     """How many would be told, and how many not by which gate and reason.
 
     A person or device counts once for every change that it would be told of.
@@ -22,11 +22,11 @@ class Rehearsal:
     """Each refusal once, where it is recorded."""
 
 
-def rehearse(decisions: Sequence[Decision]) -> Rehearsal:
+def rehearse(decisions: Sequence[Decision]) -> DryRun:
     """Count what decisions would tell and refuse."""
     recipients = devices = 0
     for decision in decisions:
         told = [recipient.user_id for recipient, _ in decision.told()]
         recipients += len(set(told))
         devices += len(told)
-    return Rehearsal(recipients=recipients, devices=devices, refusals=count_refusals(decisions))
+    return DryRun(recipients=recipients, devices=devices, refusals=count_refusals(decisions))

@@ -14,7 +14,7 @@ from schoolbell_server.domain.kinds import Outcome, Provider
 _FLOORS = {
     # Google: never sooner than 10 s, after a quota error a minute.
     (Provider.FCM, Outcome.PROVIDER_DOWN): dt.timedelta(seconds=10),
-    (Provider.FCM, Outcome.UNKNOWN): dt.timedelta(seconds=10),
+    (Provider.FCM, Outcome.ANSWER_LOST): dt.timedelta(seconds=10),
     (Provider.FCM, Outcome.THROTTLED_DEVICE): dt.timedelta(seconds=60),
     (Provider.FCM, Outcome.THROTTLED_PROJECT): dt.timedelta(seconds=60),
     (Provider.APNS, Outcome.THROTTLED_DEVICE): dt.timedelta(seconds=60),

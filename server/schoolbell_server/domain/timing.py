@@ -61,7 +61,7 @@ def is_ahead(change: Change, receive_time: dt.datetime) -> bool:
 
 
 def judged_date(change: Change, zone: str) -> dt.date:
-    """Return the day on which enrolment and term are judged."""
+    """Return the day on which enrollment and term are judged."""
     match change.payload:
         case AttendanceChange(date=date) | ResponsiveScheduleChange(date=date):
             return date

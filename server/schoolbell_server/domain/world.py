@@ -11,15 +11,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from schoolbell_server.domain.kinds import (
-    AdultStudents,
-    App,
+    AdultStudentRule,
+    AppType,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     DetailLevel,
     Kind,
+    LimitTrigger,
     Platform,
-    Repeat,
     RetirementReason,
 )
 
@@ -30,7 +30,7 @@ class AssignmentCondition:
 
     actions: frozenset[AssignmentAction] = frozenset()
     below_percent: Decimal | None = None
-    repeat: Repeat = Repeat.ON_CROSSING
+    limit_trigger: LimitTrigger = LimitTrigger.ON_CROSSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class GradeCondition:
     """Which grade changes are wanted."""
 
     below_percent: Decimal | None = None
-    repeat: Repeat = Repeat.ON_CROSSING
+    limit_trigger: LimitTrigger = LimitTrigger.ON_CROSSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class LunchBalanceCondition:
     """Which balances are wanted."""
 
     below_balance: Decimal | None = None
-    repeat: Repeat = Repeat.ON_CROSSING
+    limit_trigger: LimitTrigger = LimitTrigger.ON_CROSSING
 
 
 Condition = AssignmentCondition | GradeCondition | AttendanceCondition | LunchBalanceCondition
@@ -101,14 +101,14 @@ class DistrictFacts:
     licensed_kinds: frozenset[Kind] = frozenset()
     active_school_year: int | None = None
     detail_level: DetailLevel = DetailLevel.GENERIC
-    adult_students: AdultStudents = AdultStudents.FOLLOW_PORTAL_FLAG
-    apps: Mapping[str, App] = field(default_factory=dict)
+    adult_students: AdultStudentRule = AdultStudentRule.FOLLOW_PORTAL_FLAG
+    apps: Mapping[str, AppType] = field(default_factory=dict)
     """The district's apps by app_id; a device of any other app is not served."""
     kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
     minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
-    default_subscriptions: Mapping[tuple[App, Kind], Subscription] = field(default_factory=dict)
+    default_subscriptions: Mapping[tuple[AppType, Kind], Subscription] = field(default_factory=dict)
     enrollment_grace: timedelta = timedelta(days=14)
-    """How long after an enrolment's end grades and assignments are still told."""
+    """How long after an enrollment's end grades and assignments are still told."""
     facts_version: int = 0
 
     def settings_of(self, kind: Kind) -> KindSettings:
@@ -122,8 +122,8 @@ class DisplayOptions:
 
     enabled: bool = True
     disabled_term_ids: frozenset[str] = frozenset()
-    app_kinds: Mapping[App, frozenset[Kind]] = field(
-        default_factory=lambda: {app: frozenset(Kind) for app in App}
+    app_kinds: Mapping[AppType, frozenset[Kind]] = field(
+        default_factory=lambda: {app: frozenset(Kind) for app in AppType}
     )
     inherited: bool = True
     """True where the calendar stores nothing of its own and the district's default holds."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.apns_message import body_of, headers_of, notification
 from schoolbell_server.gateways.apns_reasons import WORN_OUT, outcome_of
 from schoolbell_server.gateways.attempts import Attempts
@@ -22,8 +22,8 @@ from schoolbell_server.gateways.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.wording import LONGEST_ID, word
 
 HOSTS = {
-    Environment.PRODUCTION: "api.push.apple.com:443",
-    Environment.SANDBOX: "api.sandbox.push.apple.com:443",
+    ProviderEnvironment.PRODUCTION: "api.push.apple.com:443",
+    ProviderEnvironment.SANDBOX: "api.sandbox.push.apple.com:443",
 }
 _PROBE = Push(delivery_id="00000000-0000-4000-8000-000000000000", app_id="", address="0" * 64)
 
@@ -77,7 +77,7 @@ class ApnsGateway:
         begin = self._attempts.circuits.of(environment).now()
         answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
         if isinstance(answer, Fault):
-            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN
+            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
             return self._attempts.probed(environment, outcome, answer.reason, begin)
         reason = _reason(_document(answer.body))
         outcome = outcome_of(answer.status, reason)
@@ -118,7 +118,7 @@ class ApnsGateway:
 
     async def _post(
         self,
-        environment: Environment,
+        environment: ProviderEnvironment,
         address: str,
         body: bytes,
         headers: dict[str, str],
@@ -154,7 +154,7 @@ class ApnsGateway:
         if isinstance(answer, Fault):
             return PushResult(
                 delivery_id=push.delivery_id,
-                outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN,
+                outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST,
                 provider_reason=answer.reason,
                 seconds=seconds,
             )

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.circuit import Circuit
 from schoolbell_server.gateways.circuits import Circuits
 from schoolbell_server.gateways.mass_death import MassDeathGuard
@@ -41,7 +41,7 @@ class Attempts:
         """Pushes that an attempt is under way for."""
         self._clock = clock
         self._room = asyncio.Semaphore(in_flight)
-        self._guards: dict[Environment, MassDeathGuard] = defaultdict(MassDeathGuard)
+        self._guards: dict[ProviderEnvironment, MassDeathGuard] = defaultdict(MassDeathGuard)
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,13 +64,13 @@ class Attempts:
         await self._idle.wait()
 
     def probed(
-        self, environment: Environment, outcome: Outcome, reason: str, begin: float
+        self, environment: ProviderEnvironment, outcome: Outcome, reason: str, begin: float
     ) -> GatewayHealth:
         """Take note of a probe that began at a time, and return what is known now."""
         circuit = self.circuits.of(environment)
         circuit.record(outcome, begin)
         spared = any(guard.tripped for guard in self._guards.values())
-        connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN)
+        connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST)
         refused = outcome is Outcome.CREDENTIAL_BAD
         why = reason if refused or not connected else circuit.reason
         return GatewayHealth(
@@ -101,7 +101,7 @@ class Attempts:
             )
             return PushResult(
                 delivery_id=push.delivery_id,
-                outcome=Outcome.UNKNOWN,
+                outcome=Outcome.ANSWER_LOST,
                 provider_reason=type(error).__name__,
             )
         finally:
@@ -134,7 +134,7 @@ class Attempts:
 
     def _admit(self, batch: Sequence[Push], results: Sequence[PushResult]) -> Sequence[PushResult]:
         """Let each environment's guard see its results."""
-        places: dict[Environment, list[int]] = defaultdict(list)
+        places: dict[ProviderEnvironment, list[int]] = defaultdict(list)
         for place, push in enumerate(batch):
             places[push.environment].append(place)
         admitted = list(results)

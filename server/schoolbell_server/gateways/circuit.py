@@ -23,7 +23,7 @@ FIRST_PAUSE = 1.0
 """Seconds until the first trial of a provider that is down; doubled at every failure."""
 LONGEST_PAUSE = 60.0
 
-_DOWN = frozenset({Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN})
+_DOWN = frozenset({Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST})
 
 
 @unique

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.circuit import Circuit, CircuitState
 
 _WORST = (CircuitState.OPEN, CircuitState.HALF_OPEN)
@@ -29,11 +29,11 @@ class CircuitView:
 class Circuits:
     """Finds the circuit of a push. Environments that nobody uses do not count."""
 
-    def __init__(self, circuits: Mapping[Environment, Circuit]) -> None:
+    def __init__(self, circuits: Mapping[ProviderEnvironment, Circuit]) -> None:
         """Environments may share a circuit."""
         self._circuits = circuits
 
-    def of(self, environment: Environment) -> Circuit:
+    def of(self, environment: ProviderEnvironment) -> Circuit:
         """Return the circuit of an environment."""
         return self._circuits[environment]
 
@@ -61,9 +61,9 @@ class Circuits:
 
 def circuits_by_environment() -> Circuits:
     """Return a circuit for each environment."""
-    return Circuits({environment: Circuit() for environment in Environment})
+    return Circuits({environment: Circuit() for environment in ProviderEnvironment})
 
 
 def one_circuit() -> Circuits:
     """Return one circuit for whatever environment."""
-    return Circuits(dict.fromkeys(Environment, Circuit()))
+    return Circuits(dict.fromkeys(ProviderEnvironment, Circuit()))

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 
-from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.access_token import AccessToken, TokenRefused, TokenUnreachable
 from schoolbell_server.gateways.attempts import Attempts, not_sent
 from schoolbell_server.gateways.circuits import Circuits, CircuitView
@@ -46,7 +46,7 @@ class FcmGateway:
         """
         self._token = token
         self._rate = rate
-        self._circuit = circuits.of(Environment.PRODUCTION)
+        self._circuit = circuits.of(ProviderEnvironment.PRODUCTION)
         self._clock = clock
         self._deadline = deadline.total_seconds()
         self._messages = FcmMessages(config)
@@ -72,7 +72,7 @@ class FcmGateway:
         begin = self._circuit.now()
         self._transport.freshen()
         verdict, _ = await self._post(_PROBE, self._deadline)
-        environment = Environment.PRODUCTION
+        environment = ProviderEnvironment.PRODUCTION
         return self._attempts.probed(environment, verdict.outcome, verdict.reason, begin)
 
     @property
@@ -141,7 +141,7 @@ class FcmGateway:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         answer = await self._transport.post(self._path, body, headers, end - time.monotonic())
         if isinstance(answer, Fault):
-            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN
+            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
             return Verdict(outcome, answer.reason), None
         retry_after = read_retry_after(answer.header("retry-after") or "", self._clock())
         return verdict_of(answer.status, answer.body), retry_after

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schoolbell_server.domain.kinds import Environment, Kind, Outcome
+from schoolbell_server.domain.kinds import Kind, Outcome, ProviderEnvironment
 from schoolbell_server.gateways.circuits import CircuitView
 
 
@@ -27,7 +27,7 @@ class Push:
     """The device token (or, on Android, an FCM registration token)."""
     fid: bool = False
     """The address is a Firebase installation id, not a token."""
-    environment: Environment = Environment.PRODUCTION
+    environment: ProviderEnvironment = ProviderEnvironment.PRODUCTION
     kind: Kind | None = None
     """None for a test notification."""
     title: str = ""

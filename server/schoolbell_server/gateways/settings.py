@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from pathlib import Path
 
-from schoolbell_server.domain.kinds import App, Environment
+from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
 
 
 @unique
@@ -31,7 +31,7 @@ class IosConfig:
     certificate_file: Path | None = None
     """In place of a key: the app's push certificate with its private key, both as PEM; read again
     when it changes."""
-    environment: Environment = Environment.PRODUCTION
+    environment: ProviderEnvironment = ProviderEnvironment.PRODUCTION
     server: str = ""
     """`host:port` in place of Apple's, for a sandbox."""
     ca_file: Path | None = None
@@ -58,6 +58,6 @@ class AppConfig:
     """One app, as `[apps.<app_id>]` describes it."""
 
     app_id: str
-    kind: App
+    kind: AppType
     ios: IosConfig | None = None
     android: AndroidConfig | None = None

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from schoolbell_server.domain.rehearsal import Rehearsal, rehearse
+from schoolbell_server.domain.rehearsal import DryRun, rehearse
 from schoolbell_server.pipeline.acceptance import Acceptance
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_storage.engine import Storage
@@ -17,7 +17,7 @@ class Rehearsed:
     """What publishing would answer, and what it would tell and refuse."""
 
     answers: Sequence[Answer]
-    counts: Rehearsal
+    counts: DryRun
 
 
 class Rehearser:

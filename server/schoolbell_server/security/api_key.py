@@ -39,6 +39,7 @@ class Tool(IntEnum):
     DISPLAY_OPTIONS = 2
     EXPLANATIONS = 3
     ACCESS = 4
+    BARS = 5
 
 
 @unique

@@ -76,6 +76,7 @@ _READ_SETTINGS = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.OPERAT
 _WRITE_SETTINGS = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE)
 _READ_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.OPERATOR)
 _WRITE_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.WRITE)
+_READ_SCHOOLS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR)
 _EXPLAIN = _administrator(Tool.EXPLANATIONS, Right.READ)
 _EXPLAIN_TO_PUBLISHER = _administrator(Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER)
 _EXPLAIN_TO_BACKEND = _administrator(Tool.EXPLANATIONS, Right.READ, Role.MOBILE_BACKEND)
@@ -93,6 +94,7 @@ _WRITE_ALL_ACCESS = _administrator(Tool.ACCESS, Right.WRITE, Role.OPERATOR, reac
 _OPERATE = _only(Role.OPERATOR)
 _PUBLISH = _only(Role.PUBLISHER)
 _PHONE = _only(Role.MOBILE_BACKEND)
+_EVERYBODY = _only(*Role, reach=Reach.READABLE)
 _PUBLIC = Rule(public=True)
 
 RULES: dict[str, Rule] = {
@@ -100,11 +102,13 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.DistrictService/GetDistrict": _WATCH_ONE,
     "/schoolbell.v1.DistrictService/ListDistricts": _WATCH,
     "/schoolbell.v1.DistrictService/UpdateDistrict": _OPERATE,
+    "/schoolbell.v1.DistrictService/DeleteDistrict": _OPERATE,
     "/schoolbell.v1.SettingsService/GetSettings": _READ_SETTINGS,
     "/schoolbell.v1.SettingsService/UpdateSettings": _WRITE_SETTINGS,
     "/schoolbell.v1.SettingsService/GetDisplayOptions": _READ_CALENDARS,
     "/schoolbell.v1.SettingsService/ListDisplayOptions": _READ_CALENDARS,
     "/schoolbell.v1.SettingsService/UpdateDisplayOptions": _WRITE_CALENDARS,
+    "/schoolbell.v1.SettingsService/ResetDisplayOptions": _WRITE_CALENDARS,
     "/schoolbell.v1.RosterService/ImportRoster": _PUBLISH,
     "/schoolbell.v1.RosterService/GetImport": _IMPORT_READ,
     "/schoolbell.v1.RosterService/ListImports": _IMPORT_READ,
@@ -113,8 +117,14 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.RosterService/GetStudent": _EXPLAIN_TO_PUBLISHER,
     "/schoolbell.v1.RosterService/ListStudents": _EXPLAIN_TO_PUBLISHER,
     "/schoolbell.v1.RosterService/GetUser": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.RosterService/ListUsers": _EXPLAIN,
+    "/schoolbell.v1.RosterService/ListSchools": _READ_SCHOOLS,
+    "/schoolbell.v1.RosterService/ListCalendars": _READ_SCHOOLS,
+    "/schoolbell.v1.RosterService/SetBar": _administrator(Tool.BARS, Right.WRITE, Role.OPERATOR),
+    "/schoolbell.v1.RosterService/ListBars": _administrator(Tool.BARS, Right.READ, Role.OPERATOR),
     "/schoolbell.v1.RosterService/SetActiveSchoolYear": _ROSTER_WRITE,
     "/schoolbell.v1.DeviceService/RegisterDevice": _PHONE,
+    "/schoolbell.v1.DeviceService/BatchRegisterDevices": _PHONE,
     "/schoolbell.v1.DeviceService/GetDevice": _EXPLAIN_TO_BACKEND,
     "/schoolbell.v1.DeviceService/ListDevices": _EXPLAIN_TO_BACKEND,
     "/schoolbell.v1.DeviceService/UpdateDevice": _PHONE,
@@ -127,20 +137,24 @@ RULES: dict[str, Rule] = {
     ),
     "/schoolbell.v1.SubscriptionService/GetSubscriptions": _EXPLAIN_TO_BACKEND,
     "/schoolbell.v1.SubscriptionService/UpdateSubscriptions": _PHONE,
+    "/schoolbell.v1.SubscriptionService/ResetSubscriptions": _PHONE,
     "/schoolbell.v1.ChangeService/PublishChange": _PUBLISH,
     "/schoolbell.v1.ChangeService/BatchPublishChanges": _PUBLISH,
-    "/schoolbell.v1.ChangeService/PublishChanges": _PUBLISH,
+    "/schoolbell.v1.ChangeService/StreamPublishChanges": _PUBLISH,
     "/schoolbell.v1.ChangeService/GetChange": _EXPLAIN_TO_PUBLISHER,
     "/schoolbell.v1.ChangeService/ListChanges": _EXPLAIN_TO_PUBLISHER,
     "/schoolbell.v1.ChangeService/ExplainChange": _EXPLAIN,
     "/schoolbell.v1.ChangeService/ListDecisions": _EXPLAIN,
-    "/schoolbell.v1.StatusService/GetStatus": _WATCH,
+    "/schoolbell.v1.StatusService/GetStatus": _WATCH_ONE,
+    "/schoolbell.v1.StatusService/ListServiceStates": _WATCH,
     "/schoolbell.v1.StatusService/WatchStatus": _WATCH,
     "/schoolbell.v1.StatusService/GetDelivery": _WATCH_ONE,
     "/schoolbell.v1.StatusService/ListDeliveries": _WATCH,
     "/schoolbell.v1.StatusService/GetTallies": _WATCH,
     "/schoolbell.v1.StatusService/RetryDeliveries": _STEER,
     "/schoolbell.v1.StatusService/CancelDeliveries": _STEER,
+    "/schoolbell.v1.AccessService/GetCaller": _EVERYBODY,
+    "/schoolbell.v1.AccessService/GetServerInfo": _EVERYBODY,
     "/schoolbell.v1.AccessService/GrantRights": _WRITE_ACCESS,
     "/schoolbell.v1.AccessService/RevokeRights": _WRITE_ACCESS,
     "/schoolbell.v1.AccessService/ListRights": _READ_ACCESS,

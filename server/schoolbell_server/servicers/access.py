@@ -72,6 +72,18 @@ class AccessServicer(AccessServiceServicer):
         self._keys = keys
         self._clock = clock
 
+    async def GetCaller(
+        self, request: messages.GetCallerRequest, _context: Any
+    ) -> messages.GetCallerResponse:
+        """Answer who the caller is."""
+        raise NotImplementedError
+
+    async def GetServerInfo(
+        self, request: messages.GetServerInfoRequest, _context: Any
+    ) -> messages.GetServerInfoResponse:
+        """Answer what the server is."""
+        raise NotImplementedError
+
     async def CreateApiKey(
         self, request: messages.CreateApiKeyRequest, _context: Any
     ) -> messages.CreateApiKeyResponse:
@@ -191,16 +203,16 @@ class AccessServicer(AccessServiceServicer):
         """List who changed what, newest first."""
         violations = Violations()
         page = read_page(request, (int, str), violations)
-        read_id(request.actor, "actor", violations.add, required=False)
         start = end = None
-        if request.HasField("start_create_time"):
-            start = read_time(request.start_create_time, "start_create_time", violations.add)
-        if request.HasField("end_create_time"):
-            end = read_time(request.end_create_time, "end_create_time", violations.add)
+        asked = request.filter
+        if asked.HasField("start_create_time"):
+            start = read_time(asked.start_create_time, "filter.start_create_time", violations.add)
+        if asked.HasField("end_create_time"):
+            end = read_time(asked.end_create_time, "filter.end_create_time", violations.add)
         violations.refuse()
         query = AuditQuery(
             district_id=request.district_id,
-            callers=[request.actor] if request.actor else (),
+            callers=[one.id for one in asked.principals],
             start_time=start,
             end_time=end,
             before=(int(page.after[0]), str(page.after[1])) if page.after else None,
@@ -258,7 +270,7 @@ class AccessServicer(AccessServiceServicer):
         if count:
             nobody = replace(person, user_id=ERASED)
             await self._audit_person(nobody, "ErasePersonData", {"records": count})
-        return messages.ErasePersonDataResponse(records=count)
+        return messages.ErasePersonDataResponse(record_count=count)
 
     async def _person(
         self, request: messages.ExportPersonDataRequest | messages.ErasePersonDataRequest

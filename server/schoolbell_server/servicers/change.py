@@ -56,7 +56,7 @@ class ChangeServicer(ChangeServiceServicer):
         return messages.PublishChangeResponse(
             ack=write_ack(answer),
             resume_token="" if rehearsed else answer.resume_token,
-            rehearsal=_write_rehearsal(rehearsed),
+            dry_run=_write_rehearsal(rehearsed),
         )
 
     async def BatchPublishChanges(
@@ -70,17 +70,17 @@ class ChangeServicer(ChangeServiceServicer):
         return messages.BatchPublishChangesResponse(
             acks=[write_ack(answer) for answer in answers],
             resume_token="" if rehearsed else earliest_token(answers),
-            rehearsal=_write_rehearsal(rehearsed),
+            dry_run=_write_rehearsal(rehearsed),
         )
 
-    async def PublishChanges(
-        self, requests: AsyncIterator[messages.PublishChangesRequest], _context: Any
-    ) -> AsyncIterator[messages.PublishChangesResponse]:
+    async def StreamPublishChanges(
+        self, requests: AsyncIterator[messages.StreamPublishChangesRequest], _context: Any
+    ) -> AsyncIterator[messages.StreamPublishChangesResponse]:
         """Publish batches as they come: one response each, in order.
 
         Up to `WINDOW` batches are under way; the acceptor takes them in the order of the stream.
         """
-        waiting: asyncio.Queue[asyncio.Task[messages.PublishChangesResponse] | None]
+        waiting: asyncio.Queue[asyncio.Task[messages.StreamPublishChangesResponse] | None]
         waiting = asyncio.Queue(WINDOW)
         reader = asyncio.create_task(self._read(requests, waiting), name="stream of changes")
         try:
@@ -119,8 +119,8 @@ class ChangeServicer(ChangeServiceServicer):
 
     async def _read(
         self,
-        requests: AsyncIterator[messages.PublishChangesRequest],
-        waiting: asyncio.Queue[asyncio.Task[messages.PublishChangesResponse] | None],
+        requests: AsyncIterator[messages.StreamPublishChangesRequest],
+        waiting: asyncio.Queue[asyncio.Task[messages.StreamPublishChangesResponse] | None],
     ) -> None:
         """Start a task for every batch; each reaches the acceptor before the next is read."""
         district_id = ""
@@ -134,17 +134,17 @@ class ChangeServicer(ChangeServiceServicer):
             await waiting.put(None)
 
     async def _batch(
-        self, district_id: str, request: messages.PublishChangesRequest
-    ) -> messages.PublishChangesResponse:
+        self, district_id: str, request: messages.StreamPublishChangesRequest
+    ) -> messages.StreamPublishChangesResponse:
         _check_count(request.changes)
         answers, rehearsed = await self._publish(
             district_id, request.changes, validate_only=request.validate_only, streamed=True
         )
-        return messages.PublishChangesResponse(
+        return messages.StreamPublishChangesResponse(
             batch_number=request.batch_number,
             acks=[write_ack(answer) for answer in answers],
             resume_token="" if rehearsed else earliest_token(answers),
-            rehearsal=_write_rehearsal(rehearsed),
+            dry_run=_write_rehearsal(rehearsed),
         )
 
     async def _publish(
@@ -177,12 +177,12 @@ def _check_count(changes: Sequence[change_pb2.Change]) -> None:
     violations.refuse()
 
 
-def _write_rehearsal(rehearsed: Rehearsed | None) -> messages.Rehearsal | None:
+def _write_rehearsal(rehearsed: Rehearsed | None) -> messages.DryRun | None:
     if rehearsed is None:
         return None
     counts = rehearsed.counts
-    return messages.Rehearsal(
-        recipients=counts.recipients,
-        devices=counts.devices,
+    return messages.DryRun(
+        recipient_count=counts.recipients,
+        device_count=counts.devices,
         refusals=write_refusals(counts.refusals),
     )

@@ -20,7 +20,7 @@ from schoolbell_server.contract.fields import read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal, count_refusals
-from schoolbell_server.domain.kinds import App, Gate, Kind
+from schoolbell_server.domain.kinds import AppType, Gate, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -61,16 +61,17 @@ class ChangeReaders:
         """Return a page of changes, newest first."""
         violations = Violations()
         page = read_page(request, (int, int), violations)
+        asked = request.filter
         for field in ("sources", "student_ids", "kinds"):
-            violations.count(getattr(request, field), field, most=MOST_VALUES)
-        kinds = read_each(Kind, request.kinds, "kinds", violations)
+            violations.count(getattr(asked, field), f"filter.{field}", most=MOST_VALUES)
+        kinds = read_each(Kind, asked.kinds, "filter.kinds", violations)
         query = ChangeQuery(
             district_id=request.district_id,
-            sources=list(request.sources),
-            student_ids=list(request.student_ids),
+            sources=list(asked.sources),
+            student_ids=list(asked.student_ids),
             kinds=kinds,
-            start_time=_time(request, "start_accept_time", violations),
-            end_time=_time(request, "end_accept_time", violations),
+            start_time=_time(asked, "start_accept_time", violations),
+            end_time=_time(asked, "end_accept_time", violations),
             before=_before(page),
             limit=page.limit,
         )
@@ -95,19 +96,20 @@ class ChangeReaders:
         """
         violations = Violations()
         page = read_page(request, (int, int), violations)
+        asked = request.filter
         for field in ("user_ids", "student_ids", "change_keys", "kinds", "gates"):
-            violations.count(getattr(request, field), field, most=MOST_VALUES)
+            violations.count(getattr(asked, field), f"filter.{field}", most=MOST_VALUES)
         wanted = _Wanted(
-            users=frozenset(request.user_ids),
-            gates=frozenset(read_each(Gate, request.gates, "gates", violations)),
+            users=frozenset(asked.user_ids),
+            gates=frozenset(read_each(Gate, asked.gates, "filter.gates", violations)),
         )
         query = ChangeQuery(
             district_id=request.district_id,
-            keys=[ChangeKey(source=k.source, change_id=k.change_id) for k in request.change_keys],
-            student_ids=list(request.student_ids),
-            kinds=read_each(Kind, request.kinds, "kinds", violations),
-            start_time=_time(request, "start_decide_time", violations),
-            end_time=_time(request, "end_decide_time", violations),
+            keys=[ChangeKey(source=k.source, change_id=k.change_id) for k in asked.change_keys],
+            student_ids=list(asked.student_ids),
+            kinds=read_each(Kind, asked.kinds, "filter.kinds", violations),
+            start_time=_time(asked, "start_decide_time", violations),
+            end_time=_time(asked, "end_decide_time", violations),
             before=_before(page),
             limit=min(page.limit, _SCANNED),
         )
@@ -168,10 +170,10 @@ def read_each(
     return [member for member in found if member is not None]
 
 
-def _time(request: Message, field: str, violations: Violations) -> dt.datetime | None:
-    if not request.HasField(field):
+def _time(asked: Message, field: str, violations: Violations) -> dt.datetime | None:
+    if not asked.HasField(field):
         return None
-    return read_time(getattr(request, field), field, violations.add)
+    return read_time(getattr(asked, field), f"filter.{field}", violations.add)
 
 
 def _before(page: Page) -> tuple[int, int] | None:
@@ -213,7 +215,7 @@ def _decisions(
             change_key=common_pb2.ChangeKey(source=row.key.source, change_id=row.key.change_id),
             student_id=row.student_id,
             kind=common_pb2.Kind.ValueType(row.kind),
-            app=common_pb2.App.ValueType(app or 0),
+            app_type=common_pb2.AppType.ValueType(app or 0),
             user_id=user_id,
             device_id=device_id,
             delivery_id="" if delivery is None or refusal else delivery.delivery_id,
@@ -221,7 +223,7 @@ def _decisions(
         )
 
 
-def _places(record: DecisionRecord) -> Iterator[tuple[App | None, str, str, Refusal | None]]:
+def _places(record: DecisionRecord) -> Iterator[tuple[AppType | None, str, str, Refusal | None]]:
     """Yield every place at which a decision was recorded: app, user_id, device_id, refusal."""
     decision = record.decision
     if decision.refusal is not None:

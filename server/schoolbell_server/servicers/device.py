@@ -93,6 +93,7 @@ class DeviceServicer(DeviceServiceServicer):
             district_id=request.district_id,
             user_id=request.user_id,
             device=request.device,
+            address=request.address,
             now=self._clock(),
         )
         async with self._storage.write() as connection:
@@ -106,6 +107,12 @@ class DeviceServicer(DeviceServiceServicer):
             stored = await self._registrar.register(connection, asked)
         self._on_written()
         return messages.RegisterDeviceResponse(device=self._message(stored))
+
+    async def BatchRegisterDevices(
+        self, request: messages.BatchRegisterDevicesRequest, _context: Any
+    ) -> messages.BatchRegisterDevicesResponse:
+        """Register several installations, an answer each."""
+        raise NotImplementedError
 
     async def GetDevice(
         self, request: messages.GetDeviceRequest, _context: Any

@@ -124,6 +124,12 @@ class DistrictServicer(DistrictServiceServicer):
             districts=[_message(row) for row in shown], next_page_token=token
         )
 
+    async def DeleteDistrict(
+        self, request: messages.DeleteDistrictRequest, _context: Any
+    ) -> messages.DeleteDistrictResponse:
+        """Delete a district with everything that is stored of it."""
+        raise NotImplementedError
+
     async def UpdateDistrict(
         self, request: messages.UpdateDistrictRequest, _context: Any
     ) -> messages.UpdateDistrictResponse:

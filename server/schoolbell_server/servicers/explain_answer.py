@@ -107,10 +107,8 @@ class ExplainAnswer:
     ) -> explanation_pb2.ExplainedRecipient:
         message = explanation_pb2.ExplainedRecipient(
             user_id=now.user_id,
-            app=common_pb2.App.ValueType(now.app),
-            relation_path=self._summaries.relation(
-                now.relations, self._change.student_id, is_student=self._is_student(now)
-            ),
+            app_type=common_pb2.AppType.ValueType(now.app),
+            is_student=self._is_student(now),
             gates=write_gates(now.gates, self._origins.of),
         )
         if self._stored is None:

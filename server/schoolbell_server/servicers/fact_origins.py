@@ -10,7 +10,7 @@ from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact import FactUpdate
 from schoolbell_server.domain.fact_state import FactState
 from schoolbell_server.domain.gate import EntityKind, SeenFact
-from schoolbell_server.domain.kinds import AdultStudents
+from schoolbell_server.domain.kinds import AdultStudentRule
 from schoolbell_storage.provenance import DEFAULT, Origin, Provenance
 
 _SETTINGS = {
@@ -25,7 +25,7 @@ _DISTRICT = {
     "active_school_year": "active_school_year",
     "app": "app_ids",
 }
-_UNSET = frozenset({"", "false", AdultStudents.FOLLOW_PORTAL_FLAG.name})
+_UNSET = frozenset({"", "false", AdultStudentRule.FOLLOW_PORTAL_FLAG.name})
 _SHOWN = frozenset({"display_enabled", "tool_shown"})
 _KNOWN = frozenset({"known_value", "known_number", "known_time"})
 

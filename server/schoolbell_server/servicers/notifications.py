@@ -134,13 +134,19 @@ class Notifications:
             currency_code=district.currency_code,
         )
         return messages.Notification(
-            delivery_id=row.delivery_id,
-            kind=common_pb2.Kind.ValueType(row.kind),
-            student_id=row.student_id,
             title=text.title,
             body=text.body,
             locale=self._texts.language(locale),
-            occur_time=write_time(found.change.occur_time),
+            changes=[
+                messages.NotifiedChange(
+                    change_key=common_pb2.ChangeKey(
+                        source=row.key.source, change_id=row.key.change_id
+                    ),
+                    kind=common_pb2.Kind.ValueType(row.kind),
+                    student_id=row.student_id,
+                    occur_time=write_time(found.change.occur_time),
+                )
+            ],
         )
 
     async def send_test(

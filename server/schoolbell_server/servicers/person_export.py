@@ -29,12 +29,12 @@ _PAGE = 100  # records a message: a change is 8 KiB at most, a message 4 MiB
 Document = Mapping[str, Any]
 
 _ENUMS: Mapping[str, type[IntEnum]] = {
-    "app": kinds.App,
+    "app": kinds.AppType,
     "cancel_cause": kinds.CancelCause,
     "cancel_gate": kinds.Gate,
     "cancel_refusal": kinds.RefusalReason,
     "detail_level": kinds.DetailLevel,
-    "environment": kinds.Environment,
+    "environment": kinds.ProviderEnvironment,
     "granted": Right,
     "kind": kinds.Kind,
     "platform": kinds.Platform,

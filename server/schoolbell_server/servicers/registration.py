@@ -11,12 +11,12 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import device_service_pb2
-from schoolbell_server.contract.devices import address_of, check_address
+from schoolbell_server.contract.devices import Address, read_address
 from schoolbell_server.domain.kinds import (
     CancelCause,
     DetailLevel,
-    Environment,
     Platform,
+    ProviderEnvironment,
     RetirementReason,
 )
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
@@ -58,6 +58,7 @@ class Registration:
     district_id: str
     user_id: str
     device: device_service_pb2.Device
+    address: device_service_pb2.DeviceAddress
     now: dt.datetime
 
     @property
@@ -87,13 +88,13 @@ class Registrar:
         device, claim = asked.device, asked.claim
         await lock_registrations(connection, asked.district_id, device.app_id)
         known = await stored_platform(connection, claim)
-        address = address_of(device, known or _platform(device))
+        address = _address(asked, known)
         if address:
-            address_hash = self._fingerprints.token_fingerprint(device.app_id, address)
+            address_hash = self._fingerprints.token_fingerprint(device.app_id, address.text)
             claim = replace(claim, address_hash=address_hash)
         rivals = await lock_rivals(connection, claim)
         own = _own(rivals, claim)
-        _refuse_unfit(own, device)
+        _refuse_unfit(own, device, address)
         losers = [row for row in rivals if row != own and row.retirement_reason is None]
         for row in losers:
             reason = _reason(row, asked.user_id)
@@ -113,14 +114,15 @@ class Registrar:
         return stored
 
     def _addressed(
-        self, row: DeviceRow, asked: Registration, address: str, address_hash: str
+        self, row: DeviceRow, asked: Registration, address: Address, address_hash: str
     ) -> DeviceRow:
         return replace(
             row,
-            fid=asked.device.WhichOneof("address") == "fid",
-            address=self._sealer.seal(address.encode(), row.device_id.encode()),
+            fid=address.is_installation_id,
+            environment=address.environment,
+            address=self._sealer.seal(address.text.encode(), row.device_id.encode()),
             address_hash=address_hash,
-            address_tail=address[-_TAIL:],
+            address_tail=address.text[-_TAIL:],
             address_time=asked.now,
         )
 
@@ -135,7 +137,6 @@ def _merged(own: DeviceRow | None, asked: Registration) -> DeviceRow:
         app_version=device.app_version or row.app_version,
         locale=device.locale or row.locale,
         detail_level=DetailLevel(device.detail_level or row.detail_level),
-        environment=Environment(device.environment or row.environment),
         retirement_reason=None,
         retire_time=None,
         last_seen_time=asked.now,
@@ -147,21 +148,28 @@ def _merged(own: DeviceRow | None, asked: Registration) -> DeviceRow:
     return row
 
 
-def _platform(device: device_service_pb2.Device) -> Platform | None:
-    return Platform(device.platform) if device.platform else None
+def _address(asked: Registration, known: Platform | None) -> Address | None:
+    """Return the address that is asked for; InvalidFields where it does not fit the platform."""
+    platform = known or (Platform(asked.device.platform) if asked.device.platform else None)
+    if platform is None:
+        return None  # a first registration without a platform is refused with what else it lacks
+    violations = Violations()
+    address = read_address(asked.address, platform, "address.", violations.add)
+    violations.refuse()
+    return address
 
 
-def _refuse_unfit(own: DeviceRow | None, device: device_service_pb2.Device) -> None:
+def _refuse_unfit(
+    own: DeviceRow | None, device: device_service_pb2.Device, address: Address | None
+) -> None:
     """Refuse a first registration that lacks something, and another platform later."""
     violations = Violations()
     if own is None and not device.platform:
         violations.add("device.platform", REQUIRED)
     if own is not None and device.platform not in (0, own.platform):
         violations.add("device.platform", f"is {own.platform.name} and cannot be changed")
-    if not (own and own.address) and not (device.token or device.fid):
-        violations.add("device.token", f"{REQUIRED} for a device that has no address yet")
-    if own is not None:
-        check_address(device, own.platform, "device.", violations.add)
+    if not (own and own.address) and address is None:
+        violations.add("address", f"{REQUIRED} for a device that has no address yet")
     violations.refuse()
 
 
@@ -190,7 +198,7 @@ def _blank(asked: Registration) -> DeviceRow:
         user_id=asked.user_id,
         installation_id=device.installation_id,
         platform=Platform(device.platform),
-        environment=Environment.PRODUCTION,
+        environment=ProviderEnvironment.PRODUCTION,
         fid=False,
         address=None,
         address_hash="",

@@ -121,7 +121,7 @@ class RosterServicer(RosterServiceServicer):
     async def GetStudent(
         self, request: messages.GetStudentRequest, _context: Any
     ) -> messages.GetStudentResponse:
-        """Answer a student with relationships and enrolments."""
+        """Answer a student with relationships and enrollments."""
         violations = Violations()
         read_id(request.student_id, "student_id", violations.add)
         violations.refuse()
@@ -157,6 +157,36 @@ class RosterServicer(RosterServiceServicer):
             students=[write_student(student) for student in shown], next_page_token=token
         )
 
+    async def ListUsers(
+        self, request: messages.ListUsersRequest, _context: Any
+    ) -> messages.ListUsersResponse:
+        """List accounts whose id or name matches."""
+        raise NotImplementedError
+
+    async def ListSchools(
+        self, request: messages.ListSchoolsRequest, _context: Any
+    ) -> messages.ListSchoolsResponse:
+        """List schools."""
+        raise NotImplementedError
+
+    async def ListCalendars(
+        self, request: messages.ListCalendarsRequest, _context: Any
+    ) -> messages.ListCalendarsResponse:
+        """List calendars."""
+        raise NotImplementedError
+
+    async def SetBar(
+        self, request: messages.SetBarRequest, _context: Any
+    ) -> messages.SetBarResponse:
+        """Set or lift the district's bar."""
+        raise NotImplementedError
+
+    async def ListBars(
+        self, request: messages.ListBarsRequest, _context: Any
+    ) -> messages.ListBarsResponse:
+        """List the bars that stand."""
+        raise NotImplementedError
+
     async def GetUser(
         self, request: messages.GetUserRequest, _context: Any
     ) -> messages.GetUserResponse:
@@ -188,7 +218,9 @@ class RosterServicer(RosterServiceServicer):
             if known.active_school_year != year:
                 await self._set_year(connection, known, year)
             calendars = await count_calendars(connection, request.district_id, year)
-        return messages.SetActiveSchoolYearResponse(active_school_year=year, calendars=calendars)
+        return messages.SetActiveSchoolYearResponse(
+            active_school_year=year, calendar_count=calendars
+        )
 
     async def _set_year(self, connection: AsyncConnection, known: DistrictRow, year: int) -> None:
         now, name = self._now(), "active_school_year"

@@ -239,10 +239,10 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
     if not header.mode:
         violations.add("header.mode", "is required")
     percent = DEFAULT_MAX_DEACTIVATED_PERCENT
-    if header.HasField("max_deactivated_percent"):
-        percent = header.max_deactivated_percent
+    if header.guards.HasField("max_deactivated_percent"):
+        percent = header.guards.max_deactivated_percent
         if not 0 <= percent <= 100:
-            violations.add("header.max_deactivated_percent", "must be from 0 to 100")
+            violations.add("header.guards.max_deactivated_percent", "must be from 0 to 100")
     violations.refuse()
     check_source(header.source)
     return ImportHeader(

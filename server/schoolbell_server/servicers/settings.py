@@ -126,6 +126,12 @@ class SettingsServicer(SettingsServiceServicer):
         page.warnings.extend(state.warnings)
         return page
 
+    async def ResetDisplayOptions(
+        self, request: messages.ResetDisplayOptionsRequest, _context: Any
+    ) -> messages.ResetDisplayOptionsResponse:
+        """Drop what some calendars store."""
+        raise NotImplementedError
+
     async def GetDisplayOptions(
         self, request: messages.GetDisplayOptionsRequest, _context: Any
     ) -> messages.GetDisplayOptionsResponse:
@@ -153,7 +159,7 @@ def _page(district_id: str, stored: StoredSettings, currency_code: str) -> messa
     page = write_settings(stored.document, enabled=stored.enabled, currency_code=currency_code)
     if stored.update_time is not None:
         page.update_time.CopyFrom(write_time(stored.update_time))
-    page.updater = stored.updater
+    page.updater.id = stored.updater
     page.etag = etag(f"districts/{district_id}/settings", stored.version)
     return page
 
@@ -164,5 +170,5 @@ def _merge(
     """Lay the masked fields over what is stored; an enum that is not given leaves it standing."""
     merged = lay_over(stored, given, paths)
     merged.detail_level = merged.detail_level or stored.detail_level
-    merged.adult_students = merged.adult_students or stored.adult_students
+    merged.adult_student_rule = merged.adult_student_rule or stored.adult_student_rule
     return merged

@@ -56,9 +56,16 @@ class StatusServicer(StatusServiceServicer):
     async def GetStatus(
         self, request: messages.GetStatusRequest, _context: Any
     ) -> messages.GetStatusResponse:
-        """Answer the state of the service, one a district."""
-        states = [state async for state in self._states_of(request.district_id)]
-        return messages.GetStatusResponse(states=states)
+        """Answer the state of the service for one district."""
+        async for state in self._states_of(request.district_id):
+            return messages.GetStatusResponse(state=state)
+        raise no_district(request.district_id)
+
+    async def ListServiceStates(
+        self, request: messages.ListServiceStatesRequest, _context: Any
+    ) -> messages.ListServiceStatesResponse:
+        """List the states of the service for several districts."""
+        raise NotImplementedError
 
     async def WatchStatus(
         self, request: messages.WatchStatusRequest, _context: Any
@@ -66,7 +73,7 @@ class StatusServicer(StatusServiceServicer):
         """Stream what changes, from a position on."""
         violations = Violations()
         district_id = current_caller().district(request.district_id)
-        query = read_filter(request.filter, None, violations.add)
+        query = read_filter(request.delivery_filter, None, violations.add)
         topics = set(request.topics) or {_Topic.WATCH_TOPIC_STATE, _Topic.WATCH_TOPIC_DELIVERIES}
         if _Topic.WATCH_TOPIC_UNSPECIFIED in topics:
             violations.add("topics", "must name topics")

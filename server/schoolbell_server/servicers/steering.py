@@ -70,7 +70,7 @@ class Steering:
         if not request.validate_only:
             await self._audit(request.district_id, "RetryDeliveries", {"replayed": count}, now)
         self._on_written()
-        return messages.RetryDeliveriesResponse(deliveries=count)
+        return messages.RetryDeliveriesResponse(delivery_count=count)
 
     async def cancel(
         self, request: messages.CancelDeliveriesRequest
@@ -79,9 +79,9 @@ class Steering:
         violations = Violations()
         if not names_something(request.filter):
             violations.add("filter", "must name a change, student, user, device or kind")
-        if not request.reason:
+        if not request.comment:
             violations.add("reason", REQUIRED)
-        read_text(request.reason, "reason", violations.add)
+        read_text(request.comment, "comment", violations.add)
         query = read_filter(request.filter, [request.district_id], violations.add)
         violations.refuse()
         unsent = {DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING}
@@ -90,7 +90,7 @@ class Steering:
 
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
             cause = CancelCause.PERSON
-            done = await cancel_deliveries(connection, rows, cause, request.reason, now)
+            done = await cancel_deliveries(connection, rows, cause, request.comment, now)
             await bump_facts(connection, request.district_id)
             return done
 
@@ -99,9 +99,9 @@ class Steering:
             query = replace(query, states=chosen)
             count = await self._walk(query, step, write=not request.validate_only)
         if not request.validate_only:
-            what = {"cancelled": count, "reason": request.reason}
+            what = {"cancelled": count, "reason": request.comment}
             await self._audit(request.district_id, "CancelDeliveries", what, now)
-        return messages.CancelDeliveriesResponse(deliveries=count)
+        return messages.CancelDeliveriesResponse(delivery_count=count)
 
     async def _walk(
         self,

@@ -14,7 +14,7 @@ from schoolbell.v1 import subscription_service_pb2 as messages
 from schoolbell.v1.subscription_service_pb2_grpc import SubscriptionServiceServicer
 from schoolbell_server.contract.conditions import read_condition, write_condition
 from schoolbell_server.contract.fields import read_id
-from schoolbell_server.domain.kinds import App, Kind
+from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.offers import Offer, offers
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import Subscription, World
@@ -68,6 +68,12 @@ class SubscriptionServicer(SubscriptionServiceServicer):
             options=self._options(row, world, stored), etag=_etag(row)
         )
 
+    async def ResetSubscriptions(
+        self, request: messages.ResetSubscriptionsRequest, _context: Any
+    ) -> messages.ResetSubscriptionsResponse:
+        """Drop choices of a person, or of one device."""
+        raise NotImplementedError
+
     async def UpdateSubscriptions(
         self, request: messages.UpdateSubscriptionsRequest, _context: Any
     ) -> messages.UpdateSubscriptionsResponse:
@@ -106,7 +112,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         now: dt.datetime,
     ) -> Subscriptions:
         """Return those that are not stored like this, with the time from which a limit counts."""
-        app = self._apps.get(row.app_id, App.STUDENT)
+        app = self._apps.get(row.app_id, AppType.STUDENT)
         return {
             name: _with_limit_time(one, _standing(name, app, world, stored), now)
             for name, one in asked.items()
@@ -116,7 +122,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
     async def _world(self, connection: AsyncConnection, row: DeviceRow) -> World:
         """Return the facts of every student whom the device's user may be told of."""
         students = {row.user_id}
-        if self._apps.get(row.app_id) is App.PARENT:
+        if self._apps.get(row.app_id) is AppType.PARENT:
             students = await students_of(connection, row.district_id, [row.user_id])
         world = await fetch_world(connection, row.district_id, students, (), self._apps)
         if world is None:
@@ -127,7 +133,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         self, row: DeviceRow, world: World, stored: Subscriptions
     ) -> list[messages.SubscriptionOption]:
         today = local_date(self._clock(), world.district.time_zone)
-        app = self._apps.get(row.app_id, App.STUDENT)
+        app = self._apps.get(row.app_id, AppType.STUDENT)
         currency = world.district.currency_code
         return [
             _write(offer, _standing((offer.student_id, offer.kind), app, world, stored), currency)
@@ -136,7 +142,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
 
 
 def _standing(
-    name: tuple[str, Kind], app: App, world: World, stored: Subscriptions
+    name: tuple[str, Kind], app: AppType, world: World, stored: Subscriptions
 ) -> Subscription:
     """Return what holds: what is stored, else the district's default, else nothing."""
     default = world.district.default_subscriptions.get((app, name[1]), _OFF)
@@ -151,7 +157,8 @@ def _write(
         kind=common_pb2.Kind.ValueType(offer.kind),
         enabled=subscription.enabled,
     )
-    write_condition(subscription.condition, message, currency_code)
+    if subscription.condition is not None:
+        write_condition(subscription.condition, message.condition, currency_code)
     gate = offer.closed_by
     return messages.SubscriptionOption(
         subscription=message,
@@ -168,7 +175,9 @@ def _read(
         path = f"subscriptions[{index}]."
         student_id = read_id(message.student_id, path + "student_id", violations.add)
         kind = violations.member(Kind, message.kind, path + "kind")
-        condition = read_condition(message, path, currency_code, violations.add)
+        condition = read_condition(
+            message.condition, message.kind, f"{path}condition.", currency_code, violations.add
+        )
         if kind is None:
             continue
         if (student_id, kind) in found:

@@ -53,7 +53,7 @@ async def _district(
     counted = await read_tally(connection, district_id, start.date() if start else None, last)
     for (kind, gate, reason), count in sorted(counted.items()):
         if gate == CHANGES_TALLY:
-            tallies[kind].changes += count
+            tallies[kind].change_count += count
         else:
             tallies[kind].refusals.add(
                 gate=common_pb2.Gate.ValueType(gate),

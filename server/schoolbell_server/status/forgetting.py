@@ -19,7 +19,7 @@ def blanked(entry: LogEntry, user_id: str) -> LogEntry | None:
             delivery.Clear()
             found = True
     for change in logged.changes:
-        if change.change.student_id == user_id:
+        if change.student_id == user_id:
             change.Clear()
             found = True
     return replace(entry, updates=logged.SerializeToString()) if found else None

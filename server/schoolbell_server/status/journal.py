@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import change_pb2, status_service_pb2
+from schoolbell_server.contract.change_records import write_change_summary
 from schoolbell_server.contract.deliveries import write_committed
 from schoolbell_storage import status_log
 from schoolbell_storage.deliveries import DeliveryRow
@@ -30,7 +31,7 @@ def _updates(
 ) -> dict[str, bytes]:
     districts: dict[str, status_service_pb2.WatchStatusResponse] = {}
     for change in changes:
-        _of(districts, change.district_id).changes.append(change)
+        _of(districts, change.district_id).changes.append(write_change_summary(change))
     for delivery in deliveries:
         _of(districts, delivery.district_id).deliveries.append(write_committed(delivery))
     return {name: updates.SerializeToString() for name, updates in districts.items()}

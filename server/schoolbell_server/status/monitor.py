@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from schoolbell.v1 import status_pb2
+from schoolbell.v1 import common_pb2, status_pb2
 from schoolbell_server.config import ConfigWarning
 from schoolbell_server.contract.fields import write_time
-from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
+from schoolbell_server.domain.kinds import APP_PROVIDER, Platform, Provider
 from schoolbell_server.gateways.circuit import CircuitState
 from schoolbell_server.gateways.circuits import CircuitView
 from schoolbell_server.gateways.push import Gateway, GatewayHealth
@@ -233,8 +233,8 @@ class Monitor:
         return [
             status_pb2.Backlog(
                 lane=LANES[lane.lane],
-                pending=lane.pending,
-                held=lane.held,
+                pending_count=lane.pending,
+                held_count=lane.held,
                 oldest_due_time=(
                     None if lane.oldest_due_time is None else write_time(lane.oldest_due_time)
                 ),
@@ -246,9 +246,9 @@ class Monitor:
     def _rates(self) -> status_pb2.Rates:
         now = self._clock()
         return status_pb2.Rates(
-            changes=self.changes.per_second(now),
-            attempts=self.attempts.per_second(now),
-            accepted=self.accepted.per_second(now),
+            changes_per_second=self.changes.per_second(now),
+            attempts_per_second=self.attempts.per_second(now),
+            accepted_per_second=self.accepted.per_second(now),
         )
 
     def _all_warnings(
@@ -277,8 +277,8 @@ class Monitor:
             found.append(self._warning(_Code.WARNING_CODE_BACKLOG, text))
         found += self._link_warnings(district)
         for link in links:
-            if link.state == status_pb2.CONNECTIVITY_DISCONNECTED:
-                text = f"{link.name} cannot be reached: {link.reason}"
+            if link.connectivity == status_pb2.CONNECTIVITY_DISCONNECTED:
+                text = f"{link_name(link)} cannot be reached: {link.reason}"
                 found.append(self._warning(_Code.WARNING_CODE_PROVIDER_UNREACHABLE, text))
         return found
 
@@ -307,24 +307,32 @@ def _link(
     app_id: str, platform: Platform, state: _LinkState | None, circuit: CircuitView
 ) -> status_pb2.Link:
     link = status_pb2.Link(
-        name=f"{app_id}/{APP_PROVIDER[platform].name.lower()}", circuit=_CIRCUITS[circuit.state]
+        type=status_pb2.LINK_TYPE_PROVIDER,
+        app_id=app_id,
+        provider=common_pb2.Provider.ValueType(APP_PROVIDER[platform]),
+        circuit=_CIRCUITS[circuit.state],
     )
     if state is None:
         return link
     health, reason = state.health, state.health.reason or circuit.reason
     if not health.connected and not health.credentials_refused:
-        link.state = status_pb2.CONNECTIVITY_DISCONNECTED
+        link.connectivity = status_pb2.CONNECTIVITY_DISCONNECTED
     elif reason:
-        link.state = status_pb2.CONNECTIVITY_DEGRADED
+        link.connectivity = status_pb2.CONNECTIVITY_DEGRADED
     else:
-        link.state = status_pb2.CONNECTIVITY_CONNECTED
+        link.connectivity = status_pb2.CONNECTIVITY_CONNECTED
     link.reason = reason
     link.start_time.FromDatetime(state.since)
     return link
 
 
+def link_name(link: status_pb2.Link) -> str:
+    """Return what the log and the warnings call a link, such as `parent-ios/apns`."""
+    return f"{link.app_id}/{Provider(link.provider).name.lower()}"
+
+
 def _connectivity(links: Sequence[status_pb2.Link]) -> status_pb2.Connectivity.ValueType:
-    states = {link.state for link in links}
+    states = {link.connectivity for link in links}
     if not states or states == {status_pb2.CONNECTIVITY_UNSPECIFIED}:
         return status_pb2.CONNECTIVITY_UNSPECIFIED
     if states == {status_pb2.CONNECTIVITY_CONNECTED}:

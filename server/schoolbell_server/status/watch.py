@@ -30,7 +30,7 @@ MOST_UPDATES = 500
 
 States = Callable[[], "AsyncIterator[status_pb2.ServiceState]"]
 Result = TypeVar("Result")
-Update = delivery_pb2.Delivery | change_pb2.ChangeRecord
+Update = delivery_pb2.Delivery | change_pb2.ChangeSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Watch:
             send_time=write_time(self.clock()),
             states=states,
             deliveries=[one for one in updates if isinstance(one, delivery_pb2.Delivery)],
-            changes=[one for one in updates if isinstance(one, change_pb2.ChangeRecord)],
+            changes=[one for one in updates if isinstance(one, change_pb2.ChangeSummary)],
         )
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.kinds import App, DetailLevel
+from schoolbell_server.domain.kinds import AppType, DetailLevel
 from schoolbell_server.texts.catalog import Catalog
 from schoolbell_server.texts.words import Values, clean, message_of, values_of
 
-_FORMS = {App.STUDENT: "student", App.PARENT: "parent"}
+_FORMS = {AppType.STUDENT: "student", AppType.PARENT: "parent"}
 _GENERIC = "generic"
 
 
@@ -34,7 +34,7 @@ class Texts:
         self,
         change: Change,
         *,
-        app: App,
+        app: AppType,
         detail: DetailLevel,
         locale: str,
         student_name: str,

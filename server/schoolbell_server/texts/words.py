@@ -75,7 +75,7 @@ def _assignment(one: AssignmentChange) -> Values:
 def _grade(one: GradeChange) -> Values:
     return {
         "course": _named(one.course_name, one.section_id),
-        "task": _named(one.task),
+        "grading_task": _named(one.grading_task),
         "percent": _percent(one.percent),
         "mark": _named(one.mark),
     }

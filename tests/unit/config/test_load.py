@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.config import Address, Config, ConfigError, LogFormat, load_config
-from schoolbell_server.domain.kinds import App, Environment
+from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
 
 APP = """
 [apps.campus-parent]
@@ -56,10 +56,10 @@ def test_every_sort_of_value_is_read(tmp_path: Path) -> None:
     assert config.delivery.lease == timedelta(seconds=30)
     assert config.log.format is LogFormat.JSON
     app = config.apps["campus-parent"]
-    assert (app.app_id, app.kind) == ("campus-parent", App.PARENT)
+    assert (app.app_id, app.kind) == ("campus-parent", AppType.PARENT)
     assert app.ios is not None and app.android is None
     assert app.ios.key_file == tmp_path / "apns.p8"
-    assert app.ios.environment is Environment.PRODUCTION
+    assert app.ios.environment is ProviderEnvironment.PRODUCTION
 
 
 def test_paths_in_the_file_are_relative_to_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.config import Config, ConfigError, ServerConfig, check_replay, warnings
-from schoolbell_server.domain.kinds import App
+from schoolbell_server.domain.kinds import AppType
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 
 
@@ -16,7 +16,7 @@ def config(ios_server: str, android_endpoint: str) -> Config:
     android = AndroidConfig(
         project_id="p", service_account_file=Path("s.json"), endpoint=android_endpoint
     )
-    app = AppConfig(app_id="parent", kind=App.PARENT, ios=ios, android=android)
+    app = AppConfig(app_id="parent", kind=AppType.PARENT, ios=ios, android=android)
     return Config(apps={"parent": app})
 
 

@@ -39,16 +39,16 @@ from schoolbell_server.domain.fact import (
 )
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import (
-    AdultStudents,
-    App,
+    AdultStudentRule,
+    AppType,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     Kind,
+    LimitTrigger,
     Platform,
-    Repeat,
+    ResponsiveScheduleAction,
     RetirementReason,
-    ScheduleAction,
 )
 from schoolbell_server.domain.world import (
     AssignmentCondition,
@@ -164,7 +164,7 @@ def _payload(random: Random, kind: Kind) -> Payload:
         case Kind.GRADE:
             return GradeChange(
                 section_id="english",
-                task="grade",
+                grading_task="grade",
                 grading_period="T1",
                 term_id=term_id,
                 percent=choice([None, *_PERCENTS]),
@@ -183,7 +183,7 @@ def _payload(random: Random, kind: Kind) -> Payload:
                 previous_balance=choice(_LIMITS),
             )
         case Kind.RESPONSIVE_SCHEDULE:
-            action = choice(list(ScheduleAction))
+            action = choice(list(ResponsiveScheduleAction))
             return ResponsiveScheduleChange(action=action, date=DAY, period="flex")
 
 
@@ -203,20 +203,22 @@ def _value(random: Random, kind: Kind) -> Value | None:
 
 
 def _condition(random: Random, kind: Kind) -> Condition | None:
-    below, repeat = random.choice(_LIMITS), random.choice(list(Repeat))
+    below, limit_trigger = random.choice(_LIMITS), random.choice(list(LimitTrigger))
     match kind:
         case Kind.ASSIGNMENT:
             return AssignmentCondition(
-                actions=_some(random, AssignmentAction), below_percent=below, repeat=repeat
+                actions=_some(random, AssignmentAction),
+                below_percent=below,
+                limit_trigger=limit_trigger,
             )
         case Kind.GRADE:
-            return GradeCondition(below_percent=below, repeat=repeat)
+            return GradeCondition(below_percent=below, limit_trigger=limit_trigger)
         case Kind.ATTENDANCE:
             return AttendanceCondition(
                 statuses=_some(random, AttendanceStatus), excuses=_some(random, AttendanceExcuse)
             )
         case Kind.LUNCH_BALANCE:
-            return LunchBalanceCondition(below_balance=below, repeat=repeat)
+            return LunchBalanceCondition(below_balance=below, limit_trigger=limit_trigger)
         case Kind.RESPONSIVE_SCHEDULE:
             return None
 
@@ -306,7 +308,7 @@ def _calendar(random: Random, calendar_id: str) -> CalendarFacts:
         display_options=DisplayOptions(
             enabled=_mostly(random),
             disabled_term_ids=frozenset() if _mostly(random) else frozenset({"fall"}),
-            app_kinds={app: everything if _mostly(random) else frozenset() for app in App},
+            app_kinds={app: everything if _mostly(random) else frozenset() for app in AppType},
         ),
     )
 
@@ -323,8 +325,8 @@ def _district(random: Random, kind: Kind) -> DistrictFacts:
         enabled=_mostly(random),
         licensed_kinds=frozenset(Kind) if _mostly(random) else frozenset(),
         active_school_year=2027 if _mostly(random) else None,
-        adult_students=random.choice(list(AdultStudents)),
-        apps={"pupil": App.STUDENT, "family": App.PARENT},
+        adult_students=random.choice(list(AdultStudentRule)),
+        apps={"pupil": AppType.STUDENT, "family": AppType.PARENT},
         kinds=random.choice(({}, {kind: KindSettings(time_to_live=dt.timedelta(hours=1))})),
         minimum_versions={
             ("family", platform): MinimumVersion(
@@ -332,7 +334,7 @@ def _district(random: Random, kind: Kind) -> DistrictFacts:
             )
             for platform in _some(random, Platform)
         },
-        default_subscriptions={(app, kind): subscription(random, kind) for app in App},
+        default_subscriptions={(app, kind): subscription(random, kind) for app in AppType},
     )
 
 

@@ -20,7 +20,7 @@ from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 
 ZONE = "America/Chicago"
@@ -82,7 +82,7 @@ def grade(percent: str | None, mark: str = "", *, before: str | None = None) -> 
     """Return a posted grade."""
     return GradeChange(
         section_id="english-1",
-        task="Term grade",
+        grading_task="Term grade",
         grading_period="T1",
         percent=_decimal(percent),
         previous_percent=_decimal(before),
@@ -99,7 +99,7 @@ def mark(
     status: AttendanceStatus,
     section: str = "english-1",
     *,
-    excuse: AttendanceExcuse = AttendanceExcuse.UNKNOWN,
+    excuse: AttendanceExcuse = AttendanceExcuse.UNDECIDED,
     date: dt.date = TODAY,
     period: str = "1",
 ) -> AttendanceChange:
@@ -117,7 +117,7 @@ def balance(amount: str, *, before: str | None = None) -> LunchBalanceChange:
 
 
 def flex(
-    action: ScheduleAction,
+    action: ResponsiveScheduleAction,
     period: str,
     offering: str = "Robotics",
     *,

@@ -12,7 +12,11 @@ from schoolbell_server.domain.fact import FactKey, FactUpdate, Value
 from schoolbell_server.domain.fact_keys import fact_key
 from schoolbell_server.domain.fact_state import FactState, Mark
 from schoolbell_server.domain.fold import Folded, fold
-from schoolbell_server.domain.kinds import AssignmentAction, AttendanceStatus, ScheduleAction
+from schoolbell_server.domain.kinds import (
+    AssignmentAction,
+    AttendanceStatus,
+    ResponsiveScheduleAction,
+)
 from tests.unit.domain.happenings import (
     SIS,
     VENDOR,
@@ -71,7 +75,7 @@ _PAYLOADS: st.SearchStrategy[Payload] = st.one_of(
     st.builds(balance, st.sampled_from(["1", "2"])),
     st.builds(
         flex,
-        st.sampled_from(ScheduleAction),
+        st.sampled_from(ResponsiveScheduleAction),
         _PERIODS,
         st.sampled_from(["Robotics", "Chess"]),
         before=_PERIODS,

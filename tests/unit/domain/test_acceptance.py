@@ -25,13 +25,13 @@ from schoolbell_server.domain.fact import (
 )
 from schoolbell_server.domain.fact_keys import fact_key, other_keys
 from schoolbell_server.domain.kinds import (
-    App,
+    AppType,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     Gate,
-    Repeat,
-    ScheduleAction,
+    LimitTrigger,
+    ResponsiveScheduleAction,
 )
 from schoolbell_server.domain.world import GradeCondition
 from tests.unit.domain.happenings import (
@@ -49,7 +49,7 @@ from tests.unit.domain.town import DAD, MOM, Town, verdict, world
 
 ABSENT, TARDY = AttendanceStatus.ABSENT, AttendanceStatus.TARDY
 PRESENT, CLEARED = AttendanceStatus.PRESENT, AttendanceStatus.CLEARED
-ADDED, MOVED = ScheduleAction.ADDED, ScheduleAction.MOVED
+ADDED, MOVED = ResponsiveScheduleAction.ADDED, ResponsiveScheduleAction.MOVED
 ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 WITHDRAWN, DUE = AssignmentAction.WITHDRAWN, AssignmentAction.DUE_DATE_MOVED
 BELOW_70 = GradeCondition(below_percent=Decimal(70))
@@ -60,7 +60,7 @@ def percent(number: int) -> GradeValue:
 
 
 def absence(status: AttendanceStatus) -> AttendanceValue:
-    return AttendanceValue(status, AttendanceExcuse.UNKNOWN)
+    return AttendanceValue(status, AttendanceExcuse.UNDECIDED)
 
 
 class TestAfterAnAttempt:
@@ -84,7 +84,7 @@ class TestAfterAnAttempt:
         assert told == [[], [percent(65)], [], [], [GradeValue(Decimal("69.9999"))]]
 
     def test_while_below_tells_every_changed_value(self) -> None:
-        every = replace(BELOW_70, repeat=Repeat.WHILE_BELOW)
+        every = replace(BELOW_70, limit_trigger=LimitTrigger.WHILE_BELOW)
         town = Town(world({MOM: every}))
         town.publish(*grades("65"))
         town.attempt()
@@ -234,7 +234,7 @@ class TestTheBatch:
         assert (planned.user_id, planned.device_id, planned.index) == (MOM, MOM, 0)
         assert (planned.fact_key, planned.other_key) == (fact_key(moved), other_keys(moved)[0])
         assert planned.told.current == ScheduleValue("Robotics")
-        assert (planned.app, planned.hold) == (App.PARENT, hold)
+        assert (planned.app, planned.hold) == (AppType.PARENT, hold)
         assert (planned.correction, planned.lifted) == (False, False)
 
     def test_a_kind_without_settings_waits_for_nothing(self) -> None:

@@ -23,7 +23,7 @@ BY_SERIOUSNESS = [
         )
         for excuse in (
             AttendanceExcuse.UNEXCUSED,
-            AttendanceExcuse.UNKNOWN,
+            AttendanceExcuse.UNDECIDED,
             AttendanceExcuse.EXCUSED,
             AttendanceExcuse.EXEMPT,
         )

@@ -18,8 +18,8 @@ from schoolbell_server.domain.explain import explain
 from schoolbell_server.domain.fact import BalanceValue, GradeValue, Previous, ScoreValue
 from schoolbell_server.domain.gate import GATE_ORDER
 from schoolbell_server.domain.kinds import (
-    AdultStudents,
-    App,
+    AdultStudentRule,
+    AppType,
     AssignmentAction,
     AttendanceStatus,
     Gate,
@@ -47,14 +47,14 @@ _TOLD = len(GATE_ORDER)
 Item = TypeVar("Item")
 
 
-def _devices(judgement: Judgement) -> Iterator[tuple[App, DeviceFacts]]:
+def _devices(judgement: Judgement) -> Iterator[tuple[AppType, DeviceFacts]]:
     student = judgement.world.students["ann"]
     for device in student.student.devices:
-        yield App.STUDENT, device
+        yield AppType.STUDENT, device
     guardians = {tie.guardian.user_id: tie.guardian for tie in student.relationships}
     for guardian in guardians.values():
         for device in guardian.devices:
-            yield App.PARENT, device
+            yield AppType.PARENT, device
 
 
 def _ranks(judgement: Judgement) -> dict[str, int]:
@@ -134,7 +134,7 @@ def _open_ties(judgement: Judgement) -> Judgement:
     def opened(tie: RelationshipFacts) -> RelationshipFacts:
         return RelationshipFacts(guardian=tie.guardian, portal_enabled=True)
 
-    following = _district(judgement, adult_students=AdultStudents.FOLLOW_PORTAL_FLAG)
+    following = _district(judgement, adult_students=AdultStudentRule.FOLLOW_PORTAL_FLAG)
     return _student(
         following,
         lambda facts: replace(facts, relationships=tuple(map(opened, facts.relationships))),
@@ -163,7 +163,9 @@ def _open_subscription(judgement: Judgement) -> Judgement:
         return replace(device, subscriptions=stored)
 
     nothing = Subscription(enabled=True)
-    defaults = {(app, kind): replace(known.get((app, kind), nothing), enabled=True) for app in App}
+    defaults = {
+        (app, kind): replace(known.get((app, kind), nothing), enabled=True) for app in AppType
+    }
     return _each_device(_district(judgement, default_subscriptions=defaults), opened)
 
 
@@ -198,7 +200,7 @@ _OPENINGS: dict[str, Callable[[Judgement], Judgement]] = {
         _calendars(j, terms=()), enabled=True, disabled_term_ids=frozenset()
     ),
     "6 tool": lambda j: _open_display(j, app_kinds=DisplayOptions().app_kinds),
-    "7 enrolment": _open_enrollment,
+    "7 enrollment": _open_enrollment,
     "8 relationship": _open_ties,
     "9 account": lambda j: _users(j, lambda user: replace(user, enabled=True)),
     "10 device": _open_device,

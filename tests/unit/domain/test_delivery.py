@@ -44,7 +44,7 @@ RETRIED_OUTCOMES = {
     Outcome.THROTTLED_DEVICE: PENDING,
     Outcome.THROTTLED_PROJECT: PENDING,
     Outcome.PROVIDER_DOWN: PENDING,
-    Outcome.UNKNOWN: PENDING,
+    Outcome.ANSWER_LOST: PENDING,
     Outcome.NOT_SENT: PENDING,
     Outcome.CREDENTIAL_BAD: HELD,
 }
@@ -113,7 +113,7 @@ class TestAnAttempt:
 
     @pytest.mark.parametrize("outcome", RETRIED_OUTCOMES)
     def test_only_a_lost_answer_makes_it_uncertain(self, outcome: Outcome) -> None:
-        assert ended(standing(), outcome).answer_lost is (outcome is Outcome.UNKNOWN)
+        assert ended(standing(), outcome).answer_lost is (outcome is Outcome.ANSWER_LOST)
         assert ended(standing(lost=True), outcome).answer_lost
 
     @pytest.mark.parametrize("outcome", Outcome)
@@ -145,13 +145,15 @@ class TestTheBudget:
     def test_attempts_spent(self, outcome: Outcome) -> None:
         last = standing(attempts=BUDGET - 1)
         assert ended(standing(attempts=BUDGET - 2), outcome).state is PENDING
-        assert ended(last, outcome).state is (UNCERTAIN if outcome is Outcome.UNKNOWN else FAILED)
+        assert ended(last, outcome).state is (
+            UNCERTAIN if outcome is Outcome.ANSWER_LOST else FAILED
+        )
         assert ended(replace(last, answer_lost=True), outcome).state is UNCERTAIN
 
     @pytest.mark.parametrize("outcome", RETRIED_OUTCOMES)
     @pytest.mark.parametrize("retry_time", [EXPIRY, EXPIRY + dt.timedelta(hours=1)])
     def test_time_spent(self, outcome: Outcome, retry_time: dt.datetime) -> None:
-        expected = UNCERTAIN if outcome is Outcome.UNKNOWN else EXPIRED
+        expected = UNCERTAIN if outcome is Outcome.ANSWER_LOST else EXPIRED
         assert ended(standing(), outcome, retry_time=retry_time).state is expected
         assert ended(standing(lost=True), outcome, retry_time=retry_time).state is UNCERTAIN
 

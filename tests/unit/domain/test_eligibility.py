@@ -9,7 +9,7 @@ from typing import Any
 from schoolbell_server.domain.decision import Decision, Refusal
 from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.fact import Baseline, GradeValue, Previous
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.world import RelationshipFacts, StudentFacts, UserFacts
 from tests.decision_table.scenario import Scenario, scenario
 from tests.unit.domain.verdicts import device_of
@@ -38,9 +38,9 @@ def _mom() -> UserFacts:
 def test_the_student_comes_first_then_guardians_by_id() -> None:
     decision = _given({})
     assert [(one.user_id, one.app) for one in decision.recipients] == [
-        ("ann", App.STUDENT),
-        ("dad", App.PARENT),
-        ("mom", App.PARENT),
+        ("ann", AppType.STUDENT),
+        ("dad", AppType.PARENT),
+        ("mom", AppType.PARENT),
     ]
     assert [device.device_id for _, device in decision.told()] == [
         "ann-phone",
@@ -52,8 +52,8 @@ def test_the_student_comes_first_then_guardians_by_id() -> None:
 def test_a_refused_person_keeps_the_app() -> None:
     decision = _given({"users.mom.enabled": False, "students.ann.account.enabled": False})
     assert [(one.user_id, one.app) for one in decision.recipients if one.refusal] == [
-        ("ann", App.STUDENT),
-        ("mom", App.PARENT),
+        ("ann", AppType.STUDENT),
+        ("mom", AppType.PARENT),
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_hidden_tool_ends_one_side() -> None:
     decision = _given(_HIDDEN)
     hidden = Refusal(Gate.TOOL_SHOWN, RefusalReason.TOOL_HIDDEN, "PARENT")
     assert decision.refusal is None
-    assert decision.app_refusals == ((App.PARENT, hidden),)
+    assert decision.app_refusals == ((AppType.PARENT, hidden),)
     assert [one.user_id for one in decision.recipients] == ["ann"]
 
 
@@ -83,14 +83,14 @@ def test_a_tool_hidden_in_both_apps_ends_the_decision() -> None:
     decision = _given(
         {"calendars.maple.display_options.app_kinds": {}, "students.ann.enrollments": {}}
     )
-    assert [app for app, _ in decision.app_refusals] == [App.STUDENT, App.PARENT]
+    assert [app for app, _ in decision.app_refusals] == [AppType.STUDENT, AppType.PARENT]
     assert decision.refusal is None
     assert decision.recipients == ()
 
 
 def test_a_later_gate_of_the_change_stands_beside_the_side_that_ended() -> None:
     decision = _given({**_HIDDEN, "update.older": True})
-    assert [app for app, _ in decision.app_refusals] == [App.PARENT]
+    assert [app for app, _ in decision.app_refusals] == [AppType.PARENT]
     assert decision.refusal == Refusal(Gate.NEWEST, RefusalReason.OLDER_THAN_KNOWN)
     assert [refusal.gate for refusal in decision.refusals()] == [Gate.NEWEST, Gate.TOOL_SHOWN]
 
@@ -127,7 +127,7 @@ def test_a_student_is_nobody_s_guardian_of_oneself() -> None:
     facts = scenario()
     ann: StudentFacts = facts.world.students["ann"]
     decision = _with_ties(RelationshipFacts(guardian=ann.student, portal_enabled=True))
-    assert [(one.user_id, one.app) for one in decision.recipients] == [("ann", App.STUDENT)]
+    assert [(one.user_id, one.app) for one in decision.recipients] == [("ann", AppType.STUDENT)]
 
 
 def test_a_parent_who_is_a_student_too_is_told_in_the_parents_app_only() -> None:

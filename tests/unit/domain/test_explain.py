@@ -15,7 +15,7 @@ from schoolbell_server.domain.explain import (
     explain,
 )
 from schoolbell_server.domain.gate import EntityKind, SeenFact
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.world import UserFacts
 from tests.decision_table.scenario import Scenario, scenario
 from tests.unit.domain.verdicts import explained
@@ -113,7 +113,7 @@ def test_relations_are_those_of_the_roster() -> None:
     explanation = _given({})
     assert _person(explanation, "mom").relations == ("mother",)
     assert _person(explanation, "ann").relations == ()
-    assert _person(explanation, "ann").app is App.STUDENT
+    assert _person(explanation, "ann").app is AppType.STUDENT
 
 
 def test_an_unrelated_person_who_is_named() -> None:
@@ -122,7 +122,7 @@ def test_an_unrelated_person_who_is_named() -> None:
     facts = replace(facts, world=replace(facts.world, users={"clerk": clerk}))
     (person,) = _explain(facts, user_id="clerk").recipients
     assert person.known
-    assert person.app is App.PARENT
+    assert person.app is AppType.PARENT
     assert person.first_failure is not None
     assert person.first_failure.reason is RefusalReason.NO_RELATIONSHIP
     assert _row(person.gates, Gate.ACCOUNT).verdict is Verdict.PASSED
@@ -303,7 +303,7 @@ def test_an_app_that_is_not_the_district_s_has_no_side() -> None:
 
 
 def test_a_condition_shows_its_facts() -> None:
-    condition = {"below_percent": 70, "repeat": "WHILE_BELOW", "actions": ["SCORED", "MISSING"]}
+    condition = {"below_percent": 70, "limit_trigger": "WHILE_BELOW", "actions": ["SCORED", "MISSING"]}
     facts = {
         "devices.mom-phone.subscriptions.ann.ASSIGNMENT": {"enabled": True, "condition": condition},
         "known.percent": 75,
@@ -312,7 +312,7 @@ def test_a_condition_shows_its_facts() -> None:
     assert _facts(row) == {
         "actions": "MISSING SCORED",
         "below": "70",
-        "repeat": "WHILE_BELOW",
+        "limit_trigger": "WHILE_BELOW",
         "limit_time": "",
         "number": "65",
         "known_number": "75",
@@ -337,9 +337,9 @@ def test_the_condition_of_each_kind_shows_what_was_chosen() -> None:
             if fact.entity is EntityKind.SUBSCRIPTION and fact.value
         }
     assert shown == {
-        "grade": {"below": "70", "repeat": "ON_CROSSING"},
+        "grade": {"below": "70", "limit_trigger": "ON_CROSSING"},
         "attendance": {"statuses": "TARDY", "excuses": "UNEXCUSED"},
-        "lunch": {"below": "5", "repeat": "ON_CROSSING"},
+        "lunch": {"below": "5", "limit_trigger": "ON_CROSSING"},
     }
 
 

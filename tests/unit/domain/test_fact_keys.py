@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from schoolbell_server.domain.change import Change, GradeChange, Payload
 from schoolbell_server.domain.fact_keys import all_keys, fact_key, key_prefixes, other_keys
-from schoolbell_server.domain.kinds import AssignmentAction, AttendanceStatus, ScheduleAction
+from schoolbell_server.domain.kinds import (
+    AssignmentAction,
+    AttendanceStatus,
+    ResponsiveScheduleAction,
+)
 from tests.unit.domain.happenings import (
     TODAY,
     VENDOR,
@@ -24,7 +28,11 @@ from tests.unit.domain.happenings import (
 )
 
 ABSENT, CLEARED = AttendanceStatus.ABSENT, AttendanceStatus.CLEARED
-ADDED, MOVED, REMOVED = ScheduleAction.ADDED, ScheduleAction.MOVED, ScheduleAction.REMOVED
+ADDED, MOVED, REMOVED = (
+    ResponsiveScheduleAction.ADDED,
+    ResponsiveScheduleAction.MOVED,
+    ResponsiveScheduleAction.REMOVED,
+)
 
 SAME = {
     "a score, and that it is missing": (
@@ -57,7 +65,7 @@ def test_every_part_of_an_identity_tells_facts_apart() -> None:
         change(assignment(assignment_id="poem")),
         change(assignment(), student_id="bob"),
         change(grade("80")),
-        change(dataclasses.replace(grade("80"), task="Exam")),
+        change(dataclasses.replace(grade("80"), grading_task="Exam")),
         change(dataclasses.replace(grade("80"), grading_period="T2")),
         change(dataclasses.replace(grade("80"), section_id="english-2")),
         change(mark(ABSENT)),
@@ -88,7 +96,8 @@ _IDS = st.tuples(*[st.text(max_size=4, alphabet='a",[]\\\x00é')] * 4)
 def test_no_ids_collide(ones: tuple[str, ...], others: tuple[str, ...]) -> None:
     first, second = (
         change(
-            GradeChange(section_id=section, task=task, grading_period=period), student_id=student
+            GradeChange(section_id=section, grading_task=task, grading_period=period),
+            student_id=student,
         )
         for student, section, task, period in (ones, others)
     )

@@ -30,7 +30,7 @@ from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 from tests.unit.domain.happenings import (
     SIS,
@@ -52,8 +52,12 @@ MISSING, WITHDRAWN = AssignmentAction.MISSING, AssignmentAction.WITHDRAWN
 DUE = AssignmentAction.DUE_DATE_MOVED
 ABSENT, TARDY = AttendanceStatus.ABSENT, AttendanceStatus.TARDY
 PRESENT, CLEARED = AttendanceStatus.PRESENT, AttendanceStatus.CLEARED
-ADDED, MOVED, REMOVED = ScheduleAction.ADDED, ScheduleAction.MOVED, ScheduleAction.REMOVED
-UNKNOWN, EXCUSED = AttendanceExcuse.UNKNOWN, AttendanceExcuse.EXCUSED
+ADDED, MOVED, REMOVED = (
+    ResponsiveScheduleAction.ADDED,
+    ResponsiveScheduleAction.MOVED,
+    ResponsiveScheduleAction.REMOVED,
+)
+UNKNOWN, EXCUSED = AttendanceExcuse.UNDECIDED, AttendanceExcuse.EXCUSED
 
 
 FIRST_VALUES: dict[str, tuple[Payload, Value]] = {
@@ -108,7 +112,7 @@ def test_the_next_value_knows_the_one_before() -> None:
     ("known", "late", "value"),
     [
         (grade("75"), grade("65"), GradeValue(Decimal(75))),
-        (mark(ABSENT), mark(CLEARED), AttendanceValue(ABSENT, AttendanceExcuse.UNKNOWN)),
+        (mark(ABSENT), mark(CLEARED), AttendanceValue(ABSENT, AttendanceExcuse.UNDECIDED)),
     ],
 )
 def test_an_older_change_sees_the_value_that_stands(

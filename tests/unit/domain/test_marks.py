@@ -10,7 +10,7 @@ from tests.unit.domain.memory import Memory
 
 ABSENT, TARDY = AttendanceStatus.ABSENT, AttendanceStatus.TARDY
 PRESENT, CLEARED = AttendanceStatus.PRESENT, AttendanceStatus.CLEARED
-UNKNOWN, EXCUSED = AttendanceExcuse.UNKNOWN, AttendanceExcuse.EXCUSED
+UNKNOWN, EXCUSED = AttendanceExcuse.UNDECIDED, AttendanceExcuse.EXCUSED
 
 
 def test_a_double_scheduled_absence_is_one_absence() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from schoolbell_server.domain.kinds import App, Gate, Kind
+from schoolbell_server.domain.kinds import AppType, Gate, Kind
 from schoolbell_server.domain.offers import Offer, offers
 from schoolbell_server.domain.world import (
     CalendarFacts,
@@ -27,7 +27,7 @@ EVERYTHING: dict[Kind, Gate | None] = dict.fromkeys(Kind)
 
 
 def page(
-    facts: World, user_id: str = MOM, app: App = App.PARENT, today: dt.date = TODAY
+    facts: World, user_id: str = MOM, app: AppType = AppType.PARENT, today: dt.date = TODAY
 ) -> dict[Kind, Gate | None]:
     """Return what closes each kind of a world's one student."""
     found = list(offers(facts, user_id, app, today))
@@ -62,14 +62,14 @@ def test_everything_is_offered() -> None:
 
 
 def test_the_student_is_offered_what_concerns_the_student() -> None:
-    assert page(world(), "ann", App.STUDENT) == EVERYTHING
+    assert page(world(), "ann", AppType.STUDENT) == EVERYTHING
 
 
 def test_each_student_has_a_line_a_kind_by_id() -> None:
     facts = world()
     bob = StudentFacts(student=UserFacts(user_id="bob"))
     both = replace(facts, students={"bob": bob, "ann": facts.students["ann"]})
-    found = list(offers(both, MOM, App.PARENT, TODAY))
+    found = list(offers(both, MOM, AppType.PARENT, TODAY))
     assert found[:5] == [Offer("ann", kind, None) for kind in Kind]
     assert [one.student_id for one in found[5:]] == ["bob"] * 5
     assert all(one.closed_by for one in found[5:])
@@ -104,10 +104,10 @@ def test_a_gap_between_terms() -> None:
 
 
 def test_a_tool_that_the_parents_app_hides() -> None:
-    shown = {App.STUDENT: frozenset(Kind), App.PARENT: frozenset({Kind.ATTENDANCE})}
+    shown = {AppType.STUDENT: frozenset(Kind), AppType.PARENT: frozenset({Kind.ATTENDANCE})}
     facts = calendar(world(), display_options=DisplayOptions(app_kinds=shown))
     assert page(facts) == closed(Gate.TOOL_SHOWN, Kind.ATTENDANCE)
-    assert page(facts, "ann", App.STUDENT) == EVERYTHING
+    assert page(facts, "ann", AppType.STUDENT) == EVERYTHING
 
 
 @pytest.mark.parametrize("day", [TODAY - DAY, TODAY + DAY])

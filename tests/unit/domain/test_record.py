@@ -15,13 +15,13 @@ from schoolbell_server.domain.decision import (
     RecipientDecision,
     Refusal,
 )
-from schoolbell_server.domain.kinds import App, Gate, RefusalReason
+from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from tests.unit.domain.happenings import NOON
 from tests.unit.domain.strategies import previouses, texts, times
 
 refusals = st.builds(Refusal, st.sampled_from(Gate), st.sampled_from(RefusalReason), texts)
-apps = st.sampled_from(App)
+apps = st.sampled_from(AppType)
 devices = st.builds(
     DeviceDecision,
     device_id=texts,
@@ -62,7 +62,7 @@ def many(count: int) -> DecisionRecord:
     guardians = tuple(
         RecipientDecision(
             user_id=f"guardian-{number}",
-            app=App.PARENT,
+            app=AppType.PARENT,
             devices=(DeviceDecision(device_id=f"device-{number}", refusal=NOT_SUBSCRIBED),),
         )
         for number in range(count)

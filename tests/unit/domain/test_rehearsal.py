@@ -8,7 +8,7 @@ from typing import Any
 from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.kinds import Gate, RefusalReason
-from schoolbell_server.domain.rehearsal import Rehearsal, rehearse
+from schoolbell_server.domain.rehearsal import DryRun, rehearse
 from tests.decision_table.scenario import scenario
 
 
@@ -18,7 +18,7 @@ def _decision(given: Mapping[str, Any]) -> Decision:
 
 
 def test_nothing_is_counted_of_no_changes() -> None:
-    assert rehearse([]) == Rehearsal(recipients=0, devices=0, refusals={})
+    assert rehearse([]) == DryRun(recipients=0, devices=0, refusals={})
 
 
 def test_a_person_counts_once_a_change_however_many_devices() -> None:
@@ -30,7 +30,7 @@ def test_a_person_counts_once_a_change_however_many_devices() -> None:
         "subscriptions": {"ann": {"GRADE": {"enabled": True}}},
     }
     rehearsal = rehearse([_decision({"devices.mom-tablet": tablet}), _decision({})])
-    assert rehearsal == Rehearsal(recipients=6, devices=7, refusals={})
+    assert rehearsal == DryRun(recipients=6, devices=7, refusals={})
 
 
 def test_refusals_are_counted_by_gate_and_reason() -> None:

@@ -19,7 +19,7 @@ TRANSIENT = (
     Outcome.THROTTLED_DEVICE,
     Outcome.THROTTLED_PROJECT,
     Outcome.PROVIDER_DOWN,
-    Outcome.UNKNOWN,
+    Outcome.ANSWER_LOST,
     Outcome.NOT_SENT,
     Outcome.CREDENTIAL_BAD,
 )
@@ -62,7 +62,7 @@ def test_ten_thousand_attempts_still_have_a_bound() -> None:
 
 LEAST = {
     (FCM, Outcome.PROVIDER_DOWN): 10 * SECOND,
-    (FCM, Outcome.UNKNOWN): 10 * SECOND,
+    (FCM, Outcome.ANSWER_LOST): 10 * SECOND,
     (FCM, Outcome.THROTTLED_DEVICE): MINUTE,
     (FCM, Outcome.THROTTLED_PROJECT): MINUTE,
     (APNS, Outcome.THROTTLED_DEVICE): MINUTE,

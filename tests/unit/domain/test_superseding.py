@@ -25,7 +25,7 @@ from schoolbell_server.domain.kinds import (
     AttendanceStatus,
     Gate,
     RefusalReason,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 from schoolbell_server.domain.world import AssignmentCondition, GradeCondition
 from tests.unit.domain.happenings import (
@@ -42,7 +42,7 @@ from tests.unit.domain.town import DAD, MOM, Town, world
 
 ABSENT, TARDY = AttendanceStatus.ABSENT, AttendanceStatus.TARDY
 PRESENT, CLEARED = AttendanceStatus.PRESENT, AttendanceStatus.CLEARED
-ADDED, MOVED = ScheduleAction.ADDED, ScheduleAction.MOVED
+ADDED, MOVED = ResponsiveScheduleAction.ADDED, ResponsiveScheduleAction.MOVED
 ASSIGNED, SCORED = AssignmentAction.ASSIGNED, AssignmentAction.SCORED
 WITHDRAWN, DUE = AssignmentAction.WITHDRAWN, AssignmentAction.DUE_DATE_MOVED
 YESTERDAY = TODAY - dt.timedelta(days=1)
@@ -54,7 +54,7 @@ def percent(number: int) -> GradeValue:
 
 
 def absence(status: AttendanceStatus) -> AttendanceValue:
-    return AttendanceValue(status, AttendanceExcuse.UNKNOWN)
+    return AttendanceValue(status, AttendanceExcuse.UNDECIDED)
 
 
 def split(changes: Sequence[Change], *, together: bool) -> list[list[Change]]:

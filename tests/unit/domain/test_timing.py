@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from schoolbell_server.domain.change import Change, Payload
-from schoolbell_server.domain.kinds import AttendanceStatus, ScheduleAction
+from schoolbell_server.domain.kinds import AttendanceStatus, ResponsiveScheduleAction
 from schoolbell_server.domain.timing import (
     LONGEST_LIFE,
     MOST_AHEAD,
@@ -96,7 +96,7 @@ class TestJudgedDate:
         tomorrow = TODAY + DAY
         for payload in (
             mark(ABSENT, date=tomorrow),
-            flex(ScheduleAction.ADDED, "4", date=tomorrow),
+            flex(ResponsiveScheduleAction.ADDED, "4", date=tomorrow),
         ):
             assert judged_date(change(payload), ZONE) == tomorrow
 
@@ -123,8 +123,8 @@ class TestLife:
             (mark(ABSENT), 12 * HOUR),
             (mark(ABSENT, date=TODAY + DAY), 36 * HOUR),
             (mark(ABSENT, date=TODAY - DAY), dt.timedelta(0)),
-            (flex(ScheduleAction.ADDED, "4"), 12 * HOUR),
-            (flex(ScheduleAction.MOVED, "4", date=TODAY + DAY, before="3"), 36 * HOUR),
+            (flex(ResponsiveScheduleAction.ADDED, "4"), 12 * HOUR),
+            (flex(ResponsiveScheduleAction.MOVED, "4", date=TODAY + DAY, before="3"), 36 * HOUR),
         ],
     )
     def test_by_the_kinds_own_rule(self, payload: Payload, life: dt.timedelta) -> None:

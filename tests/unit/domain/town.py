@@ -10,7 +10,7 @@ from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import DeviceDecision
 from schoolbell_server.domain.fact import FactKey, Value
 from schoolbell_server.domain.fact_state import FactState
-from schoolbell_server.domain.kinds import App, Kind, Platform
+from schoolbell_server.domain.kinds import AppType, Kind, Platform
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import (
     CalendarFacts,
@@ -58,7 +58,7 @@ def world(
             enabled=enabled,
             licensed_kinds=frozenset(Kind),
             active_school_year=2027,
-            apps={"family": App.PARENT},
+            apps={"family": AppType.PARENT},
             kinds={kind: KindSettings(hold=hold) for kind in Kind},
         ),
         calendars={"maple:2027": _calendar()},

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from schoolbell_server.domain.decision import Decision, DeviceDecision, Refusal
 from schoolbell_server.domain.explain import DeviceExplanation, Explanation
-from schoolbell_server.domain.kinds import App
+from schoolbell_server.domain.kinds import AppType
 
 
-def refusal_of(decision: Decision, app: App, user_id: str, device_id: str) -> Refusal | None:
+def refusal_of(decision: Decision, app: AppType, user_id: str, device_id: str) -> Refusal | None:
     """Return the refusal that stops a device: of the change, its app, its user or its own."""
     ended = dict(decision.app_refusals).get(app) or decision.refusal
     if ended is not None:

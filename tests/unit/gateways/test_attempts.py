@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from schoolbell_server.domain.kinds import Environment, Outcome
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.attempts import Attempt, Attempts
 from schoolbell_server.gateways.circuit import CREDENTIAL_PAUSE, Circuit, CircuitState
 from schoolbell_server.gateways.circuits import Circuits
@@ -55,19 +55,19 @@ def attempts(
     in_flight: int = 10,
     deadline: float = PATIENCE,
     circuit: Circuit | None = None,
-    circuits: dict[Environment, Circuit] | None = None,
+    circuits: dict[ProviderEnvironment, Circuit] | None = None,
 ) -> Attempts:
     return Attempts(
         attempt,
         in_flight=in_flight,
         deadline=dt.timedelta(seconds=deadline),
-        circuits=Circuits(circuits or dict.fromkeys(Environment, circuit or Circuit())),
+        circuits=Circuits(circuits or dict.fromkeys(ProviderEnvironment, circuit or Circuit())),
         clock=lambda: NOW,
     )
 
 
 def batch(
-    count: int, title: str = "", environment: Environment = Environment.PRODUCTION
+    count: int, title: str = "", environment: ProviderEnvironment = ProviderEnvironment.PRODUCTION
 ) -> list[Push]:
     return [
         push(delivery_id=f"d{number}", title=title, environment=environment)
@@ -77,7 +77,7 @@ def batch(
 
 def probed(sender: Attempts, outcome: Outcome, reason: str) -> GatewayHealth:
     """Let a probe begin and end now."""
-    return sender.probed(Environment.PRODUCTION, outcome, reason, time.monotonic())
+    return sender.probed(ProviderEnvironment.PRODUCTION, outcome, reason, time.monotonic())
 
 
 def outcomes(results: Sequence[PushResult]) -> list[Outcome]:
@@ -103,7 +103,7 @@ async def test_no_more_than_there_is_room_for_are_under_way_over_all_batches() -
 async def test_one_push_that_breaks_does_not_take_its_batch_along() -> None:
     pushes = [*batch(2), push(delivery_id="bad", title="break", address="secret"), *batch(1)]
     results = await attempts(Provider()).send(pushes)
-    assert outcomes(results) == [*[Outcome.ACCEPTED] * 2, Outcome.UNKNOWN, Outcome.ACCEPTED]
+    assert outcomes(results) == [*[Outcome.ACCEPTED] * 2, Outcome.ANSWER_LOST, Outcome.ACCEPTED]
     assert results[2].provider_reason == "ValueError"
 
 
@@ -147,21 +147,21 @@ async def test_an_open_circuit_sends_nothing_and_says_why() -> None:
 async def test_a_provider_that_is_down_is_no_matter_of_credentials() -> None:
     circuit = Circuit(lambda: 0.0)
     for _ in range(100):
-        circuit.record(Outcome.UNKNOWN, 0.0)
+        circuit.record(Outcome.ANSWER_LOST, 0.0)
     results = await attempts(Provider(), circuit=circuit).send(batch(3))
     assert outcomes(results) == [Outcome.NOT_SENT] * 3
 
 
 async def test_environments_fail_by_themselves() -> None:
     provider = Provider()
-    circuits = {environment: Circuit(lambda: 0.0) for environment in Environment}
+    circuits = {environment: Circuit(lambda: 0.0) for environment in ProviderEnvironment}
     sender = attempts(provider, circuits=circuits)
-    circuits[Environment.PRODUCTION].record(Outcome.CREDENTIAL_BAD, 0.0)
-    wait = circuits[Environment.PRODUCTION].wait
+    circuits[ProviderEnvironment.PRODUCTION].record(Outcome.CREDENTIAL_BAD, 0.0)
+    wait = circuits[ProviderEnvironment.PRODUCTION].wait
     assert sender.circuits.view().hold == wait, "nobody uses the other one"
     (first,) = await sender.send(batch(1))
     assert (first.held, first.retry_after) == (True, dt.timedelta(0))
-    both = [*batch(2), *batch(2, environment=Environment.SANDBOX)]
+    both = [*batch(2), *batch(2, environment=ProviderEnvironment.SANDBOX)]
     results = await sender.send(both)
     assert [one.held for one in results] == [True, True, False, False]
     assert sender.circuits.view().hold is None, "the other one's may leave"
@@ -224,7 +224,7 @@ async def test_a_cancelled_batch_gives_its_room_back() -> None:
 async def test_mass_death_spares_the_tokens_of_one_environment_and_shows() -> None:
     provider = Provider(outcome=Outcome.TOKEN_DEAD)
     sender = attempts(provider)
-    results = await sender.send(batch(IN_A_ROW, environment=Environment.SANDBOX))
+    results = await sender.send(batch(IN_A_ROW, environment=ProviderEnvironment.SANDBOX))
     assert outcomes(results) == [Outcome.TOKEN_OF_ANOTHER_APP] * IN_A_ROW
     assert outcomes(await sender.send(batch(1))) == [Outcome.TOKEN_DEAD]
     health = probed(sender, Outcome.PAYLOAD_BAD, "PayloadEmpty")

@@ -17,7 +17,7 @@ from schoolbell_server.gateways.circuit import (
 )
 from tests.unit.gateways.clock import Time
 
-DOWN = [Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.UNKNOWN]
+DOWN = [Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST]
 HEARD = [
     Outcome.ACCEPTED,
     Outcome.TOKEN_DEAD,
@@ -113,7 +113,7 @@ def test_what_fails_together_counts_once() -> None:
         begin = circuit.now()
         time.now += 0.1
         for _ in range(1000):
-            circuit.record(Outcome.UNKNOWN, begin)
+            circuit.record(Outcome.ANSWER_LOST, begin)
     assert not circuit.is_open
     fail(circuit, 1)
     assert circuit.is_open
@@ -147,7 +147,7 @@ def test_a_trial_without_an_answer_leaves_the_cause_and_waits_longer() -> None:
     hear(circuit, Outcome.CREDENTIAL_BAD)
     time.now += CREDENTIAL_PAUSE
     circuit.admit()
-    hear(circuit, Outcome.UNKNOWN)
+    hear(circuit, Outcome.ANSWER_LOST)
     assert circuit.cause is Outcome.CREDENTIAL_BAD
     assert circuit.wait == dt.timedelta(seconds=LONGEST_PAUSE)
 
@@ -158,7 +158,7 @@ def test_after_it_closed_the_next_outage_begins_with_the_short_pause() -> None:
     fail(circuit, DOWN_IN_A_ROW)
     time.now += FIRST_PAUSE
     circuit.admit()
-    hear(circuit, Outcome.UNKNOWN)
+    hear(circuit, Outcome.ANSWER_LOST)
     hear(circuit, Outcome.ACCEPTED)
     fail(circuit, DOWN_IN_A_ROW)
     assert circuit.wait == dt.timedelta(seconds=FIRST_PAUSE)

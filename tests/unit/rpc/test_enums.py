@@ -58,17 +58,19 @@ def test_repeated_enums_are_named_by_index() -> None:
     loose: Any = 1000
     good: Any = 1
     filter_ = delivery_pb2.DeliveryFilter(states=[loose, good, -loose])
-    watch = status_service_pb2.WatchStatusRequest(topics=[good, loose], filter=filter_)
-    assert paths(watch) == ["topics[1]", "filter.states[0]", "filter.states[2]"]
+    watch = status_service_pb2.WatchStatusRequest(topics=[good, loose], delivery_filter=filter_)
+    assert paths(watch) == ["topics[1]", "delivery_filter.states[0]", "delivery_filter.states[2]"]
 
 
 def test_a_condition_inside_a_oneof_inside_a_list_is_looked_at() -> None:
     loose: Any = 50
-    condition = subscription_pb2.GradeCondition(repeat=loose)
+    condition = subscription_pb2.GradeCondition(limit_trigger=loose)
     request = subscription_service_pb2.UpdateSubscriptionsRequest(
-        subscriptions=[subscription_pb2.Subscription(grade=condition)]
+        subscriptions=[
+            subscription_pb2.Subscription(condition=subscription_pb2.Condition(grade=condition))
+        ]
     )
-    assert paths(request) == ["subscriptions[0].grade.repeat"]
+    assert paths(request) == ["subscriptions[0].condition.grade.limit_trigger"]
 
 
 def requests_of_the_contract() -> list[Descriptor]:

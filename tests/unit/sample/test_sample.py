@@ -19,7 +19,12 @@ from schoolbell_server.domain.change import (
     LunchBalanceChange,
     ResponsiveScheduleChange,
 )
-from schoolbell_server.domain.kinds import AssignmentAction, AttendanceStatus, Kind, ScheduleAction
+from schoolbell_server.domain.kinds import (
+    AssignmentAction,
+    AttendanceStatus,
+    Kind,
+    ResponsiveScheduleAction,
+)
 from schoolbell_server.sample import SampleDay
 
 ZONE = "America/Chicago"
@@ -147,7 +152,7 @@ def test_every_kind_and_action_occurs(whole_day: SampleDay) -> None:
     statuses = {one.status for one in payloads if isinstance(one, AttendanceChange)}
     assert statuses == set(AttendanceStatus)
     schedule = {one.action for one in payloads if isinstance(one, ResponsiveScheduleChange)}
-    assert schedule == set(ScheduleAction)
+    assert schedule == set(ResponsiveScheduleAction)
     grades = [one for one in payloads if isinstance(one, GradeChange)]
     assert any(one.percent is None and not one.mark for one in grades), "a grade removed"
 

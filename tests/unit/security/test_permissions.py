@@ -40,7 +40,7 @@ ALLOWED: dict[Role, set[str]] = {
     Role.PUBLISHER: {
         "ImportRoster GetImport ListImports UpsertRecords DeactivateRecords GetStudent",
         "ListStudents GetUser SetActiveSchoolYear",
-        "PublishChange BatchPublishChanges PublishChanges GetChange ListChanges",
+        "PublishChange BatchPublishChanges StreamPublishChanges GetChange ListChanges",
     },
     Role.MOBILE_BACKEND: {
         "RegisterDevice GetDevice ListDevices UpdateDevice UnregisterDevice SignOut",

@@ -47,7 +47,7 @@ def test_the_languages_differ() -> None:
     [
         (
             RefusalReason.NOT_BELOW_LIMIT,
-            {"number": "70", "below": "70", "repeat": "ON_CROSSING"},
+            {"number": "70", "below": "70", "limit_trigger": "ON_CROSSING"},
             "The value, 70, is not below 70, the limit that the user chose.",
         ),
         (

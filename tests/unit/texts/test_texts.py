@@ -20,12 +20,12 @@ from schoolbell_server.domain.change import (
     ResponsiveScheduleChange,
 )
 from schoolbell_server.domain.kinds import (
-    App,
+    AppType,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     DetailLevel,
-    ScheduleAction,
+    ResponsiveScheduleAction,
 )
 from schoolbell_server.texts import Text, Texts
 
@@ -48,7 +48,7 @@ def assignment(action: AssignmentAction, **fields: Decimal | dt.date) -> Assignm
 def grade(percent: Decimal | None = None, mark: str = "") -> GradeChange:
     return GradeChange(
         section_id="sec",
-        task="Semester",
+        grading_task="Semester",
         grading_period="S1",
         course_name=COURSE,
         percent=percent,
@@ -70,7 +70,9 @@ def lunch(balance: str) -> LunchBalanceChange:
     return LunchBalanceChange(account_id="l1", balance=Decimal(balance))
 
 
-def session(action: ScheduleAction, location: str = "Room 12") -> ResponsiveScheduleChange:
+def session(
+    action: ResponsiveScheduleAction, location: str = "Room 12"
+) -> ResponsiveScheduleChange:
     return ResponsiveScheduleChange(
         action=action, date=DAY, period="7", offering_name="Robotics", location=location
     )
@@ -90,9 +92,9 @@ PAYLOADS: dict[str, tuple[Payload, str]] = {
     "lunch": (lunch("9.5"), "$9.50"),
     "owed": (lunch("-3"), "-$3.00"),
     "whole day": (attendance(AttendanceStatus.ABSENT, period=""), "Nov 24, 2026"),
-    "no place": (session(ScheduleAction.ADDED, location=""), "Robotics: Nov 24, 2026"),
+    "no place": (session(ResponsiveScheduleAction.ADDED, location=""), "Robotics: Nov 24, 2026"),
     **{each.name: (attendance(each), "period 2") for each in AttendanceStatus},
-    **{each.name: (session(each), "Robotics (Room 12)") for each in ScheduleAction},
+    **{each.name: (session(each), "Robotics (Room 12)") for each in ResponsiveScheduleAction},
 }
 
 
@@ -108,7 +110,7 @@ def change(payload: Payload) -> Change:
 
 def text(
     payload: Payload,
-    app: App = App.PARENT,
+    app: AppType = AppType.PARENT,
     detail: DetailLevel = DetailLevel.DETAILED,
     locale: str = "en",
     *,
@@ -129,9 +131,9 @@ def text(
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("locale", ["en", "es"])
-@pytest.mark.parametrize("app", App)
+@pytest.mark.parametrize("app", AppType)
 @pytest.mark.parametrize("correction", [False, True])
-def test_every_text_is_whole(payload: str, locale: str, app: App, correction: bool) -> None:
+def test_every_text_is_whole(payload: str, locale: str, app: AppType, correction: bool) -> None:
     for detail in DetailLevel:
         found = text(PAYLOADS[payload][0], app, detail, locale, correction=correction)
         for line in (found.title, found.body):
@@ -149,15 +151,15 @@ def test_a_detailed_text_says_the_value(payload: str) -> None:
 @pytest.mark.parametrize("locale", ["en", "es"])
 def test_only_the_parents_app_names_the_student(payload: str, locale: str) -> None:
     change_payload = PAYLOADS[payload][0]
-    assert NAME in text(change_payload, App.PARENT, locale=locale).title
-    student = text(change_payload, App.STUDENT, locale=locale)
+    assert NAME in text(change_payload, AppType.PARENT, locale=locale).title
+    student = text(change_payload, AppType.STUDENT, locale=locale)
     assert NAME not in student.title + student.body
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("locale", ["en", "es"])
-@pytest.mark.parametrize("app", App)
-def test_a_generic_text_names_nobody_and_no_value(payload: str, locale: str, app: App) -> None:
+@pytest.mark.parametrize("app", AppType)
+def test_a_generic_text_names_nobody_and_no_value(payload: str, locale: str, app: AppType) -> None:
     found = text(PAYLOADS[payload][0], app, DetailLevel.GENERIC, locale)
     said = found.title + found.body
     assert not any(char.isdigit() for char in said)
@@ -242,15 +244,17 @@ def test_a_publishers_control_characters_and_line_breaks_do_not_arrive() -> None
 def test_odd_input_never_raises(words: str, locale: str, amount: Decimal, currency: str) -> None:
     others: list[Payload] = [
         LunchBalanceChange(account_id=words, balance=amount),
-        GradeChange(section_id=words, task=words, grading_period=words, mark=words),
-        ResponsiveScheduleChange(action=ScheduleAction.REMOVED, date=dt.date.min, period=words),
+        GradeChange(section_id=words, grading_task=words, grading_period=words, mark=words),
+        ResponsiveScheduleChange(
+            action=ResponsiveScheduleAction.REMOVED, date=dt.date.min, period=words
+        ),
     ]
     others += [
         AssignmentChange(action=each, assignment_id=words, section_id=words, title=words)
         for each in AssignmentAction
     ]
     others += [
-        AttendanceChange(date=DAY, status=each, excuse=AttendanceExcuse.UNKNOWN, period=words)
+        AttendanceChange(date=DAY, status=each, excuse=AttendanceExcuse.UNDECIDED, period=words)
         for each in AttendanceStatus
     ]
     for payload in others:

@@ -117,12 +117,11 @@ def decisions(
     """List recorded decisions, newest first."""
     request = change_service_pb2.ListDecisionsRequest(
         district_id=session.need_district(),
-        user_ids=user_ids,
-        student_ids=student_ids,
+        filter=change_service_pb2.DecisionFilter(user_ids=user_ids, student_ids=student_ids),
         page_size=limit,
     )
     if source and change_id:
-        request.change_keys.add(source=source, change_id=change_id)
+        request.filter.change_keys.add(source=source, change_id=change_id)
     with session.client() as client:
         found = client.changes.ListDecisions(request).decisions
     rows = [

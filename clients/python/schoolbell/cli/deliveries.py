@@ -58,7 +58,7 @@ def list_deliveries(
 @click.option("--student", "student_ids", multiple=True)
 @click.option("--source")
 @click.option("--change", "change_ids", multiple=True, help="With --source.")
-@click.option("--reason", required=True, help="Why, for the record.")
+@click.option("--comment", required=True, help="Why, for the record.")
 @click.option("--dry-run", is_flag=True, help="Count only.")
 @click.pass_obj
 def cancel(
@@ -67,7 +67,7 @@ def cancel(
     student_ids: tuple[str, ...],
     source: str | None,
     change_ids: tuple[str, ...],
-    reason: str,
+    comment: str,
     dry_run: bool,
 ) -> None:
     """Stop what has not left, such as the deliveries of a mass false absence."""
@@ -75,10 +75,10 @@ def cancel(
     for change_id in change_ids:
         chosen.change_keys.add(source=source or "", change_id=change_id)
     request = status_service_pb2.CancelDeliveriesRequest(
-        district_id=session.need_district(), filter=chosen, reason=reason, validate_only=dry_run
+        district_id=session.need_district(), filter=chosen, comment=comment, validate_only=dry_run
     )
     with session.client() as client:
-        click.echo(client.status.CancelDeliveries(request).deliveries)
+        click.echo(client.status.CancelDeliveries(request).delivery_count)
 
 
 @deliveries.command("retry")
@@ -94,7 +94,7 @@ def retry(session: Session, *, uncertain: bool, dry_run: bool) -> None:
         validate_only=dry_run,
     )
     with session.client() as client:
-        click.echo(client.status.RetryDeliveries(request).deliveries)
+        click.echo(client.status.RetryDeliveries(request).delivery_count)
 
 
 def _state(name: str) -> delivery_pb2.DeliveryState.ValueType:

@@ -41,15 +41,19 @@ def register(
     device = device_service_pb2.Device(
         app_id=app_id,
         platform=common_pb2.Platform.Value(f"PLATFORM_{platform.upper()}"),
-        token=token,
         installation_id=installation_id,
         stay_logged_in=stay_logged_in,
         locale=locale,
         os_version=os_version,
         app_version=app_version,
     )
+    address = device_service_pb2.DeviceAddress()
+    if device.platform == common_pb2.PLATFORM_IOS:
+        address.apns.device_token = token
+    else:
+        address.fcm.registration_token = token
     request = device_service_pb2.RegisterDeviceRequest(
-        district_id=session.need_district(), user_id=user_id, device=device
+        district_id=session.need_district(), user_id=user_id, device=device, address=address
     )
     with session.client() as client:
         session.show(client.devices.RegisterDevice(request).device)

@@ -79,11 +79,20 @@ def lines(answer: change_service_pb2.ExplainChangeResponse, *, gates: bool = Fal
             found.append(f"  then: {_recorded(answer.recorded)}")
         found += _gates(answer.gates, "  ")
     for recipient in answer.recipients:
-        found.append(f"{recipient.user_id} ({recipient.relation_path or 'not related'}):")
+        found.append(f"{recipient.user_id} ({_relation(recipient)}):")
         found.append(f"  {recipient.summary}")
         if gates:
             found += _details(recipient)
     return found
+
+
+def _relation(recipient: explanation_pb2.ExplainedRecipient) -> str:
+    """Return how a person belongs to the student."""
+    if recipient.is_student:
+        return "the student"
+    if not recipient.HasField("relationship"):
+        return "not related"
+    return recipient.relationship.relation or "guardian"
 
 
 def _details(recipient: explanation_pb2.ExplainedRecipient) -> Iterator[str]:

@@ -109,4 +109,4 @@ def list_students(session: Session) -> None:
     with session.client() as client:
         found = client.roster.ListStudents(request).students
     rows = [(one.user.user_id, len(one.relationships), len(one.enrollments)) for one in found]
-    session.show_rows(found, ("student", "relationships", "enrolments"), rows)
+    session.show_rows(found, ("student", "relationships", "enrollments"), rows)

@@ -14,17 +14,16 @@ def status(session: Session) -> None:
     """Show the state of the service and what became of everything."""
     district_id = session.need_district()
     with session.client() as client:
-        states = client.status.GetStatus(
+        state = client.status.GetStatus(
             status_service_pb2.GetStatusRequest(district_id=district_id)
-        )
+        ).state
         tallies = client.status.GetTallies(
             status_service_pb2.GetTalliesRequest(district_id=district_id)
         )
     if session.as_json:
-        session.show_rows([*states.states, *tallies.tallies], (), ())
+        session.show_rows([state, *tallies.tallies], (), ())
         return
-    for state in states.states:
-        _show_state(state)
+    _show_state(state)
     rows = [_tally_row(tally) for tally in tallies.tallies]
     session.show_rows(tallies.tallies, ("kind", "changes", "deliveries", "not told"), rows)
 
@@ -47,4 +46,4 @@ def _tally_row(tally: status_service_pb2.Tally) -> tuple[str, int, str, str]:
         for one in tally.refusals
     )
     kind = common_pb2.Kind.Name(tally.kind).removeprefix("KIND_")
-    return kind, tally.changes, states, refusals
+    return kind, tally.change_count, states, refusals

@@ -76,9 +76,9 @@ def _subscription(
     subscription.kind = common_pb2.Kind.Value(f"KIND_{kind.upper()}")
     subscription.enabled = enabled
     if below is not None and kind == "assignment":
-        subscription.assignment.below_percent = below
+        subscription.condition.assignment.below_percent = below
     if below is not None and kind == "grade":
-        subscription.grade.below_percent = below
+        subscription.condition.grade.below_percent = below
     return subscription
 
 

@@ -1,4 +1,4 @@
-"""Who is enrolled where: the hull of a student's class enrolments in each calendar."""
+"""Who is enrolled where: the hull of a student's class enrollments in each calendar."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_enrollments(
 
 
 class _HullReader:
-    """Widens a hull by every class enrolment that is read."""
+    """Widens a hull by every class enrollment that is read."""
 
     def __init__(
         self,

@@ -70,7 +70,7 @@ class Relationship:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrollment:
-    """A student's stay in a calendar: the hull of the class enrolments there."""
+    """A student's stay in a calendar: the hull of the class enrollments there."""
 
     enrollment_id: str
     student_id: str

@@ -17,7 +17,7 @@ from schoolbell.oneroster.sessions import read_schools, read_sessions
 from schoolbell.oneroster.years import Years, read_classes
 
 EndDates = Literal["inclusive", "exclusive"]
-"""Whether the end dates of sessions and enrolments are the last day or the day after it.
+"""Whether the end dates of sessions and enrollments are the last day or the day after it.
 The standard says the day after; most extracts mean the last day."""
 
 

@@ -5,11 +5,13 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from schoolbell.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -61,6 +63,8 @@ class _ToolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Tool.ValueType],
     """Explanations and decisions."""
     TOOL_ACCESS: _Tool.ValueType  # 4
     """Rights, keys, audit and personal data."""
+    TOOL_BARS: _Tool.ValueType  # 5
+    """Bars that the district sets."""
 
 class Tool(_Tool, metaclass=_ToolEnumTypeWrapper):
     """The tools of an administrator."""
@@ -75,6 +79,8 @@ TOOL_EXPLANATIONS: Tool.ValueType  # 3
 """Explanations and decisions."""
 TOOL_ACCESS: Tool.ValueType  # 4
 """Rights, keys, audit and personal data."""
+TOOL_BARS: Tool.ValueType  # 5
+"""Bars that the district sets."""
 Global___Tool: _TypeAlias = Tool  # noqa: Y015
 
 class _Right:
@@ -148,13 +154,13 @@ class ToolRight(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     RIGHT_FIELD_NUMBER: _builtins.int
     grantee_type: Global___GranteeType.ValueType
-    """Required. Whether the grantee is a user or a group."""
+    """Whether the grantee is a user or a group."""
     grantee_id: _builtins.str
-    """Required. The user or group, 1 to 128 printable characters."""
+    """The user or group, 1 to 128 printable characters."""
     tool: Global___Tool.ValueType
-    """Required. The tool."""
+    """The tool."""
     right: Global___Right.ValueType
-    """Required. What may be done with it."""
+    """What may be done with it."""
     def __init__(
         self,
         *,
@@ -187,35 +193,42 @@ class ApiKey(_message.Message):
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     SECRET_TAIL_FIELD_NUMBER: _builtins.int
+    DISTRICT_IDS_FIELD_NUMBER: _builtins.int
     api_key_id: _builtins.str
-    """Output only. Its UUID."""
+    """Its UUID."""
     display_name: _builtins.str
-    """Required. Its name for people, 1 to 1,024 characters."""
+    """What people call it, 1 to 1,024 characters."""
     role: Global___Role.ValueType
-    """Required. What it may do."""
+    """What it may do."""
     user_id: _builtins.str
-    """Optional, for ADMINISTRATOR. The person whose tool rights it has."""
+    """For ADMINISTRATOR only. The person whose tool rights it has."""
     secret_tail: _builtins.str
-    """Output only. The last characters of the secret, to tell one from another."""
+    """The last characters of the secret, to tell one from another."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The sources it may publish and import for; empty is all."""
+        """The sources it may publish and import for; empty is all."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was created."""
+        """When it was created."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When it ends by itself; the default is a year after its creation."""
+        """When it ends by itself; the default is a year after its creation."""
 
     @_builtins.property
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was revoked; unset while it is not."""
+        """When it was revoked; unset while it is not."""
 
     @_builtins.property
     def last_use_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was last used, to the day."""
+        """When it was last used, to the day."""
+
+    @_builtins.property
+    def district_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The districts it is for, at most 100; `-` alone is every district, which only operators may ask
+        for. Empty in a request is the request's district.
+        """
 
     def __init__(
         self,
@@ -230,10 +243,11 @@ class ApiKey(_message.Message):
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         last_use_time: _timestamp_pb2.Timestamp | None = ...,
         secret_tail: _builtins.str = ...,
+        district_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_id", b"api_key_id", "create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time", "role", b"role", "secret_tail", b"secret_tail", "sources", b"sources", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_id", b"api_key_id", "create_time", b"create_time", "display_name", b"display_name", "district_ids", b"district_ids", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time", "role", b"role", "secret_tail", b"secret_tail", "sources", b"sources", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,22 +261,30 @@ class AuditEntry(_message.Message):
 
     AUDIT_ENTRY_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    ACTOR_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     audit_entry_id: _builtins.str
     """Its UUID."""
-    actor: _builtins.str
-    """Who: a person or an API key."""
     method: _builtins.str
     """The method, such as `schoolbell.v1.SettingsService/UpdateSettings`."""
     subject: _builtins.str
     """What was changed, such as `settings` or `calendars/7`."""
+    client_address: _builtins.str
+    """The network address of the caller, without its port; empty for the service itself."""
+    request_id: _builtins.str
+    """Identifies the call in the log; empty for the service itself."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
+
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Who."""
 
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
@@ -277,19 +299,272 @@ class AuditEntry(_message.Message):
         *,
         audit_entry_id: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
-        actor: _builtins.str = ...,
+        principal: _common_pb2.Principal | None = ...,
         method: _builtins.str = ...,
         subject: _builtins.str = ...,
         before: _struct_pb2.Struct | None = ...,
         after: _struct_pb2.Struct | None = ...,
+        client_address: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "create_time", b"create_time", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "audit_entry_id", b"audit_entry_id", "before", b"before", "create_time", b"create_time", "method", b"method", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "audit_entry_id", b"audit_entry_id", "before", b"before", "client_address", b"client_address", "create_time", b"create_time", "method", b"method", "principal", b"principal", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
+
+@_typing.final
+class AuditFilter(_message.Message):
+    """Which entries are meant: OR within a field, AND between fields, an empty field is all. At most 100
+    values a field.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPALS_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def principals(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Principal]:
+        """Who acted: an entry matches if every field that is set here is equal in it."""
+
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The methods, such as `schoolbell.v1.SettingsService/UpdateSettings`."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was changed, such as `settings`."""
+
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """At or after this time."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Before this time."""
+
+    def __init__(
+        self,
+        *,
+        principals: _abc.Iterable[_common_pb2.Principal] | None = ...,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
+        subjects: _abc.Iterable[_builtins.str] | None = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "start_create_time", b"start_create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "methods", b"methods", "principals", b"principals", "start_create_time", b"start_create_time", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditFilter: _TypeAlias = AuditFilter  # noqa: Y015
+
+@_typing.final
+class GetCallerRequest(_message.Message):
+    """Asks who the caller is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """Only the rights in this district; empty is every district of the caller."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCallerRequest: _TypeAlias = GetCallerRequest  # noqa: Y015
+
+@_typing.final
+class GetCallerResponse(_message.Message):
+    """Who the caller is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    DISTRICT_IDS_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """The caller."""
+
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
+        """What the caller may do, by role."""
+
+    @_builtins.property
+    def district_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The districts that the caller may name; `-` alone is every district."""
+
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedCompositeFieldContainer[Global___DistrictRights]:
+        """The tool rights of the caller, by district."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sources that the caller is limited to; empty is all."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the credential ends; unset if it does not, or if the server cannot tell."""
+
+    def __init__(
+        self,
+        *,
+        principal: _common_pb2.Principal | None = ...,
+        roles: _abc.Iterable[Global___Role.ValueType] | None = ...,
+        district_ids: _abc.Iterable[_builtins.str] | None = ...,
+        rights: _abc.Iterable[Global___DistrictRights] | None = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_ids", b"district_ids", "expire_time", b"expire_time", "principal", b"principal", "rights", b"rights", "roles", b"roles", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCallerResponse: _TypeAlias = GetCallerResponse  # noqa: Y015
+
+@_typing.final
+class DistrictRights(_message.Message):
+    """The tool rights of the caller in one district."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolRight]:
+        """The rights, by tool."""
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        rights: _abc.Iterable[Global___ToolRight] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "rights", b"rights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistrictRights: _TypeAlias = DistrictRights  # noqa: Y015
+
+@_typing.final
+class GetServerInfoRequest(_message.Message):
+    """Asks what the server is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServerInfoRequest: _TypeAlias = GetServerInfoRequest  # noqa: Y015
+
+@_typing.final
+class GetServerInfoResponse(_message.Message):
+    """What the server is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The version, such as `0.1.0`."""
+    store_id: _builtins.str
+    """Identifies the store: resume tokens of another store are refused. Changes when a backup is restored."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What this server can do beyond the first version of the contract; clients ask here instead of
+        comparing versions.
+        """
+
+    @_builtins.property
+    def limits(self) -> Global___ServerLimits:
+        """What a client must stay within."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        store_id: _builtins.str = ...,
+        limits: Global___ServerLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "limits", b"limits", "store_id", b"store_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServerInfoResponse: _TypeAlias = GetServerInfoResponse  # noqa: Y015
+
+@_typing.final
+class ServerLimits(_message.Message):
+    """What a client must stay within."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_BATCH_CHANGE_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_UNANSWERED_BATCH_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_LIFE_FIELD_NUMBER: _builtins.int
+    max_request_bytes: _builtins.int
+    """The size of a request, in bytes."""
+    max_batch_change_count: _builtins.int
+    """How many changes a batch may have."""
+    max_unanswered_batch_count: _builtins.int
+    """How many batches of a stream the server reads ahead of its answers."""
+    max_page_size: _builtins.int
+    """The largest page."""
+    @_builtins.property
+    def resume_token_life(self) -> _duration_pb2.Duration:
+        """How long a resume token is good at least."""
+
+    def __init__(
+        self,
+        *,
+        max_request_bytes: _builtins.int = ...,
+        max_batch_change_count: _builtins.int = ...,
+        max_unanswered_batch_count: _builtins.int = ...,
+        max_page_size: _builtins.int = ...,
+        resume_token_life: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resume_token_life", b"resume_token_life"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_change_count", b"max_batch_change_count", "max_page_size", b"max_page_size", "max_request_bytes", b"max_request_bytes", "max_unanswered_batch_count", b"max_unanswered_batch_count", "resume_token_life", b"resume_token_life"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServerLimits: _TypeAlias = ServerLimits  # noqa: Y015
 
 @_typing.final
 class GrantRightsRequest(_message.Message):
@@ -300,10 +575,10 @@ class GrantRightsRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     RIGHTS_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolRight]:
-        """Required. 1 to 100."""
+        """1 to 100."""
 
     def __init__(
         self,
@@ -352,10 +627,10 @@ class RevokeRightsRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     RIGHTS_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolRight]:
-        """Required. 1 to 100."""
+        """1 to 100."""
 
     def __init__(
         self,
@@ -407,15 +682,15 @@ class ListRightsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     tool: Global___Tool.ValueType
-    """Optional. Only on this tool."""
+    """Only on this tool."""
     grantee_id: _builtins.str
-    """Optional. Only of this user or group."""
+    """Only of this user or group."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
@@ -469,21 +744,29 @@ class CreateApiKeyRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is every district, which only operators may ask for."""
+    """One of the key's districts; the caller needs the tool right ACCESS in each of them. `-` is every
+    district, which only operators may ask for.
+    """
+    request_id: _builtins.str
+    """The caller's id of the request, 1 to 128 printable characters, remembered for a day. A repeat
+    with another key is ALREADY_EXISTS / REQUEST_ID_REUSED.
+    """
     @_builtins.property
     def api_key(self) -> Global___ApiKey:
-        """Required. The key."""
+        """The key."""
 
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         api_key: Global___ApiKey | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "district_id", b"district_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "district_id", b"district_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -525,27 +808,35 @@ class ListApiKeysRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_ENDED_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is the keys for every district, which only operators may ask for."""
+    """The district; `-` is the keys of all districts, which only operators may ask for."""
     include_ended: _builtins.bool
     """Whether revoked and expired keys are listed too."""
+    role: Global___Role.ValueType
+    """Only keys of this role."""
+    user_id: _builtins.str
+    """Only keys that act for this person."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         include_ended: _builtins.bool = ...,
+        role: Global___Role.ValueType = ...,
+        user_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "include_ended", b"include_ended", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "include_ended", b"include_ended", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -588,9 +879,11 @@ class RevokeApiKeyRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     API_KEY_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is the keys for every district, which only operators may ask for."""
+    """One of the key's districts; the caller needs the tool right ACCESS in each of them. `-` is every
+    district, which only operators may ask for.
+    """
     api_key_id: _builtins.str
-    """Required. The key."""
+    """The key."""
     def __init__(
         self,
         *,
@@ -636,40 +929,30 @@ class ListAuditEntriesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
-    ACTOR_FIELD_NUMBER: _builtins.int
-    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
-    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
-    actor: _builtins.str
-    """Optional. Only by this actor."""
+    """The district."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     @_builtins.property
-    def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. At or after this time."""
-
-    @_builtins.property
-    def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Before this time."""
+    def filter(self) -> Global___AuditFilter:
+        """Which entries."""
 
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
-        actor: _builtins.str = ...,
-        start_create_time: _timestamp_pb2.Timestamp | None = ...,
-        end_create_time: _timestamp_pb2.Timestamp | None = ...,
+        filter: Global___AuditFilter | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "start_create_time", b"start_create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "district_id", b"district_id", "end_create_time", b"end_create_time", "page_size", b"page_size", "page_token", b"page_token", "start_create_time", b"start_create_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -712,9 +995,9 @@ class ExportPersonDataRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The person."""
+    """The person."""
     def __init__(
         self,
         *,
@@ -765,19 +1048,23 @@ class ErasePersonDataRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The person."""
+    """The person."""
+    validate_only: _builtins.bool
+    """Whether to count only."""
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "user_id", b"user_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -789,17 +1076,17 @@ class ErasePersonDataResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECORDS_FIELD_NUMBER: _builtins.int
-    records: _builtins.int
-    """How many records; 0 if there were none."""
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    record_count: _builtins.int
+    """How many records were erased, or would be; 0 if there were none."""
     def __init__(
         self,
         *,
-        records: _builtins.int = ...,
+        record_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_count", b"record_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

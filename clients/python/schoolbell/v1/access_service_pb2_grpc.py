@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class AccessServiceStub:
     """Who may do what, who did what, and what is known of a person. For administrators; needs the tool
-    right ACCESS.
+    right ACCESS, except GetCaller and GetServerInfo.
     """
 
     def __init__(self, channel):
@@ -36,6 +36,16 @@ class AccessServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetCaller = channel.unary_unary(
+                '/schoolbell.v1.AccessService/GetCaller',
+                request_serializer=schoolbell_dot_v1_dot_access__service__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_access__service__pb2.GetCallerResponse.FromString,
+                _registered_method=True)
+        self.GetServerInfo = channel.unary_unary(
+                '/schoolbell.v1.AccessService/GetServerInfo',
+                request_serializer=schoolbell_dot_v1_dot_access__service__pb2.GetServerInfoRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_access__service__pb2.GetServerInfoResponse.FromString,
+                _registered_method=True)
         self.GrantRights = channel.unary_unary(
                 '/schoolbell.v1.AccessService/GrantRights',
                 request_serializer=schoolbell_dot_v1_dot_access__service__pb2.GrantRightsRequest.SerializeToString,
@@ -85,8 +95,22 @@ class AccessServiceStub:
 
 class AccessServiceServicer:
     """Who may do what, who did what, and what is known of a person. For administrators; needs the tool
-    right ACCESS.
+    right ACCESS, except GetCaller and GetServerInfo.
     """
+
+    def GetCaller(self, request, context):
+        """Answers who the caller is and what the caller may do. For every credential.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetServerInfo(self, request, context):
+        """Answers what the server is and what it can do. For every credential.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GrantRights(self, request, context):
         """Grants tool rights. A right that is already granted stays so.
@@ -110,8 +134,8 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Creates an API key. The secret is in this answer only. Not idempotent: after a lost answer, revoke
-        what ListApiKeys shows and create another.
+        """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
+        second key: it replaces the secret of the first, for the server keeps only a hash of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +181,16 @@ class AccessServiceServicer:
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.GetCallerRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_access__service__pb2.GetCallerResponse.SerializeToString,
+            ),
+            'GetServerInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerInfo,
+                    request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.GetServerInfoRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_access__service__pb2.GetServerInfoResponse.SerializeToString,
+            ),
             'GrantRights': grpc.unary_unary_rpc_method_handler(
                     servicer.GrantRights,
                     request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.GrantRightsRequest.FromString,
@@ -212,8 +246,62 @@ def add_AccessServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
     """Who may do what, who did what, and what is known of a person. For administrators; needs the tool
-    right ACCESS.
+    right ACCESS, except GetCaller and GetServerInfo.
     """
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.AccessService/GetCaller',
+            schoolbell_dot_v1_dot_access__service__pb2.GetCallerRequest.SerializeToString,
+            schoolbell_dot_v1_dot_access__service__pb2.GetCallerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServerInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.AccessService/GetServerInfo',
+            schoolbell_dot_v1_dot_access__service__pb2.GetServerInfoRequest.SerializeToString,
+            schoolbell_dot_v1_dot_access__service__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GrantRights(request,

@@ -28,13 +28,17 @@ GRPC_VERSION: str
 
 class AccessServiceStub:
     """Who may do what, who did what, and what is known of a person. For administrators; needs the tool
-    right ACCESS.
+    right ACCESS, except GetCaller and GetServerInfo.
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetCallerRequest, _access_service_pb2.GetCallerResponse]
+    """Answers who the caller is and what the caller may do. For every credential."""
+    GetServerInfo: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetServerInfoRequest, _access_service_pb2.GetServerInfoResponse]
+    """Answers what the server is and what it can do. For every credential."""
     GrantRights: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GrantRightsRequest, _access_service_pb2.GrantRightsResponse]
     """Grants tool rights. A right that is already granted stays so."""
     RevokeRights: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeRightsRequest, _access_service_pb2.RevokeRightsResponse]
@@ -42,8 +46,8 @@ class AccessServiceStub:
     ListRights: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListRightsRequest, _access_service_pb2.ListRightsResponse]
     """Lists tool rights, by grantee and tool."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]
-    """Creates an API key. The secret is in this answer only. Not idempotent: after a lost answer, revoke
-    what ListApiKeys shows and create another.
+    """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
+    second key: it replaces the secret of the first, for the server keeps only a hash of it.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
     """Lists API keys without their secrets, by id."""
@@ -63,10 +67,14 @@ class AccessServiceStub:
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
     """Who may do what, who did what, and what is known of a person. For administrators; needs the tool
-    right ACCESS.
+    right ACCESS, except GetCaller and GetServerInfo.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetCaller: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetCallerRequest, _access_service_pb2.GetCallerResponse]  # type: ignore[assignment]
+    """Answers who the caller is and what the caller may do. For every credential."""
+    GetServerInfo: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetServerInfoRequest, _access_service_pb2.GetServerInfoResponse]  # type: ignore[assignment]
+    """Answers what the server is and what it can do. For every credential."""
     GrantRights: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GrantRightsRequest, _access_service_pb2.GrantRightsResponse]  # type: ignore[assignment]
     """Grants tool rights. A right that is already granted stays so."""
     RevokeRights: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeRightsRequest, _access_service_pb2.RevokeRightsResponse]  # type: ignore[assignment]
@@ -74,8 +82,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListRights: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListRightsRequest, _access_service_pb2.ListRightsResponse]  # type: ignore[assignment]
     """Lists tool rights, by grantee and tool."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Creates an API key. The secret is in this answer only. Not idempotent: after a lost answer, revoke
-    what ListApiKeys shows and create another.
+    """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
+    second key: it replaces the secret of the first, for the server keeps only a hash of it.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists API keys without their secrets, by id."""
@@ -94,8 +102,24 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who may do what, who did what, and what is known of a person. For administrators; needs the tool
-    right ACCESS.
+    right ACCESS, except GetCaller and GetServerInfo.
     """
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _access_service_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.GetCallerResponse, _abc.Awaitable[_access_service_pb2.GetCallerResponse]]:
+        """Answers who the caller is and what the caller may do. For every credential."""
+
+    @_abc_1.abstractmethod
+    def GetServerInfo(
+        self,
+        request: _access_service_pb2.GetServerInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.GetServerInfoResponse, _abc.Awaitable[_access_service_pb2.GetServerInfoResponse]]:
+        """Answers what the server is and what it can do. For every credential."""
 
     @_abc_1.abstractmethod
     def GrantRights(
@@ -127,8 +151,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_access_service_pb2.CreateApiKeyResponse]]:
-        """Creates an API key. The secret is in this answer only. Not idempotent: after a lost answer, revoke
-        what ListApiKeys shows and create another.
+        """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
+        second key: it replaces the secret of the first, for the server keeps only a hash of it.
         """
 
     @_abc_1.abstractmethod

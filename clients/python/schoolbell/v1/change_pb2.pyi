@@ -41,6 +41,10 @@ class _AssignmentActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Assi
     """It is due on another date."""
     ASSIGNMENT_ACTION_WITHDRAWN: _AssignmentAction.ValueType  # 5
     """It was taken back: unsent deliveries of all its aspects are cancelled, their values unknown."""
+    ASSIGNMENT_ACTION_CLEARED: _AssignmentAction.ValueType  # 6
+    """Its score or missing flag was taken back: unsent deliveries of the score are replaced, and its value
+    is unknown. Told only to those whose condition names CLEARED.
+    """
 
 class AssignmentAction(_AssignmentAction, metaclass=_AssignmentActionEnumTypeWrapper):
     """What a teacher did with an assignment."""
@@ -57,6 +61,10 @@ ASSIGNMENT_ACTION_DUE_DATE_MOVED: AssignmentAction.ValueType  # 4
 """It is due on another date."""
 ASSIGNMENT_ACTION_WITHDRAWN: AssignmentAction.ValueType  # 5
 """It was taken back: unsent deliveries of all its aspects are cancelled, their values unknown."""
+ASSIGNMENT_ACTION_CLEARED: AssignmentAction.ValueType  # 6
+"""Its score or missing flag was taken back: unsent deliveries of the score are replaced, and its value
+is unknown. Told only to those whose condition names CLEARED.
+"""
 Global___AssignmentAction: _TypeAlias = AssignmentAction  # noqa: Y015
 
 class _AttendanceStatus:
@@ -68,9 +76,9 @@ class _AttendanceStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Atte
     ATTENDANCE_STATUS_UNSPECIFIED: _AttendanceStatus.ValueType  # 0
     """Not a mark; refused."""
     ATTENDANCE_STATUS_PRESENT: _AttendanceStatus.ValueType  # 1
-    """There."""
+    """In class."""
     ATTENDANCE_STATUS_ABSENT: _AttendanceStatus.ValueType  # 2
-    """Not there."""
+    """Not in class."""
     ATTENDANCE_STATUS_TARDY: _AttendanceStatus.ValueType  # 3
     """Came late."""
     ATTENDANCE_STATUS_EARLY_LEAVE: _AttendanceStatus.ValueType  # 4
@@ -84,9 +92,9 @@ class AttendanceStatus(_AttendanceStatus, metaclass=_AttendanceStatusEnumTypeWra
 ATTENDANCE_STATUS_UNSPECIFIED: AttendanceStatus.ValueType  # 0
 """Not a mark; refused."""
 ATTENDANCE_STATUS_PRESENT: AttendanceStatus.ValueType  # 1
-"""There."""
+"""In class."""
 ATTENDANCE_STATUS_ABSENT: AttendanceStatus.ValueType  # 2
-"""Not there."""
+"""Not in class."""
 ATTENDANCE_STATUS_TARDY: AttendanceStatus.ValueType  # 3
 """Came late."""
 ATTENDANCE_STATUS_EARLY_LEAVE: AttendanceStatus.ValueType  # 4
@@ -102,63 +110,64 @@ class _AttendanceExcuse:
 class _AttendanceExcuseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttendanceExcuse.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ATTENDANCE_EXCUSE_UNSPECIFIED: _AttendanceExcuse.ValueType  # 0
-    """Not given; taken as unknown."""
+    """Not given; taken as undecided."""
     ATTENDANCE_EXCUSE_EXCUSED: _AttendanceExcuse.ValueType  # 1
     """Accepted."""
     ATTENDANCE_EXCUSE_UNEXCUSED: _AttendanceExcuse.ValueType  # 2
     """Not accepted."""
     ATTENDANCE_EXCUSE_EXEMPT: _AttendanceExcuse.ValueType  # 3
     """Does not count as an absence, such as a field trip."""
-    ATTENDANCE_EXCUSE_UNKNOWN: _AttendanceExcuse.ValueType  # 4
-    """Not decided."""
+    ATTENDANCE_EXCUSE_UNDECIDED: _AttendanceExcuse.ValueType  # 4
+    """Not decided yet."""
 
 class AttendanceExcuse(_AttendanceExcuse, metaclass=_AttendanceExcuseEnumTypeWrapper):
     """Whether the school accepts the reason of an attendance mark."""
 
 ATTENDANCE_EXCUSE_UNSPECIFIED: AttendanceExcuse.ValueType  # 0
-"""Not given; taken as unknown."""
+"""Not given; taken as undecided."""
 ATTENDANCE_EXCUSE_EXCUSED: AttendanceExcuse.ValueType  # 1
 """Accepted."""
 ATTENDANCE_EXCUSE_UNEXCUSED: AttendanceExcuse.ValueType  # 2
 """Not accepted."""
 ATTENDANCE_EXCUSE_EXEMPT: AttendanceExcuse.ValueType  # 3
 """Does not count as an absence, such as a field trip."""
-ATTENDANCE_EXCUSE_UNKNOWN: AttendanceExcuse.ValueType  # 4
-"""Not decided."""
+ATTENDANCE_EXCUSE_UNDECIDED: AttendanceExcuse.ValueType  # 4
+"""Not decided yet."""
 Global___AttendanceExcuse: _TypeAlias = AttendanceExcuse  # noqa: Y015
 
-class _ScheduleAction:
+class _ResponsiveScheduleAction:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _ScheduleActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScheduleAction.ValueType], _builtins.type):
+class _ResponsiveScheduleActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResponsiveScheduleAction.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    SCHEDULE_ACTION_UNSPECIFIED: _ScheduleAction.ValueType  # 0
+    RESPONSIVE_SCHEDULE_ACTION_UNSPECIFIED: _ResponsiveScheduleAction.ValueType  # 0
     """Not an action; refused."""
-    SCHEDULE_ACTION_ADDED: _ScheduleAction.ValueType  # 1
+    RESPONSIVE_SCHEDULE_ACTION_ADDED: _ResponsiveScheduleAction.ValueType  # 1
     """A session was added, or the offering of the period changed."""
-    SCHEDULE_ACTION_MOVED: _ScheduleAction.ValueType  # 2
+    RESPONSIVE_SCHEDULE_ACTION_MOVED: _ResponsiveScheduleAction.ValueType  # 2
     """The session moved to another day or period."""
-    SCHEDULE_ACTION_REMOVED: _ScheduleAction.ValueType  # 3
+    RESPONSIVE_SCHEDULE_ACTION_REMOVED: _ResponsiveScheduleAction.ValueType  # 3
     """The session was removed."""
 
-class ScheduleAction(_ScheduleAction, metaclass=_ScheduleActionEnumTypeWrapper):
+class ResponsiveScheduleAction(_ResponsiveScheduleAction, metaclass=_ResponsiveScheduleActionEnumTypeWrapper):
     """What happened to a flexible period."""
 
-SCHEDULE_ACTION_UNSPECIFIED: ScheduleAction.ValueType  # 0
+RESPONSIVE_SCHEDULE_ACTION_UNSPECIFIED: ResponsiveScheduleAction.ValueType  # 0
 """Not an action; refused."""
-SCHEDULE_ACTION_ADDED: ScheduleAction.ValueType  # 1
+RESPONSIVE_SCHEDULE_ACTION_ADDED: ResponsiveScheduleAction.ValueType  # 1
 """A session was added, or the offering of the period changed."""
-SCHEDULE_ACTION_MOVED: ScheduleAction.ValueType  # 2
+RESPONSIVE_SCHEDULE_ACTION_MOVED: ResponsiveScheduleAction.ValueType  # 2
 """The session moved to another day or period."""
-SCHEDULE_ACTION_REMOVED: ScheduleAction.ValueType  # 3
+RESPONSIVE_SCHEDULE_ACTION_REMOVED: ResponsiveScheduleAction.ValueType  # 3
 """The session was removed."""
-Global___ScheduleAction: _TypeAlias = ScheduleAction  # noqa: Y015
+Global___ResponsiveScheduleAction: _TypeAlias = ResponsiveScheduleAction  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
     """One thing that changed at school for one student. At most 8 KiB; a text at most 1,024 characters.
-    Content is compared after normalisation: unknown fields do not count, and -0 is 0.
+    @@EX
+    Content is compared after normalization: unknown fields do not count, and -0 is 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -174,10 +183,10 @@ class Change(_message.Message):
     LUNCH_BALANCE_FIELD_NUMBER: _builtins.int
     RESPONSIVE_SCHEDULE_FIELD_NUMBER: _builtins.int
     student_id: _builtins.str
-    """Required. The student whom it is about."""
+    """The student whom it is about."""
     calendar_id: _builtins.str
-    """Required but for lunch balance. The calendar it belongs to; without one, a lunch balance takes
-    any of the student's current calendars.
+    """The calendar it belongs to. Every kind except lunch balance requires it; without one, a lunch
+    balance takes any of the student's current calendars.
     """
     historical: _builtins.bool
     """Whether it is history, such as a migration or a mass correction: it updates what is known, and
@@ -185,14 +194,14 @@ class Change(_message.Message):
     """
     @_builtins.property
     def key(self) -> _common_pb2.ChangeKey:
-        """Required. Its name. The same key with the same content is answered as a duplicate; with other
+        """Identifies the change. The same key with the same content is answered as a duplicate; with other
         content it is refused.
         """
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """Required. When it happened in the SIS, not when it was sent; at most 5 minutes ahead of the
-        server's clock. It orders the values of a fact.
+        """When it happened in the SIS, not when it was sent; at most 5 minutes ahead of the server's clock.
+        It orders the values of a fact.
         """
 
     @_builtins.property
@@ -258,29 +267,41 @@ class AssignmentChange(_message.Message):
     PREVIOUS_SCORE_PERCENT_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
     POINTS_POSSIBLE_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
+    PREVIOUS_DUE_DATE_FIELD_NUMBER: _builtins.int
     action: Global___AssignmentAction.ValueType
-    """Required. What was done."""
+    """What was done."""
     assignment_id: _builtins.str
-    """Required. The assignment."""
+    """The assignment."""
     title: _builtins.str
-    """Optional. Its title, as families know it."""
+    """Its title, as families know it."""
     section_id: _builtins.str
-    """Required. The section whose assignment it is."""
+    """The section whose assignment it is."""
     course_name: _builtins.str
-    """Optional. The course, as families know it."""
+    """The course, as families know it."""
     term_id: _builtins.str
-    """Optional. The term it counts in; without one, the terms that cover the date of `occur_time`."""
+    """The term it counts in; without one, the terms that cover the date of `occur_time`."""
     score_percent: _builtins.float
-    """Optional. The score in percent, from 0 to 1000. SCORED needs it or `points`."""
+    """The score in percent, from 0 to 1000. SCORED requires at least one of it, `points` and `mark`.
+    Without it, `points / points_possible` is the percentage, where both are set.
+    """
     previous_score_percent: _builtins.float
-    """Optional. The score before, in percent; used only where Schoolbell knows no earlier value."""
+    """The score before, in percent from 0 to 1000; used only where Schoolbell knows no earlier value."""
     points: _builtins.float
-    """Optional. The score in points, 0 or more."""
+    """The score in points, from 0 to below 1,000,000."""
     points_possible: _builtins.float
-    """Optional. The points that could be had, above 0."""
+    """The points that could be had, above 0 and below 1,000,000."""
+    mark: _builtins.str
+    """The score as a mark, such as `B+`, at most 128 characters."""
     @_builtins.property
     def due_date(self) -> _date_pb2.Date:
-        """The date it is due. Required for DUE_DATE_MOVED."""
+        """The date it is due. DUE_DATE_MOVED requires it."""
+
+    @_builtins.property
+    def previous_due_date(self) -> _date_pb2.Date:
+        """For DUE_DATE_MOVED only. The date it was due before; used only where Schoolbell knows no earlier
+        value.
+        """
 
     def __init__(
         self,
@@ -296,10 +317,12 @@ class AssignmentChange(_message.Message):
         previous_score_percent: _builtins.float | None = ...,
         points: _builtins.float | None = ...,
         points_possible: _builtins.float | None = ...,
+        mark: _builtins.str = ...,
+        previous_due_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "_points_possible", b"_points_possible", "_previous_score_percent", b"_previous_score_percent", "_score_percent", b"_score_percent", "due_date", b"due_date", "points", b"points", "points_possible", b"points_possible", "previous_score_percent", b"previous_score_percent", "score_percent", b"score_percent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "_points_possible", b"_points_possible", "_previous_score_percent", b"_previous_score_percent", "_score_percent", b"_score_percent", "due_date", b"due_date", "points", b"points", "points_possible", b"points_possible", "previous_due_date", b"previous_due_date", "previous_score_percent", b"previous_score_percent", "score_percent", b"score_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "_points_possible", b"_points_possible", "_previous_score_percent", b"_previous_score_percent", "_score_percent", b"_score_percent", "action", b"action", "assignment_id", b"assignment_id", "course_name", b"course_name", "due_date", b"due_date", "points", b"points", "points_possible", b"points_possible", "previous_score_percent", b"previous_score_percent", "score_percent", b"score_percent", "section_id", b"section_id", "term_id", b"term_id", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "_points_possible", b"_points_possible", "_previous_score_percent", b"_previous_score_percent", "_score_percent", b"_score_percent", "action", b"action", "assignment_id", b"assignment_id", "course_name", b"course_name", "due_date", b"due_date", "mark", b"mark", "points", b"points", "points_possible", b"points_possible", "previous_due_date", b"previous_due_date", "previous_score_percent", b"previous_score_percent", "score_percent", b"score_percent", "section_id", b"section_id", "term_id", b"term_id", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__points: _TypeAlias = _typing.Literal["points"]  # noqa: Y015
     _WhichOneofArgType__points: _TypeAlias = _typing.Literal["_points", b"_points"]  # noqa: Y015
@@ -323,41 +346,43 @@ Global___AssignmentChange: _TypeAlias = AssignmentChange  # noqa: Y015
 @_typing.final
 class GradeChange(_message.Message):
     """A grade was posted or changed or, with neither percent nor mark, removed. Its fact: student,
-    section, task and grading period.
+    section, grading task and grading period.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SECTION_ID_FIELD_NUMBER: _builtins.int
     COURSE_NAME_FIELD_NUMBER: _builtins.int
-    TASK_FIELD_NUMBER: _builtins.int
+    GRADING_TASK_FIELD_NUMBER: _builtins.int
     GRADING_PERIOD_FIELD_NUMBER: _builtins.int
     TERM_ID_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     PREVIOUS_PERCENT_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
     section_id: _builtins.str
-    """Required. The section (or the course, where the SIS grades by course)."""
+    """The section (or the course, where the SIS grades by course)."""
     course_name: _builtins.str
-    """Optional. The course, as families know it."""
-    task: _builtins.str
-    """Required. What is graded, such as `Quarter Grade` or `In Progress`."""
+    """The course, as families know it."""
+    grading_task: _builtins.str
+    """What is graded, such as `Quarter Grade` or `In Progress`."""
     grading_period: _builtins.str
-    """Required. The grading period, such as `Q1`."""
+    """The grading period, such as `Q1`. Spell it the same every time: another spelling is another
+    grade.
+    """
     term_id: _builtins.str
-    """Optional. The term it counts in; without one, the terms that cover the date of `occur_time`."""
+    """The term it counts in; without one, the terms that cover the date of `occur_time`."""
     percent: _builtins.float
-    """Optional. The grade in percent, from 0 to 1000."""
+    """The grade in percent, from 0 to 1000."""
     previous_percent: _builtins.float
-    """Optional. The grade before, in percent; used only where Schoolbell knows no earlier value."""
+    """The grade before, in percent; used only where Schoolbell knows no earlier value."""
     mark: _builtins.str
-    """Optional. The mark, such as `B+`, at most 128 characters."""
+    """The mark, such as `B+`, at most 128 characters."""
     def __init__(
         self,
         *,
         section_id: _builtins.str = ...,
         course_name: _builtins.str = ...,
-        task: _builtins.str = ...,
+        grading_task: _builtins.str = ...,
         grading_period: _builtins.str = ...,
         term_id: _builtins.str = ...,
         percent: _builtins.float | None = ...,
@@ -366,7 +391,7 @@ class GradeChange(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "_previous_percent", b"_previous_percent", "percent", b"percent", "previous_percent", b"previous_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "_previous_percent", b"_previous_percent", "course_name", b"course_name", "grading_period", b"grading_period", "mark", b"mark", "percent", b"percent", "previous_percent", b"previous_percent", "section_id", b"section_id", "task", b"task", "term_id", b"term_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "_previous_percent", b"_previous_percent", "course_name", b"course_name", "grading_period", b"grading_period", "grading_task", b"grading_task", "mark", b"mark", "percent", b"percent", "previous_percent", b"previous_percent", "section_id", b"section_id", "term_id", b"term_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
     _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
@@ -397,18 +422,18 @@ class AttendanceChange(_message.Message):
     period: _builtins.str
     """The period; empty is the whole day."""
     status: Global___AttendanceStatus.ValueType
-    """Required. The mark."""
+    """The mark."""
     excuse: Global___AttendanceExcuse.ValueType
-    """Optional. Whether the school accepts the reason; the default is UNKNOWN."""
+    """Whether the school accepts the reason; the default is UNDECIDED."""
     section_id: _builtins.str
-    """Optional. The section that marked; empty is the attendance office."""
+    """The section that marked; empty is the attendance office."""
     course_name: _builtins.str
-    """Optional. The course, as families know it."""
+    """The course, as families know it."""
     comment: _builtins.str
-    """Optional. A remark for families."""
+    """A remark for families."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
-        """Required. The school day that was marked."""
+        """The school day that was marked."""
 
     def __init__(
         self,
@@ -431,22 +456,33 @@ Global___AttendanceChange: _TypeAlias = AttendanceChange  # noqa: Y015
 
 @_typing.final
 class LunchBalanceChange(_message.Message):
-    """The balance of a lunch account changed. Its fact: student and account."""
+    """The balance of a lunch account changed. Its fact: the account. An account that siblings share is one
+    fact: each person is told once, and the text names the children.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     PREVIOUS_BALANCE_FIELD_NUMBER: _builtins.int
+    SHARED_STUDENT_IDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
-    """Required. The account."""
+    """The account."""
     @_builtins.property
     def balance(self) -> _money_pb2.Money:
-        """Required. What is left on it, in the district's currency; negative is owed."""
+        """What is left on it; negative is owed. An empty currency code is the district's currency; any
+        other code must be the district's.
+        """
 
     @_builtins.property
     def previous_balance(self) -> _money_pb2.Money:
-        """Optional. What was left before; used only where Schoolbell knows no earlier value."""
+        """What was left before, as `balance`; used only where Schoolbell knows no earlier value."""
+
+    @_builtins.property
+    def shared_student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The other students who share the account, at most 20 and without the `student_id` of the change.
+        Their guardians are told too. Publish a shared balance once, not once a student.
+        """
 
     def __init__(
         self,
@@ -454,10 +490,11 @@ class LunchBalanceChange(_message.Message):
         account_id: _builtins.str = ...,
         balance: _money_pb2.Money | None = ...,
         previous_balance: _money_pb2.Money | None = ...,
+        shared_student_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "previous_balance", b"previous_balance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "balance", b"balance", "previous_balance", b"previous_balance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "balance", b"balance", "previous_balance", b"previous_balance", "shared_student_ids", b"shared_student_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,30 +516,30 @@ class ResponsiveScheduleChange(_message.Message):
     PREVIOUS_DATE_FIELD_NUMBER: _builtins.int
     PREVIOUS_PERIOD_FIELD_NUMBER: _builtins.int
     PREVIOUS_OFFERING_NAME_FIELD_NUMBER: _builtins.int
-    action: Global___ScheduleAction.ValueType
-    """Required. What happened."""
+    action: Global___ResponsiveScheduleAction.ValueType
+    """What happened."""
     period: _builtins.str
-    """Required. The period of the session, as for `date`."""
+    """The period of the session, as for `date`."""
     offering_name: _builtins.str
-    """The offering, as families know it. Required but for REMOVED."""
+    """The offering, as families know it. Every action except REMOVED requires it."""
     location: _builtins.str
-    """Optional. Where it takes place."""
+    """Where it takes place."""
     previous_period: _builtins.str
-    """Optional, for MOVED. The period it was in; empty is the same period."""
+    """For MOVED only. The period it was in; empty is the same period."""
     previous_offering_name: _builtins.str
-    """Optional. The offering before."""
+    """The offering before."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
-        """Required. The day of the session: for MOVED the new one, for REMOVED the one that was."""
+        """The day of the session: for MOVED the new one, for REMOVED the one that was."""
 
     @_builtins.property
     def previous_date(self) -> _date_pb2.Date:
-        """Optional, for MOVED. The day it was on; without one, the same day."""
+        """For MOVED only. The day it was on; without one, the same day."""
 
     def __init__(
         self,
         *,
-        action: Global___ScheduleAction.ValueType = ...,
+        action: Global___ResponsiveScheduleAction.ValueType = ...,
         date: _date_pb2.Date | None = ...,
         period: _builtins.str = ...,
         offering_name: _builtins.str = ...,
@@ -528,12 +565,12 @@ class ChangeRecord(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
     ACCEPT_TIME_FIELD_NUMBER: _builtins.int
-    DELIVERIES_FIELD_NUMBER: _builtins.int
+    DELIVERY_COUNT_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
     """The district."""
-    deliveries: _builtins.int
+    delivery_count: _builtins.int
     """How many deliveries were written for it."""
     resume_token: _builtins.str
     """A position before the change; WatchStatus from here shows everything that becomes of it."""
@@ -555,14 +592,116 @@ class ChangeRecord(_message.Message):
         district_id: _builtins.str = ...,
         change: Global___Change | None = ...,
         accept_time: _timestamp_pb2.Timestamp | None = ...,
-        deliveries: _builtins.int = ...,
+        delivery_count: _builtins.int = ...,
         refusals: _abc.Iterable[_common_pb2.RefusalCount] | None = ...,
         resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change", b"change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change", b"change", "deliveries", b"deliveries", "district_id", b"district_id", "refusals", b"refusals", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change", b"change", "delivery_count", b"delivery_count", "district_id", b"district_id", "refusals", b"refusals", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeRecord: _TypeAlias = ChangeRecord  # noqa: Y015
+
+@_typing.final
+class ChangeSummary(_message.Message):
+    """An accepted change without what it says: for monitors, which may not read scores and comments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_KEY_FIELD_NUMBER: _builtins.int
+    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ACCEPT_TIME_FIELD_NUMBER: _builtins.int
+    DELIVERY_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    student_id: _builtins.str
+    """The student whom it is about."""
+    kind: _common_pb2.Kind.ValueType
+    """What sort of thing changed."""
+    delivery_count: _builtins.int
+    """How many deliveries were written for it."""
+    @_builtins.property
+    def change_key(self) -> _common_pb2.ChangeKey:
+        """Identifies the change."""
+
+    @_builtins.property
+    def accept_time(self) -> _timestamp_pb2.Timestamp:
+        """When it became durable."""
+
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.RefusalCount]:
+        """Who was not told, by gate and reason."""
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        change_key: _common_pb2.ChangeKey | None = ...,
+        student_id: _builtins.str = ...,
+        kind: _common_pb2.Kind.ValueType = ...,
+        accept_time: _timestamp_pb2.Timestamp | None = ...,
+        delivery_count: _builtins.int = ...,
+        refusals: _abc.Iterable[_common_pb2.RefusalCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change_key", b"change_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change_key", b"change_key", "delivery_count", b"delivery_count", "district_id", b"district_id", "kind", b"kind", "refusals", b"refusals", "student_id", b"student_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeSummary: _TypeAlias = ChangeSummary  # noqa: Y015
+
+@_typing.final
+class ChangeFilter(_message.Message):
+    """Which changes are meant: OR within a field, AND between fields, an empty field is all. At most 100
+    values a field.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    STUDENT_IDS_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    START_ACCEPT_TIME_FIELD_NUMBER: _builtins.int
+    END_ACCEPT_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The publishing systems."""
+
+    @_builtins.property
+    def student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The students."""
+
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Kind.ValueType]:
+        """The kinds."""
+
+    @_builtins.property
+    def start_accept_time(self) -> _timestamp_pb2.Timestamp:
+        """Accepted at or after this time."""
+
+    @_builtins.property
+    def end_accept_time(self) -> _timestamp_pb2.Timestamp:
+        """Accepted before this time."""
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        student_ids: _abc.Iterable[_builtins.str] | None = ...,
+        kinds: _abc.Iterable[_common_pb2.Kind.ValueType] | None = ...,
+        start_accept_time: _timestamp_pb2.Timestamp | None = ...,
+        end_accept_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_accept_time", b"end_accept_time", "start_accept_time", b"start_accept_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_accept_time", b"end_accept_time", "kinds", b"kinds", "sources", b"sources", "start_accept_time", b"start_accept_time", "student_ids", b"student_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeFilter: _TypeAlias = ChangeFilter  # noqa: Y015

@@ -22,25 +22,91 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from schoolbell.v1 import change_pb2 as schoolbell_dot_v1_dot_change__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
+from schoolbell.v1 import error_reason_pb2 as schoolbell_dot_v1_dot_error__reason__pb2
 from schoolbell.v1 import explanation_pb2 as schoolbell_dot_v1_dot_explanation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"schoolbell/v1/change_service.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1aschoolbell/v1/change.proto\x1a\x1aschoolbell/v1/common.proto\x1a\x1fschoolbell/v1/explanation.proto\"]\n\nPublishAck\x12,\n\x06result\x18\x01 \x01(\x0e\x32\x1c.schoolbell.v1.PublishResult\x12!\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"_\n\tRehearsal\x12\x12\n\nrecipients\x18\x01 \x01(\x03\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\x03\x12-\n\x08refusals\x18\x03 \x03(\x0b\x32\x1b.schoolbell.v1.RefusalCount\"i\n\x14PublishChangeRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12%\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x15.schoolbell.v1.Change\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x82\x01\n\x15PublishChangeResponse\x12&\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x19.schoolbell.v1.PublishAck\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12+\n\trehearsal\x18\x03 \x01(\x0b\x32\x18.schoolbell.v1.Rehearsal\"p\n\x1a\x42\x61tchPublishChangesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12&\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x15.schoolbell.v1.Change\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x89\x01\n\x1b\x42\x61tchPublishChangesResponse\x12\'\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x19.schoolbell.v1.PublishAck\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12+\n\trehearsal\x18\x03 \x01(\x0b\x32\x18.schoolbell.v1.Rehearsal\"\x81\x01\n\x15PublishChangesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x14\n\x0c\x62\x61tch_number\x18\x02 \x01(\x03\x12&\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x15.schoolbell.v1.Change\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x9a\x01\n\x16PublishChangesResponse\x12\x14\n\x0c\x62\x61tch_number\x18\x01 \x01(\x03\x12\'\n\x04\x61\x63ks\x18\x02 \x03(\x0b\x32\x19.schoolbell.v1.PublishAck\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12+\n\trehearsal\x18\x04 \x01(\x0b\x32\x18.schoolbell.v1.Rehearsal\"N\n\x10GetChangeRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12%\n\x03key\x18\x02 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKey\"@\n\x11GetChangeResponse\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\"\x86\x02\n\x12ListChangesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12\x13\n\x0bstudent_ids\x18\x03 \x03(\t\x12\"\n\x05kinds\x18\x04 \x03(\x0e\x32\x13.schoolbell.v1.Kind\x12\x35\n\x11start_accept_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x65nd_accept_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"r\n\x13ListChangesResponse\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xc3\x01\n\x14\x45xplainChangeRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12.\n\nchange_key\x18\x02 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKeyH\x00\x12\'\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x15.schoolbell.v1.ChangeH\x00\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\x0e\n\x06locale\x18\x06 \x01(\tB\t\n\x07subject\"\x99\x02\n\x15\x45xplainChangeResponse\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\x12%\n\x05gates\x18\x02 \x03(\x0b\x32\x16.schoolbell.v1.GateRow\x12\x31\n\x08recorded\x18\x03 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision\x12\x35\n\nrecipients\x18\x04 \x03(\x0b\x32!.schoolbell.v1.ExplainedRecipient\x12\x0f\n\x07summary\x18\x05 \x01(\t\x12\x31\n\revaluate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdc\x02\n\x14ListDecisionsRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x10\n\x08user_ids\x18\x02 \x03(\t\x12\x13\n\x0bstudent_ids\x18\x03 \x03(\t\x12-\n\x0b\x63hange_keys\x18\x04 \x03(\x0b\x32\x18.schoolbell.v1.ChangeKey\x12\"\n\x05kinds\x18\x05 \x03(\x0e\x32\x13.schoolbell.v1.Kind\x12\"\n\x05gates\x18\x06 \x03(\x0e\x32\x13.schoolbell.v1.Gate\x12\x35\n\x11start_decide_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x65nd_decide_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\t \x01(\x05\x12\x12\n\npage_token\x18\n \x01(\t\"\\\n\x15ListDecisionsResponse\x12*\n\tdecisions\x18\x01 \x03(\x0b\x32\x17.schoolbell.v1.Decision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x86\x01\n\rPublishResult\x12\x1e\n\x1aPUBLISH_RESULT_UNSPECIFIED\x10\x00\x12\x1b\n\x17PUBLISH_RESULT_ACCEPTED\x10\x01\x12\x1c\n\x18PUBLISH_RESULT_DUPLICATE\x10\x02\x12\x1a\n\x16PUBLISH_RESULT_REFUSED\x10\x03\x32\xb8\x05\n\rChangeService\x12_\n\rPublishChange\x12#.schoolbell.v1.PublishChangeRequest\x1a$.schoolbell.v1.PublishChangeResponse\"\x03\x90\x02\x02\x12q\n\x13\x42\x61tchPublishChanges\x12).schoolbell.v1.BatchPublishChangesRequest\x1a*.schoolbell.v1.BatchPublishChangesResponse\"\x03\x90\x02\x02\x12\x61\n\x0ePublishChanges\x12$.schoolbell.v1.PublishChangesRequest\x1a%.schoolbell.v1.PublishChangesResponse(\x01\x30\x01\x12S\n\tGetChange\x12\x1f.schoolbell.v1.GetChangeRequest\x1a .schoolbell.v1.GetChangeResponse\"\x03\x90\x02\x01\x12Y\n\x0bListChanges\x12!.schoolbell.v1.ListChangesRequest\x1a\".schoolbell.v1.ListChangesResponse\"\x03\x90\x02\x01\x12_\n\rExplainChange\x12#.schoolbell.v1.ExplainChangeRequest\x1a$.schoolbell.v1.ExplainChangeResponse\"\x03\x90\x02\x01\x12_\n\rListDecisions\x12#.schoolbell.v1.ListDecisionsRequest\x1a$.schoolbell.v1.ListDecisionsResponse\"\x03\x90\x02\x01\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"schoolbell/v1/change_service.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1aschoolbell/v1/change.proto\x1a\x1aschoolbell/v1/common.proto\x1a schoolbell/v1/error_reason.proto\x1a\x1fschoolbell/v1/explanation.proto\"\xa1\x01\n\nPublishAck\x12,\n\x06result\x18\x01 \x01(\x0e\x32\x1c.schoolbell.v1.PublishResult\x12!\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12*\n\x06reason\x18\x03 \x01(\x0e\x32\x1a.schoolbell.v1.ErrorReason\x12\x16\n\x0e\x64\x65livery_count\x18\x04 \x01(\x05\"f\n\x06\x44ryRun\x12\x17\n\x0frecipient_count\x18\x01 \x01(\x05\x12\x14\n\x0c\x64\x65vice_count\x18\x02 \x01(\x05\x12-\n\x08refusals\x18\x03 \x03(\x0b\x32\x1b.schoolbell.v1.RefusalCount\"{\n\x14PublishChangeRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x15.schoolbell.v1.ChangeB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"}\n\x15PublishChangeResponse\x12&\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x19.schoolbell.v1.PublishAck\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12&\n\x07\x64ry_run\x18\x03 \x01(\x0b\x32\x15.schoolbell.v1.DryRun\"\x82\x01\n\x1a\x42\x61tchPublishChangesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12,\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x15.schoolbell.v1.ChangeB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x84\x01\n\x1b\x42\x61tchPublishChangesResponse\x12\'\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x19.schoolbell.v1.PublishAck\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12&\n\x07\x64ry_run\x18\x03 \x01(\x0b\x32\x15.schoolbell.v1.DryRun\"\x9f\x01\n\x1bStreamPublishChangesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x62\x61tch_number\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12,\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x15.schoolbell.v1.ChangeB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x9b\x01\n\x1cStreamPublishChangesResponse\x12\x14\n\x0c\x62\x61tch_number\x18\x01 \x01(\x05\x12\'\n\x04\x61\x63ks\x18\x02 \x03(\x0b\x32\x19.schoolbell.v1.PublishAck\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12&\n\x07\x64ry_run\x18\x04 \x01(\x0b\x32\x15.schoolbell.v1.DryRun\"Z\n\x10GetChangeRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x03key\x18\x02 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKeyB\x04\xe2\x41\x01\x02\"@\n\x11GetChangeResponse\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\"\x95\x01\n\x12ListChangesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1b.schoolbell.v1.ChangeFilterB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"r\n\x13ListChangesResponse\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xdb\x01\n\x14\x45xplainChangeRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\nchange_key\x18\x02 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKeyH\x00\x12\'\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x15.schoolbell.v1.ChangeH\x00\x12\x15\n\x07user_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tdevice_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06locale\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\t\n\x07subject\"\x99\x02\n\x15\x45xplainChangeResponse\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\x12%\n\x05gates\x18\x02 \x03(\x0b\x32\x16.schoolbell.v1.GateRow\x12\x31\n\x08recorded\x18\x03 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision\x12\x35\n\nrecipients\x18\x04 \x03(\x0b\x32!.schoolbell.v1.ExplainedRecipient\x12\x0f\n\x07summary\x18\x05 \x01(\t\x12\x31\n\revaluate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc4\x02\n\x0e\x44\x65\x63isionFilter\x12\x16\n\x08user_ids\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0bstudent_ids\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x0b\x63hange_keys\x18\x03 \x03(\x0b\x32\x18.schoolbell.v1.ChangeKeyB\x04\xe2\x41\x01\x01\x12(\n\x05kinds\x18\x04 \x03(\x0e\x32\x13.schoolbell.v1.KindB\x04\xe2\x41\x01\x01\x12(\n\x05gates\x18\x05 \x03(\x0e\x32\x13.schoolbell.v1.GateB\x04\xe2\x41\x01\x01\x12;\n\x11start_decide_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_decide_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"\x99\x01\n\x14ListDecisionsRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DecisionFilterB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x15ListDecisionsResponse\x12*\n\tdecisions\x18\x01 \x03(\x0b\x32\x17.schoolbell.v1.Decision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x86\x01\n\rPublishResult\x12\x1e\n\x1aPUBLISH_RESULT_UNSPECIFIED\x10\x00\x12\x1b\n\x17PUBLISH_RESULT_ACCEPTED\x10\x01\x12\x1c\n\x18PUBLISH_RESULT_DUPLICATE\x10\x02\x12\x1a\n\x16PUBLISH_RESULT_REFUSED\x10\x03\x32\xcf\x05\n\rChangeService\x12_\n\rPublishChange\x12#.schoolbell.v1.PublishChangeRequest\x1a$.schoolbell.v1.PublishChangeResponse\"\x03\x90\x02\x02\x12q\n\x13\x42\x61tchPublishChanges\x12).schoolbell.v1.BatchPublishChangesRequest\x1a*.schoolbell.v1.BatchPublishChangesResponse\"\x03\x90\x02\x02\x12x\n\x14StreamPublishChanges\x12*.schoolbell.v1.StreamPublishChangesRequest\x1a+.schoolbell.v1.StreamPublishChangesResponse\"\x03\x90\x02\x02(\x01\x30\x01\x12S\n\tGetChange\x12\x1f.schoolbell.v1.GetChangeRequest\x1a .schoolbell.v1.GetChangeResponse\"\x03\x90\x02\x01\x12Y\n\x0bListChanges\x12!.schoolbell.v1.ListChangesRequest\x1a\".schoolbell.v1.ListChangesResponse\"\x03\x90\x02\x01\x12_\n\rExplainChange\x12#.schoolbell.v1.ExplainChangeRequest\x1a$.schoolbell.v1.ExplainChangeResponse\"\x03\x90\x02\x01\x12_\n\rListDecisions\x12#.schoolbell.v1.ListDecisionsRequest\x1a$.schoolbell.v1.ListDecisionsResponse\"\x03\x90\x02\x01\x42o\n\x15\x65xample.schoolbell.v1B\x12\x43hangeServiceProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.change_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\022ChangeServiceProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_PUBLISHCHANGEREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_PUBLISHCHANGEREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_PUBLISHCHANGEREQUEST'].fields_by_name['change']._loaded_options = None
+  _globals['_PUBLISHCHANGEREQUEST'].fields_by_name['change']._serialized_options = b'\342A\001\002'
+  _globals['_PUBLISHCHANGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_PUBLISHCHANGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_BATCHPUBLISHCHANGESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_BATCHPUBLISHCHANGESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_BATCHPUBLISHCHANGESREQUEST'].fields_by_name['changes']._loaded_options = None
+  _globals['_BATCHPUBLISHCHANGESREQUEST'].fields_by_name['changes']._serialized_options = b'\342A\001\002'
+  _globals['_BATCHPUBLISHCHANGESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_BATCHPUBLISHCHANGESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\001'
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['batch_number']._loaded_options = None
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['batch_number']._serialized_options = b'\342A\001\001'
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['changes']._loaded_options = None
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['changes']._serialized_options = b'\342A\001\002'
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_STREAMPUBLISHCHANGESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_GETCHANGEREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_GETCHANGEREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETCHANGEREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_GETCHANGEREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\002'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\001'
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['device_id']._loaded_options = None
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['device_id']._serialized_options = b'\342A\001\001'
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['locale']._loaded_options = None
+  _globals['_EXPLAINCHANGEREQUEST'].fields_by_name['locale']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['user_ids']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['user_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['student_ids']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['student_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['change_keys']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['change_keys']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['kinds']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['kinds']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['gates']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['gates']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['start_decide_time']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['start_decide_time']._serialized_options = b'\342A\001\001'
+  _globals['_DECISIONFILTER'].fields_by_name['end_decide_time']._loaded_options = None
+  _globals['_DECISIONFILTER'].fields_by_name['end_decide_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDECISIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_CHANGESERVICE'].methods_by_name['PublishChange']._loaded_options = None
   _globals['_CHANGESERVICE'].methods_by_name['PublishChange']._serialized_options = b'\220\002\002'
   _globals['_CHANGESERVICE'].methods_by_name['BatchPublishChanges']._loaded_options = None
   _globals['_CHANGESERVICE'].methods_by_name['BatchPublishChanges']._serialized_options = b'\220\002\002'
+  _globals['_CHANGESERVICE'].methods_by_name['StreamPublishChanges']._loaded_options = None
+  _globals['_CHANGESERVICE'].methods_by_name['StreamPublishChanges']._serialized_options = b'\220\002\002'
   _globals['_CHANGESERVICE'].methods_by_name['GetChange']._loaded_options = None
   _globals['_CHANGESERVICE'].methods_by_name['GetChange']._serialized_options = b'\220\002\001'
   _globals['_CHANGESERVICE'].methods_by_name['ListChanges']._loaded_options = None
@@ -49,40 +115,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGESERVICE'].methods_by_name['ExplainChange']._serialized_options = b'\220\002\001'
   _globals['_CHANGESERVICE'].methods_by_name['ListDecisions']._loaded_options = None
   _globals['_CHANGESERVICE'].methods_by_name['ListDecisions']._serialized_options = b'\220\002\001'
-  _globals['_PUBLISHRESULT']._serialized_start=2630
-  _globals['_PUBLISHRESULT']._serialized_end=2764
-  _globals['_PUBLISHACK']._serialized_start=200
-  _globals['_PUBLISHACK']._serialized_end=293
-  _globals['_REHEARSAL']._serialized_start=295
-  _globals['_REHEARSAL']._serialized_end=390
-  _globals['_PUBLISHCHANGEREQUEST']._serialized_start=392
-  _globals['_PUBLISHCHANGEREQUEST']._serialized_end=497
-  _globals['_PUBLISHCHANGERESPONSE']._serialized_start=500
-  _globals['_PUBLISHCHANGERESPONSE']._serialized_end=630
-  _globals['_BATCHPUBLISHCHANGESREQUEST']._serialized_start=632
-  _globals['_BATCHPUBLISHCHANGESREQUEST']._serialized_end=744
-  _globals['_BATCHPUBLISHCHANGESRESPONSE']._serialized_start=747
-  _globals['_BATCHPUBLISHCHANGESRESPONSE']._serialized_end=884
-  _globals['_PUBLISHCHANGESREQUEST']._serialized_start=887
-  _globals['_PUBLISHCHANGESREQUEST']._serialized_end=1016
-  _globals['_PUBLISHCHANGESRESPONSE']._serialized_start=1019
-  _globals['_PUBLISHCHANGESRESPONSE']._serialized_end=1173
-  _globals['_GETCHANGEREQUEST']._serialized_start=1175
-  _globals['_GETCHANGEREQUEST']._serialized_end=1253
-  _globals['_GETCHANGERESPONSE']._serialized_start=1255
-  _globals['_GETCHANGERESPONSE']._serialized_end=1319
-  _globals['_LISTCHANGESREQUEST']._serialized_start=1322
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1584
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1586
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1700
-  _globals['_EXPLAINCHANGEREQUEST']._serialized_start=1703
-  _globals['_EXPLAINCHANGEREQUEST']._serialized_end=1898
-  _globals['_EXPLAINCHANGERESPONSE']._serialized_start=1901
-  _globals['_EXPLAINCHANGERESPONSE']._serialized_end=2182
-  _globals['_LISTDECISIONSREQUEST']._serialized_start=2185
-  _globals['_LISTDECISIONSREQUEST']._serialized_end=2533
-  _globals['_LISTDECISIONSRESPONSE']._serialized_start=2535
-  _globals['_LISTDECISIONSRESPONSE']._serialized_end=2627
-  _globals['_CHANGESERVICE']._serialized_start=2767
-  _globals['_CHANGESERVICE']._serialized_end=3463
+  _globals['_PUBLISHRESULT']._serialized_start=2885
+  _globals['_PUBLISHRESULT']._serialized_end=3019
+  _globals['_PUBLISHACK']._serialized_start=268
+  _globals['_PUBLISHACK']._serialized_end=429
+  _globals['_DRYRUN']._serialized_start=431
+  _globals['_DRYRUN']._serialized_end=533
+  _globals['_PUBLISHCHANGEREQUEST']._serialized_start=535
+  _globals['_PUBLISHCHANGEREQUEST']._serialized_end=658
+  _globals['_PUBLISHCHANGERESPONSE']._serialized_start=660
+  _globals['_PUBLISHCHANGERESPONSE']._serialized_end=785
+  _globals['_BATCHPUBLISHCHANGESREQUEST']._serialized_start=788
+  _globals['_BATCHPUBLISHCHANGESREQUEST']._serialized_end=918
+  _globals['_BATCHPUBLISHCHANGESRESPONSE']._serialized_start=921
+  _globals['_BATCHPUBLISHCHANGESRESPONSE']._serialized_end=1053
+  _globals['_STREAMPUBLISHCHANGESREQUEST']._serialized_start=1056
+  _globals['_STREAMPUBLISHCHANGESREQUEST']._serialized_end=1215
+  _globals['_STREAMPUBLISHCHANGESRESPONSE']._serialized_start=1218
+  _globals['_STREAMPUBLISHCHANGESRESPONSE']._serialized_end=1373
+  _globals['_GETCHANGEREQUEST']._serialized_start=1375
+  _globals['_GETCHANGEREQUEST']._serialized_end=1465
+  _globals['_GETCHANGERESPONSE']._serialized_start=1467
+  _globals['_GETCHANGERESPONSE']._serialized_end=1531
+  _globals['_LISTCHANGESREQUEST']._serialized_start=1534
+  _globals['_LISTCHANGESREQUEST']._serialized_end=1683
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=1685
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=1799
+  _globals['_EXPLAINCHANGEREQUEST']._serialized_start=1802
+  _globals['_EXPLAINCHANGEREQUEST']._serialized_end=2021
+  _globals['_EXPLAINCHANGERESPONSE']._serialized_start=2024
+  _globals['_EXPLAINCHANGERESPONSE']._serialized_end=2305
+  _globals['_DECISIONFILTER']._serialized_start=2308
+  _globals['_DECISIONFILTER']._serialized_end=2632
+  _globals['_LISTDECISIONSREQUEST']._serialized_start=2635
+  _globals['_LISTDECISIONSREQUEST']._serialized_end=2788
+  _globals['_LISTDECISIONSRESPONSE']._serialized_start=2790
+  _globals['_LISTDECISIONSRESPONSE']._serialized_end=2882
+  _globals['_CHANGESERVICE']._serialized_start=3022
+  _globals['_CHANGESERVICE']._serialized_end=3741
 # @@protoc_insertion_point(module_scope)

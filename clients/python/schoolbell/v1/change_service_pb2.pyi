@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from schoolbell.v1 import change_pb2 as _change_pb2
 from schoolbell.v1 import common_pb2 as _common_pb2
+from schoolbell.v1 import error_reason_pb2 as _error_reason_pb2
 from schoolbell.v1 import explanation_pb2 as _explanation_pb2
 import builtins as _builtins
 import sys
@@ -60,8 +61,16 @@ class PublishAck(_message.Message):
 
     RESULT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DELIVERY_COUNT_FIELD_NUMBER: _builtins.int
     result: Global___PublishResult.ValueType
     """Whether it was taken."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Only when REFUSED: the reason of the ErrorInfo in `error`."""
+    delivery_count: _builtins.int
+    """How many deliveries were written for it (under `validate_only`: would be); of a duplicate, how many
+    the first publication wrote.
+    """
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Only when REFUSED: why, with one ErrorInfo and, for bad fields, a BadRequest whose fields are
@@ -73,27 +82,29 @@ class PublishAck(_message.Message):
         *,
         result: Global___PublishResult.ValueType = ...,
         error: _status_pb2.Status | None = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        delivery_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_count", b"delivery_count", "error", b"error", "reason", b"reason", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PublishAck: _TypeAlias = PublishAck  # noqa: Y015
 
 @_typing.final
-class Rehearsal(_message.Message):
+class DryRun(_message.Message):
     """What publishing would do, counted without writing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECIPIENTS_FIELD_NUMBER: _builtins.int
-    DEVICES_FIELD_NUMBER: _builtins.int
+    RECIPIENT_COUNT_FIELD_NUMBER: _builtins.int
+    DEVICE_COUNT_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
-    recipients: _builtins.int
+    recipient_count: _builtins.int
     """How many people would be told."""
-    devices: _builtins.int
+    device_count: _builtins.int
     """On how many devices."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.RefusalCount]:
@@ -102,17 +113,17 @@ class Rehearsal(_message.Message):
     def __init__(
         self,
         *,
-        recipients: _builtins.int = ...,
-        devices: _builtins.int = ...,
+        recipient_count: _builtins.int = ...,
+        device_count: _builtins.int = ...,
         refusals: _abc.Iterable[_common_pb2.RefusalCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "recipients", b"recipients", "refusals", b"refusals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_count", b"device_count", "recipient_count", b"recipient_count", "refusals", b"refusals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Rehearsal: _TypeAlias = Rehearsal  # noqa: Y015
+Global___DryRun: _TypeAlias = DryRun  # noqa: Y015
 
 @_typing.final
 class PublishChangeRequest(_message.Message):
@@ -124,12 +135,12 @@ class PublishChangeRequest(_message.Message):
     CHANGE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     validate_only: _builtins.bool
-    """Whether to answer a rehearsal and to write nothing."""
+    """Whether to answer a dry run and to write nothing."""
     @_builtins.property
     def change(self) -> _change_pb2.Change:
-        """Required. The change."""
+        """The change."""
 
     def __init__(
         self,
@@ -154,7 +165,7 @@ class PublishChangeResponse(_message.Message):
 
     ACK_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
-    REHEARSAL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """A position before the change; of a duplicate, the first answer's. Empty under `validate_only`."""
     @_builtins.property
@@ -162,7 +173,7 @@ class PublishChangeResponse(_message.Message):
         """ACCEPTED or DUPLICATE."""
 
     @_builtins.property
-    def rehearsal(self) -> Global___Rehearsal:
+    def dry_run(self) -> Global___DryRun:
         """Only under `validate_only`."""
 
     def __init__(
@@ -170,11 +181,11 @@ class PublishChangeResponse(_message.Message):
         *,
         ack: Global___PublishAck | None = ...,
         resume_token: _builtins.str = ...,
-        rehearsal: Global___Rehearsal | None = ...,
+        dry_run: Global___DryRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "rehearsal", b"rehearsal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "dry_run", b"dry_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "rehearsal", b"rehearsal", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "dry_run", b"dry_run", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,12 +201,12 @@ class BatchPublishChangesRequest(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     validate_only: _builtins.bool
-    """Whether to answer a rehearsal and to write nothing."""
+    """Whether to answer a dry run and to write nothing."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.Change]:
-        """Required. 1 to 500; they take effect in this order."""
+        """1 to 500; they take effect in this order."""
 
     def __init__(
         self,
@@ -220,7 +231,7 @@ class BatchPublishChangesResponse(_message.Message):
 
     ACKS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
-    REHEARSAL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """A position before the earliest change that was accepted, now or as a duplicate before; empty if
     none was, and under `validate_only`.
@@ -230,7 +241,7 @@ class BatchPublishChangesResponse(_message.Message):
         """`acks[i]` answers `changes[i]`."""
 
     @_builtins.property
-    def rehearsal(self) -> Global___Rehearsal:
+    def dry_run(self) -> Global___DryRun:
         """Only under `validate_only`: of the whole batch."""
 
     def __init__(
@@ -238,18 +249,18 @@ class BatchPublishChangesResponse(_message.Message):
         *,
         acks: _abc.Iterable[Global___PublishAck] | None = ...,
         resume_token: _builtins.str = ...,
-        rehearsal: Global___Rehearsal | None = ...,
+        dry_run: Global___DryRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rehearsal", b"rehearsal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "rehearsal", b"rehearsal", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "dry_run", b"dry_run", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchPublishChangesResponse: _TypeAlias = BatchPublishChangesResponse  # noqa: Y015
 
 @_typing.final
-class PublishChangesRequest(_message.Message):
+class StreamPublishChangesRequest(_message.Message):
     """One batch of a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -261,12 +272,12 @@ class PublishChangesRequest(_message.Message):
     district_id: _builtins.str
     """Required in the first message; then empty or the same."""
     batch_number: _builtins.int
-    """Optional. The client's own number of the batch; echoed."""
+    """The client's own number of the batch; echoed."""
     validate_only: _builtins.bool
-    """Whether to answer a rehearsal and to write nothing."""
+    """Whether to answer a dry run and to write nothing."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.Change]:
-        """Required. 1 to 500; they take effect in this order."""
+        """1 to 500; they take effect in this order."""
 
     def __init__(
         self,
@@ -282,10 +293,10 @@ class PublishChangesRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PublishChangesRequest: _TypeAlias = PublishChangesRequest  # noqa: Y015
+Global___StreamPublishChangesRequest: _TypeAlias = StreamPublishChangesRequest  # noqa: Y015
 
 @_typing.final
-class PublishChangesResponse(_message.Message):
+class StreamPublishChangesResponse(_message.Message):
     """The answers to one batch of a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -293,7 +304,7 @@ class PublishChangesResponse(_message.Message):
     BATCH_NUMBER_FIELD_NUMBER: _builtins.int
     ACKS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
-    REHEARSAL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     batch_number: _builtins.int
     """As in the request."""
     resume_token: _builtins.str
@@ -305,7 +316,7 @@ class PublishChangesResponse(_message.Message):
         """`acks[i]` answers `changes[i]`."""
 
     @_builtins.property
-    def rehearsal(self) -> Global___Rehearsal:
+    def dry_run(self) -> Global___DryRun:
         """Only under `validate_only`: of the whole batch."""
 
     def __init__(
@@ -314,15 +325,15 @@ class PublishChangesResponse(_message.Message):
         batch_number: _builtins.int = ...,
         acks: _abc.Iterable[Global___PublishAck] | None = ...,
         resume_token: _builtins.str = ...,
-        rehearsal: Global___Rehearsal | None = ...,
+        dry_run: Global___DryRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rehearsal", b"rehearsal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "batch_number", b"batch_number", "rehearsal", b"rehearsal", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "batch_number", b"batch_number", "dry_run", b"dry_run", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PublishChangesResponse: _TypeAlias = PublishChangesResponse  # noqa: Y015
+Global___StreamPublishChangesResponse: _TypeAlias = StreamPublishChangesResponse  # noqa: Y015
 
 @_typing.final
 class GetChangeRequest(_message.Message):
@@ -333,10 +344,10 @@ class GetChangeRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     @_builtins.property
     def key(self) -> _common_pb2.ChangeKey:
-        """Required. Its name."""
+        """Identifies the change."""
 
     def __init__(
         self,
@@ -378,61 +389,35 @@ Global___GetChangeResponse: _TypeAlias = GetChangeResponse  # noqa: Y015
 
 @_typing.final
 class ListChangesRequest(_message.Message):
-    """Asks for changes: OR within a field, AND between fields, an empty field is all. At most 100 values a
-    field.
-    """
+    """Asks for changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
-    SOURCES_FIELD_NUMBER: _builtins.int
-    STUDENT_IDS_FIELD_NUMBER: _builtins.int
-    KINDS_FIELD_NUMBER: _builtins.int
-    START_ACCEPT_TIME_FIELD_NUMBER: _builtins.int
-    END_ACCEPT_TIME_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district; `-` is every district that the caller may read."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     @_builtins.property
-    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The publishing systems."""
-
-    @_builtins.property
-    def student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The students."""
-
-    @_builtins.property
-    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Kind.ValueType]:
-        """Optional. The kinds."""
-
-    @_builtins.property
-    def start_accept_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Accepted at or after this time."""
-
-    @_builtins.property
-    def end_accept_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Accepted before this time."""
+    def filter(self) -> _change_pb2.ChangeFilter:
+        """Which changes."""
 
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
-        sources: _abc.Iterable[_builtins.str] | None = ...,
-        student_ids: _abc.Iterable[_builtins.str] | None = ...,
-        kinds: _abc.Iterable[_common_pb2.Kind.ValueType] | None = ...,
-        start_accept_time: _timestamp_pb2.Timestamp | None = ...,
-        end_accept_time: _timestamp_pb2.Timestamp | None = ...,
+        filter: _change_pb2.ChangeFilter | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_accept_time", b"end_accept_time", "start_accept_time", b"start_accept_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "end_accept_time", b"end_accept_time", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "sources", b"sources", "start_accept_time", b"start_accept_time", "student_ids", b"student_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -485,13 +470,13 @@ class ExplainChangeRequest(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Optional. Only this person, also if unrelated or without a device. NOT_FOUND / USER_NOT_FOUND."""
+    """Only this person, also if unrelated or without a device. NOT_FOUND / USER_NOT_FOUND."""
     device_id: _builtins.str
-    """Optional. Only this device. NOT_FOUND / DEVICE_NOT_FOUND."""
+    """Only this device. NOT_FOUND / DEVICE_NOT_FOUND."""
     locale: _builtins.str
-    """Optional. The language of the summaries, as a BCP 47 tag; empty is the district's."""
+    """The language of the summaries, as a BCP 47 tag; empty is the district's."""
     @_builtins.property
     def change_key(self) -> _common_pb2.ChangeKey:
         """An accepted change. NOT_FOUND / CHANGE_NOT_FOUND."""
@@ -573,14 +558,13 @@ class ExplainChangeResponse(_message.Message):
 Global___ExplainChangeResponse: _TypeAlias = ExplainChangeResponse  # noqa: Y015
 
 @_typing.final
-class ListDecisionsRequest(_message.Message):
-    """Asks for decisions: OR within a field, AND between fields, an empty field is all. At most 100 values
-    a field.
+class DecisionFilter(_message.Message):
+    """Which decisions are meant: OR within a field, AND between fields, an empty field is all. At most 100
+    values a field.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_IDS_FIELD_NUMBER: _builtins.int
     STUDENT_IDS_FIELD_NUMBER: _builtins.int
     CHANGE_KEYS_FIELD_NUMBER: _builtins.int
@@ -588,46 +572,37 @@ class ListDecisionsRequest(_message.Message):
     GATES_FIELD_NUMBER: _builtins.int
     START_DECIDE_TIME_FIELD_NUMBER: _builtins.int
     END_DECIDE_TIME_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    district_id: _builtins.str
-    """Required. The district."""
-    page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
-    page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The people."""
+        """The people."""
 
     @_builtins.property
     def student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The students."""
+        """The students."""
 
     @_builtins.property
     def change_keys(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ChangeKey]:
-        """Optional. The changes."""
+        """The changes."""
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Kind.ValueType]:
-        """Optional. The kinds."""
+        """The kinds."""
 
     @_builtins.property
     def gates(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Gate.ValueType]:
-        """Optional. The recorded gates."""
+        """The recorded gates."""
 
     @_builtins.property
     def start_decide_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Decided at or after this time."""
+        """Decided at or after this time."""
 
     @_builtins.property
     def end_decide_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Decided before this time."""
+        """Decided before this time."""
 
     def __init__(
         self,
         *,
-        district_id: _builtins.str = ...,
         user_ids: _abc.Iterable[_builtins.str] | None = ...,
         student_ids: _abc.Iterable[_builtins.str] | None = ...,
         change_keys: _abc.Iterable[_common_pb2.ChangeKey] | None = ...,
@@ -635,12 +610,46 @@ class ListDecisionsRequest(_message.Message):
         gates: _abc.Iterable[_common_pb2.Gate.ValueType] | None = ...,
         start_decide_time: _timestamp_pb2.Timestamp | None = ...,
         end_decide_time: _timestamp_pb2.Timestamp | None = ...,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_decide_time", b"end_decide_time", "start_decide_time", b"start_decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_keys", b"change_keys", "district_id", b"district_id", "end_decide_time", b"end_decide_time", "gates", b"gates", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "start_decide_time", b"start_decide_time", "student_ids", b"student_ids", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_keys", b"change_keys", "end_decide_time", b"end_decide_time", "gates", b"gates", "kinds", b"kinds", "start_decide_time", b"start_decide_time", "student_ids", b"student_ids", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionFilter: _TypeAlias = DecisionFilter  # noqa: Y015
+
+@_typing.final
+class ListDecisionsRequest(_message.Message):
+    """Asks for decisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    page_size: _builtins.int
+    """At most this many; 0 is 50, more than 1000 is 1000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
+    @_builtins.property
+    def filter(self) -> Global___DecisionFilter:
+        """Which decisions."""
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        filter: Global___DecisionFilter | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

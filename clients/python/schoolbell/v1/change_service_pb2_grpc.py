@@ -31,7 +31,7 @@ class ChangeServiceStub:
     An answer that accepts leaves after the change is durable and decided, and before any phone is
     involved. The same key and content again is a DUPLICATE: nothing is written. The same key with
     other content is ALREADY_EXISTS / CHANGE_KEY_REUSED. A refused change leaves no trace and its key
-    stays free: INVALID_ARGUMENT (mend it), NOT_FOUND (the roster lacks the student or calendar: send
+    stays free: INVALID_ARGUMENT (correct it), NOT_FOUND (the roster lacks the student or calendar: send
     again after the roster), ALREADY_EXISTS, RESOURCE_EXHAUSTED (send again later). UNAVAILABLE says
     nothing about the outcome: send again.
     """
@@ -52,10 +52,10 @@ class ChangeServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_change__service__pb2.BatchPublishChangesRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_change__service__pb2.BatchPublishChangesResponse.FromString,
                 _registered_method=True)
-        self.PublishChanges = channel.stream_stream(
-                '/schoolbell.v1.ChangeService/PublishChanges',
-                request_serializer=schoolbell_dot_v1_dot_change__service__pb2.PublishChangesRequest.SerializeToString,
-                response_deserializer=schoolbell_dot_v1_dot_change__service__pb2.PublishChangesResponse.FromString,
+        self.StreamPublishChanges = channel.stream_stream(
+                '/schoolbell.v1.ChangeService/StreamPublishChanges',
+                request_serializer=schoolbell_dot_v1_dot_change__service__pb2.StreamPublishChangesRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_change__service__pb2.StreamPublishChangesResponse.FromString,
                 _registered_method=True)
         self.GetChange = channel.unary_unary(
                 '/schoolbell.v1.ChangeService/GetChange',
@@ -85,7 +85,7 @@ class ChangeServiceServicer:
     An answer that accepts leaves after the change is durable and decided, and before any phone is
     involved. The same key and content again is a DUPLICATE: nothing is written. The same key with
     other content is ALREADY_EXISTS / CHANGE_KEY_REUSED. A refused change leaves no trace and its key
-    stays free: INVALID_ARGUMENT (mend it), NOT_FOUND (the roster lacks the student or calendar: send
+    stays free: INVALID_ARGUMENT (correct it), NOT_FOUND (the roster lacks the student or calendar: send
     again after the roster), ALREADY_EXISTS, RESOURCE_EXHAUSTED (send again later). UNAVAILABLE says
     nothing about the outcome: send again.
     """
@@ -104,7 +104,7 @@ class ChangeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def PublishChanges(self, request_iterator, context):
+    def StreamPublishChanges(self, request_iterator, context):
         """Publishes batches on a stream: one response a request, in order; changes take effect in stream
         order. After a break the client sends every unanswered batch again. The server reads no further
         while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
@@ -156,10 +156,10 @@ def add_ChangeServiceServicer_to_server(servicer, server):
                     request_deserializer=schoolbell_dot_v1_dot_change__service__pb2.BatchPublishChangesRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_change__service__pb2.BatchPublishChangesResponse.SerializeToString,
             ),
-            'PublishChanges': grpc.stream_stream_rpc_method_handler(
-                    servicer.PublishChanges,
-                    request_deserializer=schoolbell_dot_v1_dot_change__service__pb2.PublishChangesRequest.FromString,
-                    response_serializer=schoolbell_dot_v1_dot_change__service__pb2.PublishChangesResponse.SerializeToString,
+            'StreamPublishChanges': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamPublishChanges,
+                    request_deserializer=schoolbell_dot_v1_dot_change__service__pb2.StreamPublishChangesRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_change__service__pb2.StreamPublishChangesResponse.SerializeToString,
             ),
             'GetChange': grpc.unary_unary_rpc_method_handler(
                     servicer.GetChange,
@@ -195,7 +195,7 @@ class ChangeService:
     An answer that accepts leaves after the change is durable and decided, and before any phone is
     involved. The same key and content again is a DUPLICATE: nothing is written. The same key with
     other content is ALREADY_EXISTS / CHANGE_KEY_REUSED. A refused change leaves no trace and its key
-    stays free: INVALID_ARGUMENT (mend it), NOT_FOUND (the roster lacks the student or calendar: send
+    stays free: INVALID_ARGUMENT (correct it), NOT_FOUND (the roster lacks the student or calendar: send
     again after the roster), ALREADY_EXISTS, RESOURCE_EXHAUSTED (send again later). UNAVAILABLE says
     nothing about the outcome: send again.
     """
@@ -255,7 +255,7 @@ class ChangeService:
             _registered_method=True)
 
     @staticmethod
-    def PublishChanges(request_iterator,
+    def StreamPublishChanges(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -268,9 +268,9 @@ class ChangeService:
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/schoolbell.v1.ChangeService/PublishChanges',
-            schoolbell_dot_v1_dot_change__service__pb2.PublishChangesRequest.SerializeToString,
-            schoolbell_dot_v1_dot_change__service__pb2.PublishChangesResponse.FromString,
+            '/schoolbell.v1.ChangeService/StreamPublishChanges',
+            schoolbell_dot_v1_dot_change__service__pb2.StreamPublishChangesRequest.SerializeToString,
+            schoolbell_dot_v1_dot_change__service__pb2.StreamPublishChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

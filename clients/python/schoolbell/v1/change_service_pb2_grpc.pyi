@@ -32,7 +32,7 @@ class ChangeServiceStub:
     An answer that accepts leaves after the change is durable and decided, and before any phone is
     involved. The same key and content again is a DUPLICATE: nothing is written. The same key with
     other content is ALREADY_EXISTS / CHANGE_KEY_REUSED. A refused change leaves no trace and its key
-    stays free: INVALID_ARGUMENT (mend it), NOT_FOUND (the roster lacks the student or calendar: send
+    stays free: INVALID_ARGUMENT (correct it), NOT_FOUND (the roster lacks the student or calendar: send
     again after the roster), ALREADY_EXISTS, RESOURCE_EXHAUSTED (send again later). UNAVAILABLE says
     nothing about the outcome: send again.
     """
@@ -45,7 +45,7 @@ class ChangeServiceStub:
     """Publishes one change. A refused one ends the call with its status."""
     BatchPublishChanges: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.BatchPublishChangesRequest, _change_service_pb2.BatchPublishChangesResponse]
     """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each."""
-    PublishChanges: _grpc.StreamStreamMultiCallable[_change_service_pb2.PublishChangesRequest, _change_service_pb2.PublishChangesResponse]
+    StreamPublishChanges: _grpc.StreamStreamMultiCallable[_change_service_pb2.StreamPublishChangesRequest, _change_service_pb2.StreamPublishChangesResponse]
     """Publishes batches on a stream: one response a request, in order; changes take effect in stream
     order. After a break the client sends every unanswered batch again. The server reads no further
     while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
@@ -69,7 +69,7 @@ class ChangeServiceAsyncStub(ChangeServiceStub):
     An answer that accepts leaves after the change is durable and decided, and before any phone is
     involved. The same key and content again is a DUPLICATE: nothing is written. The same key with
     other content is ALREADY_EXISTS / CHANGE_KEY_REUSED. A refused change leaves no trace and its key
-    stays free: INVALID_ARGUMENT (mend it), NOT_FOUND (the roster lacks the student or calendar: send
+    stays free: INVALID_ARGUMENT (correct it), NOT_FOUND (the roster lacks the student or calendar: send
     again after the roster), ALREADY_EXISTS, RESOURCE_EXHAUSTED (send again later). UNAVAILABLE says
     nothing about the outcome: send again.
     """
@@ -79,7 +79,7 @@ class ChangeServiceAsyncStub(ChangeServiceStub):
     """Publishes one change. A refused one ends the call with its status."""
     BatchPublishChanges: _aio.UnaryUnaryMultiCallable[_change_service_pb2.BatchPublishChangesRequest, _change_service_pb2.BatchPublishChangesResponse]  # type: ignore[assignment]
     """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each."""
-    PublishChanges: _aio.StreamStreamMultiCallable[_change_service_pb2.PublishChangesRequest, _change_service_pb2.PublishChangesResponse]  # type: ignore[assignment]
+    StreamPublishChanges: _aio.StreamStreamMultiCallable[_change_service_pb2.StreamPublishChangesRequest, _change_service_pb2.StreamPublishChangesResponse]  # type: ignore[assignment]
     """Publishes batches on a stream: one response a request, in order; changes take effect in stream
     order. After a break the client sends every unanswered batch again. The server reads no further
     while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
@@ -102,7 +102,7 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
     An answer that accepts leaves after the change is durable and decided, and before any phone is
     involved. The same key and content again is a DUPLICATE: nothing is written. The same key with
     other content is ALREADY_EXISTS / CHANGE_KEY_REUSED. A refused change leaves no trace and its key
-    stays free: INVALID_ARGUMENT (mend it), NOT_FOUND (the roster lacks the student or calendar: send
+    stays free: INVALID_ARGUMENT (correct it), NOT_FOUND (the roster lacks the student or calendar: send
     again after the roster), ALREADY_EXISTS, RESOURCE_EXHAUSTED (send again later). UNAVAILABLE says
     nothing about the outcome: send again.
     """
@@ -124,11 +124,11 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each."""
 
     @_abc_1.abstractmethod
-    def PublishChanges(
+    def StreamPublishChanges(
         self,
-        request_iterator: _MaybeAsyncIterator[_change_service_pb2.PublishChangesRequest],
+        request_iterator: _MaybeAsyncIterator[_change_service_pb2.StreamPublishChangesRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_change_service_pb2.PublishChangesResponse], _abc.AsyncIterator[_change_service_pb2.PublishChangesResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_change_service_pb2.StreamPublishChangesResponse], _abc.AsyncIterator[_change_service_pb2.StreamPublishChangesResponse]]:
         """Publishes batches on a stream: one response a request, in order; changes take effect in stream
         order. After a break the client sends every unanswered batch again. The server reads no further
         while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /

@@ -22,34 +22,51 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aschoolbell/v1/common.proto\x12\rschoolbell.v1\".\n\tChangeKey\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\tchange_id\x18\x02 \x01(\t\"n\n\x0cRefusalCount\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12,\n\x06reason\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12\r\n\x05\x63ount\x18\x03 \x01(\x03*\x8c\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_ASSIGNMENT\x10\x01\x12\x0e\n\nKIND_GRADE\x10\x02\x12\x13\n\x0fKIND_ATTENDANCE\x10\x03\x12\x16\n\x12KIND_LUNCH_BALANCE\x10\x04\x12\x1c\n\x18KIND_RESPONSIVE_SCHEDULE\x10\x05*;\n\x03\x41pp\x12\x13\n\x0f\x41PP_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41PP_STUDENT\x10\x01\x12\x0e\n\nAPP_PARENT\x10\x02*L\n\x08Platform\x12\x18\n\x14PLATFORM_UNSPECIFIED\x10\x00\x12\x10\n\x0cPLATFORM_IOS\x10\x01\x12\x14\n\x10PLATFORM_ANDROID\x10\x02*I\n\x08Provider\x12\x18\n\x14PROVIDER_UNSPECIFIED\x10\x00\x12\x11\n\rPROVIDER_APNS\x10\x01\x12\x10\n\x0cPROVIDER_FCM\x10\x02*_\n\x0b\x45nvironment\x12\x1b\n\x17\x45NVIRONMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45NVIRONMENT_PRODUCTION\x10\x01\x12\x17\n\x13\x45NVIRONMENT_SANDBOX\x10\x02*`\n\x0b\x44\x65tailLevel\x12\x1c\n\x18\x44\x45TAIL_LEVEL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45TAIL_LEVEL_GENERIC\x10\x01\x12\x19\n\x15\x44\x45TAIL_LEVEL_DETAILED\x10\x02*\xfc\x02\n\x04Gate\x12\x14\n\x10GATE_UNSPECIFIED\x10\x00\x12\x19\n\x15GATE_DISTRICT_ENABLED\x10\x01\x12\x16\n\x12GATE_KIND_LICENSED\x10\x02\x12\x0f\n\x0bGATE_TIMELY\x10\x03\x12\x14\n\x10GATE_ACTIVE_YEAR\x10\x04\x12\x19\n\x15GATE_CALENDAR_ENABLED\x10\x05\x12\x13\n\x0fGATE_TOOL_SHOWN\x10\x06\x12\x11\n\rGATE_ENROLLED\x10\x07\x12\x10\n\x0cGATE_RELATED\x10\x08\x12\x10\n\x0cGATE_ACCOUNT\x10\t\x12\x16\n\x12GATE_DEVICE_USABLE\x10\n\x12\x18\n\x14GATE_STAYS_LOGGED_IN\x10\x0b\x12\x13\n\x0fGATE_SUBSCRIBED\x10\x0c\x12\x12\n\x0eGATE_CONDITION\x10\r\x12\x16\n\x12GATE_VALUE_CHANGED\x10\x0e\x12\x19\n\x15GATE_NOT_ALREADY_TOLD\x10\x0f\x12\x0f\n\x0bGATE_NEWEST\x10\x10*\xe7\n\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12$\n REFUSAL_REASON_DISTRICT_DISABLED\x10\x01\x12$\n REFUSAL_REASON_KIND_NOT_LICENSED\x10\x02\x12\x1d\n\x19REFUSAL_REASON_HISTORICAL\x10\x03\x12\x1b\n\x17REFUSAL_REASON_TOO_LATE\x10\x04\x12!\n\x1dREFUSAL_REASON_NO_ACTIVE_YEAR\x10\x05\x12.\n*REFUSAL_REASON_CALENDAR_NOT_IN_ACTIVE_YEAR\x10\x06\x12$\n REFUSAL_REASON_CALENDAR_DISABLED\x10\x07\x12 \n\x1cREFUSAL_REASON_TERM_DISABLED\x10\x08\x12\x1a\n\x16REFUSAL_REASON_NO_TERM\x10\t\x12\x1e\n\x1aREFUSAL_REASON_TOOL_HIDDEN\x10\n\x12\x1f\n\x1bREFUSAL_REASON_NOT_ENROLLED\x10\x0b\x12#\n\x1fREFUSAL_REASON_ENROLLMENT_ENDED\x10\x0c\x12)\n%REFUSAL_REASON_ENROLLMENT_NOT_VISIBLE\x10\r\x12#\n\x1fREFUSAL_REASON_STUDENT_INACTIVE\x10\x0e\x12\"\n\x1eREFUSAL_REASON_NO_RELATIONSHIP\x10\x0f\x12\x1d\n\x19REFUSAL_REASON_PORTAL_OFF\x10\x10\x12\x19\n\x15REFUSAL_REASON_BARRED\x10\x11\x12%\n!REFUSAL_REASON_RELATIONSHIP_ENDED\x10\x12\x12+\n\'REFUSAL_REASON_RELATIONSHIP_NOT_STARTED\x10\x13\x12 \n\x1cREFUSAL_REASON_ADULT_STUDENT\x10\x14\x12#\n\x1fREFUSAL_REASON_ACCOUNT_DISABLED\x10\x15\x12\x1c\n\x18REFUSAL_REASON_NO_DEVICE\x10\x16\x12\x1c\n\x18REFUSAL_REASON_WRONG_APP\x10\x17\x12\x1e\n\x1aREFUSAL_REASON_APP_UNKNOWN\x10\x18\x12#\n\x1fREFUSAL_REASON_PLATFORM_TOO_OLD\x10\x19\x12\x1e\n\x1aREFUSAL_REASON_APP_TOO_OLD\x10\x1a\x12!\n\x1dREFUSAL_REASON_DEVICE_RETIRED\x10\x1b\x12(\n$REFUSAL_REASON_NOT_STAYING_LOGGED_IN\x10\x1c\x12!\n\x1dREFUSAL_REASON_NOT_SUBSCRIBED\x10\x1d\x12$\n REFUSAL_REASON_ACTION_NOT_CHOSEN\x10\x1e\x12$\n REFUSAL_REASON_STATUS_NOT_CHOSEN\x10\x1f\x12$\n REFUSAL_REASON_EXCUSE_NOT_CHOSEN\x10 \x12\"\n\x1eREFUSAL_REASON_NOT_BELOW_LIMIT\x10!\x12\x1f\n\x1bREFUSAL_REASON_NOT_CROSSING\x10\"\x12\x1c\n\x18REFUSAL_REASON_NO_NUMBER\x10#\x12\x1c\n\x18REFUSAL_REASON_UNCHANGED\x10$\x12\x1f\n\x1bREFUSAL_REASON_ALREADY_TOLD\x10%\x12#\n\x1fREFUSAL_REASON_OLDER_THAN_KNOWN\x10&B-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aschoolbell/v1/common.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\":\n\tChangeKey\x12\x14\n\x06source\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tchange_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x97\x01\n\x0cRefusalCount\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12,\n\x06reason\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12\'\n\x05scope\x18\x03 \x01(\x0e\x32\x18.schoolbell.v1.GateScope\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\"m\n\tPrincipal\x12\x30\n\x04type\x18\x01 \x01(\x0e\x32\x1c.schoolbell.v1.PrincipalTypeB\x04\xe2\x41\x01\x01\x12\x10\n\x02id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x61\x63ting_user_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01*\x8c\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_ASSIGNMENT\x10\x01\x12\x0e\n\nKIND_GRADE\x10\x02\x12\x13\n\x0fKIND_ATTENDANCE\x10\x03\x12\x16\n\x12KIND_LUNCH_BALANCE\x10\x04\x12\x1c\n\x18KIND_RESPONSIVE_SCHEDULE\x10\x05*N\n\x07\x41ppType\x12\x18\n\x14\x41PP_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41PP_TYPE_STUDENT\x10\x01\x12\x13\n\x0f\x41PP_TYPE_PARENT\x10\x02*L\n\x08Platform\x12\x18\n\x14PLATFORM_UNSPECIFIED\x10\x00\x12\x10\n\x0cPLATFORM_IOS\x10\x01\x12\x14\n\x10PLATFORM_ANDROID\x10\x02*I\n\x08Provider\x12\x18\n\x14PROVIDER_UNSPECIFIED\x10\x00\x12\x11\n\rPROVIDER_APNS\x10\x01\x12\x10\n\x0cPROVIDER_FCM\x10\x02*\x82\x01\n\x13ProviderEnvironment\x12$\n PROVIDER_ENVIRONMENT_UNSPECIFIED\x10\x00\x12#\n\x1fPROVIDER_ENVIRONMENT_PRODUCTION\x10\x01\x12 \n\x1cPROVIDER_ENVIRONMENT_SANDBOX\x10\x02*`\n\x0b\x44\x65tailLevel\x12\x1c\n\x18\x44\x45TAIL_LEVEL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45TAIL_LEVEL_GENERIC\x10\x01\x12\x19\n\x15\x44\x45TAIL_LEVEL_DETAILED\x10\x02*\xfc\x02\n\x04Gate\x12\x14\n\x10GATE_UNSPECIFIED\x10\x00\x12\x19\n\x15GATE_DISTRICT_ENABLED\x10\x01\x12\x16\n\x12GATE_KIND_LICENSED\x10\x02\x12\x0f\n\x0bGATE_TIMELY\x10\x03\x12\x14\n\x10GATE_ACTIVE_YEAR\x10\x04\x12\x19\n\x15GATE_CALENDAR_ENABLED\x10\x05\x12\x13\n\x0fGATE_TOOL_SHOWN\x10\x06\x12\x11\n\rGATE_ENROLLED\x10\x07\x12\x10\n\x0cGATE_RELATED\x10\x08\x12\x10\n\x0cGATE_ACCOUNT\x10\t\x12\x16\n\x12GATE_DEVICE_USABLE\x10\n\x12\x18\n\x14GATE_STAYS_LOGGED_IN\x10\x0b\x12\x13\n\x0fGATE_SUBSCRIBED\x10\x0c\x12\x12\n\x0eGATE_CONDITION\x10\r\x12\x16\n\x12GATE_VALUE_CHANGED\x10\x0e\x12\x19\n\x15GATE_NOT_ALREADY_TOLD\x10\x0f\x12\x0f\n\x0bGATE_NEWEST\x10\x10*\x83\x01\n\tGateScope\x12\x1a\n\x16GATE_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n\x11GATE_SCOPE_CHANGE\x10\x01\x12\x12\n\x0eGATE_SCOPE_APP\x10\x02\x12\x18\n\x14GATE_SCOPE_RECIPIENT\x10\x03\x12\x15\n\x11GATE_SCOPE_DEVICE\x10\x04*\x88\x0b\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12$\n REFUSAL_REASON_DISTRICT_DISABLED\x10\x01\x12$\n REFUSAL_REASON_KIND_NOT_LICENSED\x10\x02\x12\x1d\n\x19REFUSAL_REASON_HISTORICAL\x10\x03\x12\x1b\n\x17REFUSAL_REASON_TOO_LATE\x10\x04\x12!\n\x1dREFUSAL_REASON_NO_ACTIVE_YEAR\x10\x05\x12.\n*REFUSAL_REASON_CALENDAR_NOT_IN_ACTIVE_YEAR\x10\x06\x12$\n REFUSAL_REASON_CALENDAR_DISABLED\x10\x07\x12 \n\x1cREFUSAL_REASON_TERM_DISABLED\x10\x08\x12\x1a\n\x16REFUSAL_REASON_NO_TERM\x10\t\x12\x1e\n\x1aREFUSAL_REASON_TOOL_HIDDEN\x10\n\x12\x1f\n\x1bREFUSAL_REASON_NOT_ENROLLED\x10\x0b\x12#\n\x1fREFUSAL_REASON_ENROLLMENT_ENDED\x10\x0c\x12)\n%REFUSAL_REASON_ENROLLMENT_NOT_VISIBLE\x10\r\x12#\n\x1fREFUSAL_REASON_STUDENT_INACTIVE\x10\x0e\x12\"\n\x1eREFUSAL_REASON_NO_RELATIONSHIP\x10\x0f\x12\x1d\n\x19REFUSAL_REASON_PORTAL_OFF\x10\x10\x12\x19\n\x15REFUSAL_REASON_BARRED\x10\x11\x12%\n!REFUSAL_REASON_RELATIONSHIP_ENDED\x10\x12\x12+\n\'REFUSAL_REASON_RELATIONSHIP_NOT_STARTED\x10\x13\x12 \n\x1cREFUSAL_REASON_ADULT_STUDENT\x10\x14\x12#\n\x1fREFUSAL_REASON_ACCOUNT_DISABLED\x10\x15\x12\x1c\n\x18REFUSAL_REASON_NO_DEVICE\x10\x16\x12\x1c\n\x18REFUSAL_REASON_WRONG_APP\x10\x17\x12\x1e\n\x1aREFUSAL_REASON_APP_UNKNOWN\x10\x18\x12#\n\x1fREFUSAL_REASON_PLATFORM_TOO_OLD\x10\x19\x12\x1e\n\x1aREFUSAL_REASON_APP_TOO_OLD\x10\x1a\x12!\n\x1dREFUSAL_REASON_DEVICE_RETIRED\x10\x1b\x12(\n$REFUSAL_REASON_NOT_STAYING_LOGGED_IN\x10\x1c\x12!\n\x1dREFUSAL_REASON_NOT_SUBSCRIBED\x10\x1d\x12$\n REFUSAL_REASON_ACTION_NOT_CHOSEN\x10\x1e\x12$\n REFUSAL_REASON_STATUS_NOT_CHOSEN\x10\x1f\x12$\n REFUSAL_REASON_EXCUSE_NOT_CHOSEN\x10 \x12\"\n\x1eREFUSAL_REASON_NOT_BELOW_LIMIT\x10!\x12\x1f\n\x1bREFUSAL_REASON_NOT_CROSSING\x10\"\x12\x1c\n\x18REFUSAL_REASON_NO_NUMBER\x10#\x12\x1c\n\x18REFUSAL_REASON_UNCHANGED\x10$\x12\x1f\n\x1bREFUSAL_REASON_ALREADY_TOLD\x10%\x12#\n\x1fREFUSAL_REASON_OLDER_THAN_KNOWN\x10&\x12\x1f\n\x1bREFUSAL_REASON_DEVICE_MUTED\x10\'*\xb9\x01\n\rPrincipalType\x12\x1e\n\x1aPRINCIPAL_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PRINCIPAL_TYPE_USER\x10\x01\x12\x1a\n\x16PRINCIPAL_TYPE_API_KEY\x10\x02\x12\x1e\n\x1aPRINCIPAL_TYPE_CERTIFICATE\x10\x03\x12\x18\n\x14PRINCIPAL_TYPE_TOKEN\x10\x04\x12\x19\n\x15PRINCIPAL_TYPE_SYSTEM\x10\x05\x42h\n\x15\x65xample.schoolbell.v1B\x0b\x43ommonProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
-  _globals['_KIND']._serialized_start=206
-  _globals['_KIND']._serialized_end=346
-  _globals['_APP']._serialized_start=348
-  _globals['_APP']._serialized_end=407
-  _globals['_PLATFORM']._serialized_start=409
-  _globals['_PLATFORM']._serialized_end=485
-  _globals['_PROVIDER']._serialized_start=487
-  _globals['_PROVIDER']._serialized_end=560
-  _globals['_ENVIRONMENT']._serialized_start=562
-  _globals['_ENVIRONMENT']._serialized_end=657
-  _globals['_DETAILLEVEL']._serialized_start=659
-  _globals['_DETAILLEVEL']._serialized_end=755
-  _globals['_GATE']._serialized_start=758
-  _globals['_GATE']._serialized_end=1138
-  _globals['_REFUSALREASON']._serialized_start=1141
-  _globals['_REFUSALREASON']._serialized_end=2524
-  _globals['_CHANGEKEY']._serialized_start=45
-  _globals['_CHANGEKEY']._serialized_end=91
-  _globals['_REFUSALCOUNT']._serialized_start=93
-  _globals['_REFUSALCOUNT']._serialized_end=203
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\013CommonProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_CHANGEKEY'].fields_by_name['source']._loaded_options = None
+  _globals['_CHANGEKEY'].fields_by_name['source']._serialized_options = b'\342A\001\002'
+  _globals['_CHANGEKEY'].fields_by_name['change_id']._loaded_options = None
+  _globals['_CHANGEKEY'].fields_by_name['change_id']._serialized_options = b'\342A\001\002'
+  _globals['_PRINCIPAL'].fields_by_name['type']._loaded_options = None
+  _globals['_PRINCIPAL'].fields_by_name['type']._serialized_options = b'\342A\001\001'
+  _globals['_PRINCIPAL'].fields_by_name['id']._loaded_options = None
+  _globals['_PRINCIPAL'].fields_by_name['id']._serialized_options = b'\342A\001\001'
+  _globals['_PRINCIPAL'].fields_by_name['acting_user_id']._loaded_options = None
+  _globals['_PRINCIPAL'].fields_by_name['acting_user_id']._serialized_options = b'\342A\001\001'
+  _globals['_KIND']._serialized_start=404
+  _globals['_KIND']._serialized_end=544
+  _globals['_APPTYPE']._serialized_start=546
+  _globals['_APPTYPE']._serialized_end=624
+  _globals['_PLATFORM']._serialized_start=626
+  _globals['_PLATFORM']._serialized_end=702
+  _globals['_PROVIDER']._serialized_start=704
+  _globals['_PROVIDER']._serialized_end=777
+  _globals['_PROVIDERENVIRONMENT']._serialized_start=780
+  _globals['_PROVIDERENVIRONMENT']._serialized_end=910
+  _globals['_DETAILLEVEL']._serialized_start=912
+  _globals['_DETAILLEVEL']._serialized_end=1008
+  _globals['_GATE']._serialized_start=1011
+  _globals['_GATE']._serialized_end=1391
+  _globals['_GATESCOPE']._serialized_start=1394
+  _globals['_GATESCOPE']._serialized_end=1525
+  _globals['_REFUSALREASON']._serialized_start=1528
+  _globals['_REFUSALREASON']._serialized_end=2944
+  _globals['_PRINCIPALTYPE']._serialized_start=2947
+  _globals['_PRINCIPALTYPE']._serialized_end=3132
+  _globals['_CHANGEKEY']._serialized_start=78
+  _globals['_CHANGEKEY']._serialized_end=136
+  _globals['_REFUSALCOUNT']._serialized_start=139
+  _globals['_REFUSALCOUNT']._serialized_end=290
+  _globals['_PRINCIPAL']._serialized_start=292
+  _globals['_PRINCIPAL']._serialized_end=401
 # @@protoc_insertion_point(module_scope)

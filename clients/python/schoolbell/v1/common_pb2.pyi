@@ -66,29 +66,29 @@ KIND_RESPONSIVE_SCHEDULE: Kind.ValueType  # 5
 """A flexible period's session was added, moved or removed."""
 Global___Kind: _TypeAlias = Kind  # noqa: Y015
 
-class _App:
+class _AppType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _AppEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_App.ValueType], _builtins.type):
+class _AppTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AppType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    APP_UNSPECIFIED: _App.ValueType  # 0
+    APP_TYPE_UNSPECIFIED: _AppType.ValueType  # 0
     """Not an app; refused in requests."""
-    APP_STUDENT: _App.ValueType  # 1
+    APP_TYPE_STUDENT: _AppType.ValueType  # 1
     """The student's own app."""
-    APP_PARENT: _App.ValueType  # 2
+    APP_TYPE_PARENT: _AppType.ValueType  # 2
     """The app of parents and other guardians."""
 
-class App(_App, metaclass=_AppEnumTypeWrapper):
+class AppType(_AppType, metaclass=_AppTypeEnumTypeWrapper):
     """The two sorts of app."""
 
-APP_UNSPECIFIED: App.ValueType  # 0
+APP_TYPE_UNSPECIFIED: AppType.ValueType  # 0
 """Not an app; refused in requests."""
-APP_STUDENT: App.ValueType  # 1
+APP_TYPE_STUDENT: AppType.ValueType  # 1
 """The student's own app."""
-APP_PARENT: App.ValueType  # 2
+APP_TYPE_PARENT: AppType.ValueType  # 2
 """The app of parents and other guardians."""
-Global___App: _TypeAlias = App  # noqa: Y015
+Global___AppType: _TypeAlias = AppType  # noqa: Y015
 
 class _Platform:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -138,29 +138,29 @@ PROVIDER_FCM: Provider.ValueType  # 2
 """Firebase Cloud Messaging, HTTP v1."""
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
 
-class _Environment:
+class _ProviderEnvironment:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _EnvironmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Environment.ValueType], _builtins.type):
+class _ProviderEnvironmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProviderEnvironment.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    ENVIRONMENT_UNSPECIFIED: _Environment.ValueType  # 0
+    PROVIDER_ENVIRONMENT_UNSPECIFIED: _ProviderEnvironment.ValueType  # 0
     """Not given; taken as production."""
-    ENVIRONMENT_PRODUCTION: _Environment.ValueType  # 1
+    PROVIDER_ENVIRONMENT_PRODUCTION: _ProviderEnvironment.ValueType  # 1
     """The environment of apps from a store."""
-    ENVIRONMENT_SANDBOX: _Environment.ValueType  # 2
+    PROVIDER_ENVIRONMENT_SANDBOX: _ProviderEnvironment.ValueType  # 2
     """The environment of apps in development."""
 
-class Environment(_Environment, metaclass=_EnvironmentEnumTypeWrapper):
+class ProviderEnvironment(_ProviderEnvironment, metaclass=_ProviderEnvironmentEnumTypeWrapper):
     """Which of a provider's environments a device's token belongs to."""
 
-ENVIRONMENT_UNSPECIFIED: Environment.ValueType  # 0
+PROVIDER_ENVIRONMENT_UNSPECIFIED: ProviderEnvironment.ValueType  # 0
 """Not given; taken as production."""
-ENVIRONMENT_PRODUCTION: Environment.ValueType  # 1
+PROVIDER_ENVIRONMENT_PRODUCTION: ProviderEnvironment.ValueType  # 1
 """The environment of apps from a store."""
-ENVIRONMENT_SANDBOX: Environment.ValueType  # 2
+PROVIDER_ENVIRONMENT_SANDBOX: ProviderEnvironment.ValueType  # 2
 """The environment of apps in development."""
-Global___Environment: _TypeAlias = Environment  # noqa: Y015
+Global___ProviderEnvironment: _TypeAlias = ProviderEnvironment  # noqa: Y015
 
 class _DetailLevel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -228,8 +228,9 @@ class _GateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gate.ValueType],
     """Of the change: not older than what is known of the fact."""
 
 class Gate(_Gate, metaclass=_GateEnumTypeWrapper):
-    """The eligibility rules. Numbers are fixed; the order of evaluation is change (1 to 5, 7, 16),
-    app (6), recipient (8, 9), device (10 to 15), and the first failure is the recorded gate.
+    """The eligibility rules. The first gate that fails is the recorded one. The order of evaluation is that
+    of the scopes: the change, the app, the recipient, the device. Within a scope it is that of the
+    numbers.
     """
 
 GATE_UNSPECIFIED: Gate.ValueType  # 0
@@ -268,6 +269,38 @@ GATE_NEWEST: Gate.ValueType  # 16
 """Of the change: not older than what is known of the fact."""
 Global___Gate: _TypeAlias = Gate  # noqa: Y015
 
+class _GateScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GateScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GateScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GATE_SCOPE_UNSPECIFIED: _GateScope.ValueType  # 0
+    """Not known."""
+    GATE_SCOPE_CHANGE: _GateScope.ValueType  # 1
+    """The change as a whole: nobody is told. Gates 1 to 5, 7 and 16."""
+    GATE_SCOPE_APP: _GateScope.ValueType  # 2
+    """One type of app: nobody is told in it. Gate 6."""
+    GATE_SCOPE_RECIPIENT: _GateScope.ValueType  # 3
+    """One person. Gates 8 and 9."""
+    GATE_SCOPE_DEVICE: _GateScope.ValueType  # 4
+    """One device. Gates 10 to 15."""
+
+class GateScope(_GateScope, metaclass=_GateScopeEnumTypeWrapper):
+    """What a gate judges, and so where its refusal is recorded and counted."""
+
+GATE_SCOPE_UNSPECIFIED: GateScope.ValueType  # 0
+"""Not known."""
+GATE_SCOPE_CHANGE: GateScope.ValueType  # 1
+"""The change as a whole: nobody is told. Gates 1 to 5, 7 and 16."""
+GATE_SCOPE_APP: GateScope.ValueType  # 2
+"""One type of app: nobody is told in it. Gate 6."""
+GATE_SCOPE_RECIPIENT: GateScope.ValueType  # 3
+"""One person. Gates 8 and 9."""
+GATE_SCOPE_DEVICE: GateScope.ValueType  # 4
+"""One device. Gates 10 to 15."""
+Global___GateScope: _TypeAlias = GateScope  # noqa: Y015
+
 class _RefusalReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -297,11 +330,11 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_REASON_TOOL_HIDDEN: _RefusalReason.ValueType  # 10
     """Gate 6: the display options hide the kind in this app."""
     REFUSAL_REASON_NOT_ENROLLED: _RefusalReason.ValueType  # 11
-    """Gate 7: the student has no enrolment in the calendar."""
+    """Gate 7: the student has no enrollment in the calendar."""
     REFUSAL_REASON_ENROLLMENT_ENDED: _RefusalReason.ValueType  # 12
-    """Gate 7: the enrolment had ended, beyond the days of grace."""
+    """Gate 7: the enrollment had ended, beyond the days of grace."""
     REFUSAL_REASON_ENROLLMENT_NOT_VISIBLE: _RefusalReason.ValueType  # 13
-    """Gate 7: the enrolment is not visible in the portal."""
+    """Gate 7: the enrollment is not visible in the portal."""
     REFUSAL_REASON_STUDENT_INACTIVE: _RefusalReason.ValueType  # 14
     """Gate 7: the roster has deactivated the student."""
     REFUSAL_REASON_NO_RELATIONSHIP: _RefusalReason.ValueType  # 15
@@ -352,6 +385,8 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """Gate 15: another source or section had already said so."""
     REFUSAL_REASON_OLDER_THAN_KNOWN: _RefusalReason.ValueType  # 38
     """Gate 16: a newer change of the fact is known."""
+    REFUSAL_REASON_DEVICE_MUTED: _RefusalReason.ValueType  # 39
+    """Gate 12: the device is muted as a whole."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """The cause within a gate."""
@@ -379,11 +414,11 @@ REFUSAL_REASON_NO_TERM: RefusalReason.ValueType  # 9
 REFUSAL_REASON_TOOL_HIDDEN: RefusalReason.ValueType  # 10
 """Gate 6: the display options hide the kind in this app."""
 REFUSAL_REASON_NOT_ENROLLED: RefusalReason.ValueType  # 11
-"""Gate 7: the student has no enrolment in the calendar."""
+"""Gate 7: the student has no enrollment in the calendar."""
 REFUSAL_REASON_ENROLLMENT_ENDED: RefusalReason.ValueType  # 12
-"""Gate 7: the enrolment had ended, beyond the days of grace."""
+"""Gate 7: the enrollment had ended, beyond the days of grace."""
 REFUSAL_REASON_ENROLLMENT_NOT_VISIBLE: RefusalReason.ValueType  # 13
-"""Gate 7: the enrolment is not visible in the portal."""
+"""Gate 7: the enrollment is not visible in the portal."""
 REFUSAL_REASON_STUDENT_INACTIVE: RefusalReason.ValueType  # 14
 """Gate 7: the roster has deactivated the student."""
 REFUSAL_REASON_NO_RELATIONSHIP: RefusalReason.ValueType  # 15
@@ -434,23 +469,61 @@ REFUSAL_REASON_ALREADY_TOLD: RefusalReason.ValueType  # 37
 """Gate 15: another source or section had already said so."""
 REFUSAL_REASON_OLDER_THAN_KNOWN: RefusalReason.ValueType  # 38
 """Gate 16: a newer change of the fact is known."""
+REFUSAL_REASON_DEVICE_MUTED: RefusalReason.ValueType  # 39
+"""Gate 12: the device is muted as a whole."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
+
+class _PrincipalType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PrincipalTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PrincipalType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRINCIPAL_TYPE_UNSPECIFIED: _PrincipalType.ValueType  # 0
+    """Not known."""
+    PRINCIPAL_TYPE_USER: _PrincipalType.ValueType  # 1
+    """A person."""
+    PRINCIPAL_TYPE_API_KEY: _PrincipalType.ValueType  # 2
+    """An API key."""
+    PRINCIPAL_TYPE_CERTIFICATE: _PrincipalType.ValueType  # 3
+    """A client certificate."""
+    PRINCIPAL_TYPE_TOKEN: _PrincipalType.ValueType  # 4
+    """A signed token of an identity provider."""
+    PRINCIPAL_TYPE_SYSTEM: _PrincipalType.ValueType  # 5
+    """The service itself, such as its janitor."""
+
+class PrincipalType(_PrincipalType, metaclass=_PrincipalTypeEnumTypeWrapper):
+    """The sorts of callers."""
+
+PRINCIPAL_TYPE_UNSPECIFIED: PrincipalType.ValueType  # 0
+"""Not known."""
+PRINCIPAL_TYPE_USER: PrincipalType.ValueType  # 1
+"""A person."""
+PRINCIPAL_TYPE_API_KEY: PrincipalType.ValueType  # 2
+"""An API key."""
+PRINCIPAL_TYPE_CERTIFICATE: PrincipalType.ValueType  # 3
+"""A client certificate."""
+PRINCIPAL_TYPE_TOKEN: PrincipalType.ValueType  # 4
+"""A signed token of an identity provider."""
+PRINCIPAL_TYPE_SYSTEM: PrincipalType.ValueType  # 5
+"""The service itself, such as its janitor."""
+Global___PrincipalType: _TypeAlias = PrincipalType  # noqa: Y015
 
 @_typing.final
 class ChangeKey(_message.Message):
-    """The name of a change, chosen by its publisher and the same everywhere."""
+    """Identifies a change. Its publisher chooses it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SOURCE_FIELD_NUMBER: _builtins.int
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Required. The publishing system, 1 to 128 printable characters, such as `sis`. An API key
-    may be limited to some sources.
+    """The publishing system, 1 to 128 printable characters, such as `sis`. An API key may be limited to
+    some sources.
     """
     change_id: _builtins.str
-    """Required. The publisher's id of the change, 1 to 128 printable characters, unique within
-    the source for at least 35 days.
+    """The publisher's id of the change, 1 to 128 printable characters, unique within the source for at
+    least 35 days.
     """
     def __init__(
         self,
@@ -468,19 +541,22 @@ Global___ChangeKey: _TypeAlias = ChangeKey  # noqa: Y015
 
 @_typing.final
 class RefusalCount(_message.Message):
-    """How often a gate refused for one reason. A refusal counts once where it is recorded: per change
-    (gates 1 to 5, 7, 16), per app (6), per related person (8, 9), per device (10 to 15).
+    """How often a gate refused for one reason. A refusal counts once in its scope: once a change, once an
+    app type, once a person, or once a device.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     gate: Global___Gate.ValueType
     """The gate that failed first."""
     reason: Global___RefusalReason.ValueType
     """The cause within the gate."""
+    scope: Global___GateScope.ValueType
+    """What the gate judges."""
     count: _builtins.int
     """How many were refused, from 1."""
     def __init__(
@@ -488,12 +564,47 @@ class RefusalCount(_message.Message):
         *,
         gate: Global___Gate.ValueType = ...,
         reason: Global___RefusalReason.ValueType = ...,
+        scope: Global___GateScope.ValueType = ...,
         count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "gate", b"gate", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "gate", b"gate", "reason", b"reason", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefusalCount: _TypeAlias = RefusalCount  # noqa: Y015
+
+@_typing.final
+class Principal(_message.Message):
+    """Who did something."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    ACTING_USER_ID_FIELD_NUMBER: _builtins.int
+    type: Global___PrincipalType.ValueType
+    """What sort of caller it is."""
+    id: _builtins.str
+    """Identifies the caller within the type: a user id, the UUID of an API key, the fingerprint of a
+    client certificate, the subject of a token, or the part of the service.
+    """
+    acting_user_id: _builtins.str
+    """The person for whom the caller acted, such as the administrator whose rights an API key has; empty
+    if it acted for itself.
+    """
+    def __init__(
+        self,
+        *,
+        type: Global___PrincipalType.ValueType = ...,
+        id: _builtins.str = ...,
+        acting_user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acting_user_id", b"acting_user_id", "id", b"id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Principal: _TypeAlias = Principal  # noqa: Y015

@@ -22,32 +22,69 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cschoolbell/v1/delivery.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\"\xf4\x06\n\x08\x44\x65livery\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65livery_id\x18\x02 \x01(\t\x12,\n\nchange_key\x18\x03 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKey\x12\x12\n\nstudent_id\x18\x04 \x01(\t\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x07 \x01(\t\x12)\n\x08platform\x18\x08 \x01(\x0e\x32\x17.schoolbell.v1.Platform\x12!\n\x04kind\x18\t \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12)\n\x08provider\x18\n \x01(\x0e\x32\x17.schoolbell.v1.Provider\x12+\n\x05state\x18\x0b \x01(\x0e\x32\x1c.schoolbell.v1.DeliveryState\x12\x10\n\x08revision\x18\x0c \x01(\x03\x12\x31\n\x0c\x63\x61ncelled_by\x18\r \x01(\x0b\x32\x1b.schoolbell.v1.Cancellation\x12\x15\n\rattempt_count\x18\x0e \x01(\x05\x12,\n\x0clast_attempt\x18\x0f \x01(\x0b\x32\x16.schoolbell.v1.Attempt\x12(\n\x08\x61ttempts\x18\x10 \x03(\x0b\x32\x16.schoolbell.v1.Attempt\x12\x1b\n\x13provider_message_id\x18\x11 \x01(\t\x12/\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64isplay_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\topen_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07outcome\x18\x04 \x01(\x0e\x32\x16.schoolbell.v1.Outcome\x12\x17\n\x0fprovider_reason\x18\x05 \x01(\t\"\x9b\x01\n\x0c\x43\x61ncellation\x12)\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x1a.schoolbell.v1.CancelCause\x12!\n\x04gate\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\"\xdc\x02\n\x0e\x44\x65liveryFilter\x12-\n\x0b\x63hange_keys\x18\x01 \x03(\x0b\x32\x18.schoolbell.v1.ChangeKey\x12\x13\n\x0bstudent_ids\x18\x02 \x03(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\t\x12\x12\n\ndevice_ids\x18\x04 \x03(\t\x12\"\n\x05kinds\x18\x05 \x03(\x0e\x32\x13.schoolbell.v1.Kind\x12,\n\x06states\x18\x06 \x03(\x0e\x32\x1c.schoolbell.v1.DeliveryState\x12\"\n\x05gates\x18\x07 \x03(\x0e\x32\x13.schoolbell.v1.Gate\x12\x35\n\x11start_update_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x65nd_update_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\rDeliveryCount\x12+\n\x05state\x18\x01 \x01(\x0e\x32\x1c.schoolbell.v1.DeliveryState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03*\xe6\x02\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_HELD\x10\x02\x12\x1a\n\x16\x44\x45LIVERY_STATE_SENDING\x10\x03\x12\x1b\n\x17\x44\x45LIVERY_STATE_ACCEPTED\x10\x04\x12\x1c\n\x18\x44\x45LIVERY_STATE_DISPLAYED\x10\x05\x12\x19\n\x15\x44\x45LIVERY_STATE_OPENED\x10\x06\x12\x1b\n\x17\x44\x45LIVERY_STATE_REJECTED\x10\x07\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x08\x12\x1c\n\x18\x44\x45LIVERY_STATE_UNCERTAIN\x10\t\x12\x1a\n\x16\x44\x45LIVERY_STATE_EXPIRED\x10\n\x12\x1c\n\x18\x44\x45LIVERY_STATE_CANCELLED\x10\x0b*\xaa\x02\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x16\n\x12OUTCOME_TOKEN_DEAD\x10\x02\x12 \n\x1cOUTCOME_TOKEN_OF_ANOTHER_APP\x10\x03\x12\x17\n\x13OUTCOME_PAYLOAD_BAD\x10\x04\x12\x1a\n\x16OUTCOME_CREDENTIAL_BAD\x10\x05\x12\x1c\n\x18OUTCOME_THROTTLED_DEVICE\x10\x06\x12\x1d\n\x19OUTCOME_THROTTLED_PROJECT\x10\x07\x12\x19\n\x15OUTCOME_PROVIDER_DOWN\x10\x08\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\t\x12\x14\n\x10OUTCOME_NOT_SENT\x10\n*\x97\x01\n\x0b\x43\x61ncelCause\x12\x1c\n\x18\x43\x41NCEL_CAUSE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41NCEL_CAUSE_GATE\x10\x01\x12\x1b\n\x17\x43\x41NCEL_CAUSE_SUPERSEDED\x10\x02\x12\x17\n\x13\x43\x41NCEL_CAUSE_PERSON\x10\x03\x12\x1d\n\x19\x43\x41NCEL_CAUSE_USER_CHANGED\x10\x04\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cschoolbell/v1/delivery.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\"\xd0\x07\n\x08\x44\x65livery\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65livery_id\x18\x02 \x01(\t\x12,\n\nchange_key\x18\x03 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKey\x12\x12\n\nstudent_id\x18\x04 \x01(\t\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x07 \x01(\t\x12)\n\x08platform\x18\x08 \x01(\x0e\x32\x17.schoolbell.v1.Platform\x12!\n\x04kind\x18\t \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12)\n\x08provider\x18\n \x01(\x0e\x32\x17.schoolbell.v1.Provider\x12+\n\x05state\x18\x0b \x01(\x0e\x32\x1c.schoolbell.v1.DeliveryState\x12\x10\n\x08revision\x18\x0c \x01(\x03\x12\x31\n\x0c\x63\x61ncellation\x18\r \x01(\x0b\x32\x1b.schoolbell.v1.Cancellation\x12\x15\n\rattempt_count\x18\x0e \x01(\x05\x12,\n\x0clast_attempt\x18\x0f \x01(\x0b\x32\x16.schoolbell.v1.Attempt\x12(\n\x08\x61ttempts\x18\x10 \x03(\x0b\x32\x16.schoolbell.v1.Attempt\x12\x1b\n\x13provider_message_id\x18\x11 \x01(\t\x12/\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64isplay_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\topen_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63\x61lendar_id\x18\x19 \x01(\t\x12\x17\n\x0fnotification_id\x18\x1a \x01(\t\x12,\n\nhold_cause\x18\x1b \x01(\x0e\x32\x18.schoolbell.v1.HoldCause\"\xb9\x01\n\x07\x41ttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07outcome\x18\x04 \x01(\x0e\x32\x16.schoolbell.v1.Outcome\x12\x17\n\x0fprovider_reason\x18\x05 \x01(\t\"\xc8\x01\n\x0c\x43\x61ncellation\x12)\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x1a.schoolbell.v1.CancelCause\x12!\n\x04gate\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12+\n\tprincipal\x18\x05 \x01(\x0b\x32\x18.schoolbell.v1.Principal\"\xd7\x05\n\x0e\x44\x65liveryFilter\x12\x33\n\x0b\x63hange_keys\x18\x01 \x03(\x0b\x32\x18.schoolbell.v1.ChangeKeyB\x04\xe2\x41\x01\x01\x12\x19\n\x0bstudent_ids\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08user_ids\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\ndevice_ids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12(\n\x05kinds\x18\x05 \x03(\x0e\x32\x13.schoolbell.v1.KindB\x04\xe2\x41\x01\x01\x12\x32\n\x06states\x18\x06 \x03(\x0e\x32\x1c.schoolbell.v1.DeliveryStateB\x04\xe2\x41\x01\x01\x12(\n\x05gates\x18\x07 \x03(\x0e\x32\x13.schoolbell.v1.GateB\x04\xe2\x41\x01\x01\x12;\n\x11start_update_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_update_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63\x61lendar_ids\x18\n \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nschool_ids\x18\x0b \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07sources\x18\x0c \x03(\tB\x04\xe2\x41\x01\x01\x12.\n\x08outcomes\x18\r \x03(\x0e\x32\x16.schoolbell.v1.OutcomeB\x04\xe2\x41\x01\x01\x12\x37\n\rcancel_causes\x18\x0e \x03(\x0e\x32\x1a.schoolbell.v1.CancelCauseB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x61pp_ids\x18\x0f \x03(\tB\x04\xe2\x41\x01\x01\x12;\n\x11start_create_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"K\n\rDeliveryCount\x12+\n\x05state\x18\x01 \x01(\x0e\x32\x1c.schoolbell.v1.DeliveryState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03*V\n\tHoldCause\x12\x1a\n\x16HOLD_CAUSE_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLD_CAUSE_WINDOW\x10\x01\x12\x16\n\x12HOLD_CAUSE_CIRCUIT\x10\x02*\xe6\x02\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_HELD\x10\x02\x12\x1a\n\x16\x44\x45LIVERY_STATE_SENDING\x10\x03\x12\x1b\n\x17\x44\x45LIVERY_STATE_ACCEPTED\x10\x04\x12\x1c\n\x18\x44\x45LIVERY_STATE_DISPLAYED\x10\x05\x12\x19\n\x15\x44\x45LIVERY_STATE_OPENED\x10\x06\x12\x1b\n\x17\x44\x45LIVERY_STATE_REJECTED\x10\x07\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x08\x12\x1c\n\x18\x44\x45LIVERY_STATE_UNCERTAIN\x10\t\x12\x1a\n\x16\x44\x45LIVERY_STATE_EXPIRED\x10\n\x12\x1c\n\x18\x44\x45LIVERY_STATE_CANCELLED\x10\x0b*\xae\x02\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x16\n\x12OUTCOME_TOKEN_DEAD\x10\x02\x12 \n\x1cOUTCOME_TOKEN_OF_ANOTHER_APP\x10\x03\x12\x17\n\x13OUTCOME_PAYLOAD_BAD\x10\x04\x12\x1a\n\x16OUTCOME_CREDENTIAL_BAD\x10\x05\x12\x1c\n\x18OUTCOME_THROTTLED_DEVICE\x10\x06\x12\x1d\n\x19OUTCOME_THROTTLED_PROJECT\x10\x07\x12\x19\n\x15OUTCOME_PROVIDER_DOWN\x10\x08\x12\x17\n\x13OUTCOME_ANSWER_LOST\x10\t\x12\x14\n\x10OUTCOME_NOT_SENT\x10\n*\x97\x01\n\x0b\x43\x61ncelCause\x12\x1c\n\x18\x43\x41NCEL_CAUSE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41NCEL_CAUSE_GATE\x10\x01\x12\x1b\n\x17\x43\x41NCEL_CAUSE_SUPERSEDED\x10\x02\x12\x17\n\x13\x43\x41NCEL_CAUSE_PERSON\x10\x03\x12\x1d\n\x19\x43\x41NCEL_CAUSE_USER_CHANGED\x10\x04\x42j\n\x15\x65xample.schoolbell.v1B\rDeliveryProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.delivery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
-  _globals['_DELIVERYSTATE']._serialized_start=1770
-  _globals['_DELIVERYSTATE']._serialized_end=2128
-  _globals['_OUTCOME']._serialized_start=2131
-  _globals['_OUTCOME']._serialized_end=2429
-  _globals['_CANCELCAUSE']._serialized_start=2432
-  _globals['_CANCELCAUSE']._serialized_end=2583
-  _globals['_DELIVERY']._serialized_start=109
-  _globals['_DELIVERY']._serialized_end=993
-  _globals['_ATTEMPT']._serialized_start=996
-  _globals['_ATTEMPT']._serialized_end=1181
-  _globals['_CANCELLATION']._serialized_start=1184
-  _globals['_CANCELLATION']._serialized_end=1339
-  _globals['_DELIVERYFILTER']._serialized_start=1342
-  _globals['_DELIVERYFILTER']._serialized_end=1690
-  _globals['_DELIVERYCOUNT']._serialized_start=1692
-  _globals['_DELIVERYCOUNT']._serialized_end=1767
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\rDeliveryProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_DELIVERYFILTER'].fields_by_name['change_keys']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['change_keys']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['student_ids']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['student_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['user_ids']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['user_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['device_ids']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['device_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['kinds']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['kinds']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['states']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['states']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['gates']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['gates']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['start_update_time']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['start_update_time']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['end_update_time']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['end_update_time']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['calendar_ids']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['calendar_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['school_ids']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['school_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['sources']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['sources']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['outcomes']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['outcomes']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['cancel_causes']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['cancel_causes']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['app_ids']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['app_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['start_create_time']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['start_create_time']._serialized_options = b'\342A\001\001'
+  _globals['_DELIVERYFILTER'].fields_by_name['end_create_time']._loaded_options = None
+  _globals['_DELIVERYFILTER'].fields_by_name['end_create_time']._serialized_options = b'\342A\001\001'
+  _globals['_HOLDCAUSE']._serialized_start=2318
+  _globals['_HOLDCAUSE']._serialized_end=2404
+  _globals['_DELIVERYSTATE']._serialized_start=2407
+  _globals['_DELIVERYSTATE']._serialized_end=2765
+  _globals['_OUTCOME']._serialized_start=2768
+  _globals['_OUTCOME']._serialized_end=3070
+  _globals['_CANCELCAUSE']._serialized_start=3073
+  _globals['_CANCELCAUSE']._serialized_end=3224
+  _globals['_DELIVERY']._serialized_start=142
+  _globals['_DELIVERY']._serialized_end=1118
+  _globals['_ATTEMPT']._serialized_start=1121
+  _globals['_ATTEMPT']._serialized_end=1306
+  _globals['_CANCELLATION']._serialized_start=1309
+  _globals['_CANCELLATION']._serialized_end=1509
+  _globals['_DELIVERYFILTER']._serialized_start=1512
+  _globals['_DELIVERYFILTER']._serialized_end=2239
+  _globals['_DELIVERYCOUNT']._serialized_start=2241
+  _globals['_DELIVERYCOUNT']._serialized_end=2316
 # @@protoc_insertion_point(module_scope)

@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _HoldCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HoldCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOLD_CAUSE_UNSPECIFIED: _HoldCause.ValueType  # 0
+    """Not held."""
+    HOLD_CAUSE_WINDOW: _HoldCause.ValueType  # 1
+    """The kind's hold: a newer value may still replace it."""
+    HOLD_CAUSE_CIRCUIT: _HoldCause.ValueType  # 2
+    """The provider is down or refuses the app's credentials."""
+
+class HoldCause(_HoldCause, metaclass=_HoldCauseEnumTypeWrapper):
+    """Why a delivery is HELD. Members may be added."""
+
+HOLD_CAUSE_UNSPECIFIED: HoldCause.ValueType  # 0
+"""Not held."""
+HOLD_CAUSE_WINDOW: HoldCause.ValueType  # 1
+"""The kind's hold: a newer value may still replace it."""
+HOLD_CAUSE_CIRCUIT: HoldCause.ValueType  # 2
+"""The provider is down or refuses the app's credentials."""
+Global___HoldCause: _TypeAlias = HoldCause  # noqa: Y015
+
 class _DeliveryState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -44,10 +68,10 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     DELIVERY_STATE_REJECTED: _DeliveryState.ValueType  # 7
     """Final: the provider said never."""
     DELIVERY_STATE_FAILED: _DeliveryState.ValueType  # 8
-    """Final: the attempts are spent, every outcome known. RetryDeliveries replays it."""
+    """Final: the attempts are spent, every outcome known. RetryDeliveries sends it again."""
     DELIVERY_STATE_UNCERTAIN: _DeliveryState.ValueType  # 9
     """Final: attempts or time spent, and at least one answer was lost, so that the phone may have
-    shown it. Replayed only when asked for by name.
+    shown it. Retried only when asked for by name.
     """
     DELIVERY_STATE_EXPIRED: _DeliveryState.ValueType  # 10
     """Final: its time was over; never sent late."""
@@ -55,8 +79,8 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     """Final: stopped by a gate, a newer value, or a person."""
 
 class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
-    """Where a delivery stands. Receipts lift any state that had an attempt; rank never falls, but for a
-    replay.
+    """Where a delivery stands. Receipts lift any state that had an attempt; rank never falls, except by a
+    retry.
     """
 
 DELIVERY_STATE_UNSPECIFIED: DeliveryState.ValueType  # 0
@@ -76,10 +100,10 @@ DELIVERY_STATE_OPENED: DeliveryState.ValueType  # 6
 DELIVERY_STATE_REJECTED: DeliveryState.ValueType  # 7
 """Final: the provider said never."""
 DELIVERY_STATE_FAILED: DeliveryState.ValueType  # 8
-"""Final: the attempts are spent, every outcome known. RetryDeliveries replays it."""
+"""Final: the attempts are spent, every outcome known. RetryDeliveries sends it again."""
 DELIVERY_STATE_UNCERTAIN: DeliveryState.ValueType  # 9
 """Final: attempts or time spent, and at least one answer was lost, so that the phone may have
-shown it. Replayed only when asked for by name.
+shown it. Retried only when asked for by name.
 """
 DELIVERY_STATE_EXPIRED: DeliveryState.ValueType  # 10
 """Final: its time was over; never sent late."""
@@ -111,7 +135,7 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     """Too many pushes for the whole app or project; tried again later."""
     OUTCOME_PROVIDER_DOWN: _Outcome.ValueType  # 8
     """The provider is down; tried again later."""
-    OUTCOME_UNKNOWN: _Outcome.ValueType  # 9
+    OUTCOME_ANSWER_LOST: _Outcome.ValueType  # 9
     """The request left and its answer was lost: the phone may have shown it."""
     OUTCOME_NOT_SENT: _Outcome.ValueType  # 10
     """The request provably never reached the provider."""
@@ -137,7 +161,7 @@ OUTCOME_THROTTLED_PROJECT: Outcome.ValueType  # 7
 """Too many pushes for the whole app or project; tried again later."""
 OUTCOME_PROVIDER_DOWN: Outcome.ValueType  # 8
 """The provider is down; tried again later."""
-OUTCOME_UNKNOWN: Outcome.ValueType  # 9
+OUTCOME_ANSWER_LOST: Outcome.ValueType  # 9
 """The request left and its answer was lost: the phone may have shown it."""
 OUTCOME_NOT_SENT: Outcome.ValueType  # 10
 """The request provably never reached the provider."""
@@ -193,7 +217,7 @@ class Delivery(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
-    CANCELLED_BY_FIELD_NUMBER: _builtins.int
+    CANCELLATION_FIELD_NUMBER: _builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     LAST_ATTEMPT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
@@ -205,6 +229,9 @@ class Delivery(_message.Message):
     DISPLAY_TIME_FIELD_NUMBER: _builtins.int
     OPEN_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CALENDAR_ID_FIELD_NUMBER: _builtins.int
+    NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
+    HOLD_CAUSE_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
     """The district."""
     delivery_id: _builtins.str
@@ -233,12 +260,20 @@ class Delivery(_message.Message):
     """How many attempts there have been."""
     provider_message_id: _builtins.str
     """The provider's own id of the accepted push."""
+    calendar_id: _builtins.str
+    """The calendar of the change."""
+    notification_id: _builtins.str
+    """Identifies what the person is told: the same for all devices of one person. A UUID, carried in the
+    payload.
+    """
+    hold_cause: Global___HoldCause.ValueType
+    """Why it waits; set only when HELD."""
     @_builtins.property
     def change_key(self) -> _common_pb2.ChangeKey:
         """The change that it tells of."""
 
     @_builtins.property
-    def cancelled_by(self) -> Global___Cancellation:
+    def cancellation(self) -> Global___Cancellation:
         """Why it was cancelled; set only when CANCELLED."""
 
     @_builtins.property
@@ -292,7 +327,7 @@ class Delivery(_message.Message):
         provider: _common_pb2.Provider.ValueType = ...,
         state: Global___DeliveryState.ValueType = ...,
         revision: _builtins.int = ...,
-        cancelled_by: Global___Cancellation | None = ...,
+        cancellation: Global___Cancellation | None = ...,
         attempt_count: _builtins.int = ...,
         last_attempt: Global___Attempt | None = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
@@ -304,10 +339,13 @@ class Delivery(_message.Message):
         display_time: _timestamp_pb2.Timestamp | None = ...,
         open_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        calendar_id: _builtins.str = ...,
+        notification_id: _builtins.str = ...,
+        hold_cause: Global___HoldCause.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "cancelled_by", b"cancelled_by", "change_key", b"change_key", "create_time", b"create_time", "display_time", b"display_time", "due_time", b"due_time", "expire_time", b"expire_time", "last_attempt", b"last_attempt", "open_time", b"open_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "cancellation", b"cancellation", "change_key", b"change_key", "create_time", b"create_time", "display_time", b"display_time", "due_time", b"due_time", "expire_time", b"expire_time", "last_attempt", b"last_attempt", "open_time", b"open_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "app_id", b"app_id", "attempt_count", b"attempt_count", "attempts", b"attempts", "cancelled_by", b"cancelled_by", "change_key", b"change_key", "create_time", b"create_time", "delivery_id", b"delivery_id", "device_id", b"device_id", "display_time", b"display_time", "district_id", b"district_id", "due_time", b"due_time", "expire_time", b"expire_time", "kind", b"kind", "last_attempt", b"last_attempt", "open_time", b"open_time", "platform", b"platform", "provider", b"provider", "provider_message_id", b"provider_message_id", "revision", b"revision", "state", b"state", "student_id", b"student_id", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "app_id", b"app_id", "attempt_count", b"attempt_count", "attempts", b"attempts", "calendar_id", b"calendar_id", "cancellation", b"cancellation", "change_key", b"change_key", "create_time", b"create_time", "delivery_id", b"delivery_id", "device_id", b"device_id", "display_time", b"display_time", "district_id", b"district_id", "due_time", b"due_time", "expire_time", b"expire_time", "hold_cause", b"hold_cause", "kind", b"kind", "last_attempt", b"last_attempt", "notification_id", b"notification_id", "open_time", b"open_time", "platform", b"platform", "provider", b"provider", "provider_message_id", b"provider_message_id", "revision", b"revision", "state", b"state", "student_id", b"student_id", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,6 +403,7 @@ class Cancellation(_message.Message):
     GATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     COMMENT_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
     cause: Global___CancelCause.ValueType
     """What cancelled it."""
     gate: _common_pb2.Gate.ValueType
@@ -372,7 +411,11 @@ class Cancellation(_message.Message):
     reason: _common_pb2.RefusalReason.ValueType
     """For GATE: the cause within the gate."""
     comment: _builtins.str
-    """For PERSON: the reason given to CancelDeliveries."""
+    """For PERSON: the comment given to CancelDeliveries."""
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """For PERSON: who called CancelDeliveries."""
+
     def __init__(
         self,
         *,
@@ -380,10 +423,11 @@ class Cancellation(_message.Message):
         gate: _common_pb2.Gate.ValueType = ...,
         reason: _common_pb2.RefusalReason.ValueType = ...,
         comment: _builtins.str = ...,
+        principal: _common_pb2.Principal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "comment", b"comment", "gate", b"gate", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "comment", b"comment", "gate", b"gate", "principal", b"principal", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -406,41 +450,81 @@ class DeliveryFilter(_message.Message):
     GATES_FIELD_NUMBER: _builtins.int
     START_UPDATE_TIME_FIELD_NUMBER: _builtins.int
     END_UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CALENDAR_IDS_FIELD_NUMBER: _builtins.int
+    SCHOOL_IDS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    CANCEL_CAUSES_FIELD_NUMBER: _builtins.int
+    APP_IDS_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def change_keys(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ChangeKey]:
-        """Optional. The changes they tell of."""
+        """The changes they tell of."""
 
     @_builtins.property
     def student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The students they are about."""
+        """The students they are about."""
 
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The people who are told."""
+        """The people who are told."""
 
     @_builtins.property
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The devices."""
+        """The devices."""
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Kind.ValueType]:
-        """Optional. The kinds."""
+        """The kinds."""
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___DeliveryState.ValueType]:
-        """Optional. The states. SENDING is derived, not stored: it is matched in lists only."""
+        """The states. SENDING is derived, not stored: it is matched in lists only."""
 
     @_builtins.property
     def gates(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Gate.ValueType]:
-        """Optional. The gates that cancelled them."""
+        """The gates that cancelled them."""
 
     @_builtins.property
     def start_update_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Last changed at or after this time."""
+        """Last changed at or after this time."""
 
     @_builtins.property
     def end_update_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Last changed before this time."""
+        """Last changed before this time."""
+
+    @_builtins.property
+    def calendar_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The calendars of the changes."""
+
+    @_builtins.property
+    def school_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The schools of the calendars."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The systems that published the changes."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___Outcome.ValueType]:
+        """The outcomes of the newest attempt."""
+
+    @_builtins.property
+    def cancel_causes(self) -> _containers.RepeatedScalarFieldContainer[Global___CancelCause.ValueType]:
+        """What cancelled them."""
+
+    @_builtins.property
+    def app_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The apps, by their configured names."""
+
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Written at or after this time."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Written before this time."""
 
     def __init__(
         self,
@@ -454,10 +538,18 @@ class DeliveryFilter(_message.Message):
         gates: _abc.Iterable[_common_pb2.Gate.ValueType] | None = ...,
         start_update_time: _timestamp_pb2.Timestamp | None = ...,
         end_update_time: _timestamp_pb2.Timestamp | None = ...,
+        calendar_ids: _abc.Iterable[_builtins.str] | None = ...,
+        school_ids: _abc.Iterable[_builtins.str] | None = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___Outcome.ValueType] | None = ...,
+        cancel_causes: _abc.Iterable[Global___CancelCause.ValueType] | None = ...,
+        app_ids: _abc.Iterable[_builtins.str] | None = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_update_time", b"end_update_time", "start_update_time", b"start_update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "end_update_time", b"end_update_time", "start_create_time", b"start_create_time", "start_update_time", b"start_update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_keys", b"change_keys", "device_ids", b"device_ids", "end_update_time", b"end_update_time", "gates", b"gates", "kinds", b"kinds", "start_update_time", b"start_update_time", "states", b"states", "student_ids", b"student_ids", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_ids", b"app_ids", "calendar_ids", b"calendar_ids", "cancel_causes", b"cancel_causes", "change_keys", b"change_keys", "device_ids", b"device_ids", "end_create_time", b"end_create_time", "end_update_time", b"end_update_time", "gates", b"gates", "kinds", b"kinds", "outcomes", b"outcomes", "school_ids", b"school_ids", "sources", b"sources", "start_create_time", b"start_create_time", "start_update_time", b"start_update_time", "states", b"states", "student_ids", b"student_ids", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,8 +11,10 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from google.type import date_pb2 as _date_pb2
 from schoolbell.v1 import common_pb2 as _common_pb2
 from schoolbell.v1 import delivery_pb2 as _delivery_pb2
+from schoolbell.v1 import error_reason_pb2 as _error_reason_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -41,7 +43,7 @@ class _RetirementReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reti
     RETIREMENT_REASON_TOKEN_REPLACED: _RetirementReason.ValueType  # 4
     """Another installation registered the token."""
     RETIREMENT_REASON_STALE: _RetirementReason.ValueType  # 5
-    """It was not heard of for too long."""
+    """The app had not called for too long."""
     RETIREMENT_REASON_ERASED: _RetirementReason.ValueType  # 6
     """The person's data were erased."""
 
@@ -59,7 +61,7 @@ RETIREMENT_REASON_TOKEN_DEAD: RetirementReason.ValueType  # 3
 RETIREMENT_REASON_TOKEN_REPLACED: RetirementReason.ValueType  # 4
 """Another installation registered the token."""
 RETIREMENT_REASON_STALE: RetirementReason.ValueType  # 5
-"""It was not heard of for too long."""
+"""The app had not called for too long."""
 RETIREMENT_REASON_ERASED: RetirementReason.ValueType  # 6
 """The person's data were erased."""
 Global___RetirementReason: _TypeAlias = RetirementReason  # noqa: Y015
@@ -97,12 +99,10 @@ class Device(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     APP_ID_FIELD_NUMBER: _builtins.int
-    APP_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
     PLATFORM_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
-    TOKEN_FIELD_NUMBER: _builtins.int
-    FID_FIELD_NUMBER: _builtins.int
-    TOKEN_TAIL_FIELD_NUMBER: _builtins.int
+    ADDRESS_TAIL_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     INSTALLATION_ID_FIELD_NUMBER: _builtins.int
     REGISTRATION_REF_FIELD_NUMBER: _builtins.int
@@ -110,62 +110,65 @@ class Device(_message.Message):
     APP_VERSION_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     STAY_LOGGED_IN_FIELD_NUMBER: _builtins.int
+    MUTED_FIELD_NUMBER: _builtins.int
     DETAIL_LEVEL_FIELD_NUMBER: _builtins.int
     REGISTER_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     RETIREMENT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
-    """Output only. Its UUID."""
+    """Its UUID."""
     user_id: _builtins.str
-    """Immutable. Its user; in requests empty or the same as the request's."""
+    """Its user; in requests empty or the same as the request's."""
     app_id: _builtins.str
-    """Required at first, immutable. The app, by its configured name; it must be one of the district's."""
-    app: _common_pb2.App.ValueType
-    """Output only. The sort of app."""
+    """Required at the first registration. The app, by its configured name; it must be one of the
+    district's.
+    """
+    app_type: _common_pb2.AppType.ValueType
+    """The sort of app."""
     platform: _common_pb2.Platform.ValueType
-    """Required at first, immutable. The platform."""
+    """Required at the first registration. The platform."""
     provider: _common_pb2.Provider.ValueType
-    """Output only. Who carries its pushes."""
-    token: _builtins.str
-    """An APNs device token in hexadecimal, or an FCM registration token; at most 4,096 characters."""
-    fid: _builtins.str
-    """A Firebase installation id, instead of a registration token."""
-    token_tail: _builtins.str
-    """Output only. The last characters of the address, to tell one from another."""
-    environment: _common_pb2.Environment.ValueType
-    """Optional. The provider's environment; the default is PRODUCTION."""
+    """Who carries its pushes."""
+    address_tail: _builtins.str
+    """The last characters of the address, to tell one from another."""
+    environment: _common_pb2.ProviderEnvironment.ValueType
+    """The environment of the address; PRODUCTION for FCM, which has no other."""
     installation_id: _builtins.str
-    """Required at first, immutable. The app's own id of this installation, 1 to 128 printable
+    """Required at the first registration. The app's own id of this installation, 1 to 128 printable
     characters.
     """
     registration_ref: _builtins.str
-    """Optional. Carried in every push: tells the app which district to ask. At most 128 characters."""
+    """Carried in every push: tells the app which district to ask. At most 128 characters."""
     os_version: _builtins.str
-    """Optional. Dotted numbers, such as `17.5.1`."""
+    """Dotted numbers, such as `17.5.1`."""
     app_version: _builtins.str
-    """Optional. Dotted numbers."""
+    """Dotted numbers."""
     locale: _builtins.str
-    """Optional. The language of its texts, as a BCP 47 tag; empty is the district's."""
+    """The language of its texts, as a BCP 47 tag; empty, or a language without texts, is the
+    district's.
+    """
     stay_logged_in: _builtins.bool
-    """Optional. Whether the user chose "Stay Logged In"; without it nothing is sent. The default is
+    """Whether the user chose "Stay Logged In"; without it nothing is sent. The default is false."""
+    muted: _builtins.bool
+    """Whether the user muted this device as a whole; subscriptions are kept meanwhile. The default is
     false.
     """
     detail_level: _common_pb2.DetailLevel.ValueType
-    """Optional. The most a push to it may say; the district's level caps it. The default is DETAILED."""
+    """The most a push to it may say; the district's level caps it. The default is DETAILED."""
     etag: _builtins.str
     """Changes with every write. Sent back in an update, it guards against a lost one; empty does not."""
     @_builtins.property
     def register_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When its present address was registered."""
+        """When its present address was registered."""
 
     @_builtins.property
     def last_seen_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the app was last heard of, to the day."""
+        """When the app last called, to the day."""
 
     @_builtins.property
     def retirement(self) -> Global___Retirement:
-        """Output only. Why it receives nothing any more; unset while it is live."""
+        """Why it receives nothing any more; unset while it is live."""
 
     def __init__(
         self,
@@ -173,39 +176,124 @@ class Device(_message.Message):
         device_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
         app_id: _builtins.str = ...,
-        app: _common_pb2.App.ValueType = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
         platform: _common_pb2.Platform.ValueType = ...,
         provider: _common_pb2.Provider.ValueType = ...,
-        token: _builtins.str = ...,
-        fid: _builtins.str = ...,
-        token_tail: _builtins.str = ...,
-        environment: _common_pb2.Environment.ValueType = ...,
+        address_tail: _builtins.str = ...,
+        environment: _common_pb2.ProviderEnvironment.ValueType = ...,
         installation_id: _builtins.str = ...,
         registration_ref: _builtins.str = ...,
         os_version: _builtins.str = ...,
         app_version: _builtins.str = ...,
         locale: _builtins.str = ...,
         stay_logged_in: _builtins.bool | None = ...,
+        muted: _builtins.bool | None = ...,
         detail_level: _common_pb2.DetailLevel.ValueType = ...,
         register_time: _timestamp_pb2.Timestamp | None = ...,
         last_seen_time: _timestamp_pb2.Timestamp | None = ...,
         retirement: Global___Retirement | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_stay_logged_in", b"_stay_logged_in", "address", b"address", "fid", b"fid", "last_seen_time", b"last_seen_time", "register_time", b"register_time", "retirement", b"retirement", "stay_logged_in", b"stay_logged_in", "token", b"token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_muted", b"_muted", "_stay_logged_in", b"_stay_logged_in", "last_seen_time", b"last_seen_time", "muted", b"muted", "register_time", b"register_time", "retirement", b"retirement", "stay_logged_in", b"stay_logged_in"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stay_logged_in", b"_stay_logged_in", "address", b"address", "app", b"app", "app_id", b"app_id", "app_version", b"app_version", "detail_level", b"detail_level", "device_id", b"device_id", "environment", b"environment", "etag", b"etag", "fid", b"fid", "installation_id", b"installation_id", "last_seen_time", b"last_seen_time", "locale", b"locale", "os_version", b"os_version", "platform", b"platform", "provider", b"provider", "register_time", b"register_time", "registration_ref", b"registration_ref", "retirement", b"retirement", "stay_logged_in", b"stay_logged_in", "token", b"token", "token_tail", b"token_tail", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_muted", b"_muted", "_stay_logged_in", b"_stay_logged_in", "address_tail", b"address_tail", "app_id", b"app_id", "app_type", b"app_type", "app_version", b"app_version", "detail_level", b"detail_level", "device_id", b"device_id", "environment", b"environment", "etag", b"etag", "installation_id", b"installation_id", "last_seen_time", b"last_seen_time", "locale", b"locale", "muted", b"muted", "os_version", b"os_version", "platform", b"platform", "provider", b"provider", "register_time", b"register_time", "registration_ref", b"registration_ref", "retirement", b"retirement", "stay_logged_in", b"stay_logged_in", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__muted: _TypeAlias = _typing.Literal["muted"]  # noqa: Y015
+    _WhichOneofArgType__muted: _TypeAlias = _typing.Literal["_muted", b"_muted"]  # noqa: Y015
     _WhichOneofReturnType__stay_logged_in: _TypeAlias = _typing.Literal["stay_logged_in"]  # noqa: Y015
     _WhichOneofArgType__stay_logged_in: _TypeAlias = _typing.Literal["_stay_logged_in", b"_stay_logged_in"]  # noqa: Y015
-    _WhichOneofReturnType_address: _TypeAlias = _typing.Literal["token", "fid"]  # noqa: Y015
-    _WhichOneofArgType_address: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__muted) -> _WhichOneofReturnType__muted | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stay_logged_in) -> _WhichOneofReturnType__stay_logged_in | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_address) -> _WhichOneofReturnType_address | None: ...
 
 Global___Device: _TypeAlias = Device  # noqa: Y015
+
+@_typing.final
+class DeviceAddress(_message.Message):
+    """Where the pushes of a device go. It is stored sealed and never shown again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APNS_FIELD_NUMBER: _builtins.int
+    FCM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def apns(self) -> Global___ApnsAddress:
+        """For iOS."""
+
+    @_builtins.property
+    def fcm(self) -> Global___FcmAddress:
+        """For Android."""
+
+    def __init__(
+        self,
+        *,
+        apns: Global___ApnsAddress | None = ...,
+        fcm: Global___FcmAddress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apns", b"apns", "fcm", b"fcm", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apns", b"apns", "fcm", b"fcm", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["apns", "fcm"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___DeviceAddress: _TypeAlias = DeviceAddress  # noqa: Y015
+
+@_typing.final
+class ApnsAddress(_message.Message):
+    """An address at Apple."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    device_token: _builtins.str
+    """The device token in hexadecimal, at most 4,096 characters."""
+    environment: _common_pb2.ProviderEnvironment.ValueType
+    """The environment that the app's build uses; the default is PRODUCTION."""
+    def __init__(
+        self,
+        *,
+        device_token: _builtins.str = ...,
+        environment: _common_pb2.ProviderEnvironment.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_token", b"device_token", "environment", b"environment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApnsAddress: _TypeAlias = ApnsAddress  # noqa: Y015
+
+@_typing.final
+class FcmAddress(_message.Message):
+    """An address at Google."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_TOKEN_FIELD_NUMBER: _builtins.int
+    FIREBASE_INSTALLATION_ID_FIELD_NUMBER: _builtins.int
+    registration_token: _builtins.str
+    """The registration token."""
+    firebase_installation_id: _builtins.str
+    """The Firebase installation id."""
+    def __init__(
+        self,
+        *,
+        registration_token: _builtins.str = ...,
+        firebase_installation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["firebase_installation_id", b"firebase_installation_id", "registration_token", b"registration_token", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["firebase_installation_id", b"firebase_installation_id", "registration_token", b"registration_token", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["registration_token", "firebase_installation_id"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___FcmAddress: _TypeAlias = FcmAddress  # noqa: Y015
 
 @_typing.final
 class Retirement(_message.Message):
@@ -237,23 +325,17 @@ Global___Retirement: _TypeAlias = Retirement  # noqa: Y015
 
 @_typing.final
 class Notification(_message.Message):
-    """A notification as a person reads it."""
+    """What one person is told, as the person reads it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DELIVERY_ID_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
-    OCCUR_TIME_FIELD_NUMBER: _builtins.int
-    delivery_id: _builtins.str
-    """The delivery."""
-    kind: _common_pb2.Kind.ValueType
-    """What sort of thing changed."""
-    student_id: _builtins.str
-    """The student whom it is about."""
+    CHANGES_FIELD_NUMBER: _builtins.int
+    notification_id: _builtins.str
+    """Its UUID: the same on all devices of the person."""
     title: _builtins.str
     """The title."""
     body: _builtins.str
@@ -261,27 +343,103 @@ class Notification(_message.Message):
     locale: _builtins.str
     """The language of both, as a BCP 47 tag."""
     @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotifiedChange]:
+        """The changes that it tells of; one today, several once notifications are merged."""
+
+    def __init__(
+        self,
+        *,
+        notification_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        body: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        changes: _abc.Iterable[Global___NotifiedChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "changes", b"changes", "locale", b"locale", "notification_id", b"notification_id", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Notification: _TypeAlias = Notification  # noqa: Y015
+
+@_typing.final
+class NotifiedChange(_message.Message):
+    """One change of a notification: the ids that an app needs to open the right page. No comments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_KEY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    SHARED_STUDENT_IDS_FIELD_NUMBER: _builtins.int
+    CALENDAR_ID_FIELD_NUMBER: _builtins.int
+    SECTION_ID_FIELD_NUMBER: _builtins.int
+    ASSIGNMENT_ID_FIELD_NUMBER: _builtins.int
+    GRADING_TASK_FIELD_NUMBER: _builtins.int
+    GRADING_PERIOD_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    kind: _common_pb2.Kind.ValueType
+    """What sort of thing changed."""
+    student_id: _builtins.str
+    """The student whom it is about."""
+    calendar_id: _builtins.str
+    """The calendar; empty if the change names none."""
+    section_id: _builtins.str
+    """The section; empty if the kind has none."""
+    assignment_id: _builtins.str
+    """The assignment; empty for other kinds."""
+    grading_task: _builtins.str
+    """What is graded; empty for kinds other than grade."""
+    grading_period: _builtins.str
+    """The grading period; empty for kinds other than grade."""
+    account_id: _builtins.str
+    """The lunch account; empty for other kinds."""
+    period: _builtins.str
+    """The period, for attendance and responsive schedule; empty is the whole day."""
+    @_builtins.property
+    def change_key(self) -> _common_pb2.ChangeKey:
+        """Identifies the change."""
+
+    @_builtins.property
+    def shared_student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For a lunch account, the other students who share it and whom the person may see."""
+
+    @_builtins.property
+    def date(self) -> _date_pb2.Date:
+        """The school day, for attendance and responsive schedule."""
+
+    @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the change happened."""
 
     def __init__(
         self,
         *,
-        delivery_id: _builtins.str = ...,
+        change_key: _common_pb2.ChangeKey | None = ...,
         kind: _common_pb2.Kind.ValueType = ...,
         student_id: _builtins.str = ...,
-        title: _builtins.str = ...,
-        body: _builtins.str = ...,
-        locale: _builtins.str = ...,
+        shared_student_ids: _abc.Iterable[_builtins.str] | None = ...,
+        calendar_id: _builtins.str = ...,
+        section_id: _builtins.str = ...,
+        assignment_id: _builtins.str = ...,
+        grading_task: _builtins.str = ...,
+        grading_period: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        date: _date_pb2.Date | None = ...,
+        period: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_key", b"change_key", "date", b"date", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "delivery_id", b"delivery_id", "kind", b"kind", "locale", b"locale", "occur_time", b"occur_time", "student_id", b"student_id", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "assignment_id", b"assignment_id", "calendar_id", b"calendar_id", "change_key", b"change_key", "date", b"date", "grading_period", b"grading_period", "grading_task", b"grading_task", "kind", b"kind", "occur_time", b"occur_time", "period", b"period", "section_id", b"section_id", "shared_student_ids", b"shared_student_ids", "student_id", b"student_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Notification: _TypeAlias = Notification  # noqa: Y015
+Global___NotifiedChange: _TypeAlias = NotifiedChange  # noqa: Y015
 
 @_typing.final
 class RegisterDeviceRequest(_message.Message):
@@ -292,13 +450,18 @@ class RegisterDeviceRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user; NOT_FOUND / USER_NOT_FOUND if the roster lacks them."""
+    """The user; NOT_FOUND / USER_NOT_FOUND if the roster lacks them."""
     @_builtins.property
     def device(self) -> Global___Device:
-        """Required. The device."""
+        """The device."""
+
+    @_builtins.property
+    def address(self) -> Global___DeviceAddress:
+        """Where its pushes go. A device that has no address yet requires it."""
 
     def __init__(
         self,
@@ -306,10 +469,11 @@ class RegisterDeviceRequest(_message.Message):
         district_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
         device: Global___Device | None = ...,
+        address: Global___DeviceAddress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device", "district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,6 +504,128 @@ class RegisterDeviceResponse(_message.Message):
 Global___RegisterDeviceResponse: _TypeAlias = RegisterDeviceResponse  # noqa: Y015
 
 @_typing.final
+class BatchRegisterDevicesRequest(_message.Message):
+    """Asks to register devices of several users."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    @_builtins.property
+    def registrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceRegistration]:
+        """1 to 500; they take effect in this order."""
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        registrations: _abc.Iterable[Global___DeviceRegistration] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "registrations", b"registrations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRegisterDevicesRequest: _TypeAlias = BatchRegisterDevicesRequest  # noqa: Y015
+
+@_typing.final
+class DeviceRegistration(_message.Message):
+    """One device of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The user; NOT_FOUND / USER_NOT_FOUND if the roster lacks them."""
+    @_builtins.property
+    def device(self) -> Global___Device:
+        """The device."""
+
+    @_builtins.property
+    def address(self) -> Global___DeviceAddress:
+        """Where its pushes go. A device that has no address yet requires it."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        device: Global___Device | None = ...,
+        address: Global___DeviceAddress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceRegistration: _TypeAlias = DeviceRegistration  # noqa: Y015
+
+@_typing.final
+class BatchRegisterDevicesResponse(_message.Message):
+    """The answers to a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceRegistrationResult]:
+        """`results[i]` answers `registrations[i]`."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___DeviceRegistrationResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRegisterDevicesResponse: _TypeAlias = BatchRegisterDevicesResponse  # noqa: Y015
+
+@_typing.final
+class DeviceRegistrationResult(_message.Message):
+    """The answer to one registration of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """The reason of the ErrorInfo in `error`; unset if it was taken."""
+    @_builtins.property
+    def device(self) -> Global___Device:
+        """As stored; unset if it was refused."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it was refused, with one ErrorInfo and, for bad fields, a BadRequest whose fields are relative to
+        the registration; unset if it was taken.
+        """
+
+    def __init__(
+        self,
+        *,
+        device: Global___Device | None = ...,
+        error: _status_pb2.Status | None = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "error", b"error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "error", b"error", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceRegistrationResult: _TypeAlias = DeviceRegistrationResult  # noqa: Y015
+
+@_typing.final
 class GetDeviceRequest(_message.Message):
     """Asks for a device."""
 
@@ -349,11 +635,11 @@ class GetDeviceRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     device_id: _builtins.str
-    """Required. The device."""
+    """The device."""
     def __init__(
         self,
         *,
@@ -405,15 +691,15 @@ class ListDevicesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     include_retired: _builtins.bool
     """Whether retired devices are listed too."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
@@ -471,18 +757,18 @@ class UpdateDeviceRequest(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     device_id: _builtins.str
-    """Required. The device."""
+    """The device."""
     @_builtins.property
     def device(self) -> Global___Device:
-        """Required. The new values; its own `device_id` is empty or the same."""
+        """The new values; its own `device_id` is empty or the same."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Optional. The fields to change, relative to the device; empty is all that are populated."""
+        """The fields to change, relative to the device; empty is all that are populated."""
 
     def __init__(
         self,
@@ -535,11 +821,11 @@ class UnregisterDeviceRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     device_id: _builtins.str
-    """Required. The device."""
+    """The device."""
     def __init__(
         self,
         *,
@@ -588,9 +874,9 @@ class SignOutRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     def __init__(
         self,
         *,
@@ -639,12 +925,12 @@ class ReportReceiptsRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     RECEIPTS_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     @_builtins.property
     def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Receipt]:
-        """Required. 1 to 500."""
+        """1 to 500."""
 
     def __init__(
         self,
@@ -671,12 +957,12 @@ class Receipt(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
-    """Required. The delivery."""
+    """The delivery."""
     event: Global___ReceiptEvent.ValueType
-    """Required. What happened."""
+    """What happened."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """Required. When, by the phone's clock; one ahead of the server's is taken as now."""
+        """When, by the phone's clock; one ahead of the server's is taken as now."""
 
     def __init__(
         self,
@@ -725,8 +1011,11 @@ class ReceiptResult(_message.Message):
 
     ERROR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     state: _delivery_pb2.DeliveryState.ValueType
     """Where the delivery stands now; unset if it was refused."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """The reason of the ErrorInfo in `error`; unset if it was taken."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it was refused, such as NOT_FOUND / DELIVERY_NOT_FOUND; unset if it was taken."""
@@ -736,10 +1025,11 @@ class ReceiptResult(_message.Message):
         *,
         error: _status_pb2.Status | None = ...,
         state: _delivery_pb2.DeliveryState.ValueType = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -747,31 +1037,43 @@ Global___ReceiptResult: _TypeAlias = ReceiptResult  # noqa: Y015
 
 @_typing.final
 class GetNotificationRequest(_message.Message):
-    """Asks for the text of a delivery."""
+    """Asks for the text of a notification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    NOTIFICATION_ID_FIELD_NUMBER: _builtins.int
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
+    notification_id: _builtins.str
+    """What the person is told."""
     delivery_id: _builtins.str
-    """Required. The delivery, from the push."""
+    """What one device is told."""
+    locale: _builtins.str
+    """The language of the text, as a BCP 47 tag; empty is the device's for a `delivery_id`, else the
+    district's.
+    """
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
+        notification_id: _builtins.str = ...,
         delivery_id: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "notification_id", b"notification_id", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "district_id", b"district_id", "locale", b"locale", "notification_id", b"notification_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["notification_id", "delivery_id"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___GetNotificationRequest: _TypeAlias = GetNotificationRequest  # noqa: Y015
 
@@ -808,22 +1110,28 @@ class SendTestNotificationRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user."""
     device_id: _builtins.str
-    """Required. The device; a retired one is FAILED_PRECONDITION / DEVICE_RETIRED."""
+    """The device; a retired one is FAILED_PRECONDITION / DEVICE_RETIRED."""
+    request_id: _builtins.str
+    """The caller's id of the request, 1 to 128 printable characters, remembered for a day. A repeat for
+    another device is ALREADY_EXISTS / REQUEST_ID_REUSED.
+    """
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
         device_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "district_id", b"district_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

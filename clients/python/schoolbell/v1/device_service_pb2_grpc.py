@@ -41,6 +41,11 @@ class DeviceServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_device__service__pb2.RegisterDeviceRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_device__service__pb2.RegisterDeviceResponse.FromString,
                 _registered_method=True)
+        self.BatchRegisterDevices = channel.unary_unary(
+                '/schoolbell.v1.DeviceService/BatchRegisterDevices',
+                request_serializer=schoolbell_dot_v1_dot_device__service__pb2.BatchRegisterDevicesRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_device__service__pb2.BatchRegisterDevicesResponse.FromString,
+                _registered_method=True)
         self.GetDevice = channel.unary_unary(
                 '/schoolbell.v1.DeviceService/GetDevice',
                 request_serializer=schoolbell_dot_v1_dot_device__service__pb2.GetDeviceRequest.SerializeToString,
@@ -98,6 +103,14 @@ class DeviceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchRegisterDevices(self, request, context):
+        """Registers up to 500 installations, such as when a district moves here from another service. A bad one
+        never spoils the others; an answer each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDevice(self, request, context):
         """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND.
         """
@@ -145,16 +158,17 @@ class DeviceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNotification(self, request, context):
-        """Answers the detailed text of a delivery in the device's language. Gates 1 to 9 are checked again;
-        if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if it had never been.
+        """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
+        Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
+        it had never been.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendTestNotification(self, request, context):
-        """Sends a test notification to one device and waits for the provider's answer. Not idempotent: each
-        call sends one.
+        """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
+        `request_id` sends none: it answers what became of the first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +181,11 @@ def add_DeviceServiceServicer_to_server(servicer, server):
                     servicer.RegisterDevice,
                     request_deserializer=schoolbell_dot_v1_dot_device__service__pb2.RegisterDeviceRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_device__service__pb2.RegisterDeviceResponse.SerializeToString,
+            ),
+            'BatchRegisterDevices': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRegisterDevices,
+                    request_deserializer=schoolbell_dot_v1_dot_device__service__pb2.BatchRegisterDevicesRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_device__service__pb2.BatchRegisterDevicesResponse.SerializeToString,
             ),
             'GetDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDevice,
@@ -238,6 +257,33 @@ class DeviceService:
             '/schoolbell.v1.DeviceService/RegisterDevice',
             schoolbell_dot_v1_dot_device__service__pb2.RegisterDeviceRequest.SerializeToString,
             schoolbell_dot_v1_dot_device__service__pb2.RegisterDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchRegisterDevices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.DeviceService/BatchRegisterDevices',
+            schoolbell_dot_v1_dot_device__service__pb2.BatchRegisterDevicesRequest.SerializeToString,
+            schoolbell_dot_v1_dot_device__service__pb2.BatchRegisterDevicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class DeviceServiceStub:
     device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
     is absent keeps what is stored.
     """
+    BatchRegisterDevices: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.BatchRegisterDevicesRequest, _device_service_pb2.BatchRegisterDevicesResponse]
+    """Registers up to 500 installations, such as when a district moves here from another service. A bad one
+    never spoils the others; an answer each.
+    """
     GetDevice: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.GetDeviceRequest, _device_service_pb2.GetDeviceResponse]
     """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND."""
     ListDevices: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.ListDevicesRequest, _device_service_pb2.ListDevicesResponse]
@@ -61,12 +65,13 @@ class DeviceServiceStub:
     ReportReceipts: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.ReportReceiptsRequest, _device_service_pb2.ReportReceiptsResponse]
     """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing."""
     GetNotification: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.GetNotificationRequest, _device_service_pb2.GetNotificationResponse]
-    """Answers the detailed text of a delivery in the device's language. Gates 1 to 9 are checked again;
-    if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if it had never been.
+    """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
+    Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
+    it had never been.
     """
     SendTestNotification: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.SendTestNotificationRequest, _device_service_pb2.SendTestNotificationResponse]
-    """Sends a test notification to one device and waits for the provider's answer. Not idempotent: each
-    call sends one.
+    """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
+    `request_id` sends none: it answers what became of the first.
     """
 
 @_typing.type_check_only
@@ -81,6 +86,10 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     an installation and token within a district and app: another user registering retires the old
     device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
     is absent keeps what is stored.
+    """
+    BatchRegisterDevices: _aio.UnaryUnaryMultiCallable[_device_service_pb2.BatchRegisterDevicesRequest, _device_service_pb2.BatchRegisterDevicesResponse]  # type: ignore[assignment]
+    """Registers up to 500 installations, such as when a district moves here from another service. A bad one
+    never spoils the others; an answer each.
     """
     GetDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.GetDeviceRequest, _device_service_pb2.GetDeviceResponse]  # type: ignore[assignment]
     """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND."""
@@ -102,12 +111,13 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     ReportReceipts: _aio.UnaryUnaryMultiCallable[_device_service_pb2.ReportReceiptsRequest, _device_service_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
     """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing."""
     GetNotification: _aio.UnaryUnaryMultiCallable[_device_service_pb2.GetNotificationRequest, _device_service_pb2.GetNotificationResponse]  # type: ignore[assignment]
-    """Answers the detailed text of a delivery in the device's language. Gates 1 to 9 are checked again;
-    if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if it had never been.
+    """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
+    Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
+    it had never been.
     """
     SendTestNotification: _aio.UnaryUnaryMultiCallable[_device_service_pb2.SendTestNotificationRequest, _device_service_pb2.SendTestNotificationResponse]  # type: ignore[assignment]
-    """Sends a test notification to one device and waits for the provider's answer. Not idempotent: each
-    call sends one.
+    """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
+    `request_id` sends none: it answers what became of the first.
     """
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -125,6 +135,16 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         an installation and token within a district and app: another user registering retires the old
         device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
         is absent keeps what is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchRegisterDevices(
+        self,
+        request: _device_service_pb2.BatchRegisterDevicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_service_pb2.BatchRegisterDevicesResponse, _abc.Awaitable[_device_service_pb2.BatchRegisterDevicesResponse]]:
+        """Registers up to 500 installations, such as when a district moves here from another service. A bad one
+        never spoils the others; an answer each.
         """
 
     @_abc_1.abstractmethod
@@ -188,8 +208,9 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.GetNotificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.GetNotificationResponse, _abc.Awaitable[_device_service_pb2.GetNotificationResponse]]:
-        """Answers the detailed text of a delivery in the device's language. Gates 1 to 9 are checked again;
-        if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if it had never been.
+        """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
+        Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
+        it had never been.
         """
 
     @_abc_1.abstractmethod
@@ -198,8 +219,8 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.SendTestNotificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.SendTestNotificationResponse, _abc.Awaitable[_device_service_pb2.SendTestNotificationResponse]]:
-        """Sends a test notification to one device and waits for the provider's answer. Not idempotent: each
-        call sends one.
+        """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
+        `request_id` sends none: it answers what became of the first.
         """
 
 def add_DeviceServiceServicer_to_server(servicer: DeviceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,19 +22,67 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$schoolbell/v1/district_service.proto\x12\rschoolbell.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\"\x88\x02\n\x08\x44istrict\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x1a\n\x12\x61\x63tive_school_year\x18\x06 \x01(\x05\x12+\n\x0elicensed_kinds\x18\x07 \x03(\x0e\x32\x13.schoolbell.v1.Kind\x12\x0f\n\x07\x61pp_ids\x18\x08 \x03(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"W\n\x15\x43reateDistrictRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12)\n\x08\x64istrict\x18\x02 \x01(\x0b\x32\x17.schoolbell.v1.District\"C\n\x16\x43reateDistrictResponse\x12)\n\x08\x64istrict\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.District\")\n\x12GetDistrictRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\"@\n\x13GetDistrictResponse\x12)\n\x08\x64istrict\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.District\"R\n\x14ListDistrictsRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x15ListDistrictsResponse\x12*\n\tdistricts\x18\x01 \x03(\x0b\x32\x17.schoolbell.v1.District\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x88\x01\n\x15UpdateDistrictRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12)\n\x08\x64istrict\x18\x02 \x01(\x0b\x32\x17.schoolbell.v1.District\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"C\n\x16UpdateDistrictResponse\x12)\n\x08\x64istrict\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.District2\x95\x03\n\x0f\x44istrictService\x12\x62\n\x0e\x43reateDistrict\x12$.schoolbell.v1.CreateDistrictRequest\x1a%.schoolbell.v1.CreateDistrictResponse\"\x03\x90\x02\x02\x12Y\n\x0bGetDistrict\x12!.schoolbell.v1.GetDistrictRequest\x1a\".schoolbell.v1.GetDistrictResponse\"\x03\x90\x02\x01\x12_\n\rListDistricts\x12#.schoolbell.v1.ListDistrictsRequest\x1a$.schoolbell.v1.ListDistrictsResponse\"\x03\x90\x02\x01\x12\x62\n\x0eUpdateDistrict\x12$.schoolbell.v1.UpdateDistrictRequest\x1a%.schoolbell.v1.UpdateDistrictResponse\"\x03\x90\x02\x02\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$schoolbell/v1/district_service.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\"\xfe\x02\n\x08\x44istrict\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\ttime_zone\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06locale\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rcurrency_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12 \n\x12\x61\x63tive_school_year\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x31\n\x0elicensed_kinds\x18\x07 \x03(\x0e\x32\x13.schoolbell.v1.KindB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x61pp_ids\x18\x08 \x03(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x0f\x61udit_retention\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\"c\n\x15\x43reateDistrictRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12/\n\x08\x64istrict\x18\x02 \x01(\x0b\x32\x17.schoolbell.v1.DistrictB\x04\xe2\x41\x01\x02\"C\n\x16\x43reateDistrictResponse\x12)\n\x08\x64istrict\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.District\"/\n\x12GetDistrictRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"@\n\x13GetDistrictResponse\x12)\n\x08\x64istrict\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.District\"d\n\x14ListDistrictsRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x15ListDistrictsResponse\x12*\n\tdistricts\x18\x01 \x03(\x0b\x32\x17.schoolbell.v1.District\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x01\n\x15UpdateDistrictRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12/\n\x08\x64istrict\x18\x02 \x01(\x0b\x32\x17.schoolbell.v1.DistrictB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"C\n\x16UpdateDistrictResponse\x12)\n\x08\x64istrict\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.District\"r\n\x15\x44\x65leteDistrictRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12!\n\x13\x63onfirm_district_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\".\n\x16\x44\x65leteDistrictResponse\x12\x14\n\x0crecord_count\x18\x01 \x01(\x05\x32\xf9\x03\n\x0f\x44istrictService\x12\x62\n\x0e\x43reateDistrict\x12$.schoolbell.v1.CreateDistrictRequest\x1a%.schoolbell.v1.CreateDistrictResponse\"\x03\x90\x02\x02\x12Y\n\x0bGetDistrict\x12!.schoolbell.v1.GetDistrictRequest\x1a\".schoolbell.v1.GetDistrictResponse\"\x03\x90\x02\x01\x12_\n\rListDistricts\x12#.schoolbell.v1.ListDistrictsRequest\x1a$.schoolbell.v1.ListDistrictsResponse\"\x03\x90\x02\x01\x12\x62\n\x0eUpdateDistrict\x12$.schoolbell.v1.UpdateDistrictRequest\x1a%.schoolbell.v1.UpdateDistrictResponse\"\x03\x90\x02\x02\x12\x62\n\x0e\x44\x65leteDistrict\x12$.schoolbell.v1.DeleteDistrictRequest\x1a%.schoolbell.v1.DeleteDistrictResponse\"\x03\x90\x02\x02\x42q\n\x15\x65xample.schoolbell.v1B\x14\x44istrictServiceProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.district_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\024DistrictServiceProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_DISTRICT'].fields_by_name['district_id']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['district_id']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['display_name']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['display_name']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['time_zone']._serialized_options = b'\342A\001\002'
+  _globals['_DISTRICT'].fields_by_name['locale']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['locale']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['currency_code']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['currency_code']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['active_school_year']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['active_school_year']._serialized_options = b'\342A\001\003'
+  _globals['_DISTRICT'].fields_by_name['licensed_kinds']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['licensed_kinds']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['app_ids']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['app_ids']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['create_time']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_DISTRICT'].fields_by_name['etag']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_DISTRICT'].fields_by_name['audit_retention']._loaded_options = None
+  _globals['_DISTRICT'].fields_by_name['audit_retention']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEDISTRICTREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_CREATEDISTRICTREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEDISTRICTREQUEST'].fields_by_name['district']._loaded_options = None
+  _globals['_CREATEDISTRICTREQUEST'].fields_by_name['district']._serialized_options = b'\342A\001\002'
+  _globals['_GETDISTRICTREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_GETDISTRICTREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_LISTDISTRICTSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_LISTDISTRICTSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISTRICTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDISTRICTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISTRICTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDISTRICTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATEDISTRICTREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_UPDATEDISTRICTREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATEDISTRICTREQUEST'].fields_by_name['district']._loaded_options = None
+  _globals['_UPDATEDISTRICTREQUEST'].fields_by_name['district']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATEDISTRICTREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEDISTRICTREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEDISTRICTREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_DELETEDISTRICTREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_DELETEDISTRICTREQUEST'].fields_by_name['confirm_district_id']._loaded_options = None
+  _globals['_DELETEDISTRICTREQUEST'].fields_by_name['confirm_district_id']._serialized_options = b'\342A\001\002'
+  _globals['_DELETEDISTRICTREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_DELETEDISTRICTREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_DISTRICTSERVICE'].methods_by_name['CreateDistrict']._loaded_options = None
   _globals['_DISTRICTSERVICE'].methods_by_name['CreateDistrict']._serialized_options = b'\220\002\002'
   _globals['_DISTRICTSERVICE'].methods_by_name['GetDistrict']._loaded_options = None
@@ -43,24 +91,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISTRICTSERVICE'].methods_by_name['ListDistricts']._serialized_options = b'\220\002\001'
   _globals['_DISTRICTSERVICE'].methods_by_name['UpdateDistrict']._loaded_options = None
   _globals['_DISTRICTSERVICE'].methods_by_name['UpdateDistrict']._serialized_options = b'\220\002\002'
-  _globals['_DISTRICT']._serialized_start=151
-  _globals['_DISTRICT']._serialized_end=415
-  _globals['_CREATEDISTRICTREQUEST']._serialized_start=417
-  _globals['_CREATEDISTRICTREQUEST']._serialized_end=504
-  _globals['_CREATEDISTRICTRESPONSE']._serialized_start=506
-  _globals['_CREATEDISTRICTRESPONSE']._serialized_end=573
-  _globals['_GETDISTRICTREQUEST']._serialized_start=575
-  _globals['_GETDISTRICTREQUEST']._serialized_end=616
-  _globals['_GETDISTRICTRESPONSE']._serialized_start=618
-  _globals['_GETDISTRICTRESPONSE']._serialized_end=682
-  _globals['_LISTDISTRICTSREQUEST']._serialized_start=684
-  _globals['_LISTDISTRICTSREQUEST']._serialized_end=766
-  _globals['_LISTDISTRICTSRESPONSE']._serialized_start=768
-  _globals['_LISTDISTRICTSRESPONSE']._serialized_end=860
-  _globals['_UPDATEDISTRICTREQUEST']._serialized_start=863
-  _globals['_UPDATEDISTRICTREQUEST']._serialized_end=999
-  _globals['_UPDATEDISTRICTRESPONSE']._serialized_start=1001
-  _globals['_UPDATEDISTRICTRESPONSE']._serialized_end=1068
-  _globals['_DISTRICTSERVICE']._serialized_start=1071
-  _globals['_DISTRICTSERVICE']._serialized_end=1476
+  _globals['_DISTRICTSERVICE'].methods_by_name['DeleteDistrict']._loaded_options = None
+  _globals['_DISTRICTSERVICE'].methods_by_name['DeleteDistrict']._serialized_options = b'\220\002\002'
+  _globals['_DISTRICT']._serialized_start=216
+  _globals['_DISTRICT']._serialized_end=598
+  _globals['_CREATEDISTRICTREQUEST']._serialized_start=600
+  _globals['_CREATEDISTRICTREQUEST']._serialized_end=699
+  _globals['_CREATEDISTRICTRESPONSE']._serialized_start=701
+  _globals['_CREATEDISTRICTRESPONSE']._serialized_end=768
+  _globals['_GETDISTRICTREQUEST']._serialized_start=770
+  _globals['_GETDISTRICTREQUEST']._serialized_end=817
+  _globals['_GETDISTRICTRESPONSE']._serialized_start=819
+  _globals['_GETDISTRICTRESPONSE']._serialized_end=883
+  _globals['_LISTDISTRICTSREQUEST']._serialized_start=885
+  _globals['_LISTDISTRICTSREQUEST']._serialized_end=985
+  _globals['_LISTDISTRICTSRESPONSE']._serialized_start=987
+  _globals['_LISTDISTRICTSRESPONSE']._serialized_end=1079
+  _globals['_UPDATEDISTRICTREQUEST']._serialized_start=1082
+  _globals['_UPDATEDISTRICTREQUEST']._serialized_end=1236
+  _globals['_UPDATEDISTRICTRESPONSE']._serialized_start=1238
+  _globals['_UPDATEDISTRICTRESPONSE']._serialized_end=1305
+  _globals['_DELETEDISTRICTREQUEST']._serialized_start=1307
+  _globals['_DELETEDISTRICTREQUEST']._serialized_end=1421
+  _globals['_DELETEDISTRICTRESPONSE']._serialized_start=1423
+  _globals['_DELETEDISTRICTRESPONSE']._serialized_end=1469
+  _globals['_DISTRICTSERVICE']._serialized_start=1472
+  _globals['_DISTRICTSERVICE']._serialized_end=1977
 # @@protoc_insertion_point(module_scope)

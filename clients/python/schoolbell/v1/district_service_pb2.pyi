@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -37,18 +38,19 @@ class District(_message.Message):
     APP_IDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    AUDIT_RETENTION_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
     """Chosen at creation and never changed: 3 to 63 of a-z, 0-9 and hyphen."""
     display_name: _builtins.str
     """Its name for people, 1 to 1,024 characters."""
     time_zone: _builtins.str
-    """Required. IANA name of its time zone, such as `America/Chicago`; a school's own overrides it."""
+    """IANA name of its time zone, such as `America/Chicago`; a school's own overrides it."""
     locale: _builtins.str
     """Language of texts where a device has none, as a BCP 47 tag; the default is `en`."""
     currency_code: _builtins.str
     """ISO 4217 code of all its money; the default is `USD`. Cannot change once a balance is known."""
     active_school_year: _builtins.int
-    """Output only. The active school year, named by the year in which it ends; 0 is none.
+    """The active school year, named by the year in which it ends; 0 is none.
     RosterService.SetActiveSchoolYear changes it.
     """
     etag: _builtins.str
@@ -63,7 +65,11 @@ class District(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was created."""
+        """When it was created."""
+
+    @_builtins.property
+    def audit_retention(self) -> _duration_pb2.Duration:
+        """How long the audit log is kept, in whole days from 30 to 3650; the default is 400 days."""
 
     def __init__(
         self,
@@ -78,10 +84,11 @@ class District(_message.Message):
         app_ids: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        audit_retention: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_retention", b"audit_retention", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_school_year", b"active_school_year", "app_ids", b"app_ids", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "district_id", b"district_id", "etag", b"etag", "licensed_kinds", b"licensed_kinds", "locale", b"locale", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_school_year", b"active_school_year", "app_ids", b"app_ids", "audit_retention", b"audit_retention", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "district_id", b"district_id", "etag", b"etag", "licensed_kinds", b"licensed_kinds", "locale", b"locale", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,10 +103,10 @@ class CreateDistrictRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     DISTRICT_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. Its id, 3 to 63 of a-z, 0-9 and hyphen."""
+    """Its id, 3 to 63 of a-z, 0-9 and hyphen."""
     @_builtins.property
     def district(self) -> Global___District:
-        """Required. The district; its own `district_id` is empty or the same."""
+        """The district; its own `district_id` is empty or the same."""
 
     def __init__(
         self,
@@ -147,7 +154,7 @@ class GetDistrictRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     def __init__(
         self,
         *,
@@ -195,11 +202,11 @@ class ListDistrictsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. `-`: every district that the caller may read. Or the id of one."""
+    """The district; empty or `-` is every district that the caller may read."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
@@ -253,14 +260,14 @@ class UpdateDistrictRequest(_message.Message):
     DISTRICT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     @_builtins.property
     def district(self) -> Global___District:
-        """Required. The new values; its own `district_id` is empty or the same."""
+        """The new values; its own `district_id` is empty or the same."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Optional. The fields to change, relative to the district; empty is all that are populated."""
+        """The fields to change, relative to the district; empty is all that are populated."""
 
     def __init__(
         self,
@@ -300,3 +307,55 @@ class UpdateDistrictResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateDistrictResponse: _TypeAlias = UpdateDistrictResponse  # noqa: Y015
+
+@_typing.final
+class DeleteDistrictRequest(_message.Message):
+    """Asks to delete a district."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    CONFIRM_DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    confirm_district_id: _builtins.str
+    """The same id once more, so that nobody deletes a district by a slip."""
+    validate_only: _builtins.bool
+    """Whether to count only."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        confirm_district_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_district_id", b"confirm_district_id", "district_id", b"district_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDistrictRequest: _TypeAlias = DeleteDistrictRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDistrictResponse(_message.Message):
+    """What was deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    record_count: _builtins.int
+    """How many records of all sorts were deleted, or would be; 0 if there was no such district."""
+    def __init__(
+        self,
+        *,
+        record_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_count", b"record_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDistrictResponse: _TypeAlias = DeleteDistrictResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class DistrictServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_district__service__pb2.UpdateDistrictRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_district__service__pb2.UpdateDistrictResponse.FromString,
                 _registered_method=True)
+        self.DeleteDistrict = channel.unary_unary(
+                '/schoolbell.v1.DistrictService/DeleteDistrict',
+                request_serializer=schoolbell_dot_v1_dot_district__service__pb2.DeleteDistrictRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_district__service__pb2.DeleteDistrictResponse.FromString,
+                _registered_method=True)
 
 
 class DistrictServiceServicer:
@@ -91,6 +96,14 @@ class DistrictServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteDistrict(self, request, context):
+        """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
+        with nothing deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DistrictServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +126,11 @@ def add_DistrictServiceServicer_to_server(servicer, server):
                     servicer.UpdateDistrict,
                     request_deserializer=schoolbell_dot_v1_dot_district__service__pb2.UpdateDistrictRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_district__service__pb2.UpdateDistrictResponse.SerializeToString,
+            ),
+            'DeleteDistrict': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDistrict,
+                    request_deserializer=schoolbell_dot_v1_dot_district__service__pb2.DeleteDistrictRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_district__service__pb2.DeleteDistrictResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -224,6 +242,33 @@ class DistrictService:
             '/schoolbell.v1.DistrictService/UpdateDistrict',
             schoolbell_dot_v1_dot_district__service__pb2.UpdateDistrictRequest.SerializeToString,
             schoolbell_dot_v1_dot_district__service__pb2.UpdateDistrictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDistrict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.DistrictService/DeleteDistrict',
+            schoolbell_dot_v1_dot_district__service__pb2.DeleteDistrictRequest.SerializeToString,
+            schoolbell_dot_v1_dot_district__service__pb2.DeleteDistrictResponse.FromString,
             options,
             channel_credentials,
             insecure,

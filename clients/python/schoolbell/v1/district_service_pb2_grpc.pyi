@@ -45,6 +45,10 @@ class DistrictServiceStub:
     """Changes the masked fields. An update whose fields already hold the asked values answers OK
     whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
     """
+    DeleteDistrict: _grpc.UnaryUnaryMultiCallable[_district_service_pb2.DeleteDistrictRequest, _district_service_pb2.DeleteDistrictResponse]
+    """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
+    with nothing deleted.
+    """
 
 @_typing.type_check_only
 class DistrictServiceAsyncStub(DistrictServiceStub):
@@ -62,6 +66,10 @@ class DistrictServiceAsyncStub(DistrictServiceStub):
     UpdateDistrict: _aio.UnaryUnaryMultiCallable[_district_service_pb2.UpdateDistrictRequest, _district_service_pb2.UpdateDistrictResponse]  # type: ignore[assignment]
     """Changes the masked fields. An update whose fields already hold the asked values answers OK
     whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+    """
+    DeleteDistrict: _aio.UnaryUnaryMultiCallable[_district_service_pb2.DeleteDistrictRequest, _district_service_pb2.DeleteDistrictResponse]  # type: ignore[assignment]
+    """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
+    with nothing deleted.
     """
 
 class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +109,16 @@ class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_district_service_pb2.UpdateDistrictResponse, _abc.Awaitable[_district_service_pb2.UpdateDistrictResponse]]:
         """Changes the masked fields. An update whose fields already hold the asked values answers OK
         whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteDistrict(
+        self,
+        request: _district_service_pb2.DeleteDistrictRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_district_service_pb2.DeleteDistrictResponse, _abc.Awaitable[_district_service_pb2.DeleteDistrictResponse]]:
+        """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
+        with nothing deleted.
         """
 
 def add_DistrictServiceServicer_to_server(servicer: DistrictServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

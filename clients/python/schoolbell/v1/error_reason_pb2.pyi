@@ -25,8 +25,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: fields break their rules. A BadRequest names at most 20 of them; metadata
-    `total`: how many there are, such as `23`.
+    """INVALID_ARGUMENT: fields break their rules. A BadRequest names at most 20 of them, each with
+    its FieldErrorReason; metadata `total`: how many there are, such as `23`.
     """
     ERROR_REASON_MALFORMED_MESSAGE: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: the bytes are not a message of this type."""
@@ -85,7 +85,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RESUME_TOKEN_FOREIGN: _ErrorReason.ValueType  # 27
     """INVALID_ARGUMENT: a resume token of another store."""
     ERROR_REASON_RESUME_TOKEN_EXPIRED: _ErrorReason.ValueType  # 28
-    """OUT_OF_RANGE: the position is too old: list, then watch from the list's token."""
+    """OUT_OF_RANGE: the position is too old: list, then watch from the list's token. Metadata
+    `oldest_resume_token`: the oldest position that can still be watched from.
+    """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 29
     """INVALID_ARGUMENT: not a page token, or one of another request."""
     ERROR_REASON_IMPORT_COUNT_MISMATCH: _ErrorReason.ValueType  # 30
@@ -98,11 +100,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_IMPORT_RECORDS_REFUSED: _ErrorReason.ValueType  # 32
     """FAILED_PRECONDITION: records of the import break their rules or each other; nothing was applied, and
-    the report names them. Metadata `import_id` and `problem_total`.
+    the report names them. Metadata `import_id` and `problem_count`.
     """
-    ERROR_REASON_IMPORT_DEACTIVATES_TOO_MANY: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION: the import would deactivate more than it may; nothing was applied. Metadata
-    `import_id`, `record_type`, `percent` and `max_deactivated_percent`.
+    ERROR_REASON_IMPORT_GUARD_EXCEEDED: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION: the import, or the deactivation, would lose more than its guards allow; nothing
+    was applied. Metadata `guard`: the field of ImportGuards, `import_id`, `record_type`, `percent` and
+    `max_percent`, where they apply.
     """
     ERROR_REASON_DEVICE_RETIRED: _ErrorReason.ValueType  # 34
     """FAILED_PRECONDITION: the device is retired: register it again. Metadata `device_id`."""
@@ -126,17 +129,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED: this server does not do that yet. Metadata `method`."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 43
     """INTERNAL: a fault of the server, never of the input. Metadata `request_id`: to find it in the log."""
+    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 44
+    """ALREADY_EXISTS: the request id was used for another request. Metadata `request_id`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call, a change or a receipt was refused: the `reason` of the one ErrorInfo of every error, as
-    its full name, with the domain `schoolbell`. Each says its code and metadata. Members may be added.
+    """Why a call, a change or a receipt was refused. It is the `reason` of the one ErrorInfo of every error,
+    without the prefix (such as `CHANGE_KEY_REUSED`), with the domain `schoolbell`. Each says its code and
+    metadata. Members may be added.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: fields break their rules. A BadRequest names at most 20 of them; metadata
-`total`: how many there are, such as `23`.
+"""INVALID_ARGUMENT: fields break their rules. A BadRequest names at most 20 of them, each with
+its FieldErrorReason; metadata `total`: how many there are, such as `23`.
 """
 ERROR_REASON_MALFORMED_MESSAGE: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: the bytes are not a message of this type."""
@@ -195,7 +201,9 @@ ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 26
 ERROR_REASON_RESUME_TOKEN_FOREIGN: ErrorReason.ValueType  # 27
 """INVALID_ARGUMENT: a resume token of another store."""
 ERROR_REASON_RESUME_TOKEN_EXPIRED: ErrorReason.ValueType  # 28
-"""OUT_OF_RANGE: the position is too old: list, then watch from the list's token."""
+"""OUT_OF_RANGE: the position is too old: list, then watch from the list's token. Metadata
+`oldest_resume_token`: the oldest position that can still be watched from.
+"""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 29
 """INVALID_ARGUMENT: not a page token, or one of another request."""
 ERROR_REASON_IMPORT_COUNT_MISMATCH: ErrorReason.ValueType  # 30
@@ -208,11 +216,12 @@ footer; nothing was applied. Metadata `import_id`.
 """
 ERROR_REASON_IMPORT_RECORDS_REFUSED: ErrorReason.ValueType  # 32
 """FAILED_PRECONDITION: records of the import break their rules or each other; nothing was applied, and
-the report names them. Metadata `import_id` and `problem_total`.
+the report names them. Metadata `import_id` and `problem_count`.
 """
-ERROR_REASON_IMPORT_DEACTIVATES_TOO_MANY: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION: the import would deactivate more than it may; nothing was applied. Metadata
-`import_id`, `record_type`, `percent` and `max_deactivated_percent`.
+ERROR_REASON_IMPORT_GUARD_EXCEEDED: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION: the import, or the deactivation, would lose more than its guards allow; nothing
+was applied. Metadata `guard`: the field of ImportGuards, `import_id`, `record_type`, `percent` and
+`max_percent`, where they apply.
 """
 ERROR_REASON_DEVICE_RETIRED: ErrorReason.ValueType  # 34
 """FAILED_PRECONDITION: the device is retired: register it again. Metadata `device_id`."""
@@ -236,4 +245,68 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 42
 """UNIMPLEMENTED: this server does not do that yet. Metadata `method`."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 43
 """INTERNAL: a fault of the server, never of the input. Metadata `request_id`: to find it in the log."""
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 44
+"""ALREADY_EXISTS: the request id was used for another request. Metadata `request_id`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
+
+class _FieldErrorReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FieldErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldErrorReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIELD_ERROR_REASON_UNSPECIFIED: _FieldErrorReason.ValueType  # 0
+    """Never sent."""
+    FIELD_ERROR_REASON_REQUIRED: _FieldErrorReason.ValueType  # 1
+    """It is required and not set."""
+    FIELD_ERROR_REASON_TOO_LONG: _FieldErrorReason.ValueType  # 2
+    """It has too many characters or values."""
+    FIELD_ERROR_REASON_TOO_SHORT: _FieldErrorReason.ValueType  # 3
+    """It has too few characters or values."""
+    FIELD_ERROR_REASON_OUT_OF_RANGE: _FieldErrorReason.ValueType  # 4
+    """It is a number, time, date or amount outside its range."""
+    FIELD_ERROR_REASON_UNKNOWN_ENUM_NUMBER: _FieldErrorReason.ValueType  # 5
+    """It is an enum number that the server does not know."""
+    FIELD_ERROR_REASON_BAD_FORMAT: _FieldErrorReason.ValueType  # 6
+    """It does not have the form that its comment describes."""
+    FIELD_ERROR_REASON_WRONG_CURRENCY: _FieldErrorReason.ValueType  # 7
+    """It is an amount in another currency than the district's."""
+    FIELD_ERROR_REASON_DUPLICATE: _FieldErrorReason.ValueType  # 8
+    """It repeats a value that may occur once."""
+    FIELD_ERROR_REASON_IMMUTABLE: _FieldErrorReason.ValueType  # 9
+    """It is immutable and differs from what is stored."""
+    FIELD_ERROR_REASON_NOT_ALLOWED: _FieldErrorReason.ValueType  # 10
+    """It may not be set here, or not together with another field."""
+    FIELD_ERROR_REASON_INCONSISTENT: _FieldErrorReason.ValueType  # 11
+    """It contradicts another field, or names something that is not there."""
+
+class FieldErrorReason(_FieldErrorReason, metaclass=_FieldErrorReasonEnumTypeWrapper):
+    """Which rule a field breaks: the `reason` of a FieldViolation of a BadRequest, without the prefix (such as
+    `TOO_LONG`). Members may be added.
+    """
+
+FIELD_ERROR_REASON_UNSPECIFIED: FieldErrorReason.ValueType  # 0
+"""Never sent."""
+FIELD_ERROR_REASON_REQUIRED: FieldErrorReason.ValueType  # 1
+"""It is required and not set."""
+FIELD_ERROR_REASON_TOO_LONG: FieldErrorReason.ValueType  # 2
+"""It has too many characters or values."""
+FIELD_ERROR_REASON_TOO_SHORT: FieldErrorReason.ValueType  # 3
+"""It has too few characters or values."""
+FIELD_ERROR_REASON_OUT_OF_RANGE: FieldErrorReason.ValueType  # 4
+"""It is a number, time, date or amount outside its range."""
+FIELD_ERROR_REASON_UNKNOWN_ENUM_NUMBER: FieldErrorReason.ValueType  # 5
+"""It is an enum number that the server does not know."""
+FIELD_ERROR_REASON_BAD_FORMAT: FieldErrorReason.ValueType  # 6
+"""It does not have the form that its comment describes."""
+FIELD_ERROR_REASON_WRONG_CURRENCY: FieldErrorReason.ValueType  # 7
+"""It is an amount in another currency than the district's."""
+FIELD_ERROR_REASON_DUPLICATE: FieldErrorReason.ValueType  # 8
+"""It repeats a value that may occur once."""
+FIELD_ERROR_REASON_IMMUTABLE: FieldErrorReason.ValueType  # 9
+"""It is immutable and differs from what is stored."""
+FIELD_ERROR_REASON_NOT_ALLOWED: FieldErrorReason.ValueType  # 10
+"""It may not be set here, or not together with another field."""
+FIELD_ERROR_REASON_INCONSISTENT: FieldErrorReason.ValueType  # 11
+"""It contradicts another field, or names something that is not there."""
+Global___FieldErrorReason: _TypeAlias = FieldErrorReason  # noqa: Y015

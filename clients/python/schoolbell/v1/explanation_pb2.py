@@ -25,28 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
 from schoolbell.v1 import delivery_pb2 as schoolbell_dot_v1_dot_delivery__pb2
+from schoolbell.v1 import roster_pb2 as schoolbell_dot_v1_dot_roster__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fschoolbell/v1/explanation.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\x1a\x1cschoolbell/v1/delivery.proto\"\xab\x01\n\x07GateRow\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12\'\n\x07verdict\x18\x02 \x01(\x0e\x32\x16.schoolbell.v1.Verdict\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12&\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\x17.schoolbell.v1.GateFact\"h\n\x08GateFact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x01\n\x10RecordedDecision\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12,\n\x06reason\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12\r\n\x05value\x18\x03 \x01(\t\x12\x15\n\rfacts_version\x18\x04 \x01(\x03\x12/\n\x0b\x64\x65\x63ide_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf9\x01\n\x12\x45xplainedRecipient\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1f\n\x03\x61pp\x18\x02 \x01(\x0e\x32\x12.schoolbell.v1.App\x12\x15\n\rrelation_path\x18\x03 \x01(\t\x12%\n\x05gates\x18\x04 \x03(\x0b\x32\x16.schoolbell.v1.GateRow\x12\x31\n\x08recorded\x18\x05 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision\x12/\n\x07\x64\x65vices\x18\x06 \x03(\x0b\x32\x1e.schoolbell.v1.ExplainedDevice\x12\x0f\n\x07summary\x18\x07 \x01(\t\"\xa9\x01\n\x0f\x45xplainedDevice\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\x05gates\x18\x02 \x03(\x0b\x32\x16.schoolbell.v1.GateRow\x12\x31\n\x08recorded\x18\x03 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision\x12)\n\x08\x64\x65livery\x18\x04 \x01(\x0b\x32\x17.schoolbell.v1.Delivery\"\xfc\x01\n\x08\x44\x65\x63ision\x12,\n\nchange_key\x18\x01 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKey\x12\x12\n\nstudent_id\x18\x02 \x01(\t\x12!\n\x04kind\x18\x03 \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12\x1f\n\x03\x61pp\x18\x04 \x01(\x0e\x32\x12.schoolbell.v1.App\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65livery_id\x18\x07 \x01(\t\x12\x31\n\x08recorded\x18\x08 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision*f\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_PASSED\x10\x01\x12\x12\n\x0eVERDICT_FAILED\x10\x02\x12\x1a\n\x16VERDICT_NOT_APPLICABLE\x10\x03\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fschoolbell/v1/explanation.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\x1a\x1cschoolbell/v1/delivery.proto\x1a\x1aschoolbell/v1/roster.proto\"\xd4\x01\n\x07GateRow\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12\'\n\x07verdict\x18\x02 \x01(\x0e\x32\x16.schoolbell.v1.Verdict\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12&\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\x17.schoolbell.v1.GateFact\x12\'\n\x05scope\x18\x05 \x01(\x0e\x32\x18.schoolbell.v1.GateScope\"h\n\x08GateFact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe3\x01\n\x10RecordedDecision\x12!\n\x04gate\x18\x01 \x01(\x0e\x32\x13.schoolbell.v1.Gate\x12,\n\x06reason\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.RefusalReason\x12\r\n\x05value\x18\x03 \x01(\t\x12\x15\n\rfacts_version\x18\x04 \x01(\x03\x12/\n\x0b\x64\x65\x63ide_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scope\x18\x06 \x01(\x0e\x32\x18.schoolbell.v1.GateScope\"\xb2\x02\n\x12\x45xplainedRecipient\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12(\n\x08\x61pp_type\x18\x02 \x01(\x0e\x32\x16.schoolbell.v1.AppType\x12\x12\n\nis_student\x18\x03 \x01(\x08\x12\x31\n\x0crelationship\x18\x04 \x01(\x0b\x32\x1b.schoolbell.v1.Relationship\x12%\n\x05gates\x18\x05 \x03(\x0b\x32\x16.schoolbell.v1.GateRow\x12\x31\n\x08recorded\x18\x06 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision\x12/\n\x07\x64\x65vices\x18\x07 \x03(\x0b\x32\x1e.schoolbell.v1.ExplainedDevice\x12\x0f\n\x07summary\x18\x08 \x01(\t\"\xa9\x01\n\x0f\x45xplainedDevice\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\x05gates\x18\x02 \x03(\x0b\x32\x16.schoolbell.v1.GateRow\x12\x31\n\x08recorded\x18\x03 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision\x12)\n\x08\x64\x65livery\x18\x04 \x01(\x0b\x32\x17.schoolbell.v1.Delivery\"\x85\x02\n\x08\x44\x65\x63ision\x12,\n\nchange_key\x18\x01 \x01(\x0b\x32\x18.schoolbell.v1.ChangeKey\x12\x12\n\nstudent_id\x18\x02 \x01(\t\x12!\n\x04kind\x18\x03 \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12(\n\x08\x61pp_type\x18\x04 \x01(\x0e\x32\x16.schoolbell.v1.AppType\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65livery_id\x18\x07 \x01(\t\x12\x31\n\x08recorded\x18\x08 \x01(\x0b\x32\x1f.schoolbell.v1.RecordedDecision*f\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x12\n\x0eVERDICT_PASSED\x10\x01\x12\x12\n\x0eVERDICT_FAILED\x10\x02\x12\x1a\n\x16VERDICT_NOT_APPLICABLE\x10\x03\x42m\n\x15\x65xample.schoolbell.v1B\x10\x45xplanationProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.explanation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
-  _globals['_VERDICT']._serialized_start=1289
-  _globals['_VERDICT']._serialized_end=1391
-  _globals['_GATEROW']._serialized_start=142
-  _globals['_GATEROW']._serialized_end=313
-  _globals['_GATEFACT']._serialized_start=315
-  _globals['_GATEFACT']._serialized_end=419
-  _globals['_RECORDEDDECISION']._serialized_start=422
-  _globals['_RECORDEDDECISION']._serialized_end=608
-  _globals['_EXPLAINEDRECIPIENT']._serialized_start=611
-  _globals['_EXPLAINEDRECIPIENT']._serialized_end=860
-  _globals['_EXPLAINEDDEVICE']._serialized_start=863
-  _globals['_EXPLAINEDDEVICE']._serialized_end=1032
-  _globals['_DECISION']._serialized_start=1035
-  _globals['_DECISION']._serialized_end=1287
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\020ExplanationProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_VERDICT']._serialized_start=1465
+  _globals['_VERDICT']._serialized_end=1567
+  _globals['_GATEROW']._serialized_start=170
+  _globals['_GATEROW']._serialized_end=382
+  _globals['_GATEFACT']._serialized_start=384
+  _globals['_GATEFACT']._serialized_end=488
+  _globals['_RECORDEDDECISION']._serialized_start=491
+  _globals['_RECORDEDDECISION']._serialized_end=718
+  _globals['_EXPLAINEDRECIPIENT']._serialized_start=721
+  _globals['_EXPLAINEDRECIPIENT']._serialized_end=1027
+  _globals['_EXPLAINEDDEVICE']._serialized_start=1030
+  _globals['_EXPLAINEDDEVICE']._serialized_end=1199
+  _globals['_DECISION']._serialized_start=1202
+  _globals['_DECISION']._serialized_end=1463
 # @@protoc_insertion_point(module_scope)

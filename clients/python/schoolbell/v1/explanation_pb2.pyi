@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from schoolbell.v1 import common_pb2 as _common_pb2
 from schoolbell.v1 import delivery_pb2 as _delivery_pb2
+from schoolbell.v1 import roster_pb2 as _roster_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -60,12 +61,15 @@ class GateRow(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     gate: _common_pb2.Gate.ValueType
     """The gate."""
     verdict: Global___Verdict.ValueType
     """Whether it lets the change through."""
     reason: _common_pb2.RefusalReason.ValueType
     """The cause, if it failed."""
+    scope: _common_pb2.GateScope.ValueType
+    """What the gate judges."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateFact]:
         """The facts that it sees."""
@@ -77,10 +81,11 @@ class GateRow(_message.Message):
         verdict: Global___Verdict.ValueType = ...,
         reason: _common_pb2.RefusalReason.ValueType = ...,
         facts: _abc.Iterable[Global___GateFact] | None = ...,
+        scope: _common_pb2.GateScope.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "gate", b"gate", "reason", b"reason", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "gate", b"gate", "reason", b"reason", "scope", b"scope", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +138,7 @@ class RecordedDecision(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     FACTS_VERSION_FIELD_NUMBER: _builtins.int
     DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     gate: _common_pb2.Gate.ValueType
     """The gate that failed first; unset if the device was told."""
     reason: _common_pb2.RefusalReason.ValueType
@@ -141,6 +147,8 @@ class RecordedDecision(_message.Message):
     """The value that the gate saw, as text."""
     facts_version: _builtins.int
     """The version of the district's facts."""
+    scope: _common_pb2.GateScope.ValueType
+    """What the gate judges; unset if the device was told."""
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -153,10 +161,11 @@ class RecordedDecision(_message.Message):
         value: _builtins.str = ...,
         facts_version: _builtins.int = ...,
         decide_time: _timestamp_pb2.Timestamp | None = ...,
+        scope: _common_pb2.GateScope.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time", "facts_version", b"facts_version", "gate", b"gate", "reason", b"reason", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time", "facts_version", b"facts_version", "gate", b"gate", "reason", b"reason", "scope", b"scope", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,23 +178,28 @@ class ExplainedRecipient(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
-    APP_FIELD_NUMBER: _builtins.int
-    RELATION_PATH_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
+    IS_STUDENT_FIELD_NUMBER: _builtins.int
+    RELATIONSHIP_FIELD_NUMBER: _builtins.int
     GATES_FIELD_NUMBER: _builtins.int
     RECORDED_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person."""
-    app: _common_pb2.App.ValueType
+    app_type: _common_pb2.AppType.ValueType
     """The sort of app in which this person sees the student."""
-    relation_path: _builtins.str
-    """How the person belongs to the student, such as `mother of 604822`; empty if not at all."""
+    is_student: _builtins.bool
+    """Whether the person is the student."""
     summary: _builtins.str
-    """In words that can be read aloud."""
+    """The explanation in whole sentences, in the language of the request."""
+    @_builtins.property
+    def relationship(self) -> _roster_pb2.Relationship:
+        """The person's relationship to the student; unset for the student and where there is none."""
+
     @_builtins.property
     def gates(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateRow]:
-        """The gates of the app (6) and the recipient (8, 9), as they stand now."""
+        """The gates of the app and the recipient, as they stand now."""
 
     @_builtins.property
     def recorded(self) -> Global___RecordedDecision:
@@ -199,16 +213,17 @@ class ExplainedRecipient(_message.Message):
         self,
         *,
         user_id: _builtins.str = ...,
-        app: _common_pb2.App.ValueType = ...,
-        relation_path: _builtins.str = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
+        is_student: _builtins.bool = ...,
+        relationship: _roster_pb2.Relationship | None = ...,
         gates: _abc.Iterable[Global___GateRow] | None = ...,
         recorded: Global___RecordedDecision | None = ...,
         devices: _abc.Iterable[Global___ExplainedDevice] | None = ...,
         summary: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded", "relationship", b"relationship"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "devices", b"devices", "gates", b"gates", "recorded", b"recorded", "relation_path", b"relation_path", "summary", b"summary", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_type", b"app_type", "devices", b"devices", "gates", b"gates", "is_student", b"is_student", "recorded", b"recorded", "relationship", b"relationship", "summary", b"summary", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,7 +278,7 @@ class Decision(_message.Message):
     CHANGE_KEY_FIELD_NUMBER: _builtins.int
     STUDENT_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    APP_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
@@ -272,7 +287,7 @@ class Decision(_message.Message):
     """The student."""
     kind: _common_pb2.Kind.ValueType
     """The kind."""
-    app: _common_pb2.App.ValueType
+    app_type: _common_pb2.AppType.ValueType
     """The sort of app; unset for a decision on the change as a whole."""
     user_id: _builtins.str
     """The person; empty for a decision on the change or an app."""
@@ -294,7 +309,7 @@ class Decision(_message.Message):
         change_key: _common_pb2.ChangeKey | None = ...,
         student_id: _builtins.str = ...,
         kind: _common_pb2.Kind.ValueType = ...,
-        app: _common_pb2.App.ValueType = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
         user_id: _builtins.str = ...,
         device_id: _builtins.str = ...,
         delivery_id: _builtins.str = ...,
@@ -302,7 +317,7 @@ class Decision(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change_key", b"change_key", "recorded", b"recorded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "change_key", b"change_key", "delivery_id", b"delivery_id", "device_id", b"device_id", "kind", b"kind", "recorded", b"recorded", "student_id", b"student_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_type", b"app_type", "change_key", b"change_key", "delivery_id", b"delivery_id", "device_id", b"device_id", "kind", b"kind", "recorded", b"recorded", "student_id", b"student_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,11 +5,13 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
+from schoolbell.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +22,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _BarOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BarOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BarOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BAR_ORIGIN_UNSPECIFIED: _BarOrigin.ValueType  # 0
+    """Not known."""
+    BAR_ORIGIN_SOURCE: _BarOrigin.ValueType  # 1
+    """A source of the roster; its imports and records lift it."""
+    BAR_ORIGIN_DISTRICT: _BarOrigin.ValueType  # 2
+    """The district, by SetBar; only SetBar lifts it."""
+
+class BarOrigin(_BarOrigin, metaclass=_BarOriginEnumTypeWrapper):
+    """Who set a bar."""
+
+BAR_ORIGIN_UNSPECIFIED: BarOrigin.ValueType  # 0
+"""Not known."""
+BAR_ORIGIN_SOURCE: BarOrigin.ValueType  # 1
+"""A source of the roster; its imports and records lift it."""
+BAR_ORIGIN_DISTRICT: BarOrigin.ValueType  # 2
+"""The district, by SetBar; only SetBar lifts it."""
+Global___BarOrigin: _TypeAlias = BarOrigin  # noqa: Y015
 
 class _RecordType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -38,7 +64,7 @@ class _RecordTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordType
     RECORD_TYPE_RELATIONSHIP: _RecordType.ValueType  # 4
     """A relationship."""
     RECORD_TYPE_ENROLLMENT: _RecordType.ValueType  # 5
-    """An enrolment."""
+    """An enrollment."""
 
 class RecordType(_RecordType, metaclass=_RecordTypeEnumTypeWrapper):
     """The types of records."""
@@ -54,7 +80,7 @@ RECORD_TYPE_USER: RecordType.ValueType  # 3
 RECORD_TYPE_RELATIONSHIP: RecordType.ValueType  # 4
 """A relationship."""
 RECORD_TYPE_ENROLLMENT: RecordType.ValueType  # 5
-"""An enrolment."""
+"""An enrollment."""
 Global___RecordType: _TypeAlias = RecordType  # noqa: Y015
 
 class _ImportMode:
@@ -98,11 +124,13 @@ class _ImportStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportSta
     IMPORT_STATE_APPLYING: _ImportState.ValueType  # 2
     """The footer came; it finishes without the client."""
     IMPORT_STATE_APPLIED: _ImportState.ValueType  # 3
-    """Final: applied whole (under `validate_only`: reported)."""
+    """Final: applied whole."""
     IMPORT_STATE_REFUSED: _ImportState.ValueType  # 4
     """Final: nothing was applied; the report says why."""
     IMPORT_STATE_ABANDONED: _ImportState.ValueType  # 5
     """Final: the client left before the footer; nothing was applied."""
+    IMPORT_STATE_VALIDATED: _ImportState.ValueType  # 6
+    """Final: under `validate_only`, it would have been applied whole; nothing was."""
 
 class ImportState(_ImportState, metaclass=_ImportStateEnumTypeWrapper):
     """Where an import stands."""
@@ -114,12 +142,78 @@ IMPORT_STATE_RECEIVING: ImportState.ValueType  # 1
 IMPORT_STATE_APPLYING: ImportState.ValueType  # 2
 """The footer came; it finishes without the client."""
 IMPORT_STATE_APPLIED: ImportState.ValueType  # 3
-"""Final: applied whole (under `validate_only`: reported)."""
+"""Final: applied whole."""
 IMPORT_STATE_REFUSED: ImportState.ValueType  # 4
 """Final: nothing was applied; the report says why."""
 IMPORT_STATE_ABANDONED: ImportState.ValueType  # 5
 """Final: the client left before the footer; nothing was applied."""
+IMPORT_STATE_VALIDATED: ImportState.ValueType  # 6
+"""Final: under `validate_only`, it would have been applied whole; nothing was."""
 Global___ImportState: _TypeAlias = ImportState  # noqa: Y015
+
+class _ImportProblemCode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportProblemCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportProblemCode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_PROBLEM_CODE_UNSPECIFIED: _ImportProblemCode.ValueType  # 0
+    """Not known."""
+    IMPORT_PROBLEM_CODE_INVALID_FIELD: _ImportProblemCode.ValueType  # 1
+    """A field breaks its rule."""
+    IMPORT_PROBLEM_CODE_DUPLICATE_RECORD: _ImportProblemCode.ValueType  # 2
+    """The record was already in the import."""
+    IMPORT_PROBLEM_CODE_MISSING_REFERENCE: _ImportProblemCode.ValueType  # 3
+    """The record refers to one that is not in the roster."""
+    IMPORT_PROBLEM_CODE_UNKNOWN_RECORD: _ImportProblemCode.ValueType  # 4
+    """The record that is to be deactivated is not in the roster."""
+    IMPORT_PROBLEM_CODE_GUARD_EXCEEDED: _ImportProblemCode.ValueType  # 5
+    """The import exceeds one of its guards; `field` names it."""
+    IMPORT_PROBLEM_CODE_BAR_LOST: _ImportProblemCode.ValueType  # 6
+    """A record that carries a bar would lose it."""
+
+class ImportProblemCode(_ImportProblemCode, metaclass=_ImportProblemCodeEnumTypeWrapper):
+    """The sorts of problems of an import. Members may be added."""
+
+IMPORT_PROBLEM_CODE_UNSPECIFIED: ImportProblemCode.ValueType  # 0
+"""Not known."""
+IMPORT_PROBLEM_CODE_INVALID_FIELD: ImportProblemCode.ValueType  # 1
+"""A field breaks its rule."""
+IMPORT_PROBLEM_CODE_DUPLICATE_RECORD: ImportProblemCode.ValueType  # 2
+"""The record was already in the import."""
+IMPORT_PROBLEM_CODE_MISSING_REFERENCE: ImportProblemCode.ValueType  # 3
+"""The record refers to one that is not in the roster."""
+IMPORT_PROBLEM_CODE_UNKNOWN_RECORD: ImportProblemCode.ValueType  # 4
+"""The record that is to be deactivated is not in the roster."""
+IMPORT_PROBLEM_CODE_GUARD_EXCEEDED: ImportProblemCode.ValueType  # 5
+"""The import exceeds one of its guards; `field` names it."""
+IMPORT_PROBLEM_CODE_BAR_LOST: ImportProblemCode.ValueType  # 6
+"""A record that carries a bar would lose it."""
+Global___ImportProblemCode: _TypeAlias = ImportProblemCode  # noqa: Y015
+
+class _ImportProblemSeverity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportProblemSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportProblemSeverity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_PROBLEM_SEVERITY_UNSPECIFIED: _ImportProblemSeverity.ValueType  # 0
+    """Not known."""
+    IMPORT_PROBLEM_SEVERITY_ERROR: _ImportProblemSeverity.ValueType  # 1
+    """The import is not applied."""
+    IMPORT_PROBLEM_SEVERITY_WARNING: _ImportProblemSeverity.ValueType  # 2
+    """The import is applied all the same."""
+
+class ImportProblemSeverity(_ImportProblemSeverity, metaclass=_ImportProblemSeverityEnumTypeWrapper):
+    """How serious a problem is."""
+
+IMPORT_PROBLEM_SEVERITY_UNSPECIFIED: ImportProblemSeverity.ValueType  # 0
+"""Not known."""
+IMPORT_PROBLEM_SEVERITY_ERROR: ImportProblemSeverity.ValueType  # 1
+"""The import is not applied."""
+IMPORT_PROBLEM_SEVERITY_WARNING: ImportProblemSeverity.ValueType  # 2
+"""The import is applied all the same."""
+Global___ImportProblemSeverity: _TypeAlias = ImportProblemSeverity  # noqa: Y015
 
 @_typing.final
 class RosterRecord(_message.Message):
@@ -133,8 +227,11 @@ class RosterRecord(_message.Message):
     RELATIONSHIP_FIELD_NUMBER: _builtins.int
     ENROLLMENT_FIELD_NUMBER: _builtins.int
     DEACTIVATE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     deactivate: _builtins.bool
-    """In a DELTA import: the record is to be deactivated, and only its ids count. Refused elsewhere."""
+    """In a DELTA import only. Whether the record is to be deactivated; then only its ids count. Refused
+    elsewhere.
+    """
     @_builtins.property
     def school(self) -> Global___School:
         """A school."""
@@ -149,11 +246,18 @@ class RosterRecord(_message.Message):
 
     @_builtins.property
     def relationship(self) -> Global___Relationship:
-        """A guardian's tie to a student."""
+        """A guardian's relationship to a student."""
 
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """A student's stay in a calendar."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields that the source provides, relative to the record, such as `birth_date`; empty or `*`
+        is all. Fields that are not named keep what is stored, so that a source without portal flags or
+        birth dates leaves them alone. Ids always count.
+        """
 
     def __init__(
         self,
@@ -164,10 +268,11 @@ class RosterRecord(_message.Message):
         relationship: Global___Relationship | None = ...,
         enrollment: Global___Enrollment | None = ...,
         deactivate: _builtins.bool = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "enrollment", b"enrollment", "record", b"record", "relationship", b"relationship", "school", b"school", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "enrollment", b"enrollment", "record", b"record", "relationship", b"relationship", "school", b"school", "update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "deactivate", b"deactivate", "enrollment", b"enrollment", "record", b"record", "relationship", b"relationship", "school", b"school", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "deactivate", b"deactivate", "enrollment", b"enrollment", "record", b"record", "relationship", b"relationship", "school", b"school", "update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["school", "calendar", "user", "relationship", "enrollment"]  # noqa: Y015
     _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
@@ -186,14 +291,14 @@ class School(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     school_id: _builtins.str
-    """Required. Its id."""
+    """Its id."""
     display_name: _builtins.str
-    """Optional. Its name, at most 1,024 characters."""
+    """Its name, at most 1,024 characters."""
     time_zone: _builtins.str
-    """Optional. IANA name of its time zone; empty is the district's."""
+    """IANA name of its time zone; empty is the district's."""
     @_builtins.property
     def origin(self) -> Global___RecordOrigin:
-        """Output only. Where the record comes from."""
+        """Where the record comes from."""
 
     def __init__(
         self,
@@ -224,27 +329,30 @@ class Calendar(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     calendar_id: _builtins.str
-    """Required. Its id."""
+    """Its id."""
     school_id: _builtins.str
-    """Required. Its school."""
+    """Its school."""
     school_year: _builtins.int
-    """Required. The school year, named by the year in which it ends, 1900 to 2200."""
+    """The school year, named by the year in which it ends, 1900 to 2200."""
+    display_name: _builtins.str
+    """What people call it, at most 1,024 characters."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """Required. Its first day."""
+        """Its first day."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """Required. Its last day, not before the first."""
+        """Its last day, not before the first."""
 
     @_builtins.property
     def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Term]:
-        """Optional. Its terms, at most 100; they may overlap."""
+        """Its terms, at most 100; they may overlap."""
 
     @_builtins.property
     def origin(self) -> Global___RecordOrigin:
-        """Output only. Where the record comes from."""
+        """Where the record comes from."""
 
     def __init__(
         self,
@@ -256,10 +364,11 @@ class Calendar(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         terms: _abc.Iterable[Global___Term] | None = ...,
         origin: Global___RecordOrigin | None = ...,
+        display_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "origin", b"origin", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_id", b"calendar_id", "end_date", b"end_date", "origin", b"origin", "school_id", b"school_id", "school_year", b"school_year", "start_date", b"start_date", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_id", b"calendar_id", "display_name", b"display_name", "end_date", b"end_date", "origin", b"origin", "school_id", b"school_id", "school_year", b"school_year", "start_date", b"start_date", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,16 +385,16 @@ class Term(_message.Message):
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     term_id: _builtins.str
-    """Required. Its id, unique within the calendar."""
+    """Its id, unique within the calendar."""
     display_name: _builtins.str
-    """Optional. Its name, at most 1,024 characters."""
+    """Its name, at most 1,024 characters."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """Required. Its first day."""
+        """Its first day."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """Required. Its last day, not before the first."""
+        """Its last day, not before the first."""
 
     def __init__(
         self,
@@ -315,35 +424,37 @@ class User(_message.Message):
     NAMES_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Required. Its id; a student's is the `student_id` of changes."""
+    """Its id; a student's is the `student_id` of changes."""
     enabled: _builtins.bool
     """Whether the account may be used."""
     @_builtins.property
     def birth_date(self) -> _date_pb2.Date:
-        """Optional. For the rule on students of age."""
+        """For the rule on students of age."""
 
     @_builtins.property
     def names(self) -> Global___PersonNames:
-        """Optional. For detailed texts."""
+        """For detailed texts."""
 
     @_builtins.property
     def origin(self) -> Global___RecordOrigin:
-        """Output only. Where the record comes from."""
+        """Where the record comes from."""
 
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
-        enabled: _builtins.bool = ...,
+        enabled: _builtins.bool | None = ...,
         birth_date: _date_pb2.Date | None = ...,
         names: Global___PersonNames | None = ...,
         origin: Global___RecordOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "names", b"names", "origin", b"origin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "birth_date", b"birth_date", "enabled", b"enabled", "names", b"names", "origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "enabled", b"enabled", "names", b"names", "origin", b"origin", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "birth_date", b"birth_date", "enabled", b"enabled", "names", b"names", "origin", b"origin", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
 
 Global___User: _TypeAlias = User  # noqa: Y015
 
@@ -357,11 +468,11 @@ class PersonNames(_message.Message):
     FAMILY_NAME_FIELD_NUMBER: _builtins.int
     PREFERRED_NAME_FIELD_NUMBER: _builtins.int
     given_name: _builtins.str
-    """Optional. The given name."""
+    """The given name."""
     family_name: _builtins.str
-    """Optional. The family name."""
+    """The family name."""
     preferred_name: _builtins.str
-    """Optional. The name used in texts instead of the given name."""
+    """The name used in texts instead of the given name."""
     def __init__(
         self,
         *,
@@ -379,7 +490,7 @@ Global___PersonNames: _TypeAlias = PersonNames  # noqa: Y015
 
 @_typing.final
 class Relationship(_message.Message):
-    """A guardian's tie to a student."""
+    """A guardian's relationship to a student."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -391,35 +502,42 @@ class Relationship(_message.Message):
     ADULT_CONSENT_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
-    LOCALLY_SET_FIELD_NUMBER: _builtins.int
+    BARS_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     student_id: _builtins.str
-    """Required. The student."""
+    """The student."""
     guardian_id: _builtins.str
-    """Required. The guardian; not the student."""
+    """The guardian; not the student."""
     relation: _builtins.str
-    """Optional. What the guardian is to the student, such as `mother`, at most 128 characters."""
+    """What the guardian is to the student, such as `mother`, at most 128 characters."""
     portal_enabled: _builtins.bool
-    """The portal flag: without it the guardian sees nothing of the student."""
+    """The portal flag: without it the guardian sees nothing of the student. Unset keeps what is stored;
+    the default is false.
+    """
     barred: _builtins.bool
-    """Whether the guardian is barred from the student's data, such as by a court. Set by UpsertRecords,
-    no import lifts it.
+    """Whether the source says that the guardian is barred from the student's data, such as by a court.
+    A source sets and lifts its own bar only; SetBar sets the district's. Unset keeps what is stored.
+    In answers: whether any bar stands.
     """
     adult_consent: _builtins.bool
-    """Whether the student, being of age, agreed that this guardian is told."""
-    locally_set: _builtins.bool
-    """Output only. Whether the bar was set by UpsertRecords, so that only UpsertRecords lifts it."""
+    """Whether the student, being of age, agreed that this guardian is told. Unset keeps what is stored;
+    the default is false.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """Optional. The first day it holds."""
+        """The first day it holds."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """Optional. The last day it holds."""
+        """The last day it holds."""
+
+    @_builtins.property
+    def bars(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bar]:
+        """The bars that stand; the guardian is barred while there is any."""
 
     @_builtins.property
     def origin(self) -> Global___RecordOrigin:
-        """Output only. Where the record comes from."""
+        """Where the record comes from."""
 
     def __init__(
         self,
@@ -427,21 +545,82 @@ class Relationship(_message.Message):
         student_id: _builtins.str = ...,
         guardian_id: _builtins.str = ...,
         relation: _builtins.str = ...,
-        portal_enabled: _builtins.bool = ...,
-        barred: _builtins.bool = ...,
-        adult_consent: _builtins.bool = ...,
+        portal_enabled: _builtins.bool | None = ...,
+        barred: _builtins.bool | None = ...,
+        adult_consent: _builtins.bool | None = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
-        locally_set: _builtins.bool = ...,
+        bars: _abc.Iterable[Global___Bar] | None = ...,
         origin: Global___RecordOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "origin", b"origin", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adult_consent", b"_adult_consent", "_barred", b"_barred", "_portal_enabled", b"_portal_enabled", "adult_consent", b"adult_consent", "barred", b"barred", "end_date", b"end_date", "origin", b"origin", "portal_enabled", b"portal_enabled", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adult_consent", b"adult_consent", "barred", b"barred", "end_date", b"end_date", "guardian_id", b"guardian_id", "locally_set", b"locally_set", "origin", b"origin", "portal_enabled", b"portal_enabled", "relation", b"relation", "start_date", b"start_date", "student_id", b"student_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adult_consent", b"_adult_consent", "_barred", b"_barred", "_portal_enabled", b"_portal_enabled", "adult_consent", b"adult_consent", "barred", b"barred", "bars", b"bars", "end_date", b"end_date", "guardian_id", b"guardian_id", "origin", b"origin", "portal_enabled", b"portal_enabled", "relation", b"relation", "start_date", b"start_date", "student_id", b"student_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adult_consent: _TypeAlias = _typing.Literal["adult_consent"]  # noqa: Y015
+    _WhichOneofArgType__adult_consent: _TypeAlias = _typing.Literal["_adult_consent", b"_adult_consent"]  # noqa: Y015
+    _WhichOneofReturnType__barred: _TypeAlias = _typing.Literal["barred"]  # noqa: Y015
+    _WhichOneofArgType__barred: _TypeAlias = _typing.Literal["_barred", b"_barred"]  # noqa: Y015
+    _WhichOneofReturnType__portal_enabled: _TypeAlias = _typing.Literal["portal_enabled"]  # noqa: Y015
+    _WhichOneofArgType__portal_enabled: _TypeAlias = _typing.Literal["_portal_enabled", b"_portal_enabled"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adult_consent) -> _WhichOneofReturnType__adult_consent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__barred) -> _WhichOneofReturnType__barred | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__portal_enabled) -> _WhichOneofReturnType__portal_enabled | None: ...
+
+Global___Relationship: _TypeAlias = Relationship  # noqa: Y015
+
+@_typing.final
+class Bar(_message.Message):
+    """Keeps one person from one student's data. It holds also for a pair that is not, or not yet, related."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    GUARDIAN_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SET_TIME_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    student_id: _builtins.str
+    """The student."""
+    guardian_id: _builtins.str
+    """The person who is barred."""
+    origin: Global___BarOrigin.ValueType
+    """Who set it, and so who may lift it."""
+    source: _builtins.str
+    """The source that set it; empty for the district's."""
+    comment: _builtins.str
+    """The comment given to SetBar; empty for a source's."""
+    @_builtins.property
+    def set_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was set."""
+
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Who called SetBar; unset for a source's."""
+
+    def __init__(
+        self,
+        *,
+        student_id: _builtins.str = ...,
+        guardian_id: _builtins.str = ...,
+        origin: Global___BarOrigin.ValueType = ...,
+        source: _builtins.str = ...,
+        set_time: _timestamp_pb2.Timestamp | None = ...,
+        comment: _builtins.str = ...,
+        principal: _common_pb2.Principal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "set_time", b"set_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "guardian_id", b"guardian_id", "origin", b"origin", "principal", b"principal", "set_time", b"set_time", "source", b"source", "student_id", b"student_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Relationship: _TypeAlias = Relationship  # noqa: Y015
+Global___Bar: _TypeAlias = Bar  # noqa: Y015
 
 @_typing.final
 class Enrollment(_message.Message):
@@ -457,24 +636,24 @@ class Enrollment(_message.Message):
     PORTAL_VISIBLE_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     enrollment_id: _builtins.str
-    """Required. Its id."""
+    """Its id."""
     student_id: _builtins.str
-    """Required. The student."""
+    """The student."""
     calendar_id: _builtins.str
-    """Required. The calendar."""
+    """The calendar."""
     portal_visible: _builtins.bool
     """Whether it is shown in the portal."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """Required. The first day."""
+        """The first day."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """Optional. The last day."""
+        """The last day."""
 
     @_builtins.property
     def origin(self) -> Global___RecordOrigin:
-        """Output only. Where the record comes from."""
+        """Where the record comes from."""
 
     def __init__(
         self,
@@ -484,14 +663,16 @@ class Enrollment(_message.Message):
         calendar_id: _builtins.str = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
-        portal_visible: _builtins.bool = ...,
+        portal_visible: _builtins.bool | None = ...,
         origin: Global___RecordOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "origin", b"origin", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_portal_visible", b"_portal_visible", "end_date", b"end_date", "origin", b"origin", "portal_visible", b"portal_visible", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_id", b"calendar_id", "end_date", b"end_date", "enrollment_id", b"enrollment_id", "origin", b"origin", "portal_visible", b"portal_visible", "start_date", b"start_date", "student_id", b"student_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_portal_visible", b"_portal_visible", "calendar_id", b"calendar_id", "end_date", b"end_date", "enrollment_id", b"enrollment_id", "origin", b"origin", "portal_visible", b"portal_visible", "start_date", b"start_date", "student_id", b"student_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__portal_visible: _TypeAlias = _typing.Literal["portal_visible"]  # noqa: Y015
+    _WhichOneofArgType__portal_visible: _TypeAlias = _typing.Literal["_portal_visible", b"_portal_visible"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__portal_visible) -> _WhichOneofReturnType__portal_visible | None: ...
 
 Global___Enrollment: _TypeAlias = Enrollment  # noqa: Y015
 
@@ -592,12 +773,12 @@ class ImportReport(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNTS_FIELD_NUMBER: _builtins.int
-    PROBLEM_TOTAL_FIELD_NUMBER: _builtins.int
+    PROBLEM_COUNT_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
-    PORTAL_RELATIONSHIPS_FIELD_NUMBER: _builtins.int
-    problem_total: _builtins.int
+    PORTAL_RELATIONSHIP_COUNT_FIELD_NUMBER: _builtins.int
+    problem_count: _builtins.int
     """How many problems there are in all."""
-    portal_relationships: _builtins.int
+    portal_relationship_count: _builtins.int
     """How many active relationships have the portal flag. At 0, nobody but students can be told."""
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordCounts]:
@@ -611,13 +792,13 @@ class ImportReport(_message.Message):
         self,
         *,
         counts: _abc.Iterable[Global___RecordCounts] | None = ...,
-        problem_total: _builtins.int = ...,
+        problem_count: _builtins.int = ...,
         problems: _abc.Iterable[Global___ImportProblem] | None = ...,
-        portal_relationships: _builtins.int = ...,
+        portal_relationship_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "portal_relationships", b"portal_relationships", "problem_total", b"problem_total", "problems", b"problems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "portal_relationship_count", b"portal_relationship_count", "problem_count", b"problem_count", "problems", b"problems"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -630,32 +811,32 @@ class RecordCounts(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_TYPE_FIELD_NUMBER: _builtins.int
-    CREATED_FIELD_NUMBER: _builtins.int
-    UPDATED_FIELD_NUMBER: _builtins.int
-    UNCHANGED_FIELD_NUMBER: _builtins.int
-    DEACTIVATED_FIELD_NUMBER: _builtins.int
+    CREATED_COUNT_FIELD_NUMBER: _builtins.int
+    UPDATED_COUNT_FIELD_NUMBER: _builtins.int
+    UNCHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    DEACTIVATED_COUNT_FIELD_NUMBER: _builtins.int
     record_type: Global___RecordType.ValueType
     """The type."""
-    created: _builtins.int
+    created_count: _builtins.int
     """Created, or active again."""
-    updated: _builtins.int
+    updated_count: _builtins.int
     """Changed."""
-    unchanged: _builtins.int
+    unchanged_count: _builtins.int
     """Already so."""
-    deactivated: _builtins.int
+    deactivated_count: _builtins.int
     """Deactivated."""
     def __init__(
         self,
         *,
         record_type: Global___RecordType.ValueType = ...,
-        created: _builtins.int = ...,
-        updated: _builtins.int = ...,
-        unchanged: _builtins.int = ...,
-        deactivated: _builtins.int = ...,
+        created_count: _builtins.int = ...,
+        updated_count: _builtins.int = ...,
+        unchanged_count: _builtins.int = ...,
+        deactivated_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "deactivated", b"deactivated", "record_type", b"record_type", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_count", b"created_count", "deactivated_count", b"deactivated_count", "record_type", b"record_type", "unchanged_count", b"unchanged_count", "updated_count", b"updated_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -663,7 +844,7 @@ Global___RecordCounts: _TypeAlias = RecordCounts  # noqa: Y015
 
 @_typing.final
 class ImportProblem(_message.Message):
-    """Why a record, or the whole import, is refused."""
+    """What is wrong with a record, or with the whole import."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -672,8 +853,10 @@ class ImportProblem(_message.Message):
     RECORD_ID_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
     record_index: _builtins.int
-    """The record's position in the import, from 0; -1 is the import as a whole."""
+    """The record's position in the import, from 0; unset is the import as a whole."""
     record_type: Global___RecordType.ValueType
     """The type of record."""
     record_id: _builtins.str
@@ -682,19 +865,27 @@ class ImportProblem(_message.Message):
     """The field, relative to the record; empty is the record as a whole."""
     description: _builtins.str
     """The problem in English; never a person's name or date of birth."""
+    code: Global___ImportProblemCode.ValueType
+    """What sort of problem it is."""
+    severity: Global___ImportProblemSeverity.ValueType
+    """Whether it keeps the import from being applied."""
     def __init__(
         self,
         *,
-        record_index: _builtins.int = ...,
+        record_index: _builtins.int | None = ...,
         record_type: Global___RecordType.ValueType = ...,
         record_id: _builtins.str = ...,
         field: _builtins.str = ...,
         description: _builtins.str = ...,
+        code: Global___ImportProblemCode.ValueType = ...,
+        severity: Global___ImportProblemSeverity.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_record_index", b"_record_index", "record_index", b"record_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field", "record_id", b"record_id", "record_index", b"record_index", "record_type", b"record_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_record_index", b"_record_index", "code", b"code", "description", b"description", "field", b"field", "record_id", b"record_id", "record_index", b"record_index", "record_type", b"record_type", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__record_index: _TypeAlias = _typing.Literal["record_index"]  # noqa: Y015
+    _WhichOneofArgType__record_index: _TypeAlias = _typing.Literal["_record_index", b"_record_index"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__record_index) -> _WhichOneofReturnType__record_index | None: ...
 
 Global___ImportProblem: _TypeAlias = ImportProblem  # noqa: Y015

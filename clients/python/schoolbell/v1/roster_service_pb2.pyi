@@ -34,11 +34,11 @@ class Student(_message.Message):
 
     @_builtins.property
     def relationships(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.Relationship]:
-        """The ties to guardians, by guardian id."""
+        """The relationships to guardians, by guardian id."""
 
     @_builtins.property
     def enrollments(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.Enrollment]:
-        """The stays in calendars, by enrolment id."""
+        """The stays in calendars, by enrollment id."""
 
     def __init__(
         self,
@@ -107,20 +107,21 @@ class ImportRosterHeader(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
-    MAX_DEACTIVATED_PERCENT_FIELD_NUMBER: _builtins.int
+    GUARDS_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
-    """Required. The caller's key of it, 1 to 128 printable characters."""
+    """The caller's key of it, 1 to 128 printable characters."""
     mode: _roster_pb2.ImportMode.ValueType
-    """Required. Whether it replaces or adds."""
+    """Whether it replaces or adds."""
     source: _builtins.str
-    """Required. The source whose records it brings, 1 to 128 printable characters."""
+    """The source whose records it brings, 1 to 128 printable characters."""
     validate_only: _builtins.bool
     """Whether to report only and to apply nothing."""
-    max_deactivated_percent: _builtins.float
-    """Optional, for FULL. The import is refused with FAILED_PRECONDITION / IMPORT_DEACTIVATES_TOO_MANY
-    if it would deactivate more than this share of the active records of any type, from 0 to 100;
-    the default is 5.
-    """
+    @_builtins.property
+    def guards(self) -> Global___ImportGuards:
+        """What the import may not lose; beyond it, nothing is applied: FAILED_PRECONDITION /
+        IMPORT_GUARD_EXCEEDED.
+        """
+
     def __init__(
         self,
         *,
@@ -128,17 +129,68 @@ class ImportRosterHeader(_message.Message):
         mode: _roster_pb2.ImportMode.ValueType = ...,
         source: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
-        max_deactivated_percent: _builtins.float | None = ...,
+        guards: Global___ImportGuards | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_deactivated_percent", b"_max_deactivated_percent", "max_deactivated_percent", b"max_deactivated_percent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["guards", b"guards"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_deactivated_percent", b"_max_deactivated_percent", "import_id", b"import_id", "max_deactivated_percent", b"max_deactivated_percent", "mode", b"mode", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guards", b"guards", "import_id", b"import_id", "mode", b"mode", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__max_deactivated_percent: _TypeAlias = _typing.Literal["max_deactivated_percent"]  # noqa: Y015
-    _WhichOneofArgType__max_deactivated_percent: _TypeAlias = _typing.Literal["_max_deactivated_percent", b"_max_deactivated_percent"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_deactivated_percent) -> _WhichOneofReturnType__max_deactivated_percent | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportRosterHeader: _TypeAlias = ImportRosterHeader  # noqa: Y015
+
+@_typing.final
+class ImportGuards(_message.Message):
+    """What an import may not lose. Shares are of what is active or stored of the import's own source before
+    it. A share of up to 10 records never refuses, so that small rosters can be corrected.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_DEACTIVATED_PERCENT_FIELD_NUMBER: _builtins.int
+    MAX_PORTAL_LOSS_PERCENT_FIELD_NUMBER: _builtins.int
+    MAX_BIRTH_DATE_LOSS_PERCENT_FIELD_NUMBER: _builtins.int
+    ALLOW_BAR_LOSS_FIELD_NUMBER: _builtins.int
+    max_deactivated_percent: _builtins.float
+    """The largest share of the active records of any type that may be deactivated, in percent from 0 to
+    100; the default is 5.
+    """
+    max_portal_loss_percent: _builtins.float
+    """The largest share of the active relationships with the portal flag that may lose it, in percent
+    from 0 to 100; the default is 5.
+    """
+    max_birth_date_loss_percent: _builtins.float
+    """The largest share of the stored birth dates that may be emptied, in percent from 0 to 100; the
+    default is 5.
+    """
+    allow_bar_loss: _builtins.bool
+    """Whether bars of the source may be lifted, also by deactivating the record that carries them."""
+    def __init__(
+        self,
+        *,
+        max_deactivated_percent: _builtins.float | None = ...,
+        max_portal_loss_percent: _builtins.float | None = ...,
+        max_birth_date_loss_percent: _builtins.float | None = ...,
+        allow_bar_loss: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_birth_date_loss_percent", b"_max_birth_date_loss_percent", "_max_deactivated_percent", b"_max_deactivated_percent", "_max_portal_loss_percent", b"_max_portal_loss_percent", "max_birth_date_loss_percent", b"max_birth_date_loss_percent", "max_deactivated_percent", b"max_deactivated_percent", "max_portal_loss_percent", b"max_portal_loss_percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_birth_date_loss_percent", b"_max_birth_date_loss_percent", "_max_deactivated_percent", b"_max_deactivated_percent", "_max_portal_loss_percent", b"_max_portal_loss_percent", "allow_bar_loss", b"allow_bar_loss", "max_birth_date_loss_percent", b"max_birth_date_loss_percent", "max_deactivated_percent", b"max_deactivated_percent", "max_portal_loss_percent", b"max_portal_loss_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_birth_date_loss_percent: _TypeAlias = _typing.Literal["max_birth_date_loss_percent"]  # noqa: Y015
+    _WhichOneofArgType__max_birth_date_loss_percent: _TypeAlias = _typing.Literal["_max_birth_date_loss_percent", b"_max_birth_date_loss_percent"]  # noqa: Y015
+    _WhichOneofReturnType__max_deactivated_percent: _TypeAlias = _typing.Literal["max_deactivated_percent"]  # noqa: Y015
+    _WhichOneofArgType__max_deactivated_percent: _TypeAlias = _typing.Literal["_max_deactivated_percent", b"_max_deactivated_percent"]  # noqa: Y015
+    _WhichOneofReturnType__max_portal_loss_percent: _TypeAlias = _typing.Literal["max_portal_loss_percent"]  # noqa: Y015
+    _WhichOneofArgType__max_portal_loss_percent: _TypeAlias = _typing.Literal["_max_portal_loss_percent", b"_max_portal_loss_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_birth_date_loss_percent) -> _WhichOneofReturnType__max_birth_date_loss_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_deactivated_percent) -> _WhichOneofReturnType__max_deactivated_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_portal_loss_percent) -> _WhichOneofReturnType__max_portal_loss_percent | None: ...
+
+Global___ImportGuards: _TypeAlias = ImportGuards  # noqa: Y015
 
 @_typing.final
 class ImportRosterRecords(_message.Message):
@@ -149,7 +201,7 @@ class ImportRosterRecords(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.RosterRecord]:
-        """Required. 1 to 1,000. The order does not matter, across the whole import."""
+        """1 to 1,000. The order does not matter, across the whole import."""
 
     def __init__(
         self,
@@ -172,7 +224,7 @@ class ImportRosterFooter(_message.Message):
 
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
     record_count: _builtins.int
-    """Required. How many records were sent. Another count than arrived is INVALID_ARGUMENT /
+    """How many records were sent. Another count than arrived is INVALID_ARGUMENT /
     IMPORT_COUNT_MISMATCH.
     """
     def __init__(
@@ -221,9 +273,9 @@ class GetImportRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     IMPORT_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     import_id: _builtins.str
-    """Required. The caller's key of it."""
+    """The caller's key of it."""
     def __init__(
         self,
         *,
@@ -272,11 +324,11 @@ class ListImportsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
@@ -331,14 +383,14 @@ class UpsertRecordsRequest(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     source: _builtins.str
-    """Required. The source whose records they are, 1 to 128 printable characters."""
+    """The source whose records they are, 1 to 128 printable characters."""
     validate_only: _builtins.bool
     """Whether to check and count only."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.RosterRecord]:
-        """Required. 1 to 500."""
+        """1 to 500."""
 
     def __init__(
         self,
@@ -394,31 +446,34 @@ class DeactivateRecordsRequest(_message.Message):
     RELATIONSHIPS_FIELD_NUMBER: _builtins.int
     ENROLLMENT_IDS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    ALLOW_BAR_LOSS_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     source: _builtins.str
-    """Required. The source that says so, 1 to 128 printable characters."""
+    """The source that says so, 1 to 128 printable characters."""
     validate_only: _builtins.bool
     """Whether to check and count only."""
+    allow_bar_loss: _builtins.bool
+    """Whether relationships whose bar is lost with them may be deactivated."""
     @_builtins.property
     def school_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Schools."""
+        """Schools."""
 
     @_builtins.property
     def calendar_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Calendars."""
+        """Calendars."""
 
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Accounts."""
+        """Accounts."""
 
     @_builtins.property
     def relationships(self) -> _containers.RepeatedCompositeFieldContainer[Global___RelationshipKey]:
-        """Optional. Relationships."""
+        """Relationships."""
 
     @_builtins.property
     def enrollment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Enrolments."""
+        """Enrollments."""
 
     def __init__(
         self,
@@ -431,10 +486,11 @@ class DeactivateRecordsRequest(_message.Message):
         relationships: _abc.Iterable[Global___RelationshipKey] | None = ...,
         enrollment_ids: _abc.Iterable[_builtins.str] | None = ...,
         validate_only: _builtins.bool = ...,
+        allow_bar_loss: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_ids", b"calendar_ids", "district_id", b"district_id", "enrollment_ids", b"enrollment_ids", "relationships", b"relationships", "school_ids", b"school_ids", "source", b"source", "user_ids", b"user_ids", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_bar_loss", b"allow_bar_loss", "calendar_ids", b"calendar_ids", "district_id", b"district_id", "enrollment_ids", b"enrollment_ids", "relationships", b"relationships", "school_ids", b"school_ids", "source", b"source", "user_ids", b"user_ids", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,16 +498,16 @@ Global___DeactivateRecordsRequest: _TypeAlias = DeactivateRecordsRequest  # noqa
 
 @_typing.final
 class RelationshipKey(_message.Message):
-    """The name of a relationship."""
+    """Identifies a relationship."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STUDENT_ID_FIELD_NUMBER: _builtins.int
     GUARDIAN_ID_FIELD_NUMBER: _builtins.int
     student_id: _builtins.str
-    """Required. The student."""
+    """The student."""
     guardian_id: _builtins.str
-    """Required. The guardian."""
+    """The guardian."""
     def __init__(
         self,
         *,
@@ -499,9 +555,9 @@ class GetStudentRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     STUDENT_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     student_id: _builtins.str
-    """Required. The student."""
+    """The student."""
     def __init__(
         self,
         *,
@@ -525,7 +581,7 @@ class GetStudentResponse(_message.Message):
     STUDENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def student(self) -> Global___Student:
-        """With relationships and enrolments."""
+        """With relationships and enrollments."""
 
     def __init__(
         self,
@@ -553,17 +609,17 @@ class ListStudentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     calendar_id: _builtins.str
-    """Optional. Only those enrolled in this calendar."""
+    """Only those enrolled in this calendar."""
     guardian_id: _builtins.str
-    """Optional. Only those related to this guardian."""
+    """Only those related to this guardian."""
     include_inactive: _builtins.bool
     """Whether deactivated students are listed too."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
@@ -619,9 +675,9 @@ class GetUserRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The person."""
+    """The person."""
     def __init__(
         self,
         *,
@@ -650,7 +706,7 @@ class GetUserResponse(_message.Message):
 
     @_builtins.property
     def relationships(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.Relationship]:
-        """Its ties as a guardian, by student id."""
+        """Its relationships as a guardian, by student id."""
 
     def __init__(
         self,
@@ -667,6 +723,370 @@ class GetUserResponse(_message.Message):
 Global___GetUserResponse: _TypeAlias = GetUserResponse  # noqa: Y015
 
 @_typing.final
+class ListUsersRequest(_message.Message):
+    """Asks for accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    INCLUDE_INACTIVE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    query: _builtins.str
+    """The beginning of an id, or of a word of a name, at least 2 characters, in any case; empty is
+    every account.
+    """
+    include_inactive: _builtins.bool
+    """Whether deactivated accounts are listed too."""
+    page_size: _builtins.int
+    """At most this many; 0 is 50, more than 1000 is 1000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        query: _builtins.str = ...,
+        include_inactive: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "include_inactive", b"include_inactive", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsersRequest: _TypeAlias = ListUsersRequest  # noqa: Y015
+
+@_typing.final
+class ListUsersResponse(_message.Message):
+    """A page of accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.User]:
+        """By id."""
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[_roster_pb2.User] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsersResponse: _TypeAlias = ListUsersResponse  # noqa: Y015
+
+@_typing.final
+class ListSchoolsRequest(_message.Message):
+    """Asks for schools."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_INACTIVE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    include_inactive: _builtins.bool
+    """Whether deactivated schools are listed too."""
+    page_size: _builtins.int
+    """At most this many; 0 is 50, more than 1000 is 1000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        include_inactive: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "include_inactive", b"include_inactive", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchoolsRequest: _TypeAlias = ListSchoolsRequest  # noqa: Y015
+
+@_typing.final
+class ListSchoolsResponse(_message.Message):
+    """A page of schools."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOLS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    @_builtins.property
+    def schools(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.School]:
+        """By id."""
+
+    def __init__(
+        self,
+        *,
+        schools: _abc.Iterable[_roster_pb2.School] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "schools", b"schools"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchoolsResponse: _TypeAlias = ListSchoolsResponse  # noqa: Y015
+
+@_typing.final
+class ListCalendarsRequest(_message.Message):
+    """Asks for calendars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    SCHOOL_ID_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    INCLUDE_INACTIVE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    school_id: _builtins.str
+    """Only calendars of this school; empty is all."""
+    school_year: _builtins.int
+    """Only calendars of this school year; 0 is all."""
+    include_inactive: _builtins.bool
+    """Whether deactivated calendars are listed too."""
+    page_size: _builtins.int
+    """At most this many; 0 is 50, more than 1000 is 1000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        school_id: _builtins.str = ...,
+        school_year: _builtins.int = ...,
+        include_inactive: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "include_inactive", b"include_inactive", "page_size", b"page_size", "page_token", b"page_token", "school_id", b"school_id", "school_year", b"school_year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCalendarsRequest: _TypeAlias = ListCalendarsRequest  # noqa: Y015
+
+@_typing.final
+class ListCalendarsResponse(_message.Message):
+    """A page of calendars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDARS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    @_builtins.property
+    def calendars(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalendarListing]:
+        """By id."""
+
+    def __init__(
+        self,
+        *,
+        calendars: _abc.Iterable[Global___CalendarListing] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendars", b"calendars", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCalendarsResponse: _TypeAlias = ListCalendarsResponse  # noqa: Y015
+
+@_typing.final
+class CalendarListing(_message.Message):
+    """A calendar with what people call its school."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    SCHOOL_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    school_display_name: _builtins.str
+    """The display name of its school; empty if it has none."""
+    @_builtins.property
+    def calendar(self) -> _roster_pb2.Calendar:
+        """The calendar."""
+
+    def __init__(
+        self,
+        *,
+        calendar: _roster_pb2.Calendar | None = ...,
+        school_display_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "school_display_name", b"school_display_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalendarListing: _TypeAlias = CalendarListing  # noqa: Y015
+
+@_typing.final
+class SetBarRequest(_message.Message):
+    """Asks to set or lift a bar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    GUARDIAN_ID_FIELD_NUMBER: _builtins.int
+    BARRED_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    student_id: _builtins.str
+    """The student; NOT_FOUND / STUDENT_NOT_FOUND if the roster lacks them."""
+    guardian_id: _builtins.str
+    """The person who is barred; NOT_FOUND / USER_NOT_FOUND if the roster lacks them. Not the student."""
+    barred: _builtins.bool
+    """Whether the bar stands."""
+    comment: _builtins.str
+    """Why, for the record, 1 to 1,024 characters."""
+    source: _builtins.str
+    """Lifts the bar of this source, which no longer delivers, instead of the district's. Only operators
+    may set it, and only with `barred` false.
+    """
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        student_id: _builtins.str = ...,
+        guardian_id: _builtins.str = ...,
+        barred: _builtins.bool | None = ...,
+        comment: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_barred", b"_barred", "barred", b"barred"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_barred", b"_barred", "barred", b"barred", "comment", b"comment", "district_id", b"district_id", "guardian_id", b"guardian_id", "source", b"source", "student_id", b"student_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__barred: _TypeAlias = _typing.Literal["barred"]  # noqa: Y015
+    _WhichOneofArgType__barred: _TypeAlias = _typing.Literal["_barred", b"_barred"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__barred) -> _WhichOneofReturnType__barred | None: ...
+
+Global___SetBarRequest: _TypeAlias = SetBarRequest  # noqa: Y015
+
+@_typing.final
+class SetBarResponse(_message.Message):
+    """The bars of the pair."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BARS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bars(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.Bar]:
+        """All that stand, the district's first."""
+
+    def __init__(
+        self,
+        *,
+        bars: _abc.Iterable[_roster_pb2.Bar] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bars", b"bars"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBarResponse: _TypeAlias = SetBarResponse  # noqa: Y015
+
+@_typing.final
+class ListBarsRequest(_message.Message):
+    """Asks for bars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    GUARDIAN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    student_id: _builtins.str
+    """Only of this student."""
+    guardian_id: _builtins.str
+    """Only of this person."""
+    page_size: _builtins.int
+    """At most this many; 0 is 50, more than 1000 is 1000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        student_id: _builtins.str = ...,
+        guardian_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "guardian_id", b"guardian_id", "page_size", b"page_size", "page_token", b"page_token", "student_id", b"student_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBarsRequest: _TypeAlias = ListBarsRequest  # noqa: Y015
+
+@_typing.final
+class ListBarsResponse(_message.Message):
+    """A page of bars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BARS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    @_builtins.property
+    def bars(self) -> _containers.RepeatedCompositeFieldContainer[_roster_pb2.Bar]:
+        """By student, person and origin."""
+
+    def __init__(
+        self,
+        *,
+        bars: _abc.Iterable[_roster_pb2.Bar] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bars", b"bars", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBarsResponse: _TypeAlias = ListBarsResponse  # noqa: Y015
+
+@_typing.final
 class SetActiveSchoolYearRequest(_message.Message):
     """Asks to set the active school year."""
 
@@ -674,21 +1094,25 @@ class SetActiveSchoolYearRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     school_year: _builtins.int
-    """Required. The year in which it ends, 1900 to 2200. One that no calendar has is allowed: then
-    nobody is told.
+    """The year in which it ends, 1900 to 2200. One that no calendar has is allowed: then nobody is
+    told.
     """
+    validate_only: _builtins.bool
+    """Whether to check and count only."""
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         school_year: _builtins.int = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "school_year", b"school_year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "school_year", b"school_year", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -701,20 +1125,20 @@ class SetActiveSchoolYearResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACTIVE_SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
-    CALENDARS_FIELD_NUMBER: _builtins.int
+    CALENDAR_COUNT_FIELD_NUMBER: _builtins.int
     active_school_year: _builtins.int
-    """As stored."""
-    calendars: _builtins.int
+    """As stored, or as it would be."""
+    calendar_count: _builtins.int
     """How many calendars are in it."""
     def __init__(
         self,
         *,
         active_school_year: _builtins.int = ...,
-        calendars: _builtins.int = ...,
+        calendar_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_school_year", b"active_school_year", "calendars", b"calendars"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_school_year", b"active_school_year", "calendar_count", b"calendar_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

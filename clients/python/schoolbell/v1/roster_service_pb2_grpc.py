@@ -76,6 +76,31 @@ class RosterServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.GetUserRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.GetUserResponse.FromString,
                 _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/schoolbell.v1.RosterService/ListUsers',
+                request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.ListSchools = channel.unary_unary(
+                '/schoolbell.v1.RosterService/ListSchools',
+                request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListSchoolsRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListSchoolsResponse.FromString,
+                _registered_method=True)
+        self.ListCalendars = channel.unary_unary(
+                '/schoolbell.v1.RosterService/ListCalendars',
+                request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListCalendarsRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListCalendarsResponse.FromString,
+                _registered_method=True)
+        self.SetBar = channel.unary_unary(
+                '/schoolbell.v1.RosterService/SetBar',
+                request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.SetBarRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.SetBarResponse.FromString,
+                _registered_method=True)
+        self.ListBars = channel.unary_unary(
+                '/schoolbell.v1.RosterService/ListBars',
+                request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListBarsRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListBarsResponse.FromString,
+                _registered_method=True)
         self.SetActiveSchoolYear = channel.unary_unary(
                 '/schoolbell.v1.RosterService/SetActiveSchoolYear',
                 request_serializer=schoolbell_dot_v1_dot_roster__service__pb2.SetActiveSchoolYearRequest.SerializeToString,
@@ -114,7 +139,7 @@ class RosterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertRecords(self, request, context):
-        """Writes some records, all or none. A relationship's bar set here is lifted by no import.
+        """Writes some records, all or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,14 +147,15 @@ class RosterServiceServicer:
 
     def DeactivateRecords(self, request, context):
         """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-        is NOT_FOUND / RECORD_NOT_FOUND.
+        is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
+        IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStudent(self, request, context):
-        """Answers a student with relationships and enrolments. NOT_FOUND / STUDENT_NOT_FOUND.
+        """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,8 +175,44 @@ class RosterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUsers(self, request, context):
+        """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchools(self, request, context):
+        """Lists schools, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCalendars(self, request, context):
+        """Lists calendars with the names of their schools, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBar(self, request, context):
+        """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
+        attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBars(self, request, context):
+        """Lists the bars that stand, by student and person. Needs the tool right BARS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetActiveSchoolYear(self, request, context):
-        """Sets the district's one active school year: every calendar flips at once.
+        """Sets the district's one active school year: every calendar changes over at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +260,31 @@ def add_RosterServiceServicer_to_server(servicer, server):
                     servicer.GetUser,
                     request_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.GetUserRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_roster__service__pb2.GetUserResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListUsersRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'ListSchools': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchools,
+                    request_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListSchoolsRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListSchoolsResponse.SerializeToString,
+            ),
+            'ListCalendars': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCalendars,
+                    request_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListCalendarsRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListCalendarsResponse.SerializeToString,
+            ),
+            'SetBar': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBar,
+                    request_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.SetBarRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_roster__service__pb2.SetBarResponse.SerializeToString,
+            ),
+            'ListBars': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBars,
+                    request_deserializer=schoolbell_dot_v1_dot_roster__service__pb2.ListBarsRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_roster__service__pb2.ListBarsResponse.SerializeToString,
             ),
             'SetActiveSchoolYear': grpc.unary_unary_rpc_method_handler(
                     servicer.SetActiveSchoolYear,
@@ -423,6 +510,141 @@ class RosterService:
             '/schoolbell.v1.RosterService/GetUser',
             schoolbell_dot_v1_dot_roster__service__pb2.GetUserRequest.SerializeToString,
             schoolbell_dot_v1_dot_roster__service__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.RosterService/ListUsers',
+            schoolbell_dot_v1_dot_roster__service__pb2.ListUsersRequest.SerializeToString,
+            schoolbell_dot_v1_dot_roster__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchools(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.RosterService/ListSchools',
+            schoolbell_dot_v1_dot_roster__service__pb2.ListSchoolsRequest.SerializeToString,
+            schoolbell_dot_v1_dot_roster__service__pb2.ListSchoolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCalendars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.RosterService/ListCalendars',
+            schoolbell_dot_v1_dot_roster__service__pb2.ListCalendarsRequest.SerializeToString,
+            schoolbell_dot_v1_dot_roster__service__pb2.ListCalendarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.RosterService/SetBar',
+            schoolbell_dot_v1_dot_roster__service__pb2.SetBarRequest.SerializeToString,
+            schoolbell_dot_v1_dot_roster__service__pb2.SetBarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.RosterService/ListBars',
+            schoolbell_dot_v1_dot_roster__service__pb2.ListBarsRequest.SerializeToString,
+            schoolbell_dot_v1_dot_roster__service__pb2.ListBarsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,19 +47,32 @@ class RosterServiceStub:
     ListImports: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListImportsRequest, _roster_service_pb2.ListImportsResponse]
     """Lists imports, newest first, without their problems."""
     UpsertRecords: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.UpsertRecordsRequest, _roster_service_pb2.UpsertRecordsResponse]
-    """Writes some records, all or none. A relationship's bar set here is lifted by no import."""
+    """Writes some records, all or none."""
     DeactivateRecords: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.DeactivateRecordsRequest, _roster_service_pb2.DeactivateRecordsResponse]
     """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-    is NOT_FOUND / RECORD_NOT_FOUND.
+    is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
+    IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
     """
     GetStudent: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.GetStudentRequest, _roster_service_pb2.GetStudentResponse]
-    """Answers a student with relationships and enrolments. NOT_FOUND / STUDENT_NOT_FOUND."""
+    """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND."""
     ListStudents: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListStudentsRequest, _roster_service_pb2.ListStudentsResponse]
     """Lists students, by id."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.GetUserRequest, _roster_service_pb2.GetUserResponse]
     """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND."""
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListUsersRequest, _roster_service_pb2.ListUsersResponse]
+    """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS."""
+    ListSchools: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListSchoolsRequest, _roster_service_pb2.ListSchoolsResponse]
+    """Lists schools, by id."""
+    ListCalendars: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListCalendarsRequest, _roster_service_pb2.ListCalendarsResponse]
+    """Lists calendars with the names of their schools, by id."""
+    SetBar: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.SetBarRequest, _roster_service_pb2.SetBarResponse]
+    """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
+    attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+    """
+    ListBars: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListBarsRequest, _roster_service_pb2.ListBarsResponse]
+    """Lists the bars that stand, by student and person. Needs the tool right BARS."""
     SetActiveSchoolYear: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.SetActiveSchoolYearRequest, _roster_service_pb2.SetActiveSchoolYearResponse]
-    """Sets the district's one active school year: every calendar flips at once."""
+    """Sets the district's one active school year: every calendar changes over at once."""
 
 @_typing.type_check_only
 class RosterServiceAsyncStub(RosterServiceStub):
@@ -80,19 +93,32 @@ class RosterServiceAsyncStub(RosterServiceStub):
     ListImports: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListImportsRequest, _roster_service_pb2.ListImportsResponse]  # type: ignore[assignment]
     """Lists imports, newest first, without their problems."""
     UpsertRecords: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.UpsertRecordsRequest, _roster_service_pb2.UpsertRecordsResponse]  # type: ignore[assignment]
-    """Writes some records, all or none. A relationship's bar set here is lifted by no import."""
+    """Writes some records, all or none."""
     DeactivateRecords: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.DeactivateRecordsRequest, _roster_service_pb2.DeactivateRecordsResponse]  # type: ignore[assignment]
     """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-    is NOT_FOUND / RECORD_NOT_FOUND.
+    is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
+    IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
     """
     GetStudent: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.GetStudentRequest, _roster_service_pb2.GetStudentResponse]  # type: ignore[assignment]
-    """Answers a student with relationships and enrolments. NOT_FOUND / STUDENT_NOT_FOUND."""
+    """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND."""
     ListStudents: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListStudentsRequest, _roster_service_pb2.ListStudentsResponse]  # type: ignore[assignment]
     """Lists students, by id."""
     GetUser: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.GetUserRequest, _roster_service_pb2.GetUserResponse]  # type: ignore[assignment]
     """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND."""
+    ListUsers: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListUsersRequest, _roster_service_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS."""
+    ListSchools: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListSchoolsRequest, _roster_service_pb2.ListSchoolsResponse]  # type: ignore[assignment]
+    """Lists schools, by id."""
+    ListCalendars: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListCalendarsRequest, _roster_service_pb2.ListCalendarsResponse]  # type: ignore[assignment]
+    """Lists calendars with the names of their schools, by id."""
+    SetBar: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.SetBarRequest, _roster_service_pb2.SetBarResponse]  # type: ignore[assignment]
+    """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
+    attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+    """
+    ListBars: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListBarsRequest, _roster_service_pb2.ListBarsResponse]  # type: ignore[assignment]
+    """Lists the bars that stand, by student and person. Needs the tool right BARS."""
     SetActiveSchoolYear: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.SetActiveSchoolYearRequest, _roster_service_pb2.SetActiveSchoolYearResponse]  # type: ignore[assignment]
-    """Sets the district's one active school year: every calendar flips at once."""
+    """Sets the district's one active school year: every calendar changes over at once."""
 
 class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who goes where and who belongs to whom, as the SIS knows it. For the SIS. The service works
@@ -134,7 +160,7 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.UpsertRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.UpsertRecordsResponse, _abc.Awaitable[_roster_service_pb2.UpsertRecordsResponse]]:
-        """Writes some records, all or none. A relationship's bar set here is lifted by no import."""
+        """Writes some records, all or none."""
 
     @_abc_1.abstractmethod
     def DeactivateRecords(
@@ -143,7 +169,8 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.DeactivateRecordsResponse, _abc.Awaitable[_roster_service_pb2.DeactivateRecordsResponse]]:
         """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-        is NOT_FOUND / RECORD_NOT_FOUND.
+        is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
+        IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
         """
 
     @_abc_1.abstractmethod
@@ -152,7 +179,7 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.GetStudentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.GetStudentResponse, _abc.Awaitable[_roster_service_pb2.GetStudentResponse]]:
-        """Answers a student with relationships and enrolments. NOT_FOUND / STUDENT_NOT_FOUND."""
+        """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListStudents(
@@ -171,11 +198,53 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND."""
 
     @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _roster_service_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_service_pb2.ListUsersResponse, _abc.Awaitable[_roster_service_pb2.ListUsersResponse]]:
+        """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS."""
+
+    @_abc_1.abstractmethod
+    def ListSchools(
+        self,
+        request: _roster_service_pb2.ListSchoolsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_service_pb2.ListSchoolsResponse, _abc.Awaitable[_roster_service_pb2.ListSchoolsResponse]]:
+        """Lists schools, by id."""
+
+    @_abc_1.abstractmethod
+    def ListCalendars(
+        self,
+        request: _roster_service_pb2.ListCalendarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_service_pb2.ListCalendarsResponse, _abc.Awaitable[_roster_service_pb2.ListCalendarsResponse]]:
+        """Lists calendars with the names of their schools, by id."""
+
+    @_abc_1.abstractmethod
+    def SetBar(
+        self,
+        request: _roster_service_pb2.SetBarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_service_pb2.SetBarResponse, _abc.Awaitable[_roster_service_pb2.SetBarResponse]]:
+        """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
+        attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBars(
+        self,
+        request: _roster_service_pb2.ListBarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_service_pb2.ListBarsResponse, _abc.Awaitable[_roster_service_pb2.ListBarsResponse]]:
+        """Lists the bars that stand, by student and person. Needs the tool right BARS."""
+
+    @_abc_1.abstractmethod
     def SetActiveSchoolYear(
         self,
         request: _roster_service_pb2.SetActiveSchoolYearRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.SetActiveSchoolYearResponse, _abc.Awaitable[_roster_service_pb2.SetActiveSchoolYearResponse]]:
-        """Sets the district's one active school year: every calendar flips at once."""
+        """Sets the district's one active school year: every calendar changes over at once."""
 
 def add_RosterServiceServicer_to_server(servicer: RosterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,29 +25,29 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _AdultStudents:
+class _AdultStudentRule:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _AdultStudentsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdultStudents.ValueType], _builtins.type):
+class _AdultStudentRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdultStudentRule.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    ADULT_STUDENTS_UNSPECIFIED: _AdultStudents.ValueType  # 0
+    ADULT_STUDENT_RULE_UNSPECIFIED: _AdultStudentRule.ValueType  # 0
     """Not given; what is stored stands."""
-    ADULT_STUDENTS_FOLLOW_PORTAL_FLAG: _AdultStudents.ValueType  # 1
+    ADULT_STUDENT_RULE_FOLLOW_PORTAL_FLAG: _AdultStudentRule.ValueType  # 1
     """The relationship's portal flag alone decides."""
-    ADULT_STUDENTS_STOP_AT_18: _AdultStudents.ValueType  # 2
+    ADULT_STUDENT_RULE_STOP_AT_18: _AdultStudentRule.ValueType  # 2
     """Only those for whom the student consented."""
 
-class AdultStudents(_AdultStudents, metaclass=_AdultStudentsEnumTypeWrapper):
+class AdultStudentRule(_AdultStudentRule, metaclass=_AdultStudentRuleEnumTypeWrapper):
     """Whether guardians are told of a student of 18 years or more."""
 
-ADULT_STUDENTS_UNSPECIFIED: AdultStudents.ValueType  # 0
+ADULT_STUDENT_RULE_UNSPECIFIED: AdultStudentRule.ValueType  # 0
 """Not given; what is stored stands."""
-ADULT_STUDENTS_FOLLOW_PORTAL_FLAG: AdultStudents.ValueType  # 1
+ADULT_STUDENT_RULE_FOLLOW_PORTAL_FLAG: AdultStudentRule.ValueType  # 1
 """The relationship's portal flag alone decides."""
-ADULT_STUDENTS_STOP_AT_18: AdultStudents.ValueType  # 2
+ADULT_STUDENT_RULE_STOP_AT_18: AdultStudentRule.ValueType  # 2
 """Only those for whom the student consented."""
-Global___AdultStudents: _TypeAlias = AdultStudents  # noqa: Y015
+Global___AdultStudentRule: _TypeAlias = AdultStudentRule  # noqa: Y015
 
 @_typing.final
 class Settings(_message.Message):
@@ -57,9 +57,9 @@ class Settings(_message.Message):
 
     ENABLED_FIELD_NUMBER: _builtins.int
     DETAIL_LEVEL_FIELD_NUMBER: _builtins.int
-    KINDS_FIELD_NUMBER: _builtins.int
+    KIND_SETTINGS_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
-    ADULT_STUDENTS_FIELD_NUMBER: _builtins.int
+    ADULT_STUDENT_RULE_FIELD_NUMBER: _builtins.int
     MINIMUM_VERSIONS_FIELD_NUMBER: _builtins.int
     DEFAULT_SUBSCRIPTIONS_FIELD_NUMBER: _builtins.int
     DEFAULT_DISPLAY_OPTIONS_FIELD_NUMBER: _builtins.int
@@ -74,18 +74,16 @@ class Settings(_message.Message):
     """"Enable Push Notifications", for all schools of the district. A new district starts off."""
     detail_level: _common_pb2.DetailLevel.ValueType
     """The most that a push may say; the default is GENERIC. A device may choose less."""
-    adult_students: Global___AdultStudents.ValueType
+    adult_student_rule: Global___AdultStudentRule.ValueType
     """Whether guardians are told of students of age; the default is FOLLOW_PORTAL_FLAG."""
     service_status: _status_pb2.ServiceStatus.ValueType
-    """Output only. Active or inactive."""
+    """Active or inactive."""
     connectivity: _status_pb2.Connectivity.ValueType
-    """Output only. Connected or not."""
-    updater: _builtins.str
-    """Output only. Who last wrote them."""
+    """Connected or not."""
     etag: _builtins.str
     """Changes with every write. Sent back in an update, it guards against a lost one; empty does not."""
     @_builtins.property
-    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___KindSettings]:
+    def kind_settings(self) -> _containers.RepeatedCompositeFieldContainer[Global___KindSettings]:
         """Choices for single kinds, at most one entry a kind; a kind without an entry keeps its own rule."""
 
     @_builtins.property
@@ -98,7 +96,7 @@ class Settings(_message.Message):
 
     @_builtins.property
     def default_subscriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefaultSubscription]:
-        """What a device is subscribed to where it stores nothing; empty, as at first, is nothing. At most
+        """What a person is subscribed to who has not chosen; empty, as at first, is nothing. At most
         one entry an app and kind.
         """
 
@@ -110,26 +108,30 @@ class Settings(_message.Message):
 
     @_builtins.property
     def enrollment_grace(self) -> _duration_pb2.Duration:
-        """How long after an enrolment's end grades and assignments are still told, in whole days from 0 to
+        """How long after an enrollment's end grades and assignments are still told, in whole days from 0 to
         60; the default is 14 days.
         """
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.ServiceWarning]:
-        """Output only. What an administrator should know, such as that push communication is not encrypted."""
+        """What an administrator should know, such as that push communication is not encrypted."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When they were last written; unset if never."""
+        """When they were last written; unset if never."""
+
+    @_builtins.property
+    def updater(self) -> _common_pb2.Principal:
+        """Who last wrote them; unset if nobody has."""
 
     def __init__(
         self,
         *,
-        enabled: _builtins.bool = ...,
+        enabled: _builtins.bool | None = ...,
         detail_level: _common_pb2.DetailLevel.ValueType = ...,
-        kinds: _abc.Iterable[Global___KindSettings] | None = ...,
+        kind_settings: _abc.Iterable[Global___KindSettings] | None = ...,
         retention: Global___Retention | None = ...,
-        adult_students: Global___AdultStudents.ValueType = ...,
+        adult_student_rule: Global___AdultStudentRule.ValueType = ...,
         minimum_versions: _abc.Iterable[Global___MinimumVersion] | None = ...,
         default_subscriptions: _abc.Iterable[Global___DefaultSubscription] | None = ...,
         default_display_options: Global___DisplayOptions | None = ...,
@@ -138,14 +140,16 @@ class Settings(_message.Message):
         connectivity: _status_pb2.Connectivity.ValueType = ...,
         warnings: _abc.Iterable[_status_pb2.ServiceWarning] | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
-        updater: _builtins.str = ...,
+        updater: _common_pb2.Principal | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["default_display_options", b"default_display_options", "enrollment_grace", b"enrollment_grace", "retention", b"retention", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "default_display_options", b"default_display_options", "enabled", b"enabled", "enrollment_grace", b"enrollment_grace", "retention", b"retention", "update_time", b"update_time", "updater", b"updater"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adult_students", b"adult_students", "connectivity", b"connectivity", "default_display_options", b"default_display_options", "default_subscriptions", b"default_subscriptions", "detail_level", b"detail_level", "enabled", b"enabled", "enrollment_grace", b"enrollment_grace", "etag", b"etag", "kinds", b"kinds", "minimum_versions", b"minimum_versions", "retention", b"retention", "service_status", b"service_status", "update_time", b"update_time", "updater", b"updater", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "adult_student_rule", b"adult_student_rule", "connectivity", b"connectivity", "default_display_options", b"default_display_options", "default_subscriptions", b"default_subscriptions", "detail_level", b"detail_level", "enabled", b"enabled", "enrollment_grace", b"enrollment_grace", "etag", b"etag", "kind_settings", b"kind_settings", "minimum_versions", b"minimum_versions", "retention", b"retention", "service_status", b"service_status", "update_time", b"update_time", "updater", b"updater", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
 
 Global___Settings: _TypeAlias = Settings  # noqa: Y015
 
@@ -159,18 +163,18 @@ class KindSettings(_message.Message):
     TIME_TO_LIVE_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     kind: _common_pb2.Kind.ValueType
-    """Required. The kind."""
+    """The kind."""
     @_builtins.property
     def time_to_live(self) -> _duration_pb2.Duration:
-        """Optional. How long after `occur_time` it is worth telling, above 0 and at most 28 days; without
-        it: attendance and responsive schedule to the end of their date in the school's zone, lunch balance
+        """How long after `occur_time` it is worth telling, above 0 and at most 28 days; without it:
+        attendance and responsive schedule to the end of their date in the school's zone, lunch balance
         and assignment 24 hours, grade 72 hours.
         """
 
     @_builtins.property
     def hold(self) -> _duration_pb2.Duration:
-        """Optional. How long a delivery waits so that a newer value can replace it, at most an hour; the
-        default is 0.
+        """How long a delivery waits so that a newer value can replace it, at most an hour; the default is
+        0.
         """
 
     def __init__(
@@ -198,29 +202,23 @@ class Retention(_message.Message):
 
     CHANGES_FIELD_NUMBER: _builtins.int
     DELIVERIES_FIELD_NUMBER: _builtins.int
-    AUDIT_ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def changes(self) -> _duration_pb2.Duration:
-        """Optional. Changes with their decisions; the default is 400 days."""
+        """Changes with their decisions; the default is 400 days."""
 
     @_builtins.property
     def deliveries(self) -> _duration_pb2.Duration:
-        """Optional. Deliveries with their attempts; the default is 90 days."""
-
-    @_builtins.property
-    def audit_entries(self) -> _duration_pb2.Duration:
-        """Optional. The audit log; the default is 400 days."""
+        """Deliveries with their attempts; the default is 90 days."""
 
     def __init__(
         self,
         *,
         changes: _duration_pb2.Duration | None = ...,
         deliveries: _duration_pb2.Duration | None = ...,
-        audit_entries: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "changes", b"changes", "deliveries", b"deliveries"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "deliveries", b"deliveries"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "changes", b"changes", "deliveries", b"deliveries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "deliveries", b"deliveries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -237,13 +235,13 @@ class MinimumVersion(_message.Message):
     OS_VERSION_FIELD_NUMBER: _builtins.int
     APP_VERSION_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
-    """Required. The app, by its configured name."""
+    """The app, by its configured name."""
     platform: _common_pb2.Platform.ValueType
-    """Required. The platform."""
+    """The platform."""
     os_version: _builtins.str
-    """Optional. Dotted numbers, such as `15.2`; empty is no minimum."""
+    """Dotted numbers, such as `15.2`; empty is no minimum."""
     app_version: _builtins.str
-    """Optional. Dotted numbers; empty is no minimum."""
+    """Dotted numbers; empty is no minimum."""
     def __init__(
         self,
         *,
@@ -262,53 +260,33 @@ Global___MinimumVersion: _TypeAlias = MinimumVersion  # noqa: Y015
 
 @_typing.final
 class DefaultSubscription(_message.Message):
-    """A kind that devices of one sort of app are subscribed to unless they choose otherwise."""
+    """A kind that people are subscribed to in one type of app unless they choose otherwise."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    APP_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    ASSIGNMENT_FIELD_NUMBER: _builtins.int
-    GRADE_FIELD_NUMBER: _builtins.int
-    ATTENDANCE_FIELD_NUMBER: _builtins.int
-    LUNCH_BALANCE_FIELD_NUMBER: _builtins.int
-    app: _common_pb2.App.ValueType
-    """Required. The sort of app."""
+    CONDITION_FIELD_NUMBER: _builtins.int
+    app_type: _common_pb2.AppType.ValueType
+    """The sort of app."""
     kind: _common_pb2.Kind.ValueType
-    """Required. The kind."""
+    """The kind."""
     @_builtins.property
-    def assignment(self) -> _subscription_pb2.AssignmentCondition:
-        """For the kind assignment."""
-
-    @_builtins.property
-    def grade(self) -> _subscription_pb2.GradeCondition:
-        """For the kind grade."""
-
-    @_builtins.property
-    def attendance(self) -> _subscription_pb2.AttendanceCondition:
-        """For the kind attendance."""
-
-    @_builtins.property
-    def lunch_balance(self) -> _subscription_pb2.LunchBalanceCondition:
-        """For the kind lunch balance."""
+    def condition(self) -> _subscription_pb2.Condition:
+        """Which changes of the kind; none is every change. Its rule must fit the kind."""
 
     def __init__(
         self,
         *,
-        app: _common_pb2.App.ValueType = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
         kind: _common_pb2.Kind.ValueType = ...,
-        assignment: _subscription_pb2.AssignmentCondition | None = ...,
-        grade: _subscription_pb2.GradeCondition | None = ...,
-        attendance: _subscription_pb2.AttendanceCondition | None = ...,
-        lunch_balance: _subscription_pb2.LunchBalanceCondition | None = ...,
+        condition: _subscription_pb2.Condition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "attendance", b"attendance", "condition", b"condition", "grade", b"grade", "lunch_balance", b"lunch_balance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "assignment", b"assignment", "attendance", b"attendance", "condition", b"condition", "grade", b"grade", "kind", b"kind", "lunch_balance", b"lunch_balance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_type", b"app_type", "condition", b"condition", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["assignment", "grade", "attendance", "lunch_balance"]  # noqa: Y015
-    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DefaultSubscription: _TypeAlias = DefaultSubscription  # noqa: Y015
 
@@ -330,7 +308,7 @@ class DisplayOptions(_message.Message):
     enabled: _builtins.bool
     """Whether the calendar is shown at all."""
     inherited: _builtins.bool
-    """Output only. True where the calendar stores nothing and the district's default holds."""
+    """True where the calendar stores nothing and the district's default holds."""
     etag: _builtins.str
     """Changes with every write. Sent back in an update, it guards against a lost one; empty does not."""
     @_builtins.property
@@ -349,18 +327,20 @@ class DisplayOptions(_message.Message):
         self,
         *,
         calendar_id: _builtins.str = ...,
-        enabled: _builtins.bool = ...,
+        enabled: _builtins.bool | None = ...,
         disabled_term_ids: _abc.Iterable[_builtins.str] | None = ...,
         student_app_kinds: _abc.Iterable[_common_pb2.Kind.ValueType] | None = ...,
         parent_app_kinds: _abc.Iterable[_common_pb2.Kind.ValueType] | None = ...,
         inherited: _builtins.bool = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_id", b"calendar_id", "disabled_term_ids", b"disabled_term_ids", "enabled", b"enabled", "etag", b"etag", "inherited", b"inherited", "parent_app_kinds", b"parent_app_kinds", "student_app_kinds", b"student_app_kinds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "calendar_id", b"calendar_id", "disabled_term_ids", b"disabled_term_ids", "enabled", b"enabled", "etag", b"etag", "inherited", b"inherited", "parent_app_kinds", b"parent_app_kinds", "student_app_kinds", b"student_app_kinds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
 
 Global___DisplayOptions: _TypeAlias = DisplayOptions  # noqa: Y015
 
@@ -372,7 +352,7 @@ class GetSettingsRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     def __init__(
         self,
         *,
@@ -420,15 +400,15 @@ class UpdateSettingsRequest(_message.Message):
     SETTINGS_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     @_builtins.property
     def settings(self) -> Global___Settings:
-        """Required. The new values."""
+        """The new values."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Optional. The fields to change, relative to the settings; empty is all that are populated, so
-        that switching off needs the mask `enabled`. Lists are replaced whole.
+        """The fields to change, relative to the settings; empty is all that are populated, `*` is all.
+        Lists are replaced whole.
         """
 
     def __init__(
@@ -479,9 +459,9 @@ class GetDisplayOptionsRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     CALENDAR_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     calendar_id: _builtins.str
-    """Required. The calendar."""
+    """The calendar."""
     def __init__(
         self,
         *,
@@ -531,13 +511,13 @@ class ListDisplayOptionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     school_year: _builtins.int
-    """Optional. Only calendars of this school year; 0 is all."""
+    """Only calendars of this school year; 0 is all."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     def __init__(
         self,
         *,
@@ -593,20 +573,20 @@ class UpdateDisplayOptionsRequest(_message.Message):
     DISPLAY_OPTIONS_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     @_builtins.property
     def calendar_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. The calendars, 1 to 1000. An unknown one is NOT_FOUND / CALENDAR_NOT_FOUND, and nothing
-        is changed.
+        """The calendars, 1 to 1000. An unknown one is NOT_FOUND / CALENDAR_NOT_FOUND, and nothing is
+        changed.
         """
 
     @_builtins.property
     def display_options(self) -> Global___DisplayOptions:
-        """Required. The new values; `calendar_id` is empty. An etag is checked against every calendar."""
+        """The new values; `calendar_id` is empty. An etag is checked against every calendar."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Optional. The fields to change, relative to the display options; empty is all that are populated."""
+        """The fields to change, relative to the display options; empty is all that are populated."""
 
     def __init__(
         self,
@@ -647,3 +627,57 @@ class UpdateDisplayOptionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateDisplayOptionsResponse: _TypeAlias = UpdateDisplayOptionsResponse  # noqa: Y015
+
+@_typing.final
+class ResetDisplayOptionsRequest(_message.Message):
+    """Asks to reset the display options of some calendars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    CALENDAR_IDS_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    @_builtins.property
+    def calendar_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The calendars, 1 to 1000. An unknown one is NOT_FOUND / CALENDAR_NOT_FOUND, and nothing is
+        changed.
+        """
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        calendar_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_ids", b"calendar_ids", "district_id", b"district_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetDisplayOptionsRequest: _TypeAlias = ResetDisplayOptionsRequest  # noqa: Y015
+
+@_typing.final
+class ResetDisplayOptionsResponse(_message.Message):
+    """The reset display options."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_OPTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def display_options(self) -> _containers.RepeatedCompositeFieldContainer[Global___DisplayOptions]:
+        """In the order of the request; all inherited."""
+
+    def __init__(
+        self,
+        *,
+        display_options: _abc.Iterable[Global___DisplayOptions] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_options", b"display_options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetDisplayOptionsResponse: _TypeAlias = ResetDisplayOptionsResponse  # noqa: Y015

@@ -61,6 +61,11 @@ class SettingsServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_settings__service__pb2.UpdateDisplayOptionsRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_settings__service__pb2.UpdateDisplayOptionsResponse.FromString,
                 _registered_method=True)
+        self.ResetDisplayOptions = channel.unary_unary(
+                '/schoolbell.v1.SettingsService/ResetDisplayOptions',
+                request_serializer=schoolbell_dot_v1_dot_settings__service__pb2.ResetDisplayOptionsRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_settings__service__pb2.ResetDisplayOptionsResponse.FromString,
+                _registered_method=True)
 
 
 class SettingsServiceServicer:
@@ -105,6 +110,13 @@ class SettingsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResetDisplayOptions(self, request, context):
+        """Drops what some calendars store, all or none, so that the district's default holds for them again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SettingsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +144,11 @@ def add_SettingsServiceServicer_to_server(servicer, server):
                     servicer.UpdateDisplayOptions,
                     request_deserializer=schoolbell_dot_v1_dot_settings__service__pb2.UpdateDisplayOptionsRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_settings__service__pb2.UpdateDisplayOptionsResponse.SerializeToString,
+            ),
+            'ResetDisplayOptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetDisplayOptions,
+                    request_deserializer=schoolbell_dot_v1_dot_settings__service__pb2.ResetDisplayOptionsRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_settings__service__pb2.ResetDisplayOptionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +288,33 @@ class SettingsService:
             '/schoolbell.v1.SettingsService/UpdateDisplayOptions',
             schoolbell_dot_v1_dot_settings__service__pb2.UpdateDisplayOptionsRequest.SerializeToString,
             schoolbell_dot_v1_dot_settings__service__pb2.UpdateDisplayOptionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetDisplayOptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.SettingsService/ResetDisplayOptions',
+            schoolbell_dot_v1_dot_settings__service__pb2.ResetDisplayOptionsRequest.SerializeToString,
+            schoolbell_dot_v1_dot_settings__service__pb2.ResetDisplayOptionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

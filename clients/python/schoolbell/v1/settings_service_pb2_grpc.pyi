@@ -48,6 +48,8 @@ class SettingsServiceStub:
     """Lists the display options of all calendars, by calendar id."""
     UpdateDisplayOptions: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.UpdateDisplayOptionsRequest, _settings_service_pb2.UpdateDisplayOptionsResponse]
     """Changes the display options of some calendars, all or none. Roster imports never touch them."""
+    ResetDisplayOptions: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.ResetDisplayOptionsRequest, _settings_service_pb2.ResetDisplayOptionsResponse]
+    """Drops what some calendars store, all or none, so that the district's default holds for them again."""
 
 @_typing.type_check_only
 class SettingsServiceAsyncStub(SettingsServiceStub):
@@ -69,6 +71,8 @@ class SettingsServiceAsyncStub(SettingsServiceStub):
     """Lists the display options of all calendars, by calendar id."""
     UpdateDisplayOptions: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.UpdateDisplayOptionsRequest, _settings_service_pb2.UpdateDisplayOptionsResponse]  # type: ignore[assignment]
     """Changes the display options of some calendars, all or none. Roster imports never touch them."""
+    ResetDisplayOptions: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.ResetDisplayOptionsRequest, _settings_service_pb2.ResetDisplayOptionsResponse]  # type: ignore[assignment]
+    """Drops what some calendars store, all or none, so that the district's default holds for them again."""
 
 class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an administrator sees and sets on the portal preference page "Push Notifications", and the
@@ -117,5 +121,13 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.UpdateDisplayOptionsResponse, _abc.Awaitable[_settings_service_pb2.UpdateDisplayOptionsResponse]]:
         """Changes the display options of some calendars, all or none. Roster imports never touch them."""
+
+    @_abc_1.abstractmethod
+    def ResetDisplayOptions(
+        self,
+        request: _settings_service_pb2.ResetDisplayOptionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_settings_service_pb2.ResetDisplayOptionsResponse, _abc.Awaitable[_settings_service_pb2.ResetDisplayOptionsResponse]]:
+        """Drops what some calendars store, all or none, so that the district's default holds for them again."""
 
 def add_SettingsServiceServicer_to_server(servicer: SettingsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from schoolbell.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -72,6 +73,82 @@ CONNECTIVITY_DISCONNECTED: Connectivity.ValueType  # 3
 """None is."""
 Global___Connectivity: _TypeAlias = Connectivity  # noqa: Y015
 
+class _LinkType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_TYPE_UNSPECIFIED: _LinkType.ValueType  # 0
+    """Not known."""
+    LINK_TYPE_PROVIDER: _LinkType.ValueType  # 1
+    """A provider: APNs or FCM."""
+    LINK_TYPE_HUB: _LinkType.ValueType  # 2
+    """A hub that sends for many districts."""
+
+class LinkType(_LinkType, metaclass=_LinkTypeEnumTypeWrapper):
+    """What is at the other end of a link."""
+
+LINK_TYPE_UNSPECIFIED: LinkType.ValueType  # 0
+"""Not known."""
+LINK_TYPE_PROVIDER: LinkType.ValueType  # 1
+"""A provider: APNs or FCM."""
+LINK_TYPE_HUB: LinkType.ValueType  # 2
+"""A hub that sends for many districts."""
+Global___LinkType: _TypeAlias = LinkType  # noqa: Y015
+
+class _LinkTrouble:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkTroubleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkTrouble.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_TROUBLE_UNSPECIFIED: _LinkTrouble.ValueType  # 0
+    """Nothing is known to be wrong."""
+    LINK_TROUBLE_NAME_RESOLUTION: _LinkTrouble.ValueType  # 1
+    """The name of the host cannot be resolved."""
+    LINK_TROUBLE_REFUSED: _LinkTrouble.ValueType  # 2
+    """The connection was refused, or there is no way to the host."""
+    LINK_TROUBLE_TLS: _LinkTrouble.ValueType  # 3
+    """The TLS handshake failed, or the certificate is not trusted."""
+    LINK_TROUBLE_CREDENTIALS: _LinkTrouble.ValueType  # 4
+    """The credentials were refused or cannot be used."""
+    LINK_TROUBLE_THROTTLED: _LinkTrouble.ValueType  # 5
+    """The other end asks for fewer pushes."""
+    LINK_TROUBLE_FLOW_CONTROLLED: _LinkTrouble.ValueType  # 6
+    """The other end takes nothing at present."""
+    LINK_TROUBLE_TIMEOUT: _LinkTrouble.ValueType  # 7
+    """No answer in time."""
+    LINK_TROUBLE_CONNECTION_LOST: _LinkTrouble.ValueType  # 8
+    """The connection was lost."""
+    LINK_TROUBLE_PROVIDER_ERROR: _LinkTrouble.ValueType  # 9
+    """The other end answers with errors of its own."""
+
+class LinkTrouble(_LinkTrouble, metaclass=_LinkTroubleEnumTypeWrapper):
+    """What is wrong with a link. Members may be added."""
+
+LINK_TROUBLE_UNSPECIFIED: LinkTrouble.ValueType  # 0
+"""Nothing is known to be wrong."""
+LINK_TROUBLE_NAME_RESOLUTION: LinkTrouble.ValueType  # 1
+"""The name of the host cannot be resolved."""
+LINK_TROUBLE_REFUSED: LinkTrouble.ValueType  # 2
+"""The connection was refused, or there is no way to the host."""
+LINK_TROUBLE_TLS: LinkTrouble.ValueType  # 3
+"""The TLS handshake failed, or the certificate is not trusted."""
+LINK_TROUBLE_CREDENTIALS: LinkTrouble.ValueType  # 4
+"""The credentials were refused or cannot be used."""
+LINK_TROUBLE_THROTTLED: LinkTrouble.ValueType  # 5
+"""The other end asks for fewer pushes."""
+LINK_TROUBLE_FLOW_CONTROLLED: LinkTrouble.ValueType  # 6
+"""The other end takes nothing at present."""
+LINK_TROUBLE_TIMEOUT: LinkTrouble.ValueType  # 7
+"""No answer in time."""
+LINK_TROUBLE_CONNECTION_LOST: LinkTrouble.ValueType  # 8
+"""The connection was lost."""
+LINK_TROUBLE_PROVIDER_ERROR: LinkTrouble.ValueType  # 9
+"""The other end answers with errors of its own."""
+Global___LinkTrouble: _TypeAlias = LinkTrouble  # noqa: Y015
+
 class _Circuit:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -134,6 +211,18 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """A certificate or key is about to expire."""
     WARNING_CODE_SANDBOX: _WarningCode.ValueType  # 12
     """Pushes go to sandbox gateways and reach no phone."""
+    WARNING_CODE_ACCEPTANCE_BLOCKED: _WarningCode.ValueType  # 13
+    """Publishers wait or fail although storage answers: accepting is blocked. Metadata `seconds`: how long
+    the oldest change waits.
+    """
+    WARNING_CODE_CREDENTIAL_INVALID: _WarningCode.ValueType  # 14
+    """A credential or certificate file cannot be used, or has expired; what was loaded before goes on
+    being used. Metadata `setting`.
+    """
+    WARNING_CODE_SECRETS_EXPOSED: _WarningCode.ValueType  # 15
+    """A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
+    the file's name.
+    """
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What a warning is about."""
@@ -166,6 +255,18 @@ WARNING_CODE_CREDENTIAL_EXPIRING: WarningCode.ValueType  # 11
 """A certificate or key is about to expire."""
 WARNING_CODE_SANDBOX: WarningCode.ValueType  # 12
 """Pushes go to sandbox gateways and reach no phone."""
+WARNING_CODE_ACCEPTANCE_BLOCKED: WarningCode.ValueType  # 13
+"""Publishers wait or fail although storage answers: accepting is blocked. Metadata `seconds`: how long
+the oldest change waits.
+"""
+WARNING_CODE_CREDENTIAL_INVALID: WarningCode.ValueType  # 14
+"""A credential or certificate file cannot be used, or has expired; what was loaded before goes on
+being used. Metadata `setting`.
+"""
+WARNING_CODE_SECRETS_EXPOSED: WarningCode.ValueType  # 15
+"""A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
+the file's name.
+"""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 @_typing.final
@@ -228,35 +329,51 @@ class Link(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    START_TIME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    APP_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    CONNECTIVITY_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
     CIRCUIT_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: app and provider, such as `parent-ios/apns`, or the hub."""
-    state: Global___Connectivity.ValueType
-    """How it is."""
+    type: Global___LinkType.ValueType
+    """What is at its other end."""
+    app_id: _builtins.str
+    """The app, by its configured name; empty for a hub."""
+    provider: _common_pb2.Provider.ValueType
+    """The provider; unset for a hub."""
+    environment: _common_pb2.ProviderEnvironment.ValueType
+    """The provider's environment; unset for a hub."""
+    connectivity: Global___Connectivity.ValueType
+    """Whether it is connected."""
+    trouble: Global___LinkTrouble.ValueType
+    """What is wrong; unset if it is connected."""
     reason: _builtins.str
-    """Why it is not simply connected; empty if it is."""
+    """The trouble in the words of the provider or the transport, in English; empty if it is connected."""
     circuit: Global___Circuit.ValueType
     """Whether pushes leave this way at present."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Since when."""
+        """Since when its connectivity and trouble are as they are."""
 
     def __init__(
         self,
         *,
-        name: _builtins.str = ...,
-        state: Global___Connectivity.ValueType = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
+        type: Global___LinkType.ValueType = ...,
+        app_id: _builtins.str = ...,
+        provider: _common_pb2.Provider.ValueType = ...,
+        environment: _common_pb2.ProviderEnvironment.ValueType = ...,
+        connectivity: Global___Connectivity.ValueType = ...,
+        trouble: Global___LinkTrouble.ValueType = ...,
         reason: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
         circuit: Global___Circuit.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit", b"circuit", "name", b"name", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "circuit", b"circuit", "connectivity", b"connectivity", "environment", b"environment", "provider", b"provider", "reason", b"reason", "start_time", b"start_time", "trouble", b"trouble", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,16 +385,43 @@ class ServiceWarning(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     code: Global___WarningCode.ValueType
     """What it is."""
     text: _builtins.str
-    """The same in English, for a person."""
+    """The same in English, for a client that does not know the code."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the warning is about, such as `app_id` and `provider`; the keys of each code are in its
+        comment.
+        """
 
     def __init__(
         self,
@@ -285,10 +429,11 @@ class ServiceWarning(_message.Message):
         code: Global___WarningCode.ValueType = ...,
         text: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "start_time", b"start_time", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "metadata", b"metadata", "start_time", b"start_time", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,14 +446,14 @@ class Backlog(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LANE_FIELD_NUMBER: _builtins.int
-    PENDING_FIELD_NUMBER: _builtins.int
-    HELD_FIELD_NUMBER: _builtins.int
+    PENDING_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
     OLDEST_DUE_TIME_FIELD_NUMBER: _builtins.int
     lane: _builtins.str
     """The lane: `attendance`, `lunch`, `responsive`, `assignment` or `grade`; more may come."""
-    pending: _builtins.int
+    pending_count: _builtins.int
     """How many deliveries are pending."""
-    held: _builtins.int
+    held_count: _builtins.int
     """How many are held."""
     @_builtins.property
     def oldest_due_time(self) -> _timestamp_pb2.Timestamp:
@@ -318,13 +463,13 @@ class Backlog(_message.Message):
         self,
         *,
         lane: _builtins.str = ...,
-        pending: _builtins.int = ...,
-        held: _builtins.int = ...,
+        pending_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
         oldest_due_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_due_time", b"oldest_due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "lane", b"lane", "oldest_due_time", b"oldest_due_time", "pending", b"pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_count", b"held_count", "lane", b"lane", "oldest_due_time", b"oldest_due_time", "pending_count", b"pending_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,25 +481,25 @@ class Rates(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGES_FIELD_NUMBER: _builtins.int
-    ATTEMPTS_FIELD_NUMBER: _builtins.int
-    ACCEPTED_FIELD_NUMBER: _builtins.int
-    changes: _builtins.float
+    CHANGES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    ACCEPTED_PER_SECOND_FIELD_NUMBER: _builtins.int
+    changes_per_second: _builtins.float
     """Changes accepted."""
-    attempts: _builtins.float
+    attempts_per_second: _builtins.float
     """Attempts made."""
-    accepted: _builtins.float
+    accepted_per_second: _builtins.float
     """Deliveries that providers accepted."""
     def __init__(
         self,
         *,
-        changes: _builtins.float = ...,
-        attempts: _builtins.float = ...,
-        accepted: _builtins.float = ...,
+        changes_per_second: _builtins.float = ...,
+        attempts_per_second: _builtins.float = ...,
+        accepted_per_second: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "attempts", b"attempts", "changes", b"changes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_per_second", b"accepted_per_second", "attempts_per_second", b"attempts_per_second", "changes_per_second", b"changes_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

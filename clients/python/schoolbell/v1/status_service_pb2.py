@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from schoolbell.v1 import change_pb2 as schoolbell_dot_v1_dot_change__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
@@ -29,16 +30,72 @@ from schoolbell.v1 import delivery_pb2 as schoolbell_dot_v1_dot_delivery__pb2
 from schoolbell.v1 import status_pb2 as schoolbell_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"schoolbell/v1/status_service.proto\x12\rschoolbell.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/change.proto\x1a\x1aschoolbell/v1/common.proto\x1a\x1cschoolbell/v1/delivery.proto\x1a\x1aschoolbell/v1/status.proto\"\xb1\x01\n\x05Tally\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\x03\x12-\n\x08refusals\x18\x04 \x03(\x0b\x32\x1b.schoolbell.v1.RefusalCount\x12\x30\n\ndeliveries\x18\x05 \x03(\x0b\x32\x1c.schoolbell.v1.DeliveryCount\"\'\n\x10GetStatusRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\"@\n\x11GetStatusResponse\x12+\n\x06states\x18\x01 \x03(\x0b\x32\x1b.schoolbell.v1.ServiceState\"\x99\x01\n\x12WatchStatusRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12)\n\x06topics\x18\x03 \x03(\x0e\x32\x19.schoolbell.v1.WatchTopic\x12-\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilter\"\xe2\x01\n\x13WatchStatusResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\tsend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06states\x18\x03 \x03(\x0b\x32\x1b.schoolbell.v1.ServiceState\x12+\n\ndeliveries\x18\x04 \x03(\x0b\x32\x17.schoolbell.v1.Delivery\x12,\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x1b.schoolbell.v1.ChangeRecord\">\n\x12GetDeliveryRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65livery_id\x18\x02 \x01(\t\"@\n\x13GetDeliveryResponse\x12)\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.Delivery\"\x82\x01\n\x15ListDeliveriesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12-\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilter\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"t\n\x16ListDeliveriesResponse\x12+\n\ndeliveries\x18\x01 \x03(\x0b\x32\x17.schoolbell.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xb8\x01\n\x11GetTalliesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\"\n\x05kinds\x18\x02 \x03(\x0e\x32\x13.schoolbell.v1.Kind\x12\x35\n\x11start_accept_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x65nd_accept_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x12GetTalliesResponse\x12%\n\x07tallies\x18\x01 \x03(\x0b\x32\x14.schoolbell.v1.Tally\"s\n\x16RetryDeliveriesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12-\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilter\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"-\n\x17RetryDeliveriesResponse\x12\x12\n\ndeliveries\x18\x01 \x01(\x03\"\x84\x01\n\x17\x43\x61ncelDeliveriesRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12-\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilter\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\".\n\x18\x43\x61ncelDeliveriesResponse\x12\x12\n\ndeliveries\x18\x01 \x01(\x03*u\n\nWatchTopic\x12\x1b\n\x17WATCH_TOPIC_UNSPECIFIED\x10\x00\x12\x15\n\x11WATCH_TOPIC_STATE\x10\x01\x12\x1a\n\x16WATCH_TOPIC_DELIVERIES\x10\x02\x12\x17\n\x13WATCH_TOPIC_CHANGES\x10\x03\x32\xa4\x05\n\rStatusService\x12S\n\tGetStatus\x12\x1f.schoolbell.v1.GetStatusRequest\x1a .schoolbell.v1.GetStatusResponse\"\x03\x90\x02\x01\x12V\n\x0bWatchStatus\x12!.schoolbell.v1.WatchStatusRequest\x1a\".schoolbell.v1.WatchStatusResponse0\x01\x12Y\n\x0bGetDelivery\x12!.schoolbell.v1.GetDeliveryRequest\x1a\".schoolbell.v1.GetDeliveryResponse\"\x03\x90\x02\x01\x12\x62\n\x0eListDeliveries\x12$.schoolbell.v1.ListDeliveriesRequest\x1a%.schoolbell.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12V\n\nGetTallies\x12 .schoolbell.v1.GetTalliesRequest\x1a!.schoolbell.v1.GetTalliesResponse\"\x03\x90\x02\x01\x12\x65\n\x0fRetryDeliveries\x12%.schoolbell.v1.RetryDeliveriesRequest\x1a&.schoolbell.v1.RetryDeliveriesResponse\"\x03\x90\x02\x02\x12h\n\x10\x43\x61ncelDeliveries\x12&.schoolbell.v1.CancelDeliveriesRequest\x1a\'.schoolbell.v1.CancelDeliveriesResponse\"\x03\x90\x02\x02\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"schoolbell/v1/status_service.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/change.proto\x1a\x1aschoolbell/v1/common.proto\x1a\x1cschoolbell/v1/delivery.proto\x1a\x1aschoolbell/v1/status.proto\"\xb6\x01\n\x05Tally\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12\x14\n\x0c\x63hange_count\x18\x03 \x01(\x03\x12-\n\x08refusals\x18\x04 \x03(\x0b\x32\x1b.schoolbell.v1.RefusalCount\x12\x30\n\ndeliveries\x18\x05 \x03(\x0b\x32\x1c.schoolbell.v1.DeliveryCount\"-\n\x10GetStatusRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"?\n\x11GetStatusResponse\x12*\n\x05state\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.ServiceState\"h\n\x18ListServiceStatesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"a\n\x19ListServiceStatesResponse\x12+\n\x06states\x18\x01 \x03(\x0b\x32\x1b.schoolbell.v1.ServiceState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf4\x01\n\x12WatchStatusRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0cresume_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x06topics\x18\x03 \x03(\x0e\x32\x19.schoolbell.v1.WatchTopicB\x04\xe2\x41\x01\x01\x12<\n\x0f\x64\x65livery_filter\x18\x04 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilterB\x04\xe2\x41\x01\x01\x12\x38\n\rchange_filter\x18\x05 \x01(\x0b\x32\x1b.schoolbell.v1.ChangeFilterB\x04\xe2\x41\x01\x01\"\xe3\x01\n\x13WatchStatusResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\tsend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06states\x18\x03 \x03(\x0b\x32\x1b.schoolbell.v1.ServiceState\x12+\n\ndeliveries\x18\x04 \x03(\x0b\x32\x17.schoolbell.v1.Delivery\x12-\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x1c.schoolbell.v1.ChangeSummary\"J\n\x12GetDeliveryRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x64\x65livery_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"@\n\x13GetDeliveryResponse\x12)\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x17.schoolbell.v1.Delivery\"\x9a\x01\n\x15ListDeliveriesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilterB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"t\n\x16ListDeliveriesResponse\x12+\n\ndeliveries\x18\x01 \x03(\x0b\x32\x17.schoolbell.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xd0\x01\n\x11GetTalliesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12(\n\x05kinds\x18\x02 \x03(\x0e\x32\x13.schoolbell.v1.KindB\x04\xe2\x41\x01\x01\x12;\n\x11start_accept_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_accept_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\";\n\x12GetTalliesResponse\x12%\n\x07tallies\x18\x01 \x03(\x0b\x32\x14.schoolbell.v1.Tally\"\x85\x01\n\x16RetryDeliveriesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilterB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"1\n\x17RetryDeliveriesResponse\x12\x16\n\x0e\x64\x65livery_count\x18\x01 \x01(\x05\"\x9d\x01\n\x17\x43\x61ncelDeliveriesRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.DeliveryFilterB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63omment\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"2\n\x18\x43\x61ncelDeliveriesResponse\x12\x16\n\x0e\x64\x65livery_count\x18\x01 \x01(\x05*u\n\nWatchTopic\x12\x1b\n\x17WATCH_TOPIC_UNSPECIFIED\x10\x00\x12\x15\n\x11WATCH_TOPIC_STATE\x10\x01\x12\x1a\n\x16WATCH_TOPIC_DELIVERIES\x10\x02\x12\x17\n\x13WATCH_TOPIC_CHANGES\x10\x03\x32\x96\x06\n\rStatusService\x12S\n\tGetStatus\x12\x1f.schoolbell.v1.GetStatusRequest\x1a .schoolbell.v1.GetStatusResponse\"\x03\x90\x02\x01\x12k\n\x11ListServiceStates\x12\'.schoolbell.v1.ListServiceStatesRequest\x1a(.schoolbell.v1.ListServiceStatesResponse\"\x03\x90\x02\x01\x12[\n\x0bWatchStatus\x12!.schoolbell.v1.WatchStatusRequest\x1a\".schoolbell.v1.WatchStatusResponse\"\x03\x90\x02\x01\x30\x01\x12Y\n\x0bGetDelivery\x12!.schoolbell.v1.GetDeliveryRequest\x1a\".schoolbell.v1.GetDeliveryResponse\"\x03\x90\x02\x01\x12\x62\n\x0eListDeliveries\x12$.schoolbell.v1.ListDeliveriesRequest\x1a%.schoolbell.v1.ListDeliveriesResponse\"\x03\x90\x02\x01\x12V\n\nGetTallies\x12 .schoolbell.v1.GetTalliesRequest\x1a!.schoolbell.v1.GetTalliesResponse\"\x03\x90\x02\x01\x12\x65\n\x0fRetryDeliveries\x12%.schoolbell.v1.RetryDeliveriesRequest\x1a&.schoolbell.v1.RetryDeliveriesResponse\"\x03\x90\x02\x02\x12h\n\x10\x43\x61ncelDeliveries\x12&.schoolbell.v1.CancelDeliveriesRequest\x1a\'.schoolbell.v1.CancelDeliveriesResponse\"\x03\x90\x02\x02\x42o\n\x15\x65xample.schoolbell.v1B\x12StatusServiceProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.status_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\022StatusServiceProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_GETSTATUSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_GETSTATUSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_LISTSERVICESTATESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_LISTSERVICESTATESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\001'
+  _globals['_LISTSERVICESTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSERVICESTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTSERVICESTATESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSERVICESTATESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['resume_token']._loaded_options = None
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['resume_token']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['topics']._loaded_options = None
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['topics']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['delivery_filter']._loaded_options = None
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['delivery_filter']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['change_filter']._loaded_options = None
+  _globals['_WATCHSTATUSREQUEST'].fields_by_name['change_filter']._serialized_options = b'\342A\001\001'
+  _globals['_GETDELIVERYREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_GETDELIVERYREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETDELIVERYREQUEST'].fields_by_name['delivery_id']._loaded_options = None
+  _globals['_GETDELIVERYREQUEST'].fields_by_name['delivery_id']._serialized_options = b'\342A\001\002'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_GETTALLIESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_GETTALLIESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETTALLIESREQUEST'].fields_by_name['kinds']._loaded_options = None
+  _globals['_GETTALLIESREQUEST'].fields_by_name['kinds']._serialized_options = b'\342A\001\001'
+  _globals['_GETTALLIESREQUEST'].fields_by_name['start_accept_time']._loaded_options = None
+  _globals['_GETTALLIESREQUEST'].fields_by_name['start_accept_time']._serialized_options = b'\342A\001\001'
+  _globals['_GETTALLIESREQUEST'].fields_by_name['end_accept_time']._loaded_options = None
+  _globals['_GETTALLIESREQUEST'].fields_by_name['end_accept_time']._serialized_options = b'\342A\001\001'
+  _globals['_RETRYDELIVERIESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_RETRYDELIVERIESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_RETRYDELIVERIESREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_RETRYDELIVERIESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\002'
+  _globals['_RETRYDELIVERIESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_RETRYDELIVERIESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\002'
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['comment']._loaded_options = None
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['comment']._serialized_options = b'\342A\001\002'
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_CANCELDELIVERIESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_STATUSSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_STATUSSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\220\002\001'
+  _globals['_STATUSSERVICE'].methods_by_name['ListServiceStates']._loaded_options = None
+  _globals['_STATUSSERVICE'].methods_by_name['ListServiceStates']._serialized_options = b'\220\002\001'
+  _globals['_STATUSSERVICE'].methods_by_name['WatchStatus']._loaded_options = None
+  _globals['_STATUSSERVICE'].methods_by_name['WatchStatus']._serialized_options = b'\220\002\001'
   _globals['_STATUSSERVICE'].methods_by_name['GetDelivery']._loaded_options = None
   _globals['_STATUSSERVICE'].methods_by_name['GetDelivery']._serialized_options = b'\220\002\001'
   _globals['_STATUSSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
@@ -49,38 +106,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSSERVICE'].methods_by_name['RetryDeliveries']._serialized_options = b'\220\002\002'
   _globals['_STATUSSERVICE'].methods_by_name['CancelDeliveries']._loaded_options = None
   _globals['_STATUSSERVICE'].methods_by_name['CancelDeliveries']._serialized_options = b'\220\002\002'
-  _globals['_WATCHTOPIC']._serialized_start=1848
-  _globals['_WATCHTOPIC']._serialized_end=1965
-  _globals['_TALLY']._serialized_start=201
-  _globals['_TALLY']._serialized_end=378
-  _globals['_GETSTATUSREQUEST']._serialized_start=380
-  _globals['_GETSTATUSREQUEST']._serialized_end=419
-  _globals['_GETSTATUSRESPONSE']._serialized_start=421
-  _globals['_GETSTATUSRESPONSE']._serialized_end=485
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=488
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=641
-  _globals['_WATCHSTATUSRESPONSE']._serialized_start=644
-  _globals['_WATCHSTATUSRESPONSE']._serialized_end=870
-  _globals['_GETDELIVERYREQUEST']._serialized_start=872
-  _globals['_GETDELIVERYREQUEST']._serialized_end=934
-  _globals['_GETDELIVERYRESPONSE']._serialized_start=936
-  _globals['_GETDELIVERYRESPONSE']._serialized_end=1000
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1003
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1133
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1135
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1251
-  _globals['_GETTALLIESREQUEST']._serialized_start=1254
-  _globals['_GETTALLIESREQUEST']._serialized_end=1438
-  _globals['_GETTALLIESRESPONSE']._serialized_start=1440
-  _globals['_GETTALLIESRESPONSE']._serialized_end=1499
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=1501
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=1616
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=1618
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=1663
-  _globals['_CANCELDELIVERIESREQUEST']._serialized_start=1666
-  _globals['_CANCELDELIVERIESREQUEST']._serialized_end=1798
-  _globals['_CANCELDELIVERIESRESPONSE']._serialized_start=1800
-  _globals['_CANCELDELIVERIESRESPONSE']._serialized_end=1846
-  _globals['_STATUSSERVICE']._serialized_start=1968
-  _globals['_STATUSSERVICE']._serialized_end=2644
+  _globals['_WATCHTOPIC']._serialized_start=2300
+  _globals['_WATCHTOPIC']._serialized_end=2417
+  _globals['_TALLY']._serialized_start=234
+  _globals['_TALLY']._serialized_end=416
+  _globals['_GETSTATUSREQUEST']._serialized_start=418
+  _globals['_GETSTATUSREQUEST']._serialized_end=463
+  _globals['_GETSTATUSRESPONSE']._serialized_start=465
+  _globals['_GETSTATUSRESPONSE']._serialized_end=528
+  _globals['_LISTSERVICESTATESREQUEST']._serialized_start=530
+  _globals['_LISTSERVICESTATESREQUEST']._serialized_end=634
+  _globals['_LISTSERVICESTATESRESPONSE']._serialized_start=636
+  _globals['_LISTSERVICESTATESRESPONSE']._serialized_end=733
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=736
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=980
+  _globals['_WATCHSTATUSRESPONSE']._serialized_start=983
+  _globals['_WATCHSTATUSRESPONSE']._serialized_end=1210
+  _globals['_GETDELIVERYREQUEST']._serialized_start=1212
+  _globals['_GETDELIVERYREQUEST']._serialized_end=1286
+  _globals['_GETDELIVERYRESPONSE']._serialized_start=1288
+  _globals['_GETDELIVERYRESPONSE']._serialized_end=1352
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1355
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1509
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1511
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1627
+  _globals['_GETTALLIESREQUEST']._serialized_start=1630
+  _globals['_GETTALLIESREQUEST']._serialized_end=1838
+  _globals['_GETTALLIESRESPONSE']._serialized_start=1840
+  _globals['_GETTALLIESRESPONSE']._serialized_end=1899
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=1902
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=2035
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=2037
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=2086
+  _globals['_CANCELDELIVERIESREQUEST']._serialized_start=2089
+  _globals['_CANCELDELIVERIESREQUEST']._serialized_end=2246
+  _globals['_CANCELDELIVERIESRESPONSE']._serialized_start=2248
+  _globals['_CANCELDELIVERIESRESPONSE']._serialized_end=2298
+  _globals['_STATUSSERVICE']._serialized_start=2420
+  _globals['_STATUSSERVICE']._serialized_end=3210
 # @@protoc_insertion_point(module_scope)

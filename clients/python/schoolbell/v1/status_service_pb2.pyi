@@ -60,14 +60,14 @@ class Tally(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    CHANGES_FIELD_NUMBER: _builtins.int
+    CHANGE_COUNT_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     DELIVERIES_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
     """The district."""
     kind: _common_pb2.Kind.ValueType
     """The kind."""
-    changes: _builtins.int
+    change_count: _builtins.int
     """How many changes were accepted."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.RefusalCount]:
@@ -82,13 +82,13 @@ class Tally(_message.Message):
         *,
         district_id: _builtins.str = ...,
         kind: _common_pb2.Kind.ValueType = ...,
-        changes: _builtins.int = ...,
+        change_count: _builtins.int = ...,
         refusals: _abc.Iterable[_common_pb2.RefusalCount] | None = ...,
         deliveries: _abc.Iterable[_delivery_pb2.DeliveryCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "deliveries", b"deliveries", "district_id", b"district_id", "kind", b"kind", "refusals", b"refusals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_count", b"change_count", "deliveries", b"deliveries", "district_id", b"district_id", "kind", b"kind", "refusals", b"refusals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -102,7 +102,7 @@ class GetStatusRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is every district that the caller may read."""
+    """The district."""
     def __init__(
         self,
         *,
@@ -122,23 +122,81 @@ class GetStatusResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    STATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def state(self) -> _status_pb2.ServiceState:
+        """For the district."""
+
+    def __init__(
+        self,
+        *,
+        state: _status_pb2.ServiceState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class ListServiceStatesRequest(_message.Message):
+    """Asks for the states of the service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district; empty or `-` is every district that the caller may read."""
+    page_size: _builtins.int
+    """At most this many; 0 is 50, more than 1000 is 1000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServiceStatesRequest: _TypeAlias = ListServiceStatesRequest  # noqa: Y015
+
+@_typing.final
+class ListServiceStatesResponse(_message.Message):
+    """A page of states."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
     STATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.ServiceState]:
-        """One a district, by id."""
+        """One a district, by district id."""
 
     def __init__(
         self,
         *,
         states: _abc.Iterable[_status_pb2.ServiceState] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+Global___ListServiceStatesResponse: _TypeAlias = ListServiceStatesResponse  # noqa: Y015
 
 @_typing.final
 class WatchStatusRequest(_message.Message):
@@ -149,20 +207,25 @@ class WatchStatusRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     TOPICS_FIELD_NUMBER: _builtins.int
-    FILTER_FIELD_NUMBER: _builtins.int
+    DELIVERY_FILTER_FIELD_NUMBER: _builtins.int
+    CHANGE_FILTER_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is every district that the caller may read."""
+    """The district; `-` is every district that the caller may read."""
     resume_token: _builtins.str
-    """Optional. The exclusive position to start after; empty is now. A position is independent of topics
-    and filter, and good for at least 24 hours.
+    """The exclusive position to start after; empty is now. A position is independent of topics and
+    filter, and good for at least 24 hours.
     """
     @_builtins.property
     def topics(self) -> _containers.RepeatedScalarFieldContainer[Global___WatchTopic.ValueType]:
-        """Optional. What to stream; empty is STATE and DELIVERIES."""
+        """What to stream; empty is STATE and DELIVERIES."""
 
     @_builtins.property
-    def filter(self) -> _delivery_pb2.DeliveryFilter:
-        """Optional. Which deliveries to stream."""
+    def delivery_filter(self) -> _delivery_pb2.DeliveryFilter:
+        """Which deliveries to stream."""
+
+    @_builtins.property
+    def change_filter(self) -> _change_pb2.ChangeFilter:
+        """Which changes to stream."""
 
     def __init__(
         self,
@@ -170,11 +233,12 @@ class WatchStatusRequest(_message.Message):
         district_id: _builtins.str = ...,
         resume_token: _builtins.str = ...,
         topics: _abc.Iterable[Global___WatchTopic.ValueType] | None = ...,
-        filter: _delivery_pb2.DeliveryFilter | None = ...,
+        delivery_filter: _delivery_pb2.DeliveryFilter | None = ...,
+        change_filter: _change_pb2.ChangeFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_filter", b"change_filter", "delivery_filter", b"delivery_filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "filter", b"filter", "resume_token", b"resume_token", "topics", b"topics"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_filter", b"change_filter", "delivery_filter", b"delivery_filter", "district_id", b"district_id", "resume_token", b"resume_token", "topics", b"topics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,8 +270,8 @@ class WatchStatusResponse(_message.Message):
         """Snapshots of deliveries, oldest revision first."""
 
     @_builtins.property
-    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.ChangeRecord]:
-        """Accepted changes."""
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.ChangeSummary]:
+        """Accepted changes, without what they say."""
 
     def __init__(
         self,
@@ -216,7 +280,7 @@ class WatchStatusResponse(_message.Message):
         send_time: _timestamp_pb2.Timestamp | None = ...,
         states: _abc.Iterable[_status_pb2.ServiceState] | None = ...,
         deliveries: _abc.Iterable[_delivery_pb2.Delivery] | None = ...,
-        changes: _abc.Iterable[_change_pb2.ChangeRecord] | None = ...,
+        changes: _abc.Iterable[_change_pb2.ChangeSummary] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["send_time", b"send_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -235,9 +299,9 @@ class GetDeliveryRequest(_message.Message):
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     delivery_id: _builtins.str
-    """Required. The delivery."""
+    """The delivery."""
     def __init__(
         self,
         *,
@@ -287,14 +351,14 @@ class ListDeliveriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is every district that the caller may read."""
+    """The district; `-` is every district that the caller may read."""
     page_size: _builtins.int
-    """Optional. At most this many; 0 is 50, more than 1000 is refused."""
+    """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the answer before; bound to the other fields of the request."""
+    """The `next_page_token` of the answer before; bound to the other fields of the request."""
     @_builtins.property
     def filter(self) -> _delivery_pb2.DeliveryFilter:
-        """Optional. Which deliveries."""
+        """Which deliveries."""
 
     def __init__(
         self,
@@ -357,18 +421,18 @@ class GetTalliesRequest(_message.Message):
     START_ACCEPT_TIME_FIELD_NUMBER: _builtins.int
     END_ACCEPT_TIME_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district; `-` is every district that the caller may read."""
+    """The district; `-` is every district that the caller may read."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Kind.ValueType]:
-        """Optional. Only these kinds; empty is all."""
+        """Only these kinds; empty is all."""
 
     @_builtins.property
     def start_accept_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Only changes accepted at or after this time, and their deliveries."""
+        """Only changes accepted at or after this time, and their deliveries."""
 
     @_builtins.property
     def end_accept_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Only changes accepted before this time, and their deliveries."""
+        """Only changes accepted before this time, and their deliveries."""
 
     def __init__(
         self,
@@ -412,7 +476,7 @@ Global___GetTalliesResponse: _TypeAlias = GetTalliesResponse  # noqa: Y015
 
 @_typing.final
 class RetryDeliveriesRequest(_message.Message):
-    """Asks to replay deliveries."""
+    """Asks to retry deliveries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -420,12 +484,12 @@ class RetryDeliveriesRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     validate_only: _builtins.bool
     """Whether to count only."""
     @_builtins.property
     def filter(self) -> _delivery_pb2.DeliveryFilter:
-        """Required. Which deliveries; an empty filter is every FAILED one."""
+        """Which deliveries; an empty filter is every FAILED one."""
 
     def __init__(
         self,
@@ -444,21 +508,21 @@ Global___RetryDeliveriesRequest: _TypeAlias = RetryDeliveriesRequest  # noqa: Y0
 
 @_typing.final
 class RetryDeliveriesResponse(_message.Message):
-    """What is replayed."""
+    """What is retried."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DELIVERIES_FIELD_NUMBER: _builtins.int
-    deliveries: _builtins.int
+    DELIVERY_COUNT_FIELD_NUMBER: _builtins.int
+    delivery_count: _builtins.int
     """How many deliveries returned to PENDING, or would."""
     def __init__(
         self,
         *,
-        deliveries: _builtins.int = ...,
+        delivery_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_count", b"delivery_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -472,29 +536,31 @@ class CancelDeliveriesRequest(_message.Message):
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
-    reason: _builtins.str
-    """Required. Why, for the record, at most 1,024 characters."""
+    """The district."""
+    comment: _builtins.str
+    """Why, for the record, 1 to 1,024 characters."""
     validate_only: _builtins.bool
     """Whether to count only."""
     @_builtins.property
     def filter(self) -> _delivery_pb2.DeliveryFilter:
-        """Required. Which deliveries; it names at least one change, student, user, device or kind."""
+        """Which deliveries; it names at least one change, student, user, device, kind, calendar, school or
+        source.
+        """
 
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         filter: _delivery_pb2.DeliveryFilter | None = ...,
-        reason: _builtins.str = ...,
+        comment: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "filter", b"filter", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "district_id", b"district_id", "filter", b"filter", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -506,17 +572,17 @@ class CancelDeliveriesResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DELIVERIES_FIELD_NUMBER: _builtins.int
-    deliveries: _builtins.int
+    DELIVERY_COUNT_FIELD_NUMBER: _builtins.int
+    delivery_count: _builtins.int
     """How many deliveries are cancelled, or would be."""
     def __init__(
         self,
         *,
-        deliveries: _builtins.int = ...,
+        delivery_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_count", b"delivery_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

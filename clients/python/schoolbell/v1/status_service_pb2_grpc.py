@@ -41,6 +41,11 @@ class StatusServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_status__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_status__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.ListServiceStates = channel.unary_unary(
+                '/schoolbell.v1.StatusService/ListServiceStates',
+                request_serializer=schoolbell_dot_v1_dot_status__service__pb2.ListServiceStatesRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_status__service__pb2.ListServiceStatesResponse.FromString,
+                _registered_method=True)
         self.WatchStatus = channel.unary_stream(
                 '/schoolbell.v1.StatusService/WatchStatus',
                 request_serializer=schoolbell_dot_v1_dot_status__service__pb2.WatchStatusRequest.SerializeToString,
@@ -80,6 +85,13 @@ class StatusServiceServicer:
 
     def GetStatus(self, request, context):
         """Answers the state of the service for a district.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListServiceStates(self, request, context):
+        """Lists the states of the service for several districts, by district id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +154,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     request_deserializer=schoolbell_dot_v1_dot_status__service__pb2.GetStatusRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_status__service__pb2.GetStatusResponse.SerializeToString,
             ),
+            'ListServiceStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServiceStates,
+                    request_deserializer=schoolbell_dot_v1_dot_status__service__pb2.ListServiceStatesRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_status__service__pb2.ListServiceStatesResponse.SerializeToString,
+            ),
             'WatchStatus': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchStatus,
                     request_deserializer=schoolbell_dot_v1_dot_status__service__pb2.WatchStatusRequest.FromString,
@@ -202,6 +219,33 @@ class StatusService:
             '/schoolbell.v1.StatusService/GetStatus',
             schoolbell_dot_v1_dot_status__service__pb2.GetStatusRequest.SerializeToString,
             schoolbell_dot_v1_dot_status__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServiceStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.StatusService/ListServiceStates',
+            schoolbell_dot_v1_dot_status__service__pb2.ListServiceStatesRequest.SerializeToString,
+            schoolbell_dot_v1_dot_status__service__pb2.ListServiceStatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

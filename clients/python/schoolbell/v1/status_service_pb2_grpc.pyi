@@ -37,6 +37,8 @@ class StatusServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StatusServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetStatusRequest, _status_service_pb2.GetStatusResponse]
     """Answers the state of the service for a district."""
+    ListServiceStates: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListServiceStatesRequest, _status_service_pb2.ListServiceStatesResponse]
+    """Lists the states of the service for several districts, by district id."""
     WatchStatus: _grpc.UnaryStreamMultiCallable[_status_service_pb2.WatchStatusRequest, _status_service_pb2.WatchStatusResponse]
     """Streams what changes, from a position on. The first response comes at once, with a token and, where
     asked for, the present state; silence never lasts longer than 30 s. Deliveries are snapshots with
@@ -69,6 +71,8 @@ class StatusServiceAsyncStub(StatusServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetStatusRequest, _status_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Answers the state of the service for a district."""
+    ListServiceStates: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListServiceStatesRequest, _status_service_pb2.ListServiceStatesResponse]  # type: ignore[assignment]
+    """Lists the states of the service for several districts, by district id."""
     WatchStatus: _aio.UnaryStreamMultiCallable[_status_service_pb2.WatchStatusRequest, _status_service_pb2.WatchStatusResponse]  # type: ignore[assignment]
     """Streams what changes, from a position on. The first response comes at once, with a token and, where
     asked for, the present state; silence never lasts longer than 30 s. Deliveries are snapshots with
@@ -104,6 +108,14 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.GetStatusResponse, _abc.Awaitable[_status_service_pb2.GetStatusResponse]]:
         """Answers the state of the service for a district."""
+
+    @_abc_1.abstractmethod
+    def ListServiceStates(
+        self,
+        request: _status_service_pb2.ListServiceStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.ListServiceStatesResponse, _abc.Awaitable[_status_service_pb2.ListServiceStatesResponse]]:
+        """Lists the states of the service for several districts, by district id."""
 
     @_abc_1.abstractmethod
     def WatchStatus(

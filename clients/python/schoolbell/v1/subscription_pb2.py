@@ -22,29 +22,58 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from schoolbell.v1 import change_pb2 as schoolbell_dot_v1_dot_change__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n schoolbell/v1/subscription.proto\x12\rschoolbell.v1\x1a\x17google/type/money.proto\x1a\x1aschoolbell/v1/change.proto\x1a\x1aschoolbell/v1/common.proto\"\xc6\x02\n\x0cSubscription\x12\x12\n\nstudent_id\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.Kind\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\x12\x38\n\nassignment\x18\x04 \x01(\x0b\x32\".schoolbell.v1.AssignmentConditionH\x00\x12.\n\x05grade\x18\x05 \x01(\x0b\x32\x1d.schoolbell.v1.GradeConditionH\x00\x12\x38\n\nattendance\x18\x06 \x01(\x0b\x32\".schoolbell.v1.AttendanceConditionH\x00\x12=\n\rlunch_balance\x18\x07 \x01(\x0b\x32$.schoolbell.v1.LunchBalanceConditionH\x00\x42\x0b\n\tcondition\"\x9c\x01\n\x13\x41ssignmentCondition\x12\x30\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32\x1f.schoolbell.v1.AssignmentAction\x12\x1a\n\rbelow_percent\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12%\n\x06repeat\x18\x03 \x01(\x0e\x32\x15.schoolbell.v1.RepeatB\x10\n\x0e_below_percent\"e\n\x0eGradeCondition\x12\x1a\n\rbelow_percent\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12%\n\x06repeat\x18\x02 \x01(\x0e\x32\x15.schoolbell.v1.RepeatB\x10\n\x0e_below_percent\"z\n\x13\x41ttendanceCondition\x12\x31\n\x08statuses\x18\x01 \x03(\x0e\x32\x1f.schoolbell.v1.AttendanceStatus\x12\x30\n\x07\x65xcuses\x18\x02 \x03(\x0e\x32\x1f.schoolbell.v1.AttendanceExcuse\"i\n\x15LunchBalanceCondition\x12)\n\rbelow_balance\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12%\n\x06repeat\x18\x02 \x01(\x0e\x32\x15.schoolbell.v1.Repeat*P\n\x06Repeat\x12\x16\n\x12REPEAT_UNSPECIFIED\x10\x00\x12\x16\n\x12REPEAT_ON_CROSSING\x10\x01\x12\x16\n\x12REPEAT_WHILE_BELOW\x10\x02\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n schoolbell/v1/subscription.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17google/type/money.proto\x1a\x1aschoolbell/v1/change.proto\x1a\x1aschoolbell/v1/common.proto\"\xac\x01\n\x0cSubscription\x12\x18\n\nstudent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.KindB\x04\xe2\x41\x01\x02\x12\x1a\n\x07\x65nabled\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x12\x31\n\tcondition\x18\x04 \x01(\x0b\x32\x18.schoolbell.v1.ConditionB\x04\xe2\x41\x01\x01\x42\n\n\x08_enabled\"\xf6\x01\n\tCondition\x12\x38\n\nassignment\x18\x01 \x01(\x0b\x32\".schoolbell.v1.AssignmentConditionH\x00\x12.\n\x05grade\x18\x02 \x01(\x0b\x32\x1d.schoolbell.v1.GradeConditionH\x00\x12\x38\n\nattendance\x18\x03 \x01(\x0b\x32\".schoolbell.v1.AttendanceConditionH\x00\x12=\n\rlunch_balance\x18\x04 \x01(\x0b\x32$.schoolbell.v1.LunchBalanceConditionH\x00\x42\x06\n\x04rule\"\xbb\x01\n\x13\x41ssignmentCondition\x12\x36\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32\x1f.schoolbell.v1.AssignmentActionB\x04\xe2\x41\x01\x01\x12 \n\rbelow_percent\x18\x02 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x38\n\rlimit_trigger\x18\x03 \x01(\x0e\x32\x1b.schoolbell.v1.LimitTriggerB\x04\xe2\x41\x01\x01\x42\x10\n\x0e_below_percent\"~\n\x0eGradeCondition\x12 \n\rbelow_percent\x18\x01 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x38\n\rlimit_trigger\x18\x02 \x01(\x0e\x32\x1b.schoolbell.v1.LimitTriggerB\x04\xe2\x41\x01\x01\x42\x10\n\x0e_below_percent\"\x86\x01\n\x13\x41ttendanceCondition\x12\x37\n\x08statuses\x18\x01 \x03(\x0e\x32\x1f.schoolbell.v1.AttendanceStatusB\x04\xe2\x41\x01\x01\x12\x36\n\x07\x65xcuses\x18\x02 \x03(\x0e\x32\x1f.schoolbell.v1.AttendanceExcuseB\x04\xe2\x41\x01\x01\"\x82\x01\n\x15LunchBalanceCondition\x12/\n\rbelow_balance\x18\x01 \x01(\x0b\x32\x12.google.type.MoneyB\x04\xe2\x41\x01\x01\x12\x38\n\rlimit_trigger\x18\x02 \x01(\x0e\x32\x1b.schoolbell.v1.LimitTriggerB\x04\xe2\x41\x01\x01*k\n\x0cLimitTrigger\x12\x1d\n\x19LIMIT_TRIGGER_UNSPECIFIED\x10\x00\x12\x1d\n\x19LIMIT_TRIGGER_ON_CROSSING\x10\x01\x12\x1d\n\x19LIMIT_TRIGGER_WHILE_BELOW\x10\x02\x42n\n\x15\x65xample.schoolbell.v1B\x11SubscriptionProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.subscription_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
-  _globals['_REPEAT']._serialized_start=954
-  _globals['_REPEAT']._serialized_end=1034
-  _globals['_SUBSCRIPTION']._serialized_start=133
-  _globals['_SUBSCRIPTION']._serialized_end=459
-  _globals['_ASSIGNMENTCONDITION']._serialized_start=462
-  _globals['_ASSIGNMENTCONDITION']._serialized_end=618
-  _globals['_GRADECONDITION']._serialized_start=620
-  _globals['_GRADECONDITION']._serialized_end=721
-  _globals['_ATTENDANCECONDITION']._serialized_start=723
-  _globals['_ATTENDANCECONDITION']._serialized_end=845
-  _globals['_LUNCHBALANCECONDITION']._serialized_start=847
-  _globals['_LUNCHBALANCECONDITION']._serialized_end=952
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\021SubscriptionProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_SUBSCRIPTION'].fields_by_name['student_id']._loaded_options = None
+  _globals['_SUBSCRIPTION'].fields_by_name['student_id']._serialized_options = b'\342A\001\002'
+  _globals['_SUBSCRIPTION'].fields_by_name['kind']._loaded_options = None
+  _globals['_SUBSCRIPTION'].fields_by_name['kind']._serialized_options = b'\342A\001\002'
+  _globals['_SUBSCRIPTION'].fields_by_name['enabled']._loaded_options = None
+  _globals['_SUBSCRIPTION'].fields_by_name['enabled']._serialized_options = b'\342A\001\002'
+  _globals['_SUBSCRIPTION'].fields_by_name['condition']._loaded_options = None
+  _globals['_SUBSCRIPTION'].fields_by_name['condition']._serialized_options = b'\342A\001\001'
+  _globals['_ASSIGNMENTCONDITION'].fields_by_name['actions']._loaded_options = None
+  _globals['_ASSIGNMENTCONDITION'].fields_by_name['actions']._serialized_options = b'\342A\001\001'
+  _globals['_ASSIGNMENTCONDITION'].fields_by_name['below_percent']._loaded_options = None
+  _globals['_ASSIGNMENTCONDITION'].fields_by_name['below_percent']._serialized_options = b'\342A\001\001'
+  _globals['_ASSIGNMENTCONDITION'].fields_by_name['limit_trigger']._loaded_options = None
+  _globals['_ASSIGNMENTCONDITION'].fields_by_name['limit_trigger']._serialized_options = b'\342A\001\001'
+  _globals['_GRADECONDITION'].fields_by_name['below_percent']._loaded_options = None
+  _globals['_GRADECONDITION'].fields_by_name['below_percent']._serialized_options = b'\342A\001\001'
+  _globals['_GRADECONDITION'].fields_by_name['limit_trigger']._loaded_options = None
+  _globals['_GRADECONDITION'].fields_by_name['limit_trigger']._serialized_options = b'\342A\001\001'
+  _globals['_ATTENDANCECONDITION'].fields_by_name['statuses']._loaded_options = None
+  _globals['_ATTENDANCECONDITION'].fields_by_name['statuses']._serialized_options = b'\342A\001\001'
+  _globals['_ATTENDANCECONDITION'].fields_by_name['excuses']._loaded_options = None
+  _globals['_ATTENDANCECONDITION'].fields_by_name['excuses']._serialized_options = b'\342A\001\001'
+  _globals['_LUNCHBALANCECONDITION'].fields_by_name['below_balance']._loaded_options = None
+  _globals['_LUNCHBALANCECONDITION'].fields_by_name['below_balance']._serialized_options = b'\342A\001\001'
+  _globals['_LUNCHBALANCECONDITION'].fields_by_name['limit_trigger']._loaded_options = None
+  _globals['_LUNCHBALANCECONDITION'].fields_by_name['limit_trigger']._serialized_options = b'\342A\001\001'
+  _globals['_LIMITTRIGGER']._serialized_start=1177
+  _globals['_LIMITTRIGGER']._serialized_end=1284
+  _globals['_SUBSCRIPTION']._serialized_start=166
+  _globals['_SUBSCRIPTION']._serialized_end=338
+  _globals['_CONDITION']._serialized_start=341
+  _globals['_CONDITION']._serialized_end=587
+  _globals['_ASSIGNMENTCONDITION']._serialized_start=590
+  _globals['_ASSIGNMENTCONDITION']._serialized_end=777
+  _globals['_GRADECONDITION']._serialized_start=779
+  _globals['_GRADECONDITION']._serialized_end=905
+  _globals['_ATTENDANCECONDITION']._serialized_start=908
+  _globals['_ATTENDANCECONDITION']._serialized_end=1042
+  _globals['_LUNCHBALANCECONDITION']._serialized_start=1045
+  _globals['_LUNCHBALANCECONDITION']._serialized_end=1175
 # @@protoc_insertion_point(module_scope)

@@ -22,49 +22,80 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Repeat:
+class _LimitTrigger:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _RepeatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Repeat.ValueType], _builtins.type):
+class _LimitTriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitTrigger.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    REPEAT_UNSPECIFIED: _Repeat.ValueType  # 0
+    LIMIT_TRIGGER_UNSPECIFIED: _LimitTrigger.ValueType  # 0
     """Not given; taken as on crossing."""
-    REPEAT_ON_CROSSING: _Repeat.ValueType  # 1
+    LIMIT_TRIGGER_ON_CROSSING: _LimitTrigger.ValueType  # 1
     """As the value falls below the limit: previous unknown or at or above it, new below it."""
-    REPEAT_WHILE_BELOW: _Repeat.ValueType  # 2
+    LIMIT_TRIGGER_WHILE_BELOW: _LimitTrigger.ValueType  # 2
     """At every changed value below the limit."""
 
-class Repeat(_Repeat, metaclass=_RepeatEnumTypeWrapper):
+class LimitTrigger(_LimitTrigger, metaclass=_LimitTriggerEnumTypeWrapper):
     """When a limit fires."""
 
-REPEAT_UNSPECIFIED: Repeat.ValueType  # 0
+LIMIT_TRIGGER_UNSPECIFIED: LimitTrigger.ValueType  # 0
 """Not given; taken as on crossing."""
-REPEAT_ON_CROSSING: Repeat.ValueType  # 1
+LIMIT_TRIGGER_ON_CROSSING: LimitTrigger.ValueType  # 1
 """As the value falls below the limit: previous unknown or at or above it, new below it."""
-REPEAT_WHILE_BELOW: Repeat.ValueType  # 2
+LIMIT_TRIGGER_WHILE_BELOW: LimitTrigger.ValueType  # 2
 """At every changed value below the limit."""
-Global___Repeat: _TypeAlias = Repeat  # noqa: Y015
+Global___LimitTrigger: _TypeAlias = LimitTrigger  # noqa: Y015
 
 @_typing.final
 class Subscription(_message.Message):
-    """What a device wants to be told of, for one student and one kind."""
+    """What a person wants to be told of, for one student and one kind."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STUDENT_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    student_id: _builtins.str
+    """The student."""
+    kind: _common_pb2.Kind.ValueType
+    """The kind."""
+    enabled: _builtins.bool
+    """Whether the kind is wanted. The condition is kept while it is not."""
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Which changes of the kind are wanted; none is every change. Its rule must fit the kind;
+        responsive schedule has none.
+        """
+
+    def __init__(
+        self,
+        *,
+        student_id: _builtins.str = ...,
+        kind: _common_pb2.Kind.ValueType = ...,
+        enabled: _builtins.bool | None = ...,
+        condition: Global___Condition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "condition", b"condition", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "condition", b"condition", "enabled", b"enabled", "kind", b"kind", "student_id", b"student_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    """Which changes of a kind are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
     ASSIGNMENT_FIELD_NUMBER: _builtins.int
     GRADE_FIELD_NUMBER: _builtins.int
     ATTENDANCE_FIELD_NUMBER: _builtins.int
     LUNCH_BALANCE_FIELD_NUMBER: _builtins.int
-    student_id: _builtins.str
-    """Required. The student."""
-    kind: _common_pb2.Kind.ValueType
-    """Required. The kind."""
-    enabled: _builtins.bool
-    """Whether the kind is wanted. The condition is kept while it is not."""
     @_builtins.property
     def assignment(self) -> Global___AssignmentCondition:
         """For the kind assignment."""
@@ -84,23 +115,20 @@ class Subscription(_message.Message):
     def __init__(
         self,
         *,
-        student_id: _builtins.str = ...,
-        kind: _common_pb2.Kind.ValueType = ...,
-        enabled: _builtins.bool = ...,
         assignment: Global___AssignmentCondition | None = ...,
         grade: Global___GradeCondition | None = ...,
         attendance: Global___AttendanceCondition | None = ...,
         lunch_balance: Global___LunchBalanceCondition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "attendance", b"attendance", "condition", b"condition", "grade", b"grade", "lunch_balance", b"lunch_balance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "attendance", b"attendance", "grade", b"grade", "lunch_balance", b"lunch_balance", "rule", b"rule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "attendance", b"attendance", "condition", b"condition", "enabled", b"enabled", "grade", b"grade", "kind", b"kind", "lunch_balance", b"lunch_balance", "student_id", b"student_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "attendance", b"attendance", "grade", b"grade", "lunch_balance", b"lunch_balance", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["assignment", "grade", "attendance", "lunch_balance"]  # noqa: Y015
-    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["assignment", "grade", "attendance", "lunch_balance"]  # noqa: Y015
+    _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 
-Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
 
 @_typing.final
 class AssignmentCondition(_message.Message):
@@ -110,17 +138,17 @@ class AssignmentCondition(_message.Message):
 
     ACTIONS_FIELD_NUMBER: _builtins.int
     BELOW_PERCENT_FIELD_NUMBER: _builtins.int
-    REPEAT_FIELD_NUMBER: _builtins.int
+    LIMIT_TRIGGER_FIELD_NUMBER: _builtins.int
     below_percent: _builtins.float
-    """Optional. Only scores below this percentage, from 0 to 100; exactly at it is not below. With a
-    limit, MISSING passes without a score if chosen; every other change without one fails.
+    """Only scores below this percentage, from 0 to 100; exactly at it is not below. With a limit,
+    MISSING passes without a score if chosen; every other change without one fails.
     """
-    repeat: Global___Repeat.ValueType
-    """Optional. When the limit fires; the default is on crossing."""
+    limit_trigger: Global___LimitTrigger.ValueType
+    """When the limit fires; the default is on crossing."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedScalarFieldContainer[_change_pb2.AssignmentAction.ValueType]:
-        """Optional. The wanted actions; empty is all but WITHDRAWN, which is told only if named. At most
-        one of each.
+        """The wanted actions; empty is all except WITHDRAWN and CLEARED, which are told only if named. At
+        most one of each.
         """
 
     def __init__(
@@ -128,11 +156,11 @@ class AssignmentCondition(_message.Message):
         *,
         actions: _abc.Iterable[_change_pb2.AssignmentAction.ValueType] | None = ...,
         below_percent: _builtins.float | None = ...,
-        repeat: Global___Repeat.ValueType = ...,
+        limit_trigger: Global___LimitTrigger.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent", "below_percent", b"below_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent", "actions", b"actions", "below_percent", b"below_percent", "repeat", b"repeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent", "actions", b"actions", "below_percent", b"below_percent", "limit_trigger", b"limit_trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__below_percent: _TypeAlias = _typing.Literal["below_percent"]  # noqa: Y015
     _WhichOneofArgType__below_percent: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent"]  # noqa: Y015
@@ -147,22 +175,22 @@ class GradeCondition(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BELOW_PERCENT_FIELD_NUMBER: _builtins.int
-    REPEAT_FIELD_NUMBER: _builtins.int
+    LIMIT_TRIGGER_FIELD_NUMBER: _builtins.int
     below_percent: _builtins.float
-    """Optional. Only grades below this percentage, from 0 to 100; exactly at it is not below. With a
-    limit, a grade without a percentage fails.
+    """Only grades below this percentage, from 0 to 100; exactly at it is not below. With a limit, a
+    grade without a percentage fails.
     """
-    repeat: Global___Repeat.ValueType
-    """Optional. When the limit fires; the default is on crossing."""
+    limit_trigger: Global___LimitTrigger.ValueType
+    """When the limit fires; the default is on crossing."""
     def __init__(
         self,
         *,
         below_percent: _builtins.float | None = ...,
-        repeat: Global___Repeat.ValueType = ...,
+        limit_trigger: Global___LimitTrigger.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent", "below_percent", b"below_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent", "below_percent", b"below_percent", "repeat", b"repeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent", "below_percent", b"below_percent", "limit_trigger", b"limit_trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__below_percent: _TypeAlias = _typing.Literal["below_percent"]  # noqa: Y015
     _WhichOneofArgType__below_percent: _TypeAlias = _typing.Literal["_below_percent", b"_below_percent"]  # noqa: Y015
@@ -180,13 +208,13 @@ class AttendanceCondition(_message.Message):
     EXCUSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_change_pb2.AttendanceStatus.ValueType]:
-        """Optional. The wanted statuses; empty is all but PRESENT and CLEARED, which are told only if
-        named here, or as a correction. At most one of each.
+        """The wanted statuses; empty is all except PRESENT and CLEARED, which are told only if named here,
+        or as a correction. At most one of each.
         """
 
     @_builtins.property
     def excuses(self) -> _containers.RepeatedScalarFieldContainer[_change_pb2.AttendanceExcuse.ValueType]:
-        """Optional. The wanted excuses; empty is all. At most one of each."""
+        """The wanted excuses; empty is all. At most one of each."""
 
     def __init__(
         self,
@@ -209,24 +237,24 @@ class LunchBalanceCondition(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BELOW_BALANCE_FIELD_NUMBER: _builtins.int
-    REPEAT_FIELD_NUMBER: _builtins.int
-    repeat: Global___Repeat.ValueType
-    """Optional. When the limit fires; the default is on crossing."""
+    LIMIT_TRIGGER_FIELD_NUMBER: _builtins.int
+    limit_trigger: Global___LimitTrigger.ValueType
+    """When the limit fires; the default is on crossing."""
     @_builtins.property
     def below_balance(self) -> _money_pb2.Money:
-        """Optional. Only balances below this amount, in the district's currency; exactly at it is not
-        below. It may be negative.
+        """Only balances below this amount; exactly at it is not below. It may be negative. An empty
+        currency code is the district's currency; any other code must be the district's.
         """
 
     def __init__(
         self,
         *,
         below_balance: _money_pb2.Money | None = ...,
-        repeat: Global___Repeat.ValueType = ...,
+        limit_trigger: Global___LimitTrigger.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["below_balance", b"below_balance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_balance", b"below_balance", "repeat", b"repeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_balance", b"below_balance", "limit_trigger", b"limit_trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,32 +22,79 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
 from schoolbell.v1 import subscription_pb2 as schoolbell_dot_v1_dot_subscription__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(schoolbell/v1/subscription_service.proto\x12\rschoolbell.v1\x1a\x1aschoolbell/v1/common.proto\x1a schoolbell/v1/subscription.proto\"\x80\x01\n\x12SubscriptionOption\x12\x31\n\x0csubscription\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.Subscription\x12\x0f\n\x07offered\x18\x02 \x01(\x08\x12&\n\tclosed_by\x18\x03 \x01(\x0e\x32\x13.schoolbell.v1.Gate\"R\n\x17GetSubscriptionsRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tdevice_id\x18\x03 \x01(\t\"\\\n\x18GetSubscriptionsResponse\x12\x32\n\x07options\x18\x01 \x03(\x0b\x32!.schoolbell.v1.SubscriptionOption\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x97\x01\n\x1aUpdateSubscriptionsRequest\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tdevice_id\x18\x03 \x01(\t\x12\x32\n\rsubscriptions\x18\x04 \x03(\x0b\x32\x1b.schoolbell.v1.Subscription\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"_\n\x1bUpdateSubscriptionsResponse\x12\x32\n\x07options\x18\x01 \x03(\x0b\x32!.schoolbell.v1.SubscriptionOption\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t2\xf2\x01\n\x13SubscriptionService\x12h\n\x10GetSubscriptions\x12&.schoolbell.v1.GetSubscriptionsRequest\x1a\'.schoolbell.v1.GetSubscriptionsResponse\"\x03\x90\x02\x01\x12q\n\x13UpdateSubscriptions\x12).schoolbell.v1.UpdateSubscriptionsRequest\x1a*.schoolbell.v1.UpdateSubscriptionsResponse\"\x03\x90\x02\x02\x42-\n\rschoolbell.v1P\x01Z\x1aschoolbell/v1;schoolbellv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(schoolbell/v1/subscription_service.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1aschoolbell/v1/common.proto\x1a schoolbell/v1/subscription.proto\"\xba\x01\n\x12SubscriptionOption\x12\x31\n\x0csubscription\x18\x01 \x01(\x0b\x32\x1b.schoolbell.v1.Subscription\x12\x38\n\x0einherited_from\x18\x02 \x01(\x0e\x32 .schoolbell.v1.SubscriptionLevel\x12\x0f\n\x07offered\x18\x03 \x01(\x08\x12&\n\tclosed_by\x18\x04 \x01(\x0e\x32\x13.schoolbell.v1.Gate\"T\n\x0fSubscriptionKey\x12\x18\n\nstudent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x13.schoolbell.v1.KindB\x04\xe2\x41\x01\x02\"\x94\x01\n\x17GetSubscriptionsRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x08\x61pp_type\x18\x03 \x01(\x0e\x32\x16.schoolbell.v1.AppTypeB\x04\xe2\x41\x01\x01\x12\x17\n\tdevice_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x18GetSubscriptionsResponse\x12\x32\n\x07options\x18\x01 \x03(\x0b\x32!.schoolbell.v1.SubscriptionOption\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\xe5\x01\n\x1aUpdateSubscriptionsRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x08\x61pp_type\x18\x03 \x01(\x0e\x32\x16.schoolbell.v1.AppTypeB\x04\xe2\x41\x01\x01\x12\x17\n\tdevice_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\rsubscriptions\x18\x05 \x03(\x0b\x32\x1b.schoolbell.v1.SubscriptionB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x1bUpdateSubscriptionsResponse\x12\x32\n\x07options\x18\x01 \x03(\x0b\x32!.schoolbell.v1.SubscriptionOption\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\xde\x01\n\x19ResetSubscriptionsRequest\x12\x19\n\x0b\x64istrict_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07user_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x08\x61pp_type\x18\x03 \x01(\x0e\x32\x16.schoolbell.v1.AppTypeB\x04\xe2\x41\x01\x01\x12\x17\n\tdevice_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x04keys\x18\x05 \x03(\x0b\x32\x1e.schoolbell.v1.SubscriptionKeyB\x04\xe2\x41\x01\x01\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"^\n\x1aResetSubscriptionsResponse\x12\x32\n\x07options\x18\x01 \x03(\x0b\x32!.schoolbell.v1.SubscriptionOption\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t*\x96\x01\n\x11SubscriptionLevel\x12\"\n\x1eSUBSCRIPTION_LEVEL_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBSCRIPTION_LEVEL_DEVICE\x10\x01\x12\x1d\n\x19SUBSCRIPTION_LEVEL_PERSON\x10\x02\x12\x1f\n\x1bSUBSCRIPTION_LEVEL_DISTRICT\x10\x03\x32\xe2\x02\n\x13SubscriptionService\x12h\n\x10GetSubscriptions\x12&.schoolbell.v1.GetSubscriptionsRequest\x1a\'.schoolbell.v1.GetSubscriptionsResponse\"\x03\x90\x02\x01\x12q\n\x13UpdateSubscriptions\x12).schoolbell.v1.UpdateSubscriptionsRequest\x1a*.schoolbell.v1.UpdateSubscriptionsResponse\"\x03\x90\x02\x02\x12n\n\x12ResetSubscriptions\x12(.schoolbell.v1.ResetSubscriptionsRequest\x1a).schoolbell.v1.ResetSubscriptionsResponse\"\x03\x90\x02\x02\x42u\n\x15\x65xample.schoolbell.v1B\x18SubscriptionServiceProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'schoolbell.v1.subscription_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\rschoolbell.v1P\001Z\032schoolbell/v1;schoolbellv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025example.schoolbell.v1B\030SubscriptionServiceProtoP\001Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\252\002\rSchoolbell.V1'
+  _globals['_SUBSCRIPTIONKEY'].fields_by_name['student_id']._loaded_options = None
+  _globals['_SUBSCRIPTIONKEY'].fields_by_name['student_id']._serialized_options = b'\342A\001\002'
+  _globals['_SUBSCRIPTIONKEY'].fields_by_name['kind']._loaded_options = None
+  _globals['_SUBSCRIPTIONKEY'].fields_by_name['kind']._serialized_options = b'\342A\001\002'
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['app_type']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['app_type']._serialized_options = b'\342A\001\001'
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['device_id']._loaded_options = None
+  _globals['_GETSUBSCRIPTIONSREQUEST'].fields_by_name['device_id']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['app_type']._loaded_options = None
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['app_type']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['device_id']._loaded_options = None
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['device_id']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['subscriptions']._loaded_options = None
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['subscriptions']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATESUBSCRIPTIONSREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['district_id']._loaded_options = None
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['district_id']._serialized_options = b'\342A\001\002'
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\002'
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['app_type']._loaded_options = None
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['app_type']._serialized_options = b'\342A\001\001'
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['device_id']._loaded_options = None
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['device_id']._serialized_options = b'\342A\001\001'
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['keys']._loaded_options = None
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['keys']._serialized_options = b'\342A\001\001'
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_RESETSUBSCRIPTIONSREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['GetSubscriptions']._loaded_options = None
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['GetSubscriptions']._serialized_options = b'\220\002\001'
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['UpdateSubscriptions']._loaded_options = None
   _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['UpdateSubscriptions']._serialized_options = b'\220\002\002'
-  _globals['_SUBSCRIPTIONOPTION']._serialized_start=122
-  _globals['_SUBSCRIPTIONOPTION']._serialized_end=250
-  _globals['_GETSUBSCRIPTIONSREQUEST']._serialized_start=252
-  _globals['_GETSUBSCRIPTIONSREQUEST']._serialized_end=334
-  _globals['_GETSUBSCRIPTIONSRESPONSE']._serialized_start=336
-  _globals['_GETSUBSCRIPTIONSRESPONSE']._serialized_end=428
-  _globals['_UPDATESUBSCRIPTIONSREQUEST']._serialized_start=431
-  _globals['_UPDATESUBSCRIPTIONSREQUEST']._serialized_end=582
-  _globals['_UPDATESUBSCRIPTIONSRESPONSE']._serialized_start=584
-  _globals['_UPDATESUBSCRIPTIONSRESPONSE']._serialized_end=679
-  _globals['_SUBSCRIPTIONSERVICE']._serialized_start=682
-  _globals['_SUBSCRIPTIONSERVICE']._serialized_end=924
+  _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['ResetSubscriptions']._loaded_options = None
+  _globals['_SUBSCRIPTIONSERVICE'].methods_by_name['ResetSubscriptions']._serialized_options = b'\220\002\002'
+  _globals['_SUBSCRIPTIONLEVEL']._serialized_start=1325
+  _globals['_SUBSCRIPTIONLEVEL']._serialized_end=1475
+  _globals['_SUBSCRIPTIONOPTION']._serialized_start=155
+  _globals['_SUBSCRIPTIONOPTION']._serialized_end=341
+  _globals['_SUBSCRIPTIONKEY']._serialized_start=343
+  _globals['_SUBSCRIPTIONKEY']._serialized_end=427
+  _globals['_GETSUBSCRIPTIONSREQUEST']._serialized_start=430
+  _globals['_GETSUBSCRIPTIONSREQUEST']._serialized_end=578
+  _globals['_GETSUBSCRIPTIONSRESPONSE']._serialized_start=580
+  _globals['_GETSUBSCRIPTIONSRESPONSE']._serialized_end=672
+  _globals['_UPDATESUBSCRIPTIONSREQUEST']._serialized_start=675
+  _globals['_UPDATESUBSCRIPTIONSREQUEST']._serialized_end=904
+  _globals['_UPDATESUBSCRIPTIONSRESPONSE']._serialized_start=906
+  _globals['_UPDATESUBSCRIPTIONSRESPONSE']._serialized_end=1001
+  _globals['_RESETSUBSCRIPTIONSREQUEST']._serialized_start=1004
+  _globals['_RESETSUBSCRIPTIONSREQUEST']._serialized_end=1226
+  _globals['_RESETSUBSCRIPTIONSRESPONSE']._serialized_start=1228
+  _globals['_RESETSUBSCRIPTIONSRESPONSE']._serialized_end=1322
+  _globals['_SUBSCRIPTIONSERVICE']._serialized_start=1478
+  _globals['_SUBSCRIPTIONSERVICE']._serialized_end=1832
 # @@protoc_insertion_point(module_scope)

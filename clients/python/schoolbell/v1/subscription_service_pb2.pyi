@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from schoolbell.v1 import common_pb2 as _common_pb2
 from schoolbell.v1 import subscription_pb2 as _subscription_pb2
 import builtins as _builtins
@@ -20,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SubscriptionLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SubscriptionLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubscriptionLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUBSCRIPTION_LEVEL_UNSPECIFIED: _SubscriptionLevel.ValueType  # 0
+    """Not known."""
+    SUBSCRIPTION_LEVEL_DEVICE: _SubscriptionLevel.ValueType  # 1
+    """With the device, overriding the person's."""
+    SUBSCRIPTION_LEVEL_PERSON: _SubscriptionLevel.ValueType  # 2
+    """With the person, for all devices of the app type."""
+    SUBSCRIPTION_LEVEL_DISTRICT: _SubscriptionLevel.ValueType  # 3
+    """Nobody chose: the district's default holds."""
+
+class SubscriptionLevel(_SubscriptionLevel, metaclass=_SubscriptionLevelEnumTypeWrapper):
+    """Where a choice is stored."""
+
+SUBSCRIPTION_LEVEL_UNSPECIFIED: SubscriptionLevel.ValueType  # 0
+"""Not known."""
+SUBSCRIPTION_LEVEL_DEVICE: SubscriptionLevel.ValueType  # 1
+"""With the device, overriding the person's."""
+SUBSCRIPTION_LEVEL_PERSON: SubscriptionLevel.ValueType  # 2
+"""With the person, for all devices of the app type."""
+SUBSCRIPTION_LEVEL_DISTRICT: SubscriptionLevel.ValueType  # 3
+"""Nobody chose: the district's default holds."""
+Global___SubscriptionLevel: _TypeAlias = SubscriptionLevel  # noqa: Y015
+
 @_typing.final
 class SubscriptionOption(_message.Message):
     """One line of the page: a student and a kind."""
@@ -27,56 +56,90 @@ class SubscriptionOption(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    INHERITED_FROM_FIELD_NUMBER: _builtins.int
     OFFERED_FIELD_NUMBER: _builtins.int
     CLOSED_BY_FIELD_NUMBER: _builtins.int
+    inherited_from: Global___SubscriptionLevel.ValueType
+    """Where the choice is stored."""
     offered: _builtins.bool
     """Whether choosing it has any effect now."""
     closed_by: _common_pb2.Gate.ValueType
     """The gate that keeps it from being offered; unset if it is."""
     @_builtins.property
     def subscription(self) -> _subscription_pb2.Subscription:
-        """What is chosen: stored, else the district's default."""
+        """What is chosen: the nearest of device, person and district that says something."""
 
     def __init__(
         self,
         *,
         subscription: _subscription_pb2.Subscription | None = ...,
+        inherited_from: Global___SubscriptionLevel.ValueType = ...,
         offered: _builtins.bool = ...,
         closed_by: _common_pb2.Gate.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_by", b"closed_by", "offered", b"offered", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_by", b"closed_by", "inherited_from", b"inherited_from", "offered", b"offered", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubscriptionOption: _TypeAlias = SubscriptionOption  # noqa: Y015
 
 @_typing.final
+class SubscriptionKey(_message.Message):
+    """Identifies a line of the page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    student_id: _builtins.str
+    """The student."""
+    kind: _common_pb2.Kind.ValueType
+    """The kind."""
+    def __init__(
+        self,
+        *,
+        student_id: _builtins.str = ...,
+        kind: _common_pb2.Kind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "student_id", b"student_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscriptionKey: _TypeAlias = SubscriptionKey  # noqa: Y015
+
+@_typing.final
 class GetSubscriptionsRequest(_message.Message):
-    """Asks for the subscriptions of a device."""
+    """Asks for the subscriptions of a person, or of one device."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user; NOT_FOUND / USER_NOT_FOUND if the roster lacks them."""
+    app_type: _common_pb2.AppType.ValueType
+    """The app type. Without a `device_id` it is required; with one, it is unset or the device's."""
     device_id: _builtins.str
-    """Required. The device."""
+    """A device: what holds for it, its own choices included. NOT_FOUND / DEVICE_NOT_FOUND."""
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
         device_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_type", b"app_type", "device_id", b"device_id", "district_id", b"district_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -84,7 +147,7 @@ Global___GetSubscriptionsRequest: _TypeAlias = GetSubscriptionsRequest  # noqa: 
 
 @_typing.final
 class GetSubscriptionsResponse(_message.Message):
-    """The subscriptions of a device."""
+    """The subscriptions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -112,39 +175,43 @@ Global___GetSubscriptionsResponse: _TypeAlias = GetSubscriptionsResponse  # noqa
 
 @_typing.final
 class UpdateSubscriptionsRequest(_message.Message):
-    """Asks to change subscriptions of a device."""
+    """Asks to change subscriptions of a person, or of one device."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTRICT_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     SUBSCRIPTIONS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """Required. The district."""
+    """The district."""
     user_id: _builtins.str
-    """Required. The user."""
+    """The user; NOT_FOUND / USER_NOT_FOUND if the roster lacks them."""
+    app_type: _common_pb2.AppType.ValueType
+    """The app type. Without a `device_id` it is required; with one, it is unset or the device's."""
     device_id: _builtins.str
-    """Required. The device."""
+    """A device whose choices override the person's. NOT_FOUND / DEVICE_NOT_FOUND."""
     etag: _builtins.str
-    """Optional. Guards against a lost update; empty does not."""
+    """Guards against a lost update; empty does not."""
     @_builtins.property
     def subscriptions(self) -> _containers.RepeatedCompositeFieldContainer[_subscription_pb2.Subscription]:
-        """Required. 1 to 500, each student and kind at most once."""
+        """1 to 500, each student and kind at most once."""
 
     def __init__(
         self,
         *,
         district_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
         device_id: _builtins.str = ...,
         subscriptions: _abc.Iterable[_subscription_pb2.Subscription] | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "district_id", b"district_id", "etag", b"etag", "subscriptions", b"subscriptions", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_type", b"app_type", "device_id", b"device_id", "district_id", b"district_id", "etag", b"etag", "subscriptions", b"subscriptions", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,7 +219,7 @@ Global___UpdateSubscriptionsRequest: _TypeAlias = UpdateSubscriptionsRequest  # 
 
 @_typing.final
 class UpdateSubscriptionsResponse(_message.Message):
-    """The subscriptions of the device."""
+    """The subscriptions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -177,3 +244,75 @@ class UpdateSubscriptionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateSubscriptionsResponse: _TypeAlias = UpdateSubscriptionsResponse  # noqa: Y015
+
+@_typing.final
+class ResetSubscriptionsRequest(_message.Message):
+    """Asks to drop choices of a person, or of one device."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    APP_TYPE_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district."""
+    user_id: _builtins.str
+    """The user; NOT_FOUND / USER_NOT_FOUND if the roster lacks them."""
+    app_type: _common_pb2.AppType.ValueType
+    """The app type. Without a `device_id` it is required; with one, it is unset or the device's."""
+    device_id: _builtins.str
+    """A device whose own choices are dropped. NOT_FOUND / DEVICE_NOT_FOUND."""
+    etag: _builtins.str
+    """Guards against a lost update; empty does not."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubscriptionKey]:
+        """The lines to reset, at most 500; empty is all."""
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        app_type: _common_pb2.AppType.ValueType = ...,
+        device_id: _builtins.str = ...,
+        keys: _abc.Iterable[Global___SubscriptionKey] | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_type", b"app_type", "device_id", b"device_id", "district_id", b"district_id", "etag", b"etag", "keys", b"keys", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetSubscriptionsRequest: _TypeAlias = ResetSubscriptionsRequest  # noqa: Y015
+
+@_typing.final
+class ResetSubscriptionsResponse(_message.Message):
+    """The subscriptions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Of the whole page."""
+    @_builtins.property
+    def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubscriptionOption]:
+        """The whole page, by student id and kind."""
+
+    def __init__(
+        self,
+        *,
+        options: _abc.Iterable[Global___SubscriptionOption] | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetSubscriptionsResponse: _TypeAlias = ResetSubscriptionsResponse  # noqa: Y015

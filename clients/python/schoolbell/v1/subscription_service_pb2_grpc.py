@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class SubscriptionServiceStub:
-    """What each device wants to be told of. For the mobile backend.
+    """What each person wants to be told of. For the mobile backend. Subscriptions belong to the person, one
+    app type, student and kind: a new or second phone follows them at once. A device may override single
+    ones; Device.muted silences it as a whole.
     """
 
     def __init__(self, channel):
@@ -45,15 +47,21 @@ class SubscriptionServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_subscription__service__pb2.UpdateSubscriptionsRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_subscription__service__pb2.UpdateSubscriptionsResponse.FromString,
                 _registered_method=True)
+        self.ResetSubscriptions = channel.unary_unary(
+                '/schoolbell.v1.SubscriptionService/ResetSubscriptions',
+                request_serializer=schoolbell_dot_v1_dot_subscription__service__pb2.ResetSubscriptionsRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_subscription__service__pb2.ResetSubscriptionsResponse.FromString,
+                _registered_method=True)
 
 
 class SubscriptionServiceServicer:
-    """What each device wants to be told of. For the mobile backend.
+    """What each person wants to be told of. For the mobile backend. Subscriptions belong to the person, one
+    app type, student and kind: a new or second phone follows them at once. A device may override single
+    ones; Device.muted silences it as a whole.
     """
 
     def GetSubscriptions(self, request, context):
         """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
-        NOT_FOUND / DEVICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +71,14 @@ class SubscriptionServiceServicer:
         """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
         not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
         whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetSubscriptions(self, request, context):
+        """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
+        a device's from the person, a person's from the district's defaults.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +97,11 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     request_deserializer=schoolbell_dot_v1_dot_subscription__service__pb2.UpdateSubscriptionsRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_subscription__service__pb2.UpdateSubscriptionsResponse.SerializeToString,
             ),
+            'ResetSubscriptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSubscriptions,
+                    request_deserializer=schoolbell_dot_v1_dot_subscription__service__pb2.ResetSubscriptionsRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_subscription__service__pb2.ResetSubscriptionsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'schoolbell.v1.SubscriptionService', rpc_method_handlers)
@@ -90,7 +111,9 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubscriptionService:
-    """What each device wants to be told of. For the mobile backend.
+    """What each person wants to be told of. For the mobile backend. Subscriptions belong to the person, one
+    app type, student and kind: a new or second phone follows them at once. A device may override single
+    ones; Device.muted silences it as a whole.
     """
 
     @staticmethod
@@ -137,6 +160,33 @@ class SubscriptionService:
             '/schoolbell.v1.SubscriptionService/UpdateSubscriptions',
             schoolbell_dot_v1_dot_subscription__service__pb2.UpdateSubscriptionsRequest.SerializeToString,
             schoolbell_dot_v1_dot_subscription__service__pb2.UpdateSubscriptionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSubscriptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.SubscriptionService/ResetSubscriptions',
+            schoolbell_dot_v1_dot_subscription__service__pb2.ResetSubscriptionsRequest.SerializeToString,
+            schoolbell_dot_v1_dot_subscription__service__pb2.ResetSubscriptionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

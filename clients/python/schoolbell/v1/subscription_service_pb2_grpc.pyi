@@ -27,39 +27,52 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SubscriptionServiceStub:
-    """What each device wants to be told of. For the mobile backend."""
+    """What each person wants to be told of. For the mobile backend. Subscriptions belong to the person, one
+    app type, student and kind: a new or second phone follows them at once. A device may override single
+    ones; Device.muted silences it as a whole.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SubscriptionServiceAsyncStub: ...
     GetSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionsRequest, _subscription_service_pb2.GetSubscriptionsResponse]
-    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
-    NOT_FOUND / DEVICE_NOT_FOUND.
-    """
+    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered."""
     UpdateSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.UpdateSubscriptionsRequest, _subscription_service_pb2.UpdateSubscriptionsResponse]
     """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
     not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
     whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
     """
+    ResetSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ResetSubscriptionsRequest, _subscription_service_pb2.ResetSubscriptionsResponse]
+    """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
+    a device's from the person, a person's from the district's defaults.
+    """
 
 @_typing.type_check_only
 class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
-    """What each device wants to be told of. For the mobile backend."""
+    """What each person wants to be told of. For the mobile backend. Subscriptions belong to the person, one
+    app type, student and kind: a new or second phone follows them at once. A device may override single
+    ones; Device.muted silences it as a whole.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionsRequest, _subscription_service_pb2.GetSubscriptionsResponse]  # type: ignore[assignment]
-    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
-    NOT_FOUND / DEVICE_NOT_FOUND.
-    """
+    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered."""
     UpdateSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.UpdateSubscriptionsRequest, _subscription_service_pb2.UpdateSubscriptionsResponse]  # type: ignore[assignment]
     """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
     not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
     whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
     """
+    ResetSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ResetSubscriptionsRequest, _subscription_service_pb2.ResetSubscriptionsResponse]  # type: ignore[assignment]
+    """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
+    a device's from the person, a person's from the district's defaults.
+    """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What each device wants to be told of. For the mobile backend."""
+    """What each person wants to be told of. For the mobile backend. Subscriptions belong to the person, one
+    app type, student and kind: a new or second phone follows them at once. A device may override single
+    ones; Device.muted silences it as a whole.
+    """
 
     @_abc_1.abstractmethod
     def GetSubscriptions(
@@ -67,9 +80,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.GetSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.GetSubscriptionsResponse, _abc.Awaitable[_subscription_service_pb2.GetSubscriptionsResponse]]:
-        """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
-        NOT_FOUND / DEVICE_NOT_FOUND.
-        """
+        """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered."""
 
     @_abc_1.abstractmethod
     def UpdateSubscriptions(
@@ -80,6 +91,16 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
         not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
         whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetSubscriptions(
+        self,
+        request: _subscription_service_pb2.ResetSubscriptionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscription_service_pb2.ResetSubscriptionsResponse, _abc.Awaitable[_subscription_service_pb2.ResetSubscriptionsResponse]]:
+        """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
+        a device's from the person, a person's from the district's defaults.
         """
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,12 @@
+"""Subscriptions of a person, and muted devices."""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Take this step."""
