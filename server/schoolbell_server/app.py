@@ -12,6 +12,7 @@ from functools import partial
 import click
 from grpc_health.v1 import health as standard
 
+from schoolbell.v1.access_service_pb2 import ServerLimits
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
@@ -31,11 +32,13 @@ from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.rpc.validation import MAX_PAGE
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.operator_key import ensure_operator_key
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
+from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.monitor import Monitor
@@ -243,7 +246,20 @@ async def _parts(
         finisher=ImportFinisher(storage),
         clock=utc_now,
         replay=replay,
+        limits=_limits(config),
     )
+
+
+def _limits(config: Config) -> ServerLimits:
+    """Return what a client must stay within."""
+    limits = ServerLimits(
+        max_request_bytes=config.limits.message_bytes,
+        max_batch_change_count=MOST_CHANGES,
+        max_unanswered_batch_count=WINDOW,
+        max_page_size=MAX_PAGE,
+    )
+    limits.resume_token_life.FromTimedelta(config.retention.status_log)
+    return limits
 
 
 def _tls(config: Config) -> ServerTls | None:

@@ -37,6 +37,7 @@ from schoolbell_server.servicers.change import ChangeServicer
 from schoolbell_server.servicers.change_readers import ChangeReaders
 from schoolbell_server.servicers.device import DeviceServicer
 from schoolbell_server.servicers.district import DistrictServicer
+from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.notifications import Notifications
@@ -83,13 +84,20 @@ class Parts:
     finisher: ImportFinisher
     clock: Callable[[], dt.datetime]
     replay: bool
+    limits: access_service_pb2.ServerLimits
 
 
 def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     """Add every service; return their full names."""
     storage, clock, wake = parts.storage, parts.clock, parts.pipeline.wake
     district_service_pb2_grpc.add_DistrictServiceServicer_to_server(
-        DistrictServicer(storage, apps=parts.apps, sealer=parts.sealer), server
+        DistrictServicer(
+            storage,
+            apps=parts.apps,
+            sealer=parts.sealer,
+            removal=DistrictRemoval(storage, clock=clock, on_deleted=parts.keys.forget),
+        ),
+        server,
     )
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
         SettingsServicer(storage, states=parts.monitor), server
@@ -122,7 +130,8 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         server,
     )
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake), server
+        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake, limits=parts.limits),
+        server,
     )
     return [name for file in _FILES for name in _services_of(file)]
 

@@ -30,6 +30,7 @@ from schoolbell_storage.deliveries import UNSENT
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,
+    api_key_district,
     change,
     change_key,
     delivery,
@@ -127,7 +128,7 @@ def records(person: Person) -> list[Holding]:
                 tool_right.c.grantee_id == own,
             ),
         ),
-        Holding("api_key", api_key, and_(api_key.c.district_id == here, api_key.c.user_id == own)),
+        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own)),
     ]
 
 
@@ -282,18 +283,25 @@ async def forget_recipient(connection: AsyncConnection, decided: Decided, user_i
     )
 
 
+def _for_district(district_id: str) -> ColumnElement[bool]:
+    """Tell the keys that are for a district and no other."""
+    mine = select(api_key_district.c.key_id).where(api_key_district.c.district_id == district_id)
+    others = select(api_key_district.c.key_id).where(api_key_district.c.district_id != district_id)
+    return and_(api_key.c.key_id.in_(mine), api_key.c.key_id.not_in(others))
+
+
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
     """Forget that a person last saved settings or made keys; return how many rows said so."""
     count = 0
-    for table, column in (
-        (district, district.c.settings_updater),
-        (display_options, display_options.c.updater),
-        (api_key, api_key.c.creator),
+    here = person.district_id
+    for table, column, places in (
+        (district, district.c.settings_updater, district.c.district_id == here),
+        (district, district.c.settings_acting_user_id, district.c.district_id == here),
+        (display_options, display_options.c.updater, display_options.c.district_id == here),
+        (api_key, api_key.c.creator, _for_district(here)),
     ):
         forgotten = await connection.execute(
-            update(table)
-            .where(table.c.district_id == person.district_id, column == person.user_id)
-            .values({column: ""})
+            update(table).where(places, column == person.user_id).values({column: ""})
         )
         count += forgotten.rowcount
     return count

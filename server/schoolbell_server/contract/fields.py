@@ -12,6 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
@@ -117,6 +118,32 @@ def read_money(message: Money, path: str, complain: Complain) -> Decimal | None:
         complain(f"{path}.units", f"must lie between -{_MOST_UNITS} and {_MOST_UNITS}")
         return None
     return (message.units + Decimal(message.nanos).scaleb(-9)).normalize()
+
+
+def read_duration(
+    message: Duration, path: str, limits: tuple[dt.timedelta, dt.timedelta], complain: Complain
+) -> dt.timedelta | None:
+    """Return a duration within limits, both allowed."""
+    least, most = limits
+    try:
+        duration = message.ToTimedelta()
+    except (ValueError, OverflowError):
+        duration = None
+    if duration is None or not least <= duration <= most:
+        complain(path, f"must be from {_seconds(least)} to {_seconds(most)} seconds")
+        return None
+    return duration
+
+
+def write_duration(duration: dt.timedelta) -> Duration:
+    """Return a duration as a message."""
+    message = Duration()
+    message.FromTimedelta(duration)
+    return message
+
+
+def _seconds(duration: dt.timedelta) -> str:
+    return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".")
 
 
 def write_date(date: dt.date) -> Date:

@@ -23,7 +23,12 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage import instances, retention, status_log
-from schoolbell_storage.districts import list_districts, read_settings
+from schoolbell_storage.districts import (
+    DEFAULT_AUDIT_RETENTION,
+    get_district,
+    list_districts,
+    read_settings,
+)
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.retention import Aged
@@ -113,10 +118,12 @@ class Janitor:
         async with self._storage.read() as connection:
             settings = await read_settings(connection, district_id)
             kept = Retention() if settings is None else settings.document.retention
+            known = await get_district(connection, district_id)
+            audit = DEFAULT_AUDIT_RETENTION if known is None else known.audit_retention
             ends = await retention.year_ends(connection, district_id)
         return [
             _Chore(record, district_id, aged)
-            for record, aged in _aged(kept, ends, self._config, now)
+            for record, aged in _aged(kept, audit, ends, self._config, now)
         ]
 
     async def _do(self, chore: _Chore, stop: Stop, dropped: Counter[str]) -> None:
@@ -179,7 +186,11 @@ class Janitor:
 
 
 def _aged(
-    kept: Retention, year_ends: list[dt.date], config: RetentionConfig, now: dt.datetime
+    kept: Retention,
+    audit: dt.timedelta,
+    year_ends: list[dt.date],
+    config: RetentionConfig,
+    now: dt.datetime,
 ) -> Iterator[tuple[str, Aged]]:
     """Yield what a district drops: deliveries before their change, a change before its key."""
     yield "delivery", retention.deliveries(now - kept.deliveries, now)
@@ -190,5 +201,5 @@ def _aged(
         if first is not None:
             yield "fact", retention.facts(kind, first)
     yield "refusal_tally", retention.tallies((now - kept.changes).date())
-    yield "audit_entry", retention.audit_entries(now - kept.audit_entries)
+    yield "audit_entry", retention.audit_entries(now - audit)
     yield "roster_import", retention.imports(now - config.imports)

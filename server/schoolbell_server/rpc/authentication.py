@@ -37,7 +37,7 @@ class Authenticator:
         self._store = store
         self._now = now
         self._on_used = on_used
-        self._nobody, _ = new_api_key(district_id="", role=Role.MONITOR)
+        self._nobody, _ = new_api_key(district_ids=(), role=Role.MONITOR)
 
     async def authenticate(self, metadata: Iterable[tuple[str, str | bytes]]) -> ApiKey:
         """Return the caller's key; SchoolbellError (UNAUTHENTICATED) if there is no good one."""
@@ -58,9 +58,9 @@ class Authenticator:
         if stored is None:
             raise _unauthenticated()
         self._check_standing(stored)
-        if (stored.role, stored.district_id, stored.rights) != (
+        if (stored.role, stored.district_ids, stored.rights) != (
             key.role,
-            key.district_id,
+            key.district_ids,
             key.rights,
         ):
             raise SchoolbellError(

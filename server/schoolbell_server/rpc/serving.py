@@ -20,6 +20,7 @@ from schoolbell_server.rpc.call import Call, MethodMetrics, request_id_of
 from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.error_table import to_schoolbell_error
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.peer import host_of
 from schoolbell_server.rpc.requests import Requests
 from schoolbell_server.rpc.status import to_trailing_status
 
@@ -84,7 +85,14 @@ class Serving:
         if not public:
             key = await self._calls.authenticator.authenticate(self._metadata)
             self.call.key = key
-            set_caller(Caller(key=key, request_id=self.call.request_id))
+            set_caller(
+                Caller(
+                    key=key,
+                    rule=self._method.admission.rule,
+                    request_id=self.call.request_id,
+                    client_address=host_of(self._context.peer()),
+                )
+            )
         if self._method.request_streaming:
             if self.call.key is not None:
                 self._method.admission.check_role(self.call.key)

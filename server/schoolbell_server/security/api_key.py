@@ -11,9 +11,11 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, unique
+
+from schoolbell_server.domain.principal import Principal, PrincipalType
 
 PREFIX = "sb"
 EVERY_DISTRICT = "-"
@@ -50,6 +52,10 @@ class Right(IntEnum):
     WRITE = 2
 
 
+Rights = Mapping[Tool, Right]
+"""The most that an administrator may do with each tool."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """A caller's key as stored: the secret itself is nowhere."""
@@ -57,12 +63,12 @@ class ApiKey:
     key_id: str
     secret_hash: str
     """SHA-256 of the secret, in hex."""
-    district_id: str
-    """One district, or `EVERY_DISTRICT`."""
+    district_ids: frozenset[str]
+    """Its districts, or `EVERY_DISTRICT` alone."""
     role: Role
     display_name: str = ""
-    rights: Mapping[Tool, Right] = field(default_factory=dict)
-    """Of an administrator: the most it may do with each tool."""
+    rights: Mapping[str, Rights] = field(default_factory=dict)
+    """Of an administrator, by district: the most it may do with each tool."""
     sources: frozenset[str] = frozenset()
     """What it may publish and import for; empty is all."""
     user_id: str = ""
@@ -76,7 +82,12 @@ class ApiKey:
 
     def covers(self, district_id: str) -> bool:
         """Tell whether it is for a district; only a key for all covers `EVERY_DISTRICT`."""
-        return self.district_id in (district_id, EVERY_DISTRICT)
+        return not self.district_ids.isdisjoint((district_id, EVERY_DISTRICT))
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts with it."""
+        return Principal(PrincipalType.API_KEY, self.key_id, self.user_id)
 
     def allows_source(self, source: str) -> bool:
         """Tell whether it may publish and import for a source."""
@@ -85,10 +96,10 @@ class ApiKey:
 
 def new_api_key(
     *,
-    district_id: str,
+    district_ids: Iterable[str],
     role: Role,
     display_name: str = "",
-    rights: Mapping[Tool, Right] | None = None,
+    rights: Mapping[str, Rights] | None = None,
     sources: frozenset[str] = frozenset(),
     user_id: str = "",
     expire_time: dt.datetime | None = None,
@@ -98,7 +109,7 @@ def new_api_key(
     key = ApiKey(
         key_id=key_id,
         secret_hash=secret_hash(secret),
-        district_id=district_id,
+        district_ids=frozenset(district_ids),
         role=role,
         display_name=display_name,
         rights=rights or {},

@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 
+from schoolbell_server.domain.principal import START
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key
@@ -48,24 +49,31 @@ class StoredKeys:
         """Store the operator's key as its file has it, if it is not there."""
         async with self._storage.write() as connection:
             if await find_key(connection, key.key_id) is None:
-                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), "start", ""))
+                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), START.id, ""))
 
     async def _read(self, key_id: str) -> ApiKey | None:
         async with self._storage.read() as connection:
             row = await find_key(connection, key_id)
             if row is None:
                 return None
-            rights: Mapping[int, int] = {}
+            rights: Mapping[str, Mapping[int, int]] = {}
             if row.user_id:
-                rights = await rights_of(connection, row.district_id, row.user_id)
+                rights = await rights_of(connection, row.district_ids, row.user_id)
         return key_of(row, rights)
 
 
-def row_of(key: ApiKey, now: dt.datetime, creator: str, secret_tail: str) -> ApiKeyRow:
+def row_of(
+    key: ApiKey,
+    now: dt.datetime,
+    creator: str,
+    secret_tail: str,
+    request_id: str = "",
+    request_hash: str = "",
+) -> ApiKeyRow:
     """Return a new key as it is stored."""
     return ApiKeyRow(
         key_id=key.key_id,
-        district_id=key.district_id,
+        district_ids=tuple(sorted(key.district_ids)),
         role=key.role,
         user_id=key.user_id,
         secret_tail=secret_tail,
@@ -75,18 +83,23 @@ def row_of(key: ApiKey, now: dt.datetime, creator: str, secret_tail: str) -> Api
         create_time=now,
         creator=creator,
         expire_time=key.expire_time,
+        request_id=request_id,
+        request_hash=request_hash,
     )
 
 
-def key_of(row: ApiKeyRow, rights: Mapping[int, int]) -> ApiKey:
+def key_of(row: ApiKeyRow, rights: Mapping[str, Mapping[int, int]]) -> ApiKey:
     """Return a stored key with the rights of the person behind it."""
     return ApiKey(
         key_id=row.key_id,
         secret_hash=row.secret_hash,
-        district_id=row.district_id,
+        district_ids=frozenset(row.district_ids),
         role=Role(row.role),
         display_name=row.display_name,
-        rights={Tool(tool): Right(granted) for tool, granted in rights.items()},
+        rights={
+            district_id: {Tool(tool): Right(granted) for tool, granted in here.items()}
+            for district_id, here in rights.items()
+        },
         sources=frozenset(row.sources),
         user_id=row.user_id,
         expire_time=row.expire_time,

@@ -38,4 +38,4 @@ def ensure_operator_key(data_dir: Path) -> tuple[ApiKey, Path]:
 
 
 def _new() -> tuple[ApiKey, str]:
-    return new_api_key(district_id=EVERY_DISTRICT, role=Role.OPERATOR, display_name="operator")
+    return new_api_key(district_ids=[EVERY_DISTRICT], role=Role.OPERATOR, display_name="operator")

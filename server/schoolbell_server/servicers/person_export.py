@@ -140,7 +140,13 @@ def _entry(entry: AuditEntry) -> Document:
     return {
         "audit_entry_id": entry.audit_entry_id,
         "create_time": entry.create_time.isoformat(),
-        "actor": entry.caller,
+        "principal": {
+            "type": entry.actor.principal.type.name,
+            "id": entry.actor.principal.id,
+            "acting_user_id": entry.actor.principal.acting_user_id,
+        },
+        "client_address": entry.actor.client_address,
+        "request_id": entry.actor.request_id,
         "method": entry.action,
         "subject": entry.target,
         "before": dict(entry.before),

@@ -229,7 +229,7 @@ class RosterServicer(RosterServiceServicer):
             connection,
             district_id=known.district_id,
             now=now,
-            caller=current_caller().name,
+            actor=current_caller().actor,
             action=SET_ACTIVE_SCHOOL_YEAR,
             changes=[(name, {name: known.active_school_year}, {name: year})],
         )

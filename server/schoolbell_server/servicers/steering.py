@@ -133,7 +133,7 @@ class Steering:
                 connection,
                 district_id=district_id,
                 now=now,
-                caller=current_caller().name,
+                actor=current_caller().actor,
                 action=f"{_SERVICE}/{rpc}",
                 changes=[("deliveries", {}, what)],
             )
