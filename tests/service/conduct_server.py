@@ -55,7 +55,7 @@ class Keys:
         """Add a key and return its credential."""
         rights = EVERY_RIGHT if role is Role.ADMINISTRATOR else {}
         limits = {"rights": rights, **limits}
-        key, credential = new_api_key(district_id=district_id, role=role, **limits)
+        key, credential = new_api_key(district_ids=[district_id], role=role, **limits)
         self.by_id[key.key_id] = key
         return credential
 

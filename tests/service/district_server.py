@@ -42,6 +42,7 @@ from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.district import DistrictServicer
+from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
@@ -236,6 +237,10 @@ class _WithKey:
         return bind
 
 
+def _nothing() -> None:
+    """Hear that a district is gone."""
+
+
 @asynccontextmanager
 async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service]:
     """Run the server on an empty database while the context is open."""
@@ -247,7 +252,14 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
         finisher = ImportFinisher(gate, clock)  # type: ignore[arg-type]
         server = ConductedServer(conduct, MOST_BYTES)
         add_DistrictServiceServicer_to_server(
-            DistrictServicer(storage, apps=APPS, sealer=sealer, now=clock), server
+            DistrictServicer(
+                storage,
+                apps=APPS,
+                sealer=sealer,
+                removal=DistrictRemoval(storage, clock=clock, on_deleted=_nothing),
+                now=clock,
+            ),
+            server,
         )
         add_SettingsServiceServicer_to_server(
             SettingsServicer(storage, states=States(), now=clock), server

@@ -146,7 +146,7 @@ async def test_a_bar_set_by_hand_survives_imports_and_is_audited(tmp_path: Path)
         lifted, set_, _ = await service.audit()
     assert (barred.barred, barred.locally_set, barred.portal_enabled) == (True, True, True)
     assert (free.barred, free.locally_set) == (False, False)
-    assert set_.caller == "ada"
+    assert set_.actor.principal.name == "ada"
     assert set_.target == "relationships/a/a-mother"
     assert set_.before == {"barred": False, "locally_set": False}
     assert set_.after == {"barred": True, "locally_set": True}

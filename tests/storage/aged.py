@@ -147,7 +147,7 @@ async def write_audit(storage: Storage, district_id: str, records: Collection[Ol
                 connection,
                 district_id=district_id,
                 now=one.time,
-                caller=one.name,
+                actor=acting(one).name,
                 action="any",
                 changes=[("settings", {}, {"enabled": True})],
             )

@@ -50,7 +50,7 @@ def fail() -> None:
 def test_no_record_shows_a_name_a_score_or_a_token(root: None, style: LogFormat) -> None:
     stream = lines(style)
     name, score, token = SECRETS
-    _, credential = new_api_key(district_id="maple", role=Role.MONITOR)
+    _, credential = new_api_key(district_ids=["maple"], role=Role.MONITOR)
     logger = get_logger("test")
     try:
         fail()
