@@ -24,8 +24,8 @@ ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
-.PHONY: help setup run test lint format type proto proto-check proto-accept requirements bench \
-	mutation clean
+.PHONY: help setup run test lint format type proto proto-check proto-accept requirements \
+	codegen-check bench mutation clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
 	scripts/generate-api-docs $(PROTOS) build/api-docs
 	diff -r build/api-docs $(API_DOCS)
+
+codegen-check: $(PROTOS)/.copied ## Generate Go, Java and TypeScript from the contract and compile it
+	scripts/codegen-check $(PROTOS)
 
 proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
 	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
