@@ -253,7 +253,7 @@ async def _parts(
 def _limits(config: Config) -> ServerLimits:
     """Return what a client must stay within."""
     limits = ServerLimits(
-        max_request_bytes=config.limits.message_bytes,
+        max_request_byte_count=config.limits.message_bytes,
         max_batch_change_count=MOST_CHANGES,
         max_unanswered_batch_count=WINDOW,
         max_page_size=MAX_PAGE,

@@ -246,9 +246,9 @@ class Monitor:
     def _rates(self) -> status_pb2.Rates:
         now = self._clock()
         return status_pb2.Rates(
-            changes_per_second=self.changes.per_second(now),
-            attempts_per_second=self.attempts.per_second(now),
-            accepted_per_second=self.accepted.per_second(now),
+            change_rate=self.changes.per_second(now),
+            attempt_rate=self.attempts.per_second(now),
+            acceptance_rate=self.accepted.per_second(now),
         )
 
     def _all_warnings(
