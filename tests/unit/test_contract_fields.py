@@ -44,7 +44,7 @@ KEYWORDS = set(keyword.kwlist) | words(
 KEYS_OF_VALUES = {"GateFact.name"}
 """Names that are the key of a value beside them."""
 PLURAL_MEASURES = {"points"}
-COLLECTIVE = {"backlog"}
+COLLECTIVE = {"metadata", "backlog"}
 SINGULAR_ENDINGS = ("ss", "us", "is")
 
 
