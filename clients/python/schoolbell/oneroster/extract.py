@@ -15,6 +15,8 @@ from schoolbell.oneroster.table import Row, rows
 MANIFEST = "manifest.csv"
 REQUIRED = ("orgs", "academicSessions", "classes", "users", "enrollments")
 OPTIONAL = ("demographics", "roles")
+LENIENT = "demographics"
+"""The file that may be missing whatever the manifest says: birth dates then stay as stored."""
 _STATES = frozenset({"bulk", "delta", "absent"})
 _GONE = frozenset({"tobedeleted", "inactive"})
 _HERE = frozenset({"", "active"})
@@ -87,6 +89,10 @@ def _states(directory: Path, problems: ProblemLog) -> dict[str, str]:
             if value not in _STATES:
                 raise unusable(MANIFEST, row.line, "value", f"{value!r} for {name} is unknown")
             states[name] = value
+    if states[LENIENT] != "absent" and _present(directory, LENIENT) == "absent":
+        text = f"is missing, though the manifest says {states[LENIENT]}; read as absent"
+        problems.add(f"{LENIENT}.csv", None, None, text)
+        states[LENIENT] = "absent"
     return states
 
 
