@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from schoolbell_server.sandbox.server import SandboxServer
+from schoolbell_server.sandbox.server import Sandbox
 from schoolbell_server.sandbox.settings import SandboxSettings
 
 
@@ -33,5 +33,5 @@ async def test_the_server_says_where_it_listens_in_brackets(tmp_path: Path) -> N
 
 
 async def test_the_sandbox_gives_out_a_token_uri_that_is_a_url(tmp_path: Path) -> None:
-    async with SandboxServer(SandboxSettings(host="::1", directory=tmp_path)) as sandbox:
+    async with Sandbox(SandboxSettings(host="::1", directory=tmp_path)) as sandbox:
         assert sandbox.token_uri == f"https://[::1]:{sandbox.fcm_port}/token"

@@ -15,6 +15,7 @@ from schoolbell.oneroster import (
     User,
     provided_records,
     read,
+    to_proto,
 )
 from tests.unit.oneroster.extracts import edit
 
@@ -336,6 +337,42 @@ def test_roles_of_two_rows_add_up() -> None:
     assert person(roster, "g1").roles == {"guardian", "teacher"}
     assert roster.relationships == SOUND.relationships
     assert roster.problem_count == 0
+
+
+def test_roles_of_two_rows_add_up_beside_a_delta(tmp_path: Path) -> None:
+    delta = tmp_path / "delta"
+    delta.mkdir()
+    (delta / "manifest.csv").write_text("propertyName,value\nfile.users,delta\n")
+    shutil.copy(CASES / "sound" / "users.csv", delta / "users.csv")
+    edit(delta / "users.csv", lambda data: data.splitlines(keepends=True)[0])
+    folder = CASES / "one-person-teacher-and-guardian"
+    roster = read(folder, folder / "relationships.csv", deltas=[delta])
+    assert person(roster, "g1").roles == {"guardian", "teacher"}
+
+
+@pytest.mark.parametrize(("first", "second"), [("true", "false"), ("false", "true")])
+def test_an_account_that_one_of_its_rows_disables_is_disabled(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    def write(text: str) -> str:
+        teacher, guardian = "g1,active,,true,sch1,teacher", "g1,active,,true,sch1,guardian"
+        return text.replace(teacher, teacher.replace("true", first)).replace(
+            guardian, guardian.replace("true", second)
+        )
+
+    case = "one-person-teacher-and-guardian"
+    account = person(read_case("", bent(tmp_path, "users.csv", write, case)), "g1")
+    assert not account.enabled
+    assert "enabled" in account.provided
+
+
+def test_names_keep_their_joiners() -> None:
+    roster = read_case("names-with-joiners")
+    names = [person(roster, student).given_name for student in ("s1", "s2")]
+    assert "\u200d" in names[0]
+    assert "\u200c" in names[1]
+    sent = {record.user.user_id: record.user.names.given_name for record in to_proto(roster)}
+    assert [sent["s1"], sent["s2"]] == names
 
 
 def test_a_parent_who_is_staff_is_a_guardian_by_a_line_of_the_side_file(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ those of the same `sourcedId`, so that the result is always a whole roster.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,10 +42,13 @@ class Extract:
         parts = self._parts(name)
         if len(parts) == 1:
             return (row for row in self._read(parts[0], required) if self._stands(row))
-        merged: dict[str, Row] = {}
+        merged: dict[str, list[Row]] = {}
         for part in parts:
-            merged.update((row["sourcedId"], row) for row in self._read(part, required))
-        return (row for row in merged.values() if self._stands(row))
+            found: dict[str, list[Row]] = defaultdict(list)  # a person has a row for each role
+            for row in self._read(part, required):
+                found[row["sourcedId"]].append(row)
+            merged.update(found)
+        return (row for found in merged.values() for row in found if self._stands(row))
 
     def _parts(self, name: str) -> list[Path]:
         parts: list[Path] = []

@@ -140,8 +140,12 @@ class _UserReader:
             text = f"{user.user_id!r} appears twice; the first row stands"
             self._problems.add(row.file, row.line, "sourcedId", text, is_bad=False)
             return before
-        enabled = before.enabled and user.enabled
-        return replace(before, enabled=enabled, roles=before.roles | user.roles)
+        return replace(
+            before,
+            enabled=before.enabled and user.enabled,
+            roles=before.roles | user.roles,
+            provided=before.provided & user.provided,
+        )
 
     def _user(self, user_id: str, row: Row, roles: frozenset[str]) -> User:
         given = row["preferredGivenName"] or row["givenName"]
