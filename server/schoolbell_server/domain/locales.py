@@ -28,6 +28,4 @@ def language_tag(locale: str) -> str:
     if found is None:
         return ""
     core = found["core"]
-    while len(core) > _LONGEST:
-        core = core.rpartition("-")[0]
-    return core
+    return core if len(core) <= _LONGEST else core[: _LONGEST + 1].rpartition("-")[0]

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from schoolbell.oneroster.problems import ProblemLog, unusable
 from schoolbell.oneroster.table import Row
+from schoolbell.texts import cut
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ _NOTHING = frozenset({"null", "none", "nil", "n/a", "#n/a", "nan", "nat", "0000-
 _YES = frozenset({"true", "1", "yes"})
 _NO = frozenset({"false", "0", "no"})
 _ID_LENGTH = 128
+_MOST_QUOTED = 60  # characters
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 
@@ -176,4 +178,4 @@ def _flag(cell: str) -> bool | None:
 
 
 def _quote(cell: str) -> str:
-    return repr(cell if len(cell) <= 60 else f"{cell[:57]}...")
+    return repr(cut(cell, _MOST_QUOTED))
