@@ -230,7 +230,9 @@ def test_records_name_the_fields_that_are_provided(tmp_path: Path) -> None:
         assert len(set(each.provided)) == len(each.provided)
 
 
-@pytest.mark.parametrize("cell", ["", "2026-2027", "2026/27", "2026-27", "2026 - 2027", "NULL"])
+@pytest.mark.parametrize(
+    "cell", ["", "2026-2027", "2026/27", "2026-27", "2026 - 2027", "NULL", "Null"]
+)
 def test_a_school_year_is_blank_or_a_range(tmp_path: Path, cell: str) -> None:
     def write(text: str) -> str:
         return text.replace(",sy,2027", f",sy,{cell}")
@@ -275,6 +277,16 @@ def test_an_open_end_of_an_enrollment_is_that_of_its_class(tmp_path: Path, end: 
         return "\n".join([header, *(row + end for row in rows)])
 
     assert read_case("", bent(tmp_path, "enrollments.csv", write)) == SOUND
+
+
+@pytest.mark.parametrize("status", ["", "NULL", "Null", "\\N", "Active"])
+def test_a_status_that_says_nothing_is_active(tmp_path: Path, status: str) -> None:
+    assert read_bent(tmp_path, "users.csv", ",active,", f",{status},") == SOUND
+
+
+def test_a_family_may_be_called_null(tmp_path: Path) -> None:
+    roster = read_bent(tmp_path, "users.csv", "Stu1,Testname", "Stu1,Null")
+    assert person(roster, "s1").family_name == "Null"
 
 
 def test_the_case_of_open_ends_is_the_sound_roster() -> None:

@@ -26,7 +26,7 @@ OPEN = dt.date.max
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ] *\d{1,2}:\d{2}[^\n]{0,24})?\Z", re.ASCII)
 """A date; a time of day after it does not matter."""
 _NOTHING = frozenset({"null", "none", "nil", "n/a", "#n/a", "nan", "nat", "0000-00-00"})
-"""What programs write into a date or flag that is not there, in any case."""
+"""What programs write into a date, flag or word that is not there, in any case."""
 _YES = frozenset({"true", "1", "yes"})
 _NO = frozenset({"false", "0", "no"})
 _ID_LENGTH = 128
@@ -64,8 +64,7 @@ class Column(Generic[T]):
 
     def is_empty(self, row: Row) -> bool:
         """Return whether a row's cell says nothing."""
-        cell = row[self.name]
-        return not cell or cell.lower() in _NOTHING
+        return is_nothing(row[self.name])
 
     def optional(self, row: Row) -> T | None:
         """Return the value of a row's cell, or None where it is empty."""
@@ -137,6 +136,11 @@ def reference_column(
     """Return a column of ids of another file's rows, which are there in a role."""
     what = f"not in {file}{role and f' as a {role}'}"
     return Column(problems, name, _member(known, str), what, file)
+
+
+def is_nothing(cell: str) -> bool:
+    """Return whether a cell, of a column that holds no free text, says that there is no value."""
+    return not cell or cell.lower() in _NOTHING
 
 
 def sound_id(cell: str) -> str | None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from schoolbell.oneroster.columns import is_nothing
 from schoolbell.oneroster.problems import ProblemLog, unusable
 from schoolbell.oneroster.table import Row, rows
 
@@ -63,7 +64,7 @@ class Extract:
         return rows(path, ("sourcedId", *required), self._problems)
 
     def _stands(self, row: Row) -> bool:
-        status = row["status"].lower()
+        status = "" if is_nothing(row["status"]) else row["status"].lower()
         if status not in _HERE and status not in _GONE:
             text = f"{status!r} is no status that OneRoster knows; the row is left out"
             self._problems.add(row.file, row.line, "status", text)

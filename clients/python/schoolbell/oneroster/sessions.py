@@ -7,7 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from schoolbell.oneroster.columns import OPEN, date_column, end_column, id_column, sound_year
+from schoolbell.oneroster.columns import (
+    OPEN,
+    date_column,
+    end_column,
+    id_column,
+    is_nothing,
+    sound_year,
+)
 from schoolbell.oneroster.extract import Extract
 from schoolbell.oneroster.model import School
 from schoolbell.oneroster.problems import ProblemLog, unusable
@@ -118,7 +125,7 @@ def _year_of(session: Session) -> int | None:
 def _school_year(row: Row) -> int | None:
     """Return the year in which the school year of a row ends, or None where it names none."""
     cell = row["schoolYear"]
-    if not cell:
+    if is_nothing(cell):
         return None
     found = _SCHOOL_YEAR.fullmatch(cell)
     if found is not None:
