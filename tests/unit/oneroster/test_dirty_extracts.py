@@ -349,6 +349,9 @@ def test_roles_of_two_rows_add_up() -> None:
     assert person(roster, "g1").roles == {"guardian", "teacher"}
     assert roster.relationships == SOUND.relationships
     assert roster.problem_count == 0
+    alone = read(CASES / "one-person-teacher-and-guardian")
+    assert person(alone, "g1").roles == {"guardian", "teacher"}, "not for the side file's line"
+    assert ("s1", "g1") in [(tie.student_id, tie.guardian_id) for tie in alone.relationships]
 
 
 def test_roles_of_two_rows_add_up_beside_a_delta(tmp_path: Path) -> None:
@@ -358,7 +361,7 @@ def test_roles_of_two_rows_add_up_beside_a_delta(tmp_path: Path) -> None:
     shutil.copy(CASES / "sound" / "users.csv", delta / "users.csv")
     edit(delta / "users.csv", lambda data: data.splitlines(keepends=True)[0])
     folder = CASES / "one-person-teacher-and-guardian"
-    roster = read(folder, folder / "relationships.csv", deltas=[delta])
+    roster = read(folder, deltas=[delta])
     assert person(roster, "g1").roles == {"guardian", "teacher"}
 
 
