@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import click
@@ -69,7 +69,8 @@ async def serve(config: Config, *, replay: bool) -> None:
     async with running(config, replay=replay) as server:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, server.stop.set)
-        click.echo(f"Schoolbell listens on {config.server.listen.host}:{server.port}", err=True)
+        listening = replace(config.server.listen, port=server.port)
+        click.echo(f"Schoolbell listens on {listening}", err=True)
         await server.stop.wait()
         _logger.info("draining")
 

@@ -13,6 +13,8 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
+from schoolbell.keys import check_key, read_key
+from schoolbell.targets import is_loopback
 from schoolbell.v1 import (
     access_service_pb2,
     change_service_pb2,
@@ -63,13 +65,23 @@ class Connection:
     """No encryption: only against a loopback server that says so itself."""
     deadline: float = DEFAULT_DEADLINE
 
+    def __post_init__(self) -> None:
+        """Raise `InvalidKeyError` for a key that no call can carry."""
+        check_key(self.key, "the connection's key")
+
     @classmethod
     def from_environment(cls, **overrides: Any) -> Connection:
-        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE."""
+        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE.
+
+        Raises `InvalidKeyError` where the variable or the file holds no key.
+        """
         chosen: dict[str, Any] = {}
         if target := os.environ.get("SCHOOLBELL_TARGET"):
             chosen["target"] = target
-        if key := os.environ.get("SCHOOLBELL_KEY"):
+        if "key" in overrides:
+            pass
+        elif key := os.environ.get("SCHOOLBELL_KEY"):
+            check_key(key, "SCHOOLBELL_KEY")
             chosen["key"] = key
         elif key_file := os.environ.get("SCHOOLBELL_KEY_FILE"):
             chosen["key"] = read_key(Path(key_file))
@@ -84,27 +96,26 @@ class Connection:
     def sync_channel(self) -> grpc.Channel:
         """Open a channel for blocking calls."""
         if self.plaintext:
-            return grpc.insecure_channel(self.target, options=_OPTIONS)
-        return grpc.secure_channel(self.target, self._credentials(), options=_OPTIONS)
+            return grpc.insecure_channel(self.target, options=self._options())
+        return grpc.secure_channel(self.target, self._credentials(), options=self._options())
 
     def aio_channel(self, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
         """Open a channel for a running event loop."""
         if self.plaintext:
             return grpc.aio.insecure_channel(
-                self.target, options=_OPTIONS, interceptors=interceptors
+                self.target, options=self._options(), interceptors=interceptors
             )
         return grpc.aio.secure_channel(
-            self.target, self._credentials(), options=_OPTIONS, interceptors=interceptors
+            self.target, self._credentials(), options=self._options(), interceptors=interceptors
         )
+
+    def _options(self) -> tuple[tuple[str, Any], ...]:
+        """Return gRPC's options; a proxy of the environment cannot reach this very machine."""
+        return (*_OPTIONS, ("grpc.enable_http_proxy", int(not is_loopback(self.target))))
 
     def _credentials(self) -> grpc.ChannelCredentials:
         key, chain = self.client_certificate or (None, None)
         return grpc.ssl_channel_credentials(self.ca, key, chain)
-
-
-def read_key(path: Path) -> str:
-    """Return the API key that a file holds."""
-    return path.read_text(encoding="utf-8").strip()
 
 
 def _services() -> list[ServiceDescriptor]:

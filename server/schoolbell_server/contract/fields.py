@@ -17,6 +17,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
+from schoolbell_server.domain.locales import is_well_formed
+
 Complain = Callable[[str, str], None]
 """Takes the path of a field and what is wrong with it."""
 
@@ -29,7 +31,6 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _FOUR_DECIMALS = Decimal("0.0001")
 _MOST_UNITS = 10**12
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,8}", re.ASCII)
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}", re.ASCII)
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def read_text(value: str, path: str, complain: Complain, *, most: int = MAX_TEXT
 
 def read_locale(value: str, path: str, complain: Complain) -> str:
     """Return the tag of a language; empty passes."""
-    if value and not _LOCALE.fullmatch(value):
+    if len(value) > MAX_TEXT or (value and not is_well_formed(value)):
         complain(path, "must be a BCP 47 tag, such as en or es-MX")
     return value
 

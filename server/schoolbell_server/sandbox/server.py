@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from schoolbell_server.config.address import Address
 from schoolbell_server.sandbox import credentials as credential_files
 from schoolbell_server.sandbox.control import Control
 from schoolbell_server.sandbox.credentials import SandboxCredentials
@@ -58,7 +59,7 @@ class Sandbox(Gateways):
     @property
     def token_uri(self) -> str:
         """Where access tokens are handed out."""
-        return f"https://{self.settings.host}:{self.fcm_port}/token"
+        return f"https://{Address(self.settings.host, self.fcm_port)}/token"
 
     @property
     def service_account(self) -> dict[str, str]:

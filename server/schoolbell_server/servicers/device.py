@@ -17,7 +17,7 @@ from schoolbell_server.contract.devices import (
     check_settable,
     write_device,
 )
-from schoolbell_server.contract.fields import read_id
+from schoolbell_server.contract.fields import read_id, read_locale
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import (
     CancelCause,
@@ -26,6 +26,7 @@ from schoolbell_server.domain.kinds import (
     RefusalReason,
     RetirementReason,
 )
+from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -156,6 +157,7 @@ class DeviceServicer(DeviceServiceServicer):
         named = (*SETTABLE, *REGISTERED)
         paths = masked_paths(request.update_mask, request.device, named, violations)
         check_settable(request.device, "device.", violations.add)
+        read_locale(request.device.locale, "device.locale", violations.add)
         violations.refuse()
         async with self._storage.write() as connection:
             row = await named_device(connection, request, lock=True)
@@ -275,4 +277,6 @@ def _with_fields(row: DeviceRow, device: messages.Device, paths: Iterable[str]) 
     chosen: dict[str, Any] = {path: getattr(device, path) for path in paths if path in SETTABLE}
     if "detail_level" in chosen:
         chosen["detail_level"] = DetailLevel(device.detail_level or DetailLevel.DETAILED)
+    if "locale" in chosen:
+        chosen["locale"] = language_tag(device.locale)
     return replace(row, **chosen)

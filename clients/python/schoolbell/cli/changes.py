@@ -27,6 +27,7 @@ class Published:
     def __init__(self) -> None:
         self.results: Counter[str] = Counter()
         self.bad: list[tuple[int, str]] = []
+        self.percents = feed.Percents()
 
     def add_bad(self, number: int, text: str) -> None:
         """Count a line that did not go through."""
@@ -60,6 +61,8 @@ def publish(session: Session, *, file: Path, source: str) -> None:
         published = asyncio.run(publish_feed(session, file, source))
     except SchoolbellError as error:
         raise click.ClickException(str(error)) from None
+    if published.percents.warning:
+        click.echo(f"warning: {published.percents.warning}", err=True)
     for number, text in sorted(published.bad)[:_MOST_SHOWN]:
         click.echo(f"line {number}: {text}", err=True)
     if len(published.bad) > _MOST_SHOWN:
@@ -81,6 +84,7 @@ async def publish_feed(session: Session, file: Path, source: str) -> Published:
                 published.add_bad(line.number, line.text)
             else:
                 numbers.append(line.number)
+                published.percents.add(line.change)
                 yield line.change
 
     columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -34,7 +34,15 @@ def roster() -> None:
 @click.option(
     "--relationships",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="What OneRoster cannot say: portal flags and bars.",
+    help="What OneRoster cannot say: portal flags and bars. Without it they stay as stored.",
+)
+@click.option(
+    "--max-bad-rows-percent",
+    "most_bad_rows",
+    type=click.FloatRange(0, 100),
+    default=oneroster.MOST_BAD_ROWS_PERCENT,
+    show_default=True,
+    help="Refuse the extract if a larger share of the rows of a file has problems.",
 )
 @click.option(
     "--end-dates",
@@ -52,6 +60,7 @@ def import_roster(
     *,
     directory: Path,
     relationships: Path | None,
+    most_bad_rows: float,
     end_dates: oneroster.EndDates,
     source: str,
     import_id: str,
@@ -60,13 +69,13 @@ def import_roster(
 ) -> None:
     """Import a whole roster."""
     try:
-        read = oneroster.read(directory, relationships, end_dates)
+        read = oneroster.read(
+            directory, relationships, end_dates, most_bad_rows_percent=most_bad_rows
+        )
     except oneroster.UnusableRosterError as error:
+        _warn(error.problems, error.problem_count)
         raise click.ClickException(str(error)) from None
-    for problem in read.problems[:_MOST_SHOWN]:
-        click.echo(f"warning: {problem}", err=True)
-    if read.problem_count > _MOST_SHOWN:
-        click.echo(f"warning: and {read.problem_count - _MOST_SHOWN} more", err=True)
+    _warn(read.problems, read.problem_count)
     district_id = session.need_district()
     header = roster_service_pb2.ImportRosterHeader(
         import_id=import_id or str(uuid.uuid4()),
@@ -84,6 +93,13 @@ def import_roster(
                 )
             )
     click.echo(to_json(answer.roster_import))
+
+
+def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
+    for problem in problems[:_MOST_SHOWN]:
+        click.echo(f"warning: {problem}", err=True)
+    if count > _MOST_SHOWN:
+        click.echo(f"warning: and {count - _MOST_SHOWN} more", err=True)
 
 
 def import_parts(

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from schoolbell.blocking import Client
-from schoolbell.connection import DEFAULT_TARGET, Connection, read_key
+from schoolbell.connection import DEFAULT_TARGET, Connection
 from schoolbell.errors import SchoolbellError
+from schoolbell.keys import InvalidKeyError, read_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +76,23 @@ def open_session(
     district_id: str,
     as_json: bool,
 ) -> Session:
-    """Return the session that options and environment describe; options win."""
+    """Return the session that options and environment describe; options win.
+
+    A key that is none ends the command with its text.
+    """
     chosen: dict[str, Any] = {"plaintext": plaintext}
     if target:
         chosen["target"] = target
-    if key_file:
-        chosen["key"] = read_key(key_file)
     if ca_file:
         chosen["ca"] = ca_file.read_bytes()
+    try:
+        if key_file:
+            chosen["key"] = read_key(key_file)
+        connection = Connection.from_environment(**chosen)
+    except InvalidKeyError as error:
+        raise click.ClickException(str(error)) from None
     return Session(
-        connection=Connection.from_environment(**chosen),
+        connection=connection,
         district_id=district_id,
         as_json=as_json,
         console=Console(),
