@@ -260,7 +260,11 @@ NAMELESS: dict[str, Payload] = {
     ),
     **{
         each: GradeChange(
-            section_id="sec-88", task="Semester", grading_period="S1", percent=percent, mark=mark
+            section_id="sec-88",
+            grading_task="Semester",
+            grading_period="S1",
+            percent=percent,
+            mark=mark,
         )
         for each, percent, mark in (
             ("grade", Decimal(7), ""),
@@ -271,7 +275,7 @@ NAMELESS: dict[str, Payload] = {
     "absent": AttendanceChange(
         date=DAY,
         status=AttendanceStatus.ABSENT,
-        excuse=AttendanceExcuse.UNKNOWN,
+        excuse=AttendanceExcuse.UNDECIDED,
         section_id="sec-88",
     ),
 }
@@ -279,8 +283,8 @@ NAMELESS: dict[str, Payload] = {
 
 @pytest.mark.parametrize("payload", NAMELESS)
 @pytest.mark.parametrize("locale", ["en", "es"])
-@pytest.mark.parametrize("app", App)
-def test_no_id_stands_for_a_name_that_is_missing(payload: str, locale: str, app: App) -> None:
+@pytest.mark.parametrize("app", AppType)
+def test_no_id_stands_for_a_name_that_is_missing(payload: str, locale: str, app: AppType) -> None:
     found = text(NAMELESS[payload], app, locale=locale)
     for line in (found.title, found.body):
         assert not any(part in line for part in ("a-77", "sec-88", "•", "  ", " :", "{"))
