@@ -28,9 +28,11 @@ from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.operator_key import ensure_operator_key
@@ -39,6 +41,7 @@ from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.notices import Notices
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive, taking_turns
@@ -47,6 +50,7 @@ from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
 _HEALTH_INTERVAL = 0.5  # seconds
+_FILES_INTERVAL = 60.0  # seconds
 _LAST_WRITES = 10.0  # seconds
 _logger = get_logger(__name__)
 
@@ -94,8 +98,10 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         if config.server.metrics_listen is not None:
             stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
-            parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
-            tls = _tls(config)
+            notices = Notices(utc_now)
+            parts = await _parts(config, storage, metrics, notices, replay=replay, stack=stack)
+            tls = _tls(config, notices)
+            look_at_files(config, utc_now(), notices.report)
         conduct = Conduct(
             Authenticator(parts.keys, on_used=parts.heard.key),
             metrics,
@@ -114,14 +120,17 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         port = _listen(config, server, tls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = Stop()
-        work = _start(config, parts, metrics, tasks, background)
+        supervisor = Supervisor(tasks, background, metrics)
+        work = _start(config, parts, metrics, supervisor, background)
         if config.server.role.answers:
             await parts.finisher.resume()
         if tls is not None:
-            work.append(tasks.create_task(tls.watch(), name="certificates"))
+            work.append(supervisor.start("certificates", tls.watch))
         await server.start()
-        signs = _show_health(health, ("", *names), parts.monitor, background)
-        tasks.create_task(signs, name="health")
+        supervisor.start("files", lambda: _watch_files(config, notices, background))
+        supervisor.start(
+            "health", lambda: _show_health(health, ("", *names), parts.monitor, background)
+        )
         stop = asyncio.Event()
         try:
             yield Running(port, stop)
@@ -140,18 +149,19 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
 
 
 def _start(
-    config: Config, parts: Parts, metrics: Metrics, tasks: asyncio.TaskGroup, stop: Stop
+    config: Config, parts: Parts, metrics: Metrics, supervisor: Supervisor, stop: Stop
 ) -> list[asyncio.Task[None]]:
     """Start what works beside the calls; return what has to be cancelled, once drained."""
-    role, work = config.server.role, parts.pipeline.run(tasks, stop)
-    work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
-    tasks.create_task(parts.monitor.run_backlog(stop), name="backlog")
+    role, work = config.server.role, parts.pipeline.run(supervisor, stop)
+    for link in parts.monitor.links:
+        work.append(supervisor.start("probe", partial(parts.monitor.run_probes, link)))
+    supervisor.start("backlog", lambda: parts.monitor.run_backlog(stop))
     if role.answers:
-        tasks.create_task(parts.tail.run(stop), name="status log")
-        tasks.create_task(parts.heard.run(stop), name="last heard")
+        supervisor.start("status log", lambda: parts.tail.run(stop))
+        supervisor.start("last heard", lambda: parts.heard.run(stop))
     if role.sends:
         ageing = Ageing(parts.storage, config.devices.stale_after, metrics, utc_now)
-        tasks.create_task(ageing.run(stop), name="ageing")
+        supervisor.start("ageing", lambda: ageing.run(stop))
     return work
 
 
@@ -163,6 +173,12 @@ async def _show_health(
     while going:
         await set_serving(health, *names, serving=monitor.storage_answers)
         going = await stop.pause(_HEALTH_INTERVAL)
+
+
+async def _watch_files(config: Config, notices: Notices, stop: Stop) -> None:
+    """Look now and then who else may read what the server depends on, and when it ends."""
+    while await stop.pause(_FILES_INTERVAL):
+        await asyncio.to_thread(look_at_files, config, utc_now(), notices.report)
 
 
 async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
@@ -183,7 +199,13 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
 
 
 async def _parts(
-    config: Config, storage: Storage, metrics: Metrics, *, replay: bool, stack: AsyncExitStack
+    config: Config,
+    storage: Storage,
+    metrics: Metrics,
+    notices: Notices,
+    *,
+    replay: bool,
+    stack: AsyncExitStack,
 ) -> Parts:
     folder = config.server.data_dir / "keys"
     sealer = Sealer.load(folder)
@@ -197,6 +219,7 @@ async def _parts(
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
+        report=notices.report_file,
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
@@ -209,6 +232,7 @@ async def _parts(
         warnings=warnings(config, replay=replay),
         probe_interval=config.delivery.probe_interval,
         most_backlog=config.limits.backlog,
+        notices=notices,
         clock=utc_now,
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())
@@ -246,9 +270,9 @@ async def _parts(
     )
 
 
-def _tls(config: Config) -> ServerTls | None:
+def _tls(config: Config, notices: Notices) -> ServerTls | None:
     server = config.server
-    return None if server.plaintext else ServerTls(server.tls, server.data_dir)
+    return None if server.plaintext else ServerTls(server.tls, server.data_dir, notices.report)
 
 
 def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:

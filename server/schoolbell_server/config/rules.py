@@ -52,14 +52,18 @@ def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ..
 
 def check_replay(config: Config) -> None:
     """Refuse a replay whose pushes could reach a real phone; ConfigError names the app."""
-    problems = [
+    if problems := replay_problems(config):
+        raise ConfigError(problems)
+
+
+def replay_problems(config: Config) -> list[str]:
+    """Return what keeps a configuration from a replay."""
+    return [
         f"apps.{app_id}.{key}: --replay needs a sandbox on this machine, not "
         f"{value or 'the provider itself'}"
         for app_id, key, value in _endpoints(config)
         if not is_loopback(_host(value))
     ]
-    if problems:
-        raise ConfigError(problems)
 
 
 def broken_rules(config: Config) -> list[str]:

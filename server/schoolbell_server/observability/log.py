@@ -54,6 +54,7 @@ FIELDS = frozenset(
         "revision",
         "role",
         "seconds",
+        "setting",
         "source",
         "state",
         "task",

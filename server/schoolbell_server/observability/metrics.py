@@ -22,6 +22,18 @@ class Metrics:
         self._changes()
         self._deliveries()
         self._janitor()
+        self.background_faults = Counter(
+            "schoolbell_background_faults",
+            "Background work that broke and began anew, by its name.",
+            ("task",),
+            registry=self.registry,
+        )
+        self.maybe_sent = Counter(
+            "schoolbell_maybe_sent",
+            "Pushes without an answer whose fault does not prove that nothing was sent.",
+            ("app_id", "provider"),
+            registry=self.registry,
+        )
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")

@@ -84,6 +84,7 @@ class Route:
 
     async def run(self) -> None:
         """Work until `drain` is called or the task is cancelled."""
+        self._ended.clear()
         try:
             while not self._stopping:
                 await self._turn()
@@ -127,11 +128,27 @@ class Route:
         self._room -= len(batch)
         self._telling.update(telling(row) for row in batch)
         self._taken.update(row.delivery_id for row in batch)
-        carried = self._carrier.carry(batch, self._gateway, self._lease.term, self._done)
-        task = asyncio.create_task(carried, name=f"batch of {self._route[0]}")
+        task = asyncio.create_task(self._carry(batch), name=f"batch of {self._route[0]}")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return True
+
+    async def _carry(self, batch: Sequence[DeliveryRow]) -> None:
+        """Have a batch carried; whatever happens, all of it ends for this route."""
+        left = {row.delivery_id: row for row in batch}
+
+        def done(rows: Sequence[DeliveryRow]) -> None:
+            for row in rows:
+                del left[row.delivery_id]
+            self._done(rows)
+
+        try:
+            await self._carrier.carry(batch, self._gateway, self._lease.term, done)
+        except Exception as error:
+            _logger.error("batch broke", extra={"app_id": self._route[0]}, exc_info=error)
+        finally:
+            if left:
+                self._done(list(left.values()))
 
     @property
     def _full(self) -> bool:
