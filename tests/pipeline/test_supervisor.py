@@ -38,7 +38,7 @@ async def test_work_that_breaks_begins_anew_and_others_go_on(
     assert turns == 4
     assert other > 3
     faults = metrics.registry.get_sample_value(
-        "schoolbell_background_faults_total", {"task": "route"}
+        "schoolbell_background_faults_total", {"kind": "route"}
     )
     assert faults == 3
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]

@@ -25,7 +25,7 @@ class Metrics:
         self.background_faults = Counter(
             "schoolbell_background_faults",
             "Background work that broke and began anew, by its name.",
-            ("task",),
+            ("kind",),
             registry=self.registry,
         )
         self.maybe_sent = Counter(

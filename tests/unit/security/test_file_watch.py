@@ -18,6 +18,8 @@ NOW = dt.datetime.now(dt.UTC)
 
 
 class Told(dict[str, str]):
+    """What was reported, by its setting."""
+
     def report(self, setting: str, text: str, app_id: str) -> None:
         self.pop(setting, None)
         if text:
