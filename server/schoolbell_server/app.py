@@ -11,6 +11,7 @@ from functools import partial
 
 import click
 from grpc_health.v1 import health as standard
+from sqlalchemy.engine import make_url
 
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
@@ -26,6 +27,7 @@ from schoolbell_server.observability.standard_services import (
 )
 from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline.log_emptying import run_log_emptying
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.pipeline.supervisor import Supervisor
@@ -45,7 +47,7 @@ from schoolbell_server.status.notices import Notices
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive, taking_turns
-from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.engine import Storage, open_storage, sqlite_url
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
@@ -155,6 +157,7 @@ def _start(
     role, work = config.server.role, parts.pipeline.run(supervisor, stop)
     for link in parts.monitor.links:
         work.append(supervisor.start("probe", partial(parts.monitor.run_probes, link)))
+    supervisor.start("erasures", lambda: run_log_emptying(parts.storage, stop))
     supervisor.start("backlog", lambda: parts.monitor.run_backlog(stop))
     if role.answers:
         supervisor.start("status log", lambda: parts.tail.run(stop))
@@ -183,13 +186,14 @@ async def _watch_files(config: Config, notices: Notices, stop: Stop) -> None:
 
 async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     """Open the database and bring it to this version's schema."""
-    url = config.storage.url.reveal()
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not url:
+    if text := config.storage.url.reveal():
+        url = make_url(text.replace("postgresql://", "postgresql+asyncpg://", 1))
+    else:
         stack.enter_context(exclusive(config.server.data_dir))
-        url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
+        url = sqlite_url(config.server.data_dir / DATABASE)
     storage = open_storage(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        url,
         config.storage.pool_size,
         config.storage.timeout.total_seconds(),
     )
