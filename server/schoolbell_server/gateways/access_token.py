@@ -38,6 +38,11 @@ class TokenRefused(Exception):
 class TokenUnreachable(Exception):
     """The token endpoint did not answer sensibly."""
 
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        """Tell with `timed_out` an endpoint that said nothing in all the time that it had."""
+        super().__init__(reason)
+        self.timed_out = timed_out
+
 
 class AccessToken:
     """The access token of one service account.
@@ -86,7 +91,7 @@ class AccessToken:
                 # The fetch goes on if this caller gives up: others wait for it too.
                 await asyncio.wait_for(asyncio.shield(flight), limit)
             except TimeoutError:
-                raise TokenUnreachable("no access token in time") from None
+                raise TokenUnreachable("no access token in time", timed_out=True) from None
             return self._old_or_raise(now)
         return self._token
 
@@ -189,7 +194,7 @@ class AccessToken:
 def _token_of(answer: Answer | Fault) -> tuple[str, float]:
     """Return the token of an answer, and its life in seconds."""
     if isinstance(answer, Fault):
-        raise TokenUnreachable(answer.reason)
+        raise TokenUnreachable(answer.reason, timed_out=answer.timed_out)
     document = object_or_empty(answer.body)
     if answer.status != 200:
         raise _refusal(answer.status, document)

@@ -118,7 +118,8 @@ class ApnsGateway:
         body, headers = body_of(request), headers_of(request)
         answer = await self._post(push.environment, push.address, body, headers, left)
         result = self._result(push, answer, circuit.now() - begin)
-        circuit.record(result.outcome, begin)
+        timed_out = isinstance(answer, Fault) and answer.timed_out
+        circuit.record(result.outcome, begin, timed_out=timed_out)
         return result
 
     async def _post(

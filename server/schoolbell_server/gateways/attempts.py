@@ -101,11 +101,16 @@ class Attempts:
             if push.expire_time is not None and push.expire_time <= self._clock():
                 return not_sent(push, "expired")
             circuit = self.circuits.of(push.environment)
-            if not circuit.admit():
-                return self._held(push, circuit)
-            trial = circuit.is_open
-            left, begin = end - asyncio.get_running_loop().time(), circuit.now()
-            result = await self._counted(push, left)
+            alone = circuit.suspect and await circuit.wait_settled(end)
+            try:
+                if not circuit.admit() or (circuit.suspect and not alone):
+                    return self._held(push, circuit)
+                trial = circuit.is_open
+                left, begin = end - asyncio.get_running_loop().time(), circuit.now()
+                result = await self._counted(push, left)
+            finally:
+                if alone:
+                    circuit.found_out()
             return replace(result, trial=True) if trial else result
         except Exception as error:  # noqa: BLE001 - one push must not take its batch along
             # The error's text may quote the push.
@@ -142,8 +147,8 @@ class Attempts:
     def _held(self, push: Push, circuit: Circuit) -> PushResult:
         return PushResult(
             delivery_id=push.delivery_id,
-            outcome=circuit.cause,
-            provider_reason="circuit open",
+            outcome=circuit.cause if circuit.is_open else Outcome.NOT_SENT,
+            provider_reason="circuit open" if circuit.is_open else "provider silent",
             retry_after=self.circuits.patience(circuit),
             held=True,
         )

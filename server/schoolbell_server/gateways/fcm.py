@@ -117,7 +117,7 @@ class FcmGateway:
             await asyncio.sleep(wait)
         begin = self._circuit.now()
         verdict, retry_after = await self._post(body, left - wait)
-        self._circuit.record(verdict.outcome, begin)
+        self._circuit.record(verdict.outcome, begin, timed_out=verdict.timed_out)
         if verdict.outcome is Outcome.THROTTLED_PROJECT:
             self._rate.slow_down()
         return PushResult(
@@ -143,7 +143,7 @@ class FcmGateway:
         except TokenRefused as error:
             return Verdict(Outcome.CREDENTIAL_BAD, str(error)), None
         except TokenUnreachable as error:
-            return Verdict(Outcome.NOT_SENT, str(error)), None
+            return Verdict(Outcome.NOT_SENT, str(error), timed_out=error.timed_out), None
 
     async def _try(
         self, body: bytes, token: str, end: float
@@ -152,6 +152,6 @@ class FcmGateway:
         answer = await self._transport.post(self._path, body, headers, end - time.monotonic())
         if isinstance(answer, Fault):
             outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.UNKNOWN
-            return Verdict(outcome, answer.reason), None
+            return Verdict(outcome, answer.reason, timed_out=answer.timed_out), None
         retry_after = read_retry_after(answer.header("retry-after") or "", self._clock())
         return verdict_of(answer.status, answer.body), retry_after

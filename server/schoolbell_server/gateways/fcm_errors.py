@@ -55,6 +55,8 @@ class Verdict:
     outcome: Outcome
     reason: str
     message_id: str = ""
+    timed_out: bool = False
+    """There was no answer in all the time that it had."""
 
     @property
     def access_token_refused(self) -> bool:

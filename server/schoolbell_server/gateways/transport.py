@@ -59,6 +59,8 @@ class Fault:
     """The transport's words; never a URL, which may hold a token."""
     not_sent: bool
     """The provider has provably done nothing with the request."""
+    timed_out: bool = False
+    """Nobody said anything about the request in all the time that it had."""
 
 
 class Transport:
@@ -210,4 +212,4 @@ def _fault(error: PyreqwestError) -> Fault:
     causes = [cause["message"] for cause in found or ()][1:]
     not_sent = any(unseen in cause for cause in causes for unseen in _UNSEEN)
     reason = causes[-1] if causes else type(error).__name__
-    return Fault(word(reason, _LONGEST_REASON), not_sent)
+    return Fault(word(reason, _LONGEST_REASON), not_sent, isinstance(error, RequestTimeoutError))
