@@ -11,12 +11,13 @@ from functools import partial
 
 import click
 from grpc_health.v1 import health as standard
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.transport import knows_unsent
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
@@ -48,6 +49,7 @@ from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive, taking_turns
 from schoolbell_storage.engine import Storage, open_storage, sqlite_url
+from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
@@ -113,6 +115,8 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         server = ConductedServer(
             conduct, config.limits.message_bytes, share_port=config.server.share_port
         )
+        if config.server.role.sends:
+            await _check_transport(notices)
         names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
@@ -178,6 +182,15 @@ async def _show_health(
         going = await stop.pause(_HEALTH_INTERVAL)
 
 
+async def _check_transport(notices: Notices) -> None:
+    """Tell where it is not known any more which pushes were never sent."""
+    text = (
+        "delivery: a push that was never sent is not told from one that may have been; such "
+        "pushes end as UNKNOWN. Install the pinned packages."
+    )
+    notices.report("delivery", "" if await knows_unsent() else text)
+
+
 async def _watch_files(config: Config, notices: Notices, stop: Stop) -> None:
     """Look now and then who else may read what the server depends on, and when it ends."""
     while await stop.pause(_FILES_INTERVAL):
@@ -198,8 +211,21 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
         config.storage.timeout.total_seconds(),
     )
     stack.push_async_callback(storage.close)
-    await migrate_storage(storage)
+    try:
+        await migrate_storage(storage)
+    except StorageUnavailable as error:
+        raise StorageUnavailable(f"{_described(config, url)}: {error}") from error
     return storage
+
+
+def _described(config: Config, url: URL) -> str:
+    """Say which database cannot be reached, and what sets it; never its password."""
+    if url.get_backend_name() == "sqlite":
+        return f"server.data_dir: the database {url.database} cannot be opened"
+    setting = "storage.url" if config.storage.url_file is None else "storage.url_file"
+    host = url.host or url.query.get("host") or "localhost"
+    where = f"{host}:{url.port or 5432}" if isinstance(host, str) else "any of its hosts"
+    return f"{setting}: PostgreSQL at {where}, database {url.database}, cannot be reached"
 
 
 async def _parts(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum, unique
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from schoolbell_server.config.address import is_loopback
 from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
@@ -115,6 +118,11 @@ def _storage(config: Config) -> Iterator[str]:
     scheme = config.storage.url.reveal().partition("://")[0].partition("+")[0]
     if scheme not in ("", "postgresql"):
         yield "storage.url: must begin with postgresql://, or be empty for SQLite"
+    elif scheme:
+        try:
+            make_url(config.storage.url.reveal())
+        except (ArgumentError, ValueError):
+            yield "storage.url: must be postgresql://user:password@host:port/database"
 
 
 def _delivery(config: Config) -> Iterator[str]:

@@ -7,6 +7,7 @@ provider can have seen it. Nothing that the provider can have seen is sent twice
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -192,6 +193,23 @@ class Transport:
         if self._identity:
             builder = builder.identity_pem(self._identity)
         return builder.build()
+
+
+async def knows_unsent() -> bool:
+    """Return whether a request that cannot have left is told as such, by trying one.
+
+    What was sent is read from the words of pyreqwest and the libraries under it, which may change
+    with their versions. If they did, such a request counts as perhaps sent.
+    """
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen: the connection is refused
+        origin = f"https://127.0.0.1:{closed.getsockname()[1]}"
+        transport = Transport(origin, deadline=_CONNECT_TIMEOUT)
+        try:
+            fault = await transport.post("", b"", {})
+        finally:
+            await transport.close()
+    return isinstance(fault, Fault) and fault.not_sent
 
 
 def _header(response: Any, name: str) -> str | None:

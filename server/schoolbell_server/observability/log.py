@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from schoolbell_server.config import LogConfig, LogFormat
+from schoolbell_storage.errors import StorageError
 
 FIELDS = frozenset(
     {
@@ -230,4 +231,8 @@ def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     task = context.get("task") or context.get("future")
     name = task.get_name() if isinstance(task, asyncio.Task) else ""
     error = context.get("exception")
-    get_logger("asyncio").error("background work failed", extra={"task": name}, exc_info=error)
+    logger = get_logger("asyncio")
+    if isinstance(error, StorageError):  # no fault of the work: frames would say nothing
+        logger.warning("storage failed background work", extra={"task": name, "cause": str(error)})
+    else:
+        logger.error("background work failed", extra={"task": name}, exc_info=error)

@@ -28,12 +28,6 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
-        self.maybe_sent = Counter(
-            "schoolbell_maybe_sent",
-            "Pushes without an answer whose fault does not prove that nothing was sent.",
-            ("app_id", "provider"),
-            registry=self.registry,
-        )
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")

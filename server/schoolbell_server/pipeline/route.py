@@ -11,7 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 
-from schoolbell_server.domain.kinds import Platform
+from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
 from schoolbell_server.gateways.push import Gateway
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.carrier import PART, Carrier
@@ -110,7 +110,8 @@ class Route:
                 await self._wait()
         except StorageError as error:
             app_id, platform = self._route
-            ids = {"app_id": app_id, "platform": platform.name, "cause": str(error)}
+            provider = APP_PROVIDER[platform].name
+            ids = {"app_id": app_id, "provider": provider, "cause": str(error)}
             _logger.warning("deliveries not claimed", extra=ids)
             await asyncio.sleep(_FAULT_PAUSE)
 

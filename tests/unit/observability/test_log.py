@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import importlib.util
 import io
 import json
 import logging
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,7 @@ from schoolbell_server.observability.log import (
     log_loop_errors,
 )
 from schoolbell_server.security.api_key import Role, new_api_key
+from schoolbell_storage.errors import Conflict
 
 SECRETS = ["Ada Lovelace", "87.5 percent", "fcm-token-abcdef"]
 
@@ -227,3 +231,41 @@ def test_a_record_that_cannot_be_formatted_is_not_quoted(
     get_logger("test").info("%d students", "Ada Lovelace")
     assert stream.getvalue() == "a record of test was not written: TypeError\n"
     assert capsys.readouterr().err == ""
+
+
+async def test_storage_that_fails_background_work_is_a_warning_without_frames(root: None) -> None:
+    stream = lines(LogFormat.JSON)
+    loop = asyncio.get_running_loop()
+    log_loop_errors(loop)
+    loop.call_exception_handler({"message": "x", "exception": Conflict("lock timeout")})
+    entry = json.loads(stream.getvalue())
+    assert (entry["level"], entry["cause"]) == ("warning", "lock timeout")
+    assert "exception" not in entry
+
+
+@pytest.mark.parametrize("package", ["schoolbell_server", "schoolbell_storage"])
+def test_no_field_that_our_code_names_is_withheld(package: str) -> None:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.origin is not None
+    named: set[str] = set()
+    for file in Path(spec.origin).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                named.update(_fields_of(node))
+            if isinstance(node, ast.Assign) and _names(node) & {"ids", "fields"}:
+                named.update(_keys_of(node.value))
+    assert named - FIELDS == set()
+
+
+def _names(node: ast.Assign) -> set[str]:
+    return {one.id for one in node.targets if isinstance(one, ast.Name)}
+
+
+def _fields_of(call: ast.Call) -> set[str]:
+    return {key for one in call.keywords if one.arg == "extra" for key in _keys_of(one.value)}
+
+
+def _keys_of(node: ast.expr) -> set[str]:
+    if not isinstance(node, ast.Dict):
+        return set()
+    return {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}
