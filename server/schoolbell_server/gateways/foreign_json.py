@@ -41,7 +41,7 @@ class ForeignObject:
     def number(self, key: str) -> float | None:
         """Return a finite number; None where there is none."""
         value = self._fields.get(key)
-        if type(value) not in (int, float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         try:
             number = float(value)

@@ -140,7 +140,7 @@ class TextFormatter(logging.Formatter):
         fields = "".join(f" {name}={_quoted(value)}" for name, value in _fields(record))
         message = _message(record)
         if "=" in message:  # it would read as a field
-            message = _quoted(message)
+            message = f"{_quoted(message)}"
         line = f"{_time(record)} {record.levelname:<7} {message}{fields}"
         if record.exc_info and record.exc_info[0]:
             frames = "\n  ".join(describe(record.exc_info[1]))

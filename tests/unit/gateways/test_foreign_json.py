@@ -15,7 +15,7 @@ from schoolbell_server.gateways.foreign_json import (
     read_object,
 )
 
-ODD = [None, True, 5, -1, 1.5, "", "x", [], [5], {}, {"a": 1}, [[[]]], [None, {}]]
+ODD: list[object] = [None, True, 5, -1, 1.5, "", "x", [], [5], {}, {"a": 1}, [[[]]], [None, {}]]
 DEEP = 50_000
 
 

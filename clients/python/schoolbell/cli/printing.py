@@ -43,9 +43,19 @@ class Group(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
+        except click.UsageError:
+            raise  # it quotes the caller's own words, and shows the usage
         except click.ClickException as error:
-            error.message = "\n".join(escape(line) for line in error.message.split("\n"))
-            raise
+            lines = error.format_message().split("\n")
+            raise _Escaped("\n".join(escape(line) for line in lines), error) from None
+
+
+class _Escaped(click.ClickException):
+    """An error of a command, fit to be printed."""
+
+    def __init__(self, message: str, error: click.ClickException) -> None:
+        super().__init__(message)
+        vars(self)["exit_code"] = error.exit_code
 
 
 def _is_unseen(letter: str) -> bool:
