@@ -67,7 +67,8 @@ class Janitor:
         self._metrics.janitor_round.set(self._clock().timestamp())
         while await stop.pause(self._config.interval.total_seconds()):
             try:
-                await self.round(stop)
+                if await self.round(stop):
+                    self._storage.erased.set()
             except StorageError as error:
                 _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
             except Exception as error:
@@ -83,8 +84,6 @@ class Janitor:
             for chore in await self._chores(district_id, now):
                 await self._do(chore, stop, dropped)
         await self._tidy_store(now, stop, dropped)
-        if dropped:
-            self._storage.erased.set()
         if not stop.asked:
             self._metrics.janitor_round.set(now.timestamp())
         _logger.info(
