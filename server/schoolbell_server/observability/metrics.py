@@ -22,6 +22,12 @@ class Metrics:
         self._changes()
         self._deliveries()
         self._janitor()
+        self.background_faults = Counter(
+            "schoolbell_background_faults",
+            "Background work that broke and began anew, by its name.",
+            ("kind",),
+            registry=self.registry,
+        )
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")

@@ -72,7 +72,8 @@ class Janitor:
         self._metrics.janitor_round.set(self._clock().timestamp())
         while await stop.pause(self._config.interval.total_seconds()):
             try:
-                await self.round(stop)
+                if await self.round(stop):
+                    self._storage.erased.set()
             except StorageError as error:
                 _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
             except Exception as error:

@@ -26,6 +26,7 @@ from schoolbell_server.pipeline.route import Route
 from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.pipeline.strays import Strays
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -136,22 +137,22 @@ class Pipeline:
         """Take the lease and take back what dead servers had leased."""
         await self.lease.start()
 
-    def run(self, tasks: asyncio.TaskGroup, stop: Stop) -> list[asyncio.Task[None]]:
-        """Start the work as tasks of a group, which ends them all where one fails.
+    def run(self, supervisor: Supervisor, stop: Stop) -> list[asyncio.Task[None]]:
+        """Start the work.
 
         Returns those that wait for work for ever and have to be cancelled, once drained.
         """
-        tasks.create_task(self.lease.run(self._drained), name="lease")
+        supervisor.start("lease", lambda: self.lease.run(self._drained), self._drained)
         endless = []
         if self._role.answers:
-            endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
+            endless.append(supervisor.start("acceptor", self.acceptor.run, self._drained))
         if self._role.sends:
-            tasks.create_task(self._expiry.run(stop), name="expiry")
-            tasks.create_task(self._strays.run(stop), name="strays")
-            tasks.create_task(self._janitor.run(stop), name="janitor")
-            for number, route in enumerate(self._routes.values()):
-                tasks.create_task(route.run(), name=f"route {number}")
-            endless.append(tasks.create_task(self._outcomes.run(), name="outcomes"))
+            supervisor.start("expiry", lambda: self._expiry.run(stop))
+            supervisor.start("strays", lambda: self._strays.run(stop))
+            supervisor.start("janitor", lambda: self._janitor.run(stop))
+            for route in self._routes.values():
+                supervisor.start("route", route.run)
+            endless.append(supervisor.start("outcomes", self._outcomes.run, self._drained))
         return endless
 
     async def drain(self) -> None:

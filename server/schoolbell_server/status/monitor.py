@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -26,6 +26,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.lanes import LANES
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.status.notices import Notices
 from schoolbell_storage import status_log
 from schoolbell_storage.delivery_queries import LaneBacklog, backlog
 from schoolbell_storage.districts import DistrictRow, get_district, read_settings
@@ -83,6 +84,7 @@ class Monitor:
         warnings: Sequence[ConfigWarning],
         probe_interval: dt.timedelta,
         most_backlog: int,
+        notices: Notices | None = None,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._storage = storage
@@ -92,6 +94,7 @@ class Monitor:
         self._probe_interval = probe_interval.total_seconds()
         self._most_backlog = most_backlog
         self._clock = clock
+        self._notices = notices or Notices(clock)
         self._started = clock()
         self._links: dict[_Link, _LinkState] = {}
         self._open: set[_Link] = set()
@@ -122,10 +125,15 @@ class Monitor:
         """Probe every link once."""
         await asyncio.gather(*(self._probe(link) for link in self._gateways))
 
-    async def run_probes(self) -> None:
-        """Probe until cancelled."""
+    @property
+    def links(self) -> Collection[_Link]:
+        """Return every link that is probed."""
+        return self._gateways.keys()
+
+    async def run_probes(self, link: _Link) -> None:
+        """Probe a link until cancelled."""
         while True:
-            await self.probe()
+            await self._probe(link)
             await asyncio.sleep(self._probe_interval)
 
     async def run_backlog(self, stop: Stop) -> None:
@@ -173,7 +181,11 @@ class Monitor:
         )
 
     async def _probe(self, link: _Link) -> None:
-        health = await self._gateways[link].probe()
+        try:
+            health = await self._gateways[link].probe()
+        except Exception as error:
+            health = GatewayHealth(connected=False, reason=type(error).__name__)
+            _logger.error("link not probed", extra={"app_id": link[0]}, exc_info=error)
         before = self._links.get(link)
         if before is None or before.health != health:
             app_id, platform = link
@@ -276,6 +288,14 @@ class Monitor:
             text = f"{self.waiting} deliveries wait, near the limit of {self._most_backlog}."
             found.append(self._warning(_Code.WARNING_CODE_BACKLOG, text))
         found += self._link_warnings(district)
+        found += [
+            status_pb2.ServiceWarning(
+                code=_Code.WARNING_CODE_CREDENTIAL_EXPIRING,
+                text=notice.text,
+                start_time=write_time(notice.since),
+            )
+            for notice in self._notices.of(() if district is None else district.app_ids)
+        ]
         for link in links:
             if link.connectivity == status_pb2.CONNECTIVITY_DISCONNECTED:
                 text = f"{link_name(link)} cannot be reached: {link.reason}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from schoolbell import oneroster
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session, to_json
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
@@ -97,9 +98,9 @@ def import_roster(
 
 def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
     for problem in problems[:_MOST_SHOWN]:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}", err=True)
     if count > _MOST_SHOWN:
-        click.echo(f"warning: and {count - _MOST_SHOWN} more", err=True)
+        say(f"warning: and {count - _MOST_SHOWN} more", err=True)
 
 
 def import_parts(
