@@ -27,8 +27,8 @@ class Place:
     handed: list[DeliveryRow] = field(default_factory=list)
     woken: int = 0
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
-        self.desk.settle(reserved, rows)
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+        self.desk.settle(reserved, rows, term=term)
         self.handed += rows
 
     def wake(self) -> None:
@@ -86,10 +86,10 @@ async def test_what_was_at_hand_when_the_lease_broke_off_is_given_back(
 ) -> None:
     async with leased(database, tmp_path) as (_, lease):
         desk = keeping_up(lease).desk
-        desk.put([row(1), row(2)])
+        desk.put([row(1), row(2)], term=lease.term)
         await lease.end()
         await lease.start()
-        desk.put([row(3)])
+        desk.put([row(3)], term=lease.term)
         assert desk.lost() == [row(1), row(2)]
         assert desk.lost() == []
         assert desk.take(10, set()) == [row(3)]
@@ -101,7 +101,7 @@ async def test_news_of_one_fact_leaves_one_after_the_other(database: str, tmp_pa
     other = row(3, device_id="tablet", fact_key="f")
     async with leased(database, tmp_path) as (_, lease):
         desk = keeping_up(lease).desk
-        desk.put([older, newer, other])
+        desk.put([older, newer, other], term=lease.term)
         assert desk.take(10, set()) == [older, other]
         assert desk.take(10, {("phone", "f"), ("tablet", "f")}) == []
         assert desk.take(10, set()) == [newer]
@@ -113,10 +113,10 @@ async def test_attendance_passes_grades_by_hand_too(database: str, tmp_path: Pat
     absence = row(9, lane=ATTENDANCE)
     async with leased(database, tmp_path) as (_, lease):
         desk = keeping_up(lease).desk
-        desk.put(grades)
+        desk.put(grades, term=lease.term)
         assert not desk.reserve(GRADES)
         assert desk.reserve(ATTENDANCE)
-        desk.settle({ATTENDANCE: 1}, [absence])
+        desk.settle({ATTENDANCE: 1}, [absence], term=lease.term)
         assert desk.take(2, set()) == [absence, grades[0]]
 
 
@@ -136,7 +136,40 @@ async def test_the_first_lane_can_be_taken_alone(database: str, tmp_path: Path) 
     absence = row(9, lane=ATTENDANCE)
     async with leased(database, tmp_path) as (_, lease):
         desk = keeping_up(lease).desk
-        desk.put([row(1), absence])
+        desk.put([row(1), absence], term=lease.term)
         assert desk.take(10, set(), first_lane=True) == [absence]
         assert desk.take(10, set(), first_lane=True) == []
         assert desk.take(10, set()) == [row(1)]
+
+
+@databases()
+async def test_what_a_transaction_leases_is_of_the_term_in_which_it_leases(
+    database: str, tmp_path: Path
+) -> None:
+    """A transaction that waited for the writer behind a renewal hands over what it leases."""
+    async with leased(database, tmp_path) as (_, lease):
+        place = keeping_up(lease)
+        offer = Offer(lease, {ROUTE: place})
+        await lease.end()
+        await lease.start()
+        owner = offer.lease(*ROUTE, GRADES)
+        offer.settle([row(1, lease_owner=owner)])
+        assert place.desk.take(10, set()) == [row(1, lease_owner=lease.instance_id)]
+
+
+@databases()
+async def test_what_was_leased_in_a_term_that_is_over_is_given_back_and_never_forgotten(
+    database: str, tmp_path: Path
+) -> None:
+    async with leased(database, tmp_path) as (_, lease):
+        place = keeping_up(lease)
+        offer = Offer(lease, {ROUTE: place})
+        handed = row(1, lease_owner=offer.lease(*ROUTE, GRADES))
+        term = lease.term
+        await lease.end()
+        await lease.start()
+        offer.settle([handed])
+        place.desk.put([row(2)], term=term)
+        assert place.desk.take(10, set()) == []
+        assert not place.desk.reserve(GRADES), "new ones would overtake what is given back"
+        assert place.desk.lost() == [handed, row(2)]

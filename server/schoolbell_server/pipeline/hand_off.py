@@ -26,8 +26,11 @@ class Taker(Protocol):
     def desk(self) -> Desk:
         """Return where it keeps what it leases."""
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
-        """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+        """Take what was committed of so many deliveries, by lane, that the desk had reserved.
+
+        `term` is the one of this server's lease in which they were leased.
+        """
 
     def wake(self) -> None:
         """Look for what waits in storage."""
@@ -40,7 +43,9 @@ class Offer:
         """Whoever begins an offer settles it."""
         self._lease = lease
         self._routes = routes
-        self._term = lease.term
+        self._term: int | None = None
+        """Of this server's lease, when the transaction first leased. It may have waited for the
+        writer's lock behind a renewal, so that an earlier look says nothing."""
         self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
 
     def lease(self, app_id: str, platform: Platform, lane: int) -> str:
@@ -48,6 +53,8 @@ class Offer:
         route = self._routes.get((app_id, platform))
         if route is None or not route.desk.reserve(lane):
             return ""
+        if self._term is None:
+            self._term = self._lease.term
         self._reserved[app_id, platform][lane] += 1
         return self._lease.instance_id
 
@@ -58,11 +65,11 @@ class Offer:
         for row in rows:
             place = row.app_id, row.platform
             if row.lease_owner:
-                if self._term == self._lease.term:  # else it may be another's already
-                    leased[place].append(row)
+                leased[place].append(row)
             elif row.state in UNSENT:
                 waiting.add(place)
         for place, reserved in self._reserved.items():
-            self._routes[place].hand(reserved, leased[place])
+            if self._term is not None:
+                self._routes[place].hand(reserved, leased[place], self._term)
         for place in waiting & self._routes.keys():
             self._routes[place].wake()

@@ -77,9 +77,9 @@ class Route:
         self._look = True
         self._wake.set()
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
         """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
-        self.desk.settle(reserved, rows)
+        self.desk.settle(reserved, rows, term=term)
         self._wake.set()
 
     async def run(self) -> None:
@@ -154,6 +154,7 @@ class Route:
         self._taken.update(names)
         await self._carrier.give_back(rows)
         self._taken.difference_update(names)
+        self._look = self._look or bool(names)  # they are to be claimed again
 
     async def _next_batch(self, most: int) -> Sequence[DeliveryRow]:
         """Return what is at hand, else claim; what was leased before a lost lease is given back."""
@@ -183,12 +184,11 @@ class Route:
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
             return ()
-        term = self._lease.term
         async with self._storage.write() as connection:
-            owner = self._lease.instance_id
+            # Not before: the wait for the writer's lock may have been one behind a renewal.
+            owner, term = self._lease.instance_id, self._lease.term
             batch = await claims.claim_due(connection, owner, self._route, places, now, most)
-        if term == self._lease.term:  # else they may be others' already, or are strays
-            self.desk.put(batch)
+        self.desk.put(batch, term=term)
         ready = self.desk.take(most, self._telling)
         if not ready:  # others claimed it, or it has to wait for what is under way
             self._look_in(self._poll)
