@@ -17,6 +17,7 @@ from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
 from schoolbell_server.observability.standard_services import (
@@ -192,11 +193,14 @@ async def _parts(
     operator, path = ensure_operator_key(config.server.data_dir)
     await keys.ensure(operator)
     _logger.info("operator's key", extra={"path": str(path)})
+    lag = LoopLag()
+    stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
         config.apps,
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
+        lag=lag,
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)

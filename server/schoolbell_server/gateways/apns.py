@@ -20,6 +20,7 @@ from schoolbell_server.gateways.retry_after import read_retry_after
 from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.gateways.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.wording import LONGEST_ID, word
+from schoolbell_server.observability.loop_lag import LoopLag
 
 HOSTS = {
     Environment.PRODUCTION: "api.push.apple.com:443",
@@ -40,6 +41,7 @@ class ApnsGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
     ) -> None:
         """Without a `token` the connections show the app's certificate."""
         self._config = config
@@ -56,6 +58,7 @@ class ApnsGateway:
                 deadline=deadline,
                 ca_file=config.ca_file,
                 identity_file=config.certificate_file,
+                lag=lag,
             )
             for environment, host in HOSTS.items()
         }

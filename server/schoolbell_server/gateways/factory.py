@@ -15,6 +15,7 @@ from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTok
 from schoolbell_server.gateways.push import Gateway
 from schoolbell_server.gateways.rate import TokenBucket
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.observability.loop_lag import LoopLag
 
 FCM_PER_SECOND = 600_000 / 60
 """FCM's rate of a project."""
@@ -29,9 +30,10 @@ def build_gateways(
     in_flight: int,
     deadline: dt.timedelta,
     clock: Callable[[], dt.datetime],
+    lag: LoopLag | None = None,
 ) -> Gateways:
     """Return a gateway for every app and platform; must be called inside the event loop."""
-    builder = _Builder(in_flight, deadline, clock)
+    builder = _Builder(in_flight, deadline, clock, lag)
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
         if app.ios is not None:
@@ -45,8 +47,13 @@ class _Builder:
     """Remembers what gateways share."""
 
     def __init__(
-        self, in_flight: int, deadline: dt.timedelta, clock: Callable[[], dt.datetime]
+        self,
+        in_flight: int,
+        deadline: dt.timedelta,
+        clock: Callable[[], dt.datetime],
+        lag: LoopLag | None,
     ) -> None:
+        self._lag = lag
         self._in_flight = in_flight
         self._deadline = deadline
         self._clock = clock
@@ -62,6 +69,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=circuits_by_environment(),
             clock=self._clock,
+            lag=self._lag,
         )
 
     def fcm(self, config: AndroidConfig) -> FcmGateway:
@@ -78,6 +86,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=one_circuit(),
             clock=self._clock,
+            lag=self._lag,
         )
 
     def _provider_token(self, config: IosConfig) -> ProviderToken | None:

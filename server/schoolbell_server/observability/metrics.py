@@ -22,6 +22,7 @@ class Metrics:
         self._changes()
         self._deliveries()
         self._janitor()
+        self._server()
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")
@@ -163,5 +164,60 @@ class Metrics:
         self.janitor_round = Gauge(
             "schoolbell_janitor_round_timestamp_seconds",
             "When the janitor last finished a round; at first, when it began to work.",
+            registry=registry,
+        )
+
+    def _server(self) -> None:
+        registry = self.registry
+        self.loop_lag = Histogram(
+            "schoolbell_loop_lag_seconds",
+            "How late a timer ran: the event loop was busy, or the process stood still.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.storage_answers = Gauge(
+            "schoolbell_storage_answers",
+            "1 while storage is read and written, and publishers are answered, as health says.",
+            registry=registry,
+        )
+        self.storage_faults = Counter(
+            "schoolbell_storage_faults",
+            "Transactions and reads that storage failed, by what became of them.",
+            ("fault",),
+            registry=registry,
+        )
+        self.oldest_unanswered = Gauge(
+            "schoolbell_oldest_unanswered_seconds",
+            "How long the oldest submission of a publisher has waited for its answer.",
+            registry=registry,
+        )
+        self.backlog_age = Gauge(
+            "schoolbell_backlog_age_seconds",
+            "How long ago the backlog was counted.",
+            registry=registry,
+        )
+        self.lease_held = Gauge(
+            "schoolbell_lease_held",
+            "1 while this server may send, by its own clock.",
+            registry=registry,
+        )
+        self.lease_failures = Counter(
+            "schoolbell_lease_renewal_failures",
+            "Renewals of this server's lease that storage did not take.",
+            registry=registry,
+        )
+        self.lease_terms = Counter(
+            "schoolbell_lease_terms",
+            "Leases that were taken: the first, and one each time that a lease had run out.",
+            registry=registry,
+        )
+        self.orphaned_leases = Counter(
+            "schoolbell_orphaned_leases",
+            "Deliveries that this server leased without knowing of it, given back.",
+            registry=registry,
+        )
+        self.recovered_leases = Counter(
+            "schoolbell_recovered_leases",
+            "Deliveries that a dead server had leased, taken back.",
             registry=registry,
         )
