@@ -25,8 +25,9 @@ from schoolbell_server.observability.standard_services import (
     add_reflection,
     set_serving,
 )
-from schoolbell_server.pipeline.ageing import Ageing
+from schoolbell_server.pipeline import last_heard
 from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
@@ -39,7 +40,11 @@ from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
+from schoolbell_server.status.backlog import Backlog
+from schoolbell_server.status.links import Links
 from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.rates import Rates
+from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive, taking_turns
@@ -92,6 +97,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         storage = await _open_storage(config, stack)
         metrics = Metrics()
+        storage.on_fault = metrics.count_storage_fault
         if config.server.metrics_listen is not None:
             stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
@@ -115,13 +121,13 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         port = _listen(config, server, tls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = Stop()
-        work = _start(config, parts, metrics, tasks, background)
+        work = _start(config, parts, tasks, background)
         if config.server.role.answers:
             await parts.finisher.resume()
         if tls is not None:
             work.append(tasks.create_task(tls.watch(), name="certificates"))
         await server.start()
-        signs = _show_health(health, ("", *names), parts.monitor, background)
+        signs = _show_health(health, ("", *names), parts.monitor.health, background)
         tasks.create_task(signs, name="health")
         stop = asyncio.Event()
         try:
@@ -141,28 +147,35 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
 
 
 def _start(
-    config: Config, parts: Parts, metrics: Metrics, tasks: asyncio.TaskGroup, stop: Stop
+    config: Config, parts: Parts, tasks: asyncio.TaskGroup, stop: Stop
 ) -> list[asyncio.Task[None]]:
     """Start what works beside the calls; return what has to be cancelled, once drained."""
     role, work = config.server.role, parts.pipeline.run(tasks, stop)
-    work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
-    tasks.create_task(parts.monitor.run_backlog(stop), name="backlog")
+    monitor = parts.monitor
+    work.append(tasks.create_task(monitor.links.run_probes(), name="probes"))
+    tasks.create_task(monitor.backlog.run(stop), name="backlog")
+    for periodic in monitor.periodic():
+        tasks.create_task(periodic.run(stop), name=periodic.task)
     if role.answers:
         tasks.create_task(parts.tail.run(stop), name="status log")
-        tasks.create_task(parts.heard.run(stop), name="last heard")
-    if role.sends:
-        ageing = Ageing(parts.storage, config.devices.stale_after, metrics, utc_now)
-        tasks.create_task(ageing.run(stop), name="ageing")
+        noting = Periodic(
+            task="last use",
+            work=parts.heard.write,
+            interval=last_heard.INTERVAL,
+            failure="last use not noted",
+            at_end=True,
+        )
+        tasks.create_task(noting.run(stop), name=noting.task)
     return work
 
 
 async def _show_health(
-    health: standard.aio.HealthServicer, names: Sequence[str], monitor: Monitor, stop: Stop
+    health: standard.aio.HealthServicer, names: Sequence[str], storage: StorageHealth, stop: Stop
 ) -> None:
     """Say of every service whether it can be called: as long as storage answers."""
     going = True
     while going:
-        await set_serving(health, *names, serving=monitor.storage_answers)
+        await set_serving(health, *names, serving=storage.sound)
         going = await stop.pause(_HEALTH_INTERVAL)
 
 
@@ -208,11 +221,13 @@ async def _parts(
         in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
-        gateways,
-        metrics,
+        links=Links(
+            gateways, metrics, probe_interval=config.delivery.probe_interval, clock=utc_now
+        ),
+        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=utc_now),
+        health=StorageHealth(storage, metrics, utc_now),
+        rates=Rates(),
         warnings=warnings(config, replay=replay),
-        probe_interval=config.delivery.probe_interval,
-        most_backlog=config.limits.backlog,
         clock=utc_now,
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())

@@ -143,6 +143,23 @@ async def lock_pending(
     return [decode(row) for row in found.all()]
 
 
+async def find_future(
+    connection: AsyncConnection, route: Route, place: Waiting, after: dt.datetime, limit: int
+) -> list[str]:
+    """Return the ids of what waits at one place, was written after a time, and is due after it."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id)
+        .where(
+            *_on(route),
+            *_at(place),
+            delivery.c.due_time > to_micros(after),
+            delivery.c.update_time > to_micros(after),
+        )
+        .limit(limit)
+    )
+    return list(found.scalars())
+
+
 def _on(route: Route) -> Iterable[ColumnElement[bool] | TextClause]:
     app_id, platform = route
     yield delivery.c.app_id == app_id

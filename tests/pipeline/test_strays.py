@@ -6,6 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.strays import Strays
 from schoolbell_storage.claims import leased_by
 from schoolbell_storage.engine import Storage
@@ -39,7 +40,7 @@ async def test_what_nobody_holds_is_given_back_at_the_second_look(
 ) -> None:
     async with leased(database, tmp_path) as (storage, lease):
         one, two = Holder({"held"}), Holder()
-        strays = Strays(storage, lease, [one, two], interval=60.0)
+        strays = Strays(storage, lease, [one, two], Metrics())
         mine = lease.instance_id
         await store(
             storage,
@@ -77,7 +78,7 @@ async def test_what_comes_to_a_route_at_the_last_moment_is_its(
     database: str, tmp_path: Path
 ) -> None:
     async with leased(database, tmp_path) as (storage, lease):
-        strays = Strays(storage, lease, [LateHolder()], interval=60.0)
+        strays = Strays(storage, lease, [LateHolder()], Metrics())
         await store(storage, waiting_delivery("late", lease_owner=lease.instance_id))
         await strays.look()
         await strays.look()

@@ -39,18 +39,17 @@ class LoopLag:
         """Look while the block runs; hand every look's lag over, in seconds."""
         loop = asyncio.get_running_loop()
 
-        def beat() -> None:
-            observe(self._look())
-            schedule()
-
-        def schedule() -> None:
-            nonlocal timer
-            self._due, self._noted = self._clock() + BEAT, False
-            timer = loop.call_later(BEAT, beat)
-
         # A callback and not a task: it runs among the timers, before those that were due later.
-        timer: asyncio.TimerHandle
-        schedule()
+        def schedule() -> asyncio.TimerHandle:
+            self._due, self._noted = self._clock() + BEAT, False
+            return loop.call_later(BEAT, beat)
+
+        def beat() -> None:
+            nonlocal timer
+            observe(self._look())
+            timer = schedule()
+
+        timer = schedule()
         try:
             yield
         finally:

@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageError, StorageUnavailable
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _BYTES = (0, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+_FAULTS: dict[type[StorageError], str] = {
+    Conflict: "CONFLICT",
+    StorageUnavailable: "UNAVAILABLE",
+    OutcomeUnknown: "OUTCOME_UNKNOWN",
+}
 
 
 class Metrics:
@@ -23,6 +31,11 @@ class Metrics:
         self._deliveries()
         self._janitor()
         self._server()
+
+    def count_storage_fault(self, error: StorageError) -> None:
+        """Count what storage failed, by what became of it."""
+        fault = next((name for kind, name in _FAULTS.items() if isinstance(error, kind)), "OTHER")
+        self.storage_faults.labels(fault).inc()
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")

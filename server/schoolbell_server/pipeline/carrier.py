@@ -14,6 +14,7 @@ from schoolbell_server.gateways.push import Gateway, PushResult
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Finished, Outcomes
+from schoolbell_server.pipeline.periodic import FAULT_PAUSE, until_stored
 from schoolbell_server.pipeline.preparer import Preparer, Ready, Stopped
 from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_storage import claims
@@ -23,7 +24,6 @@ from schoolbell_storage.errors import StorageError
 
 PART = 50
 """Deliveries that are sent, and their outcomes written, together."""
-_FAULT_PAUSE = 1.0  # seconds
 
 Prepared = Ready | Stopped | Finished
 Done = Callable[[Sequence[DeliveryRow]], None]
@@ -93,15 +93,13 @@ class Carrier:
     async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
         """Release leases whose attempt never began; a storage that fails is tried again."""
         names = [row.delivery_id for row in rows]
-        while names:
-            try:
-                async with self._storage.write() as connection:
-                    await claims.release(connection, self._lease.instance_id, names)
-            except StorageError as error:
-                _logger.warning("leases not given back", extra={"cause": str(error)})
-                await asyncio.sleep(_FAULT_PAUSE)
-            else:
-                return
+
+        async def release() -> None:
+            async with self._storage.write() as connection:
+                await claims.release(connection, self._lease.instance_id, names)
+
+        if names:
+            await until_stored(release, "leases not given back", count=len(names))
 
     async def _prepared(self, batch: Sequence[DeliveryRow], term: int) -> Sequence[Prepared]:
         """Prepare a batch; give its leases back where storage fails or the lease broke off."""
@@ -143,7 +141,7 @@ class Carrier:
 
     async def _return(self, batch: Sequence[DeliveryRow]) -> None:
         """Give a batch back, but not so fast that it comes again at once."""
-        await asyncio.sleep(_FAULT_PAUSE)
+        await asyncio.sleep(FAULT_PAUSE)
         await self.give_back(batch)
 
 

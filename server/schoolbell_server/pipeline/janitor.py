@@ -25,7 +25,6 @@ from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage import instances, retention, status_log
 from schoolbell_storage.districts import list_districts, read_settings
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 from schoolbell_storage.retention import Aged
 from schoolbell_storage.settings import Retention
 
@@ -61,17 +60,7 @@ class Janitor:
         self._config = config
         self._metrics = metrics
         self._clock = clock
-
-    async def run(self, stop: Stop) -> None:
-        """Make rounds until stopped; a storage that fails is tried again in the next one."""
-        self._metrics.janitor_round.set(self._clock().timestamp())
-        while await stop.pause(self._config.interval.total_seconds()):
-            try:
-                await self.round(stop)
-            except StorageError as error:
-                _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
-            except Exception as error:
-                _logger.error("round of the janitor broke off", exc_info=error)
+        metrics.janitor_round.set(clock().timestamp())
 
     async def round(self, stop: Stop) -> Counter[str]:
         """Drop everything that is due now; return how many records of each sort."""

@@ -12,15 +12,19 @@ from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.retry import RetryPolicy
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline import ageing, clock_repair, expiry
 from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
 from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_server.pipeline.carrier import Carrier
+from schoolbell_server.pipeline.clock_repair import ClockRepair
 from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.expiry import Expiry
 from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Outcomes
+from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.route import Route
 from schoolbell_server.pipeline.setting_aside import SettingAside
@@ -59,9 +63,9 @@ class Pipeline:
             length=delivery.lease,
             renewal=delivery.lease_renewal,
             sends=self._role.sends,
+            metrics=metrics,
             on_recovered=self.wake,
         )
-        monitor.follow(self.lease)
         self.acceptance = Acceptance(apps, replay=replay, new_id=new_delivery_id)
         setting_aside = SettingAside(
             storage, metrics, owner=self.lease.instance_id, clock=clock, on_written=self.wake
@@ -69,7 +73,7 @@ class Pipeline:
         self._outcomes = Outcomes(
             storage,
             metrics,
-            monitor,
+            monitor.rates,
             setting_aside=setting_aside,
             owner=self.lease.instance_id,
             budget=delivery.attempt_budget,
@@ -104,21 +108,27 @@ class Pipeline:
             self.acceptance,
             partial(Offer, self.lease, self._routes),
             metrics,
-            monitor,
+            monitor.backlog,
+            monitor.rates,
             clock=clock,
             most_backlog=config.limits.backlog,
             on_written=tail.nudge,
         )
+        monitor.health.follow(self.lease, self.acceptor if self._role.answers else None)
         self._strays = Strays(
             storage,
             self.lease,
             self._routes.values(),
-            (delivery.lease + config.storage.timeout).total_seconds(),
+            metrics,
         )
+        self._orphan_interval = (delivery.lease + config.storage.timeout).total_seconds()
         self._drained = Stop()
         """What is still being sent while the server drains is its own only as long as it lives."""
         self._expiry = Expiry(storage, clock)
         self._janitor = Janitor(storage, config.retention, metrics, clock)
+        self._round_interval = config.retention.interval.total_seconds()
+        self._ageing = Ageing(storage, config.devices.stale_after, metrics, clock)
+        self._clock_repair = ClockRepair(storage, self._routes, clock, self.wake)
 
     def wake(self) -> None:
         """Say that something was committed: senders and watchers look at once."""
@@ -146,13 +156,47 @@ class Pipeline:
         if self._role.answers:
             endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
         if self._role.sends:
-            tasks.create_task(self._expiry.run(stop), name="expiry")
-            tasks.create_task(self._strays.run(stop), name="strays")
-            tasks.create_task(self._janitor.run(stop), name="janitor")
+            for periodic in self._maintenance(stop):
+                tasks.create_task(periodic.run(stop), name=periodic.task)
             for number, route in enumerate(self._routes.values()):
                 tasks.create_task(route.run(), name=f"route {number}")
             endless.append(tasks.create_task(self._outcomes.run(), name="outcomes"))
         return endless
+
+    def _maintenance(self, stop: Stop) -> Iterable[Periodic]:
+        """Yield what a server that sends does beside sending."""
+        yield Periodic(
+            task="expiry",
+            work=self._expiry.round,
+            interval=expiry.INTERVAL,
+            failure="nothing expired",
+        )
+        yield Periodic(
+            task="orphaned leases",
+            work=self._strays.look,
+            interval=self._orphan_interval,
+            failure="stray leases not looked for",
+        )
+        yield Periodic(
+            task="clock repair",
+            work=partial(self._clock_repair.look, stop),
+            interval=clock_repair.INTERVAL,
+            failure="deliveries of a clock ahead not looked for",
+            at_once=True,
+        )
+        yield Periodic(
+            task="janitor",
+            work=partial(self._janitor.round, stop),
+            interval=self._round_interval,
+            failure="round of the janitor not finished",
+        )
+        yield Periodic(
+            task="ageing",
+            work=partial(self._ageing.round, stop),
+            interval=ageing.INTERVAL,
+            failure="silent devices not retired",
+            at_once=True,
+        )
 
     async def drain(self) -> None:
         """Commit what was taken in, finish what is under way, and let go of the lease."""

@@ -18,6 +18,7 @@ from schoolbell_server.pipeline.carrier import PART, Carrier
 from schoolbell_server.pipeline.desk import Desk, Telling, telling
 from schoolbell_server.pipeline.holding import Holding
 from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.periodic import FAULT_PAUSE
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
@@ -27,7 +28,6 @@ _BATCHES = 3
 """Batches' worth under way at once: one sending, one being prepared, one being written."""
 _HANDED = 4
 """Batches of a lane that a route takes by hand: a second's work. The rest waits in storage."""
-_FAULT_PAUSE = 1.0  # seconds
 _POLL_ALONE = 1.0  # seconds
 
 _logger = get_logger(__name__)
@@ -111,7 +111,7 @@ class Route:
             app_id, platform = self._route
             ids = {"app_id": app_id, "platform": platform.name, "cause": str(error)}
             _logger.warning("deliveries not claimed", extra=ids)
-            await asyncio.sleep(_FAULT_PAUSE)
+            await asyncio.sleep(FAULT_PAUSE)
 
     async def _start_batch(self) -> bool:
         """Start one batch; return False where nothing was due, or there is no room."""

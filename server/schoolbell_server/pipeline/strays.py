@@ -11,11 +11,10 @@ from collections.abc import Collection, Set
 from typing import Protocol
 
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.lease import Lease
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import claims
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 
 _logger = get_logger(__name__)
 
@@ -34,25 +33,23 @@ class Strays:
     """Looks now and then for what is leased and held by no route."""
 
     def __init__(
-        self, storage: Storage, lease: Lease, holders: Collection[Holder], interval: float
+        self,
+        storage: Storage,
+        lease: Lease,
+        holders: Collection[Holder],
+        metrics: Metrics,
     ) -> None:
-        """`interval`, in seconds, must be longer than a transaction and its hand-over may take."""
         self._storage = storage
         self._lease = lease
         self._holders = holders
-        self._interval = interval
+        self._metrics = metrics
         self._seen: set[str] = set()
 
-    async def run(self, stop: Stop) -> None:
-        """Look until stopped; a storage that fails is tried again."""
-        while await stop.pause(self._interval):
-            try:
-                await self.look()
-            except StorageError as error:
-                _logger.warning("stray leases not looked for", extra={"cause": str(error)})
-
     async def look(self) -> None:
-        """Give back what is a stray for the second time: once may be on its way to a route."""
+        """Give back what is a stray for the second time: once may be on its way to a route.
+
+        Between two looks must lie more than a transaction and its hand-over may take.
+        """
         owner = self._lease.instance_id
         async with self._storage.read() as connection:
             leased = await claims.leased_by(connection, owner)
@@ -66,6 +63,7 @@ class Strays:
         self._seen = strays - given_back
         if not given_back:
             return
+        self._metrics.orphaned_leases.inc(len(given_back))
         _logger.warning("stray leases given back", extra={"deliveries": len(given_back)})
         for holder in self._holders:
             holder.wake()

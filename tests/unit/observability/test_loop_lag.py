@@ -65,7 +65,6 @@ async def test_an_answer_that_did_not_arrive_is_waited_for_no_longer_than_the_gr
     clock = Clock()
     lag = LoopLag(clock)
 
-
     async def wait_in_vain() -> None:
         async with lag.timeout(0.0):
             clock.now += 60.0
