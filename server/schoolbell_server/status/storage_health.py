@@ -82,10 +82,9 @@ class StorageHealth:
 
     def warnings(self) -> Iterable[ActiveWarning]:
         """Yield what there is to say about it."""
-        trouble = self._trouble()
+        trouble = self._note()
         if trouble:
-            since = self._since or self._clock()
-            yield ActiveWarning(status_pb2.WARNING_CODE_STORAGE_UNAVAILABLE, trouble, since)
+            yield ActiveWarning(status_pb2.WARNING_CODE_STORAGE_UNAVAILABLE, trouble, self._since)
 
     def _oldest_unanswered(self) -> float:
         return 0.0 if self._accepting is None else self._accepting.oldest_unanswered
@@ -104,7 +103,8 @@ class StorageHealth:
             return "Publishers wait for their answers: storage is blocked, or does not keep up."
         return ""
 
-    def _note(self) -> None:
+    def _note(self) -> str:
+        """Remember since when there is trouble; return what it is."""
         trouble = self._trouble()
         if trouble and self._since is None:
             self._since = self._clock()
@@ -113,6 +113,7 @@ class StorageHealth:
             seconds = round((self._clock() - self._since).total_seconds(), 3)
             self._since = None
             _logger.info("storage answers again", extra={"seconds": seconds})
+        return trouble
 
     async def _read(self) -> bool:
         try:
