@@ -6,11 +6,14 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.strays import Strays
 from schoolbell_storage.claims import leased_by
 from schoolbell_storage.engine import Storage
 from tests.pipeline.leased import leased
+from tests.service.observed import logged
 from tests.storage.engines import databases
 from tests.storage.waiting import store, waiting_delivery
 
@@ -36,11 +39,12 @@ async def owned(storage: Storage, owner: str) -> set[str]:
 
 @databases()
 async def test_what_nobody_holds_is_given_back_at_the_second_look(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with leased(database, tmp_path) as (storage, lease):
         one, two = Holder({"held"}), Holder()
-        strays = Strays(storage, lease, [one, two], Metrics())
+        metrics = Metrics()
+        strays = Strays(storage, lease, [one, two], metrics)
         mine = lease.instance_id
         await store(
             storage,
@@ -59,6 +63,8 @@ async def test_what_nobody_holds_is_given_back_at_the_second_look(
         await strays.look()
         assert await owned(storage, mine) == {"held", "on its way"}
         assert await owned(storage, "other") == {"another server's"}
+        assert metrics.registry.get_sample_value("schoolbell_orphaned_leases_total") == 2
+        assert logged(caplog, "stray leases given back", deliveries=1)
 
 
 class LateHolder(Holder):
