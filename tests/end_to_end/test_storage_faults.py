@@ -143,6 +143,8 @@ async def _outlive(service: Whole, server: Process, fault: Fault, *, readable: b
     assert account.lost == 0, account
     assert account.acknowledged
     assert account.duplicates == 0
+    for message in ("storage does not answer", "storage answers again"):
+        assert any(message in line for line in server.log), message
     assert await server.terminate() == 0
 
 

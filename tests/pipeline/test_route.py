@@ -107,5 +107,5 @@ async def until_queued(storage: Storage, count: int) -> None:
     queue = storage._one_writer
     assert queue is not None
     async with asyncio.timeout(PATIENCE):
-        while len(queue._waiters or ()) < count:  # type: ignore[attr-defined]  # noqa: ASYNC110
+        while len(queue._waiters or ()) < count:  # noqa: ASYNC110
             await asyncio.sleep(0)

@@ -45,7 +45,8 @@ async def until_health(service: Whole, wanted: int) -> None:
     """Wait until the server's health is as wanted."""
     channel = service.connection(access.ROLE_MONITOR).aio_channel()
     async with channel, asyncio.timeout(PATIENCE):
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
         async for answer in watch:
             if answer.status == wanted:
                 watch.cancel()

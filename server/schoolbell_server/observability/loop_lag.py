@@ -30,6 +30,7 @@ class LoopLag:
         self._clock = clock
         self._due: float | None = None
         """When the next look is to be; None while nobody runs it."""
+        self._timer: asyncio.TimerHandle | None = None
         self._noted = False
         """The stall in which that look is late is known."""
         self._stall_end = float("-inf")
@@ -37,24 +38,13 @@ class LoopLag:
     @contextmanager
     def measured(self, observe: Callable[[float], None]) -> Iterator[None]:
         """Look while the block runs; hand every look's lag over, in seconds."""
-        loop = asyncio.get_running_loop()
-
-        # A callback and not a task: it runs among the timers, before those that were due later.
-        def schedule() -> asyncio.TimerHandle:
-            self._due, self._noted = self._clock() + BEAT, False
-            return loop.call_later(BEAT, beat)
-
-        def beat() -> None:
-            nonlocal timer
-            observe(self._look())
-            timer = schedule()
-
-        timer = schedule()
+        self._schedule(observe)
         try:
             yield
         finally:
-            timer.cancel()
-            self._due = None
+            if self._timer is not None:
+                self._timer.cancel()
+            self._due = self._timer = None
 
     def grace(self) -> float:
         """Return for how many seconds yet nothing should time out: 0 but after a stall."""
@@ -79,6 +69,19 @@ class LoopLag:
                 yield
             finally:
                 timer.cancel()
+
+    def _schedule(self, observe: Callable[[float], None]) -> None:
+        """Look after a beat, and so on.
+
+        A callback and not a task: it runs among the timers, before those that were due later.
+        """
+
+        def beat() -> None:
+            observe(self._look())
+            self._schedule(observe)
+
+        self._due, self._noted = self._clock() + BEAT, False
+        self._timer = asyncio.get_running_loop().call_later(BEAT, beat)
 
     def _look(self) -> float:
         """Return how late the next look is, in seconds, and take note of a stall."""

@@ -49,7 +49,7 @@ class StorageHealth:
         self, storage: Storage, metrics: Metrics, clock: Callable[[], dt.datetime]
     ) -> None:
         self._storage = storage
-        metrics.storage_answers.set_function(lambda: self.sound)
+        metrics.storage_answers.set_function(lambda: not self._trouble())
         metrics.oldest_unanswered.set_function(self._oldest_unanswered)
         self._clock = clock
         self._readable = True
@@ -66,8 +66,8 @@ class StorageHealth:
 
     @property
     def sound(self) -> bool:
-        """Return whether storage answers, as far as is known now."""
-        return not self._trouble()
+        """Return whether storage answers, as far as is known now; whoever asks has it logged."""
+        return not self._note()
 
     async def look(self) -> None:
         """Look once, and say so where something has changed."""
