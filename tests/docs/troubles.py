@@ -57,7 +57,7 @@ TROUBLES = {
     "::test_what_would_be_tried_too_late_ends_at_once_and_is_not_sent_again",
     "one delivery cannot be handled": "faults/test_broken_turns.py"
     "::test_a_turn_that_breaks_leaves_nothing_leased_and_delays_nobody",
-    "an answer to a commit was lost": "pipeline/test_strays.py"
+    "an answer to a commit was lost": "pipeline/test_orphaned_leases.py"
     "::test_what_nobody_holds_is_given_back_at_the_second_look",
     "a server died": "pipeline/test_lease.py"
     "::test_what_a_dead_server_had_leased_is_taken_back_and_counted",

@@ -1,7 +1,7 @@
 """From the accepting transaction to the senders, in memory: only after a known commit.
 
 What a transaction leases may turn out to be committed or not, where the answer to its commit is
-lost: nothing of it is handed over, and what it leased after all is a stray.
+lost: nothing of it is handed over, and what it leased after all is orphaned.
 """
 
 from __future__ import annotations

@@ -23,13 +23,13 @@ from schoolbell_server.pipeline.expiry import Expiry
 from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.janitor import Janitor
 from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.orphaned_leases import OrphanedLeases
 from schoolbell_server.pipeline.outcomes import Outcomes
 from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.route import Route
 from schoolbell_server.pipeline.setting_aside import SettingAside
 from schoolbell_server.pipeline.stopping import Stop
-from schoolbell_server.pipeline.strays import Strays
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -115,7 +115,7 @@ class Pipeline:
             on_written=tail.nudge,
         )
         monitor.health.follow(self.lease, self.acceptor if self._role.answers else None)
-        self._strays = Strays(
+        self._orphaned_leases = OrphanedLeases(
             storage,
             self.lease,
             self._routes.values(),
@@ -173,9 +173,9 @@ class Pipeline:
         )
         yield Periodic(
             task="orphaned leases",
-            work=self._strays.look,
+            work=self._orphaned_leases.look,
             interval=self._orphan_interval,
-            failure="stray leases not looked for",
+            failure="orphaned leases not looked for",
         )
         yield Periodic(
             task="clock repair",

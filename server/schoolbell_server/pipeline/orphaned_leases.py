@@ -29,7 +29,7 @@ class Holder(Protocol):
         """Look for what waits in storage."""
 
 
-class Strays:
+class OrphanedLeases:
     """Looks now and then for what is leased and held by no route."""
 
     def __init__(
@@ -46,27 +46,27 @@ class Strays:
         self._seen: set[str] = set()
 
     async def look(self) -> None:
-        """Give back what is a stray for the second time: once may be on its way to a route.
+        """Give back what is orphaned for the second time: once may be on its way to a route.
 
         Between two looks must lie more than a transaction and its hand-over may take.
         """
         owner = self._lease.instance_id
         async with self._storage.read() as connection:
             leased = await claims.leased_by(connection, owner)
-        strays = self._strays(leased)
-        again, self._seen = strays & self._seen, strays
+        orphaned = self._orphaned(leased)
+        again, self._seen = orphaned & self._seen, orphaned
         if not again:
             return
         async with self._storage.write() as connection:
-            given_back = self._strays(again)  # what came to a route meanwhile is its
+            given_back = self._orphaned(again)  # what came to a route meanwhile is its
             await claims.release(connection, owner, given_back)
-        self._seen = strays - given_back
+        self._seen = orphaned - given_back
         if not given_back:
             return
         self._metrics.orphaned_leases.inc(len(given_back))
-        _logger.warning("stray leases given back", extra={"deliveries": len(given_back)})
+        _logger.warning("orphaned leases given back", extra={"deliveries": len(given_back)})
         for holder in self._holders:
             holder.wake()
 
-    def _strays(self, leased: set[str]) -> set[str]:
+    def _orphaned(self, leased: set[str]) -> set[str]:
         return leased.difference(*(holder.leases() for holder in self._holders))
