@@ -29,7 +29,7 @@ def outcomes(storage: Storage) -> Outcomes:
         storage,
         nobody,
         nobody,
-        setting_aside=nobody,
+        quarantine=nobody,
         owner=OWNER,
         budget=8,
         policy=policy,

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.pipeline.desk import Desk
+from schoolbell_server.pipeline.dispatch_queue import DispatchQueue
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage.deliveries import DeliveryRow
 
@@ -20,14 +20,14 @@ _Place = tuple[str, Platform]
 
 
 class Taker(Protocol):
-    """A route, as far as it is handed deliveries."""
+    """A dispatcher, as far as it is handed deliveries."""
 
     @property
-    def desk(self) -> Desk:
+    def queue(self) -> DispatchQueue:
         """Return where it keeps what it leases."""
 
     def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
-        """Take what was committed of so many deliveries, by lane, that the desk had reserved.
+        """Take what was committed of so many deliveries, by lane, that the queue had reserved.
 
         `term` is the one of this server's lease in which they were leased.
         """
@@ -39,10 +39,10 @@ class Taker(Protocol):
 class Offer:
     """What one transaction leases for the senders of this server."""
 
-    def __init__(self, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
+    def __init__(self, lease: Lease, dispatchers: Mapping[_Place, Taker]) -> None:
         """Whoever begins an offer settles it."""
         self._lease = lease
-        self._routes = routes
+        self._dispatchers = dispatchers
         self._term: int | None = None
         """Of this server's lease, when the transaction first leased. It may have waited for the
         writer's lock behind a renewal, so that an earlier look says nothing."""
@@ -50,8 +50,8 @@ class Offer:
 
     def lease(self, app_id: str, platform: Platform, lane: int) -> str:
         """Return who leases a new delivery: this server, or '' where it waits to be claimed."""
-        route = self._routes.get((app_id, platform))
-        if route is None or not route.desk.reserve(lane):
+        dispatcher = self._dispatchers.get((app_id, platform))
+        if dispatcher is None or not dispatcher.queue.reserve(lane):
             return ""
         if self._term is None:
             self._term = self._lease.term
@@ -70,6 +70,6 @@ class Offer:
                 waiting.add(place)
         for place, reserved in self._reserved.items():
             if self._term is not None:
-                self._routes[place].hand(reserved, leased[place], self._term)
-        for place in waiting & self._routes.keys():
-            self._routes[place].wake()
+                self._dispatchers[place].hand(reserved, leased[place], self._term)
+        for place in waiting & self._dispatchers.keys():
+            self._dispatchers[place].wake()

@@ -20,7 +20,7 @@ _logger = get_logger(__name__)
 
 
 class Holder(Protocol):
-    """A route, as far as it holds leases."""
+    """A dispatcher, as far as it holds leases."""
 
     def leases(self) -> Set[str]:
         """Return the ids of what it holds."""
@@ -30,7 +30,7 @@ class Holder(Protocol):
 
 
 class OrphanedLeases:
-    """Looks now and then for what is leased and held by no route."""
+    """Looks now and then for what is leased and held by no dispatcher."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class OrphanedLeases:
         self._seen: set[str] = set()
 
     async def look(self) -> None:
-        """Give back what is orphaned for the second time: once may be on its way to a route.
+        """Give back what is orphaned for the second time: once may be on its way to a dispatcher.
 
         Between two looks must lie more than a transaction and its hand-over may take.
         """
@@ -58,7 +58,7 @@ class OrphanedLeases:
         if not again:
             return
         async with self._storage.write() as connection:
-            given_back = self._orphaned(again)  # what came to a route meanwhile is its
+            given_back = self._orphaned(again)  # what came to a dispatcher meanwhile is its
             await claims.release(connection, owner, given_back)
         self._seen = orphaned - given_back
         if not given_back:

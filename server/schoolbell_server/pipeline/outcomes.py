@@ -24,7 +24,7 @@ from schoolbell_server.gateways.push import PushResult
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.group_commit import GroupCommit
 from schoolbell_server.pipeline.periodic import until_stored
-from schoolbell_server.pipeline.setting_aside import SettingAside
+from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_server.pipeline.standing import cancelled_row, moved_to, standing_of
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
@@ -64,7 +64,7 @@ class Outcomes:
         metrics: Metrics,
         rates: Rates,
         *,
-        setting_aside: SettingAside,
+        quarantine: Quarantine,
         owner: str,
         budget: int,
         policy: RetryPolicy,
@@ -75,7 +75,7 @@ class Outcomes:
         self._storage = storage
         self._metrics = metrics
         self._rates = rates
-        self._setting_aside = setting_aside
+        self._quarantine = quarantine
         self._owner = owner
         self._budget = budget
         self._policy = policy
@@ -103,7 +103,7 @@ class Outcomes:
             )
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
             if len(finished) == 1:
-                await self._setting_aside.end([finished[0].row.delivery_id], error)
+                await self._quarantine.end([finished[0].row.delivery_id], error)
                 return
             for one in finished:
                 await self.write([one])

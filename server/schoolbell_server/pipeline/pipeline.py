@@ -16,9 +16,10 @@ from schoolbell_server.pipeline import ageing, clock_repair, expiry
 from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
 from schoolbell_server.pipeline.acceptor import Acceptor
 from schoolbell_server.pipeline.ageing import Ageing
-from schoolbell_server.pipeline.carrier import Carrier
+from schoolbell_server.pipeline.batch_sender import BatchSender
 from schoolbell_server.pipeline.clock_repair import ClockRepair
 from schoolbell_server.pipeline.collapse_keys import Opener
+from schoolbell_server.pipeline.dispatcher import Dispatcher
 from schoolbell_server.pipeline.expiry import Expiry
 from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.janitor import Janitor
@@ -27,8 +28,7 @@ from schoolbell_server.pipeline.orphaned_leases import OrphanedLeases
 from schoolbell_server.pipeline.outcomes import Outcomes
 from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.preparer import Preparer
-from schoolbell_server.pipeline.route import Route
-from schoolbell_server.pipeline.setting_aside import SettingAside
+from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
@@ -67,14 +67,14 @@ class Pipeline:
             on_recovered=self.wake,
         )
         self.acceptance = Acceptance(apps, replay=replay, new_id=new_delivery_id)
-        setting_aside = SettingAside(
+        quarantine = Quarantine(
             storage, metrics, owner=self.lease.instance_id, clock=clock, on_written=self.wake
         )
         self._outcomes = Outcomes(
             storage,
             metrics,
             monitor.rates,
-            setting_aside=setting_aside,
+            quarantine=quarantine,
             owner=self.lease.instance_id,
             budget=delivery.attempt_budget,
             policy=RetryPolicy(
@@ -87,12 +87,12 @@ class Pipeline:
             most=delivery.batch_size,
         )
         preparer = Preparer(storage, apps, opener, texts, clock=clock, replay=replay)
-        carrier = Carrier(storage, self.lease, preparer, self._outcomes, setting_aside, clock=clock)
-        self._routes = {
-            (app_id, platform): Route(
+        sender = BatchSender(storage, self.lease, preparer, self._outcomes, quarantine, clock=clock)
+        self._dispatchers = {
+            (app_id, platform): Dispatcher(
                 storage,
                 self.lease,
-                carrier,
+                sender,
                 gateway,
                 app_id=app_id,
                 platform=platform,
@@ -106,7 +106,7 @@ class Pipeline:
         self.acceptor = Acceptor(
             storage,
             self.acceptance,
-            partial(Offer, self.lease, self._routes),
+            partial(Offer, self.lease, self._dispatchers),
             metrics,
             monitor.backlog,
             monitor.rates,
@@ -118,7 +118,7 @@ class Pipeline:
         self._orphaned_leases = OrphanedLeases(
             storage,
             self.lease,
-            self._routes.values(),
+            self._dispatchers.values(),
             metrics,
         )
         self._orphan_interval = (delivery.lease + config.storage.timeout).total_seconds()
@@ -128,19 +128,19 @@ class Pipeline:
         self._janitor = Janitor(storage, config.retention, metrics, clock)
         self._round_interval = config.retention.interval.total_seconds()
         self._ageing = Ageing(storage, config.devices.stale_after, metrics, clock)
-        self._clock_repair = ClockRepair(storage, self._routes, clock, self.wake)
+        self._clock_repair = ClockRepair(storage, self._dispatchers, clock, self.wake)
 
     def wake(self) -> None:
         """Say that something was committed: senders and watchers look at once."""
         self._tail.nudge()
-        for route in self._routes.values():
-            route.wake()
+        for dispatcher in self._dispatchers.values():
+            dispatcher.wake()
 
     def _written(self, rows: Iterable[DeliveryRow]) -> None:
         """Tell watchers of outcomes, and the senders of what is to be tried again."""
         self._tail.nudge()
         for place in {(row.app_id, row.platform) for row in rows if row.state in UNSENT}:
-            self._routes[place].wake()
+            self._dispatchers[place].wake()
 
     async def start(self) -> None:
         """Take the lease and take back what dead servers had leased."""
@@ -158,8 +158,8 @@ class Pipeline:
         if self._role.sends:
             for periodic in self._maintenance(stop):
                 tasks.create_task(periodic.run(stop), name=periodic.task)
-            for number, route in enumerate(self._routes.values()):
-                tasks.create_task(route.run(), name=f"route {number}")
+            for number, dispatcher in enumerate(self._dispatchers.values()):
+                tasks.create_task(dispatcher.run(), name=f"dispatcher {number}")
             endless.append(tasks.create_task(self._outcomes.run(), name="outcomes"))
         return endless
 
@@ -201,6 +201,6 @@ class Pipeline:
     async def drain(self) -> None:
         """Commit what was taken in, finish what is under way, and let go of the lease."""
         await self.acceptor.drained()
-        await asyncio.gather(*(route.drain() for route in self._routes.values()))
+        await asyncio.gather(*(dispatcher.drain() for dispatcher in self._dispatchers.values()))
         await self.lease.end()
         self._drained.ask()

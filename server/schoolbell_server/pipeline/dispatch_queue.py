@@ -1,4 +1,4 @@
-"""What a route has at hand: deliveries that this server leases and has not begun to send.
+"""What a dispatcher has at hand: deliveries that this server leases and has not begun to send.
 
 New deliveries are handed over in memory right after their commit, as long as the route keeps up;
 what does not fit is written unleased and waits to be claimed.
@@ -22,7 +22,7 @@ def telling(row: DeliveryRow) -> Telling:
     return row.device_id, row.fact_key
 
 
-class Desk:
+class DispatchQueue:
     """The leased deliveries of one route: by lane, in a lane the oldest first."""
 
     def __init__(self, lease: Lease, most: int) -> None:

@@ -1,4 +1,4 @@
-"""What a route claims of what waits in storage."""
+"""What a dispatcher claims of what waits in storage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from sqlalchemy import func, select
 
+from schoolbell_server.pipeline.dispatcher import Dispatcher
 from schoolbell_server.pipeline.lease import Lease
-from schoolbell_server.pipeline.route import Route
 from schoolbell_storage.claims import leased_by
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
@@ -27,12 +27,12 @@ TURNS = 40
 
 
 class Unending:
-    """A carrier whose batches never end."""
+    """A sender whose batches never end."""
 
     def __init__(self) -> None:
         self.carried: list[DeliveryRow] = []
 
-    async def carry(self, batch: Sequence[DeliveryRow], *_: object) -> None:
+    async def send_batch(self, batch: Sequence[DeliveryRow], *_: object) -> None:
         self.carried += batch
         await asyncio.Event().wait()
 
@@ -46,11 +46,11 @@ async def owned(storage: Storage) -> int:
         return int((await connection.execute(counted)).scalar_one())
 
 
-def route_of(storage: Storage, lease: Lease, carrier: Unending) -> Route:
-    return Route(
+def dispatcher_of(storage: Storage, lease: Lease, sender: Unending) -> Dispatcher:
+    return Dispatcher(
         storage,
         lease,
-        cast(Any, carrier),
+        cast(Any, sender),
         cast(Any, SimpleNamespace(circuit=SimpleNamespace(hold=None))),
         app_id=ROUTE[0],
         platform=ROUTE[1],
@@ -65,17 +65,17 @@ async def test_what_has_to_wait_for_what_is_under_way_is_claimed_up_to_a_bound(
     database: str, tmp_path: Path
 ) -> None:
     """All tell one phone of one fact, so only the first may leave."""
-    carrier = Unending()
+    sender = Unending()
     async with leased(database, tmp_path) as (storage, lease):
         same = {"device_id": "phone", "fact_key": "f"}
         await store(storage, *(waiting_delivery(f"d-{n}", **same) for n in range(100)))
-        route = route_of(storage, lease, carrier)
+        dispatcher = dispatcher_of(storage, lease, sender)
         for _ in range(TURNS):
-            route.wake()
-            await route._start_batch()
-        assert len(carrier.carried) == 1
+            dispatcher.wake()
+            await dispatcher._start_batch()
+        assert len(sender.carried) == 1
         assert await owned(storage) <= 5 * BATCH
-        for task in route._under_way:
+        for task in dispatcher._under_way:
             task.cancel()
 
 
@@ -83,22 +83,22 @@ async def test_a_claim_that_waits_behind_the_renewal_of_a_broken_lease_is_sent(
     tmp_path: Path,
 ) -> None:
     """A process that stalls for longer than its lease wakes with both in the writer's queue."""
-    carrier = Unending()
+    sender = Unending()
     async with leased(SQLITE, tmp_path) as (storage, lease):
         await store(storage, *(waiting_delivery(f"d-{n}", device_id=f"{n}") for n in range(BATCH)))
-        route = route_of(storage, lease, carrier)
+        dispatcher = dispatcher_of(storage, lease, sender)
         async with storage.write():
             renewal = asyncio.create_task(lease._renew())
-            claim = asyncio.create_task(route._start_batch())
+            claim = asyncio.create_task(dispatcher._start_batch())
             await until_queued(storage, 2)
             lease._until = 0.0  # as when the process is stopped here for longer than it lasts
         await asyncio.gather(renewal, claim)
         async with storage.read() as connection:
             stored = await leased_by(connection, lease.instance_id)
         assert len(stored) == BATCH
-        assert stored == set(route.leases()), "no lease is held by nobody"
-        assert {row.delivery_id for row in carrier.carried} == stored
-        for task in route._under_way:
+        assert stored == set(dispatcher.leases()), "no lease is held by nobody"
+        assert {row.delivery_id for row in sender.carried} == stored
+        for task in dispatcher._under_way:
             task.cancel()
 
 

@@ -1,4 +1,4 @@
-"""Carry a batch of leased deliveries from one route to their outcomes.
+"""Send a batch of leased deliveries from one route to their outcomes.
 
 Nothing stays leased, whatever happens on the way.
 """
@@ -16,7 +16,7 @@ from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Finished, Outcomes
 from schoolbell_server.pipeline.periodic import FAULT_PAUSE, until_stored
 from schoolbell_server.pipeline.preparer import Preparer, Ready, Stopped
-from schoolbell_server.pipeline.setting_aside import SettingAside
+from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
@@ -31,7 +31,7 @@ Done = Callable[[Sequence[DeliveryRow]], None]
 _logger = get_logger(__name__)
 
 
-class Carrier:
+class BatchSender:
     """Prepares, sends and writes batches."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Carrier:
         lease: Lease,
         preparer: Preparer,
         outcomes: Outcomes,
-        setting_aside: SettingAside,
+        quarantine: Quarantine,
         *,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -48,13 +48,13 @@ class Carrier:
         self._lease = lease
         self._preparer = preparer
         self._outcomes = outcomes
-        self._setting_aside = setting_aside
+        self._quarantine = quarantine
         self._clock = clock
 
-    async def carry(
+    async def send_batch(
         self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int, done: Done
     ) -> None:
-        """Carry a batch, leased in a term of the server's lease, to its outcomes.
+        """Send a batch, leased in a term of the server's lease, to its outcomes.
 
         It is prepared as a whole and sent in parts, so that a slow answer keeps few others
         waiting; `done` is called with the deliveries of each part as it ends.
@@ -62,7 +62,7 @@ class Carrier:
         try:
             prepared = await self._prepared(batch, term)
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
-            await self._setting_aside.end([row.delivery_id for row in batch], error)
+            await self._quarantine.end([row.delivery_id for row in batch], error)
             done(batch)
             return
         ready = [one for one in prepared if isinstance(one, Ready)]
@@ -78,7 +78,7 @@ class Carrier:
         try:
             finished = await self._send(part, gateway)
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
-            await self._setting_aside.end([row.delivery_id for row in rows], error)
+            await self._quarantine.end([row.delivery_id for row in rows], error)
             done(rows)
         else:
             await self._write(rows, finished, done)

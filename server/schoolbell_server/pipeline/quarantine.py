@@ -1,4 +1,4 @@
-"""End deliveries whose turn broke for a reason of our own, so that none stays leased for ever.
+"""End deliveries whose turn broke for a reason of our own: none stays leased for ever.
 
 What became of them is not known: they are UNCERTAIN, and are sent again only if somebody asks.
 """
@@ -19,8 +19,8 @@ from schoolbell_storage.engine import Storage
 _logger = get_logger(__name__)
 
 
-class SettingAside:
-    """Sets aside what this server leases."""
+class Quarantine:
+    """Ends what this server leases and cannot handle."""
 
     def __init__(
         self,
