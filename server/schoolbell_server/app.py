@@ -25,8 +25,8 @@ from schoolbell_server.observability.standard_services import (
     add_reflection,
     set_serving,
 )
-from schoolbell_server.pipeline import last_heard
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline import last_seen
+from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
@@ -104,7 +104,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
             tls = _tls(config)
         conduct = Conduct(
-            Authenticator(parts.keys, on_used=parts.heard.key),
+            Authenticator(parts.keys, on_used=parts.seen.key),
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
@@ -160,8 +160,8 @@ def _start(
         tasks.create_task(parts.tail.run(stop), name="status log")
         noting = Periodic(
             task="last use",
-            work=parts.heard.write,
-            interval=last_heard.INTERVAL,
+            work=parts.seen.write,
+            interval=last_seen.INTERVAL,
             failure="last use not noted",
             at_end=True,
         )
@@ -253,7 +253,7 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
-        heard=LastHeard(storage, utc_now),
+        seen=LastSeen(storage, utc_now),
         gateways=gateways,
         texts=texts,
         monitor=monitor,

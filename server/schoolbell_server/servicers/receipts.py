@@ -31,12 +31,12 @@ class Receipts:
     """Writes receipts into deliveries."""
 
     def __init__(
-        self, storage: Storage, clock: Callable[[], dt.datetime], on_heard: Callable[[str], None]
+        self, storage: Storage, clock: Callable[[], dt.datetime], on_seen: Callable[[str], None]
     ) -> None:
-        """`on_heard` is told the id of every device that something is said of."""
+        """`on_seen` is told the id of every device that something is said of."""
         self._storage = storage
         self._clock = clock
-        self._on_heard = on_heard
+        self._on_seen = on_seen
 
     async def report(
         self, request: messages.ReportReceiptsRequest
@@ -69,7 +69,7 @@ class Receipts:
             await store_deliveries(connection, changed)
             await journal.record(connection, now, changed)
         for row in known.values():
-            self._on_heard(row.device_id)
+            self._on_seen(row.device_id)
         return messages.ReportReceiptsResponse(results=results)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.contract.fields import day_of
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.last_heard import due_devices, due_keys, note_devices, note_keys
+from schoolbell_storage.last_seen import due_devices, due_keys, note_devices, note_keys
 
 INTERVAL = 10.0  # seconds
 _STEP = 500  # names in one transaction
@@ -22,7 +22,7 @@ Due = Callable[[AsyncConnection, Collection[str], dt.datetime], Awaitable[list[s
 Note = Callable[[AsyncConnection, Collection[str], dt.datetime, dt.datetime], Awaitable[None]]
 
 
-class LastHeard:
+class LastSeen:
     """Gathers names and writes them down now and then."""
 
     def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
