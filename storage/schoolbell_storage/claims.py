@@ -230,7 +230,7 @@ async def release(connection: AsyncConnection, owner: str, delivery_ids: Collect
         )
 
 
-class Standpoint(NamedTuple):
+class RowVersion(NamedTuple):
     """What changes of a leased delivery when somebody else writes it."""
 
     revision: int
@@ -252,11 +252,11 @@ def _locking(dialect: str) -> Select[Any]:
 
 async def lock_leased(
     connection: AsyncConnection, owner: str, delivery_ids: Collection[str]
-) -> dict[str, Standpoint]:
+) -> dict[str, RowVersion]:
     """Lock those of these deliveries that an owner still leases; return how they stand."""
     asked = {"delivery_ids": delivery_ids, "owner": owner}
     found = (await connection.execute(_locking(connection.dialect.name), asked)).all()
-    return {name: Standpoint(revision, lost) for name, revision, lost in found}
+    return {name: RowVersion(revision, lost) for name, revision, lost in found}
 
 
 async def cancelled(connection: AsyncConnection, delivery_ids: Collection[str]) -> set[str]:

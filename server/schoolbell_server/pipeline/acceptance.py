@@ -34,7 +34,7 @@ from schoolbell_server.domain.record import DecisionRecord, encode_record
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.planned_rows import Leasing, PlannedRows, unleased
-from schoolbell_server.pipeline.standing import cancelled_row, fact_delivery
+from schoolbell_server.pipeline.progress import cancelled_row, fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
     Answer,

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import Route, find_future, waiting
@@ -86,4 +86,4 @@ def _is_ahead(row: DeliveryRow, now: dt.datetime) -> bool:
 def _brought_forward(row: DeliveryRow, now: dt.datetime) -> DeliveryRow:
     """Return a delivery that waits as long from now as it was to wait from when it was written."""
     due_time = row.due_time - (row.update_time - now)
-    return moved_to(row, replace(standing_of(row), due_time=due_time), now)
+    return moved_to(row, replace(progress_of(row), due_time=due_time), now)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from schoolbell_server.domain.delivery import hold
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import Waiting, lock_pending, waiting
 from schoolbell_storage.deliveries import DeliveryRow, store_deliveries
@@ -61,7 +61,7 @@ class Holding:
             for place in places:
                 most = self._step - len(rows)
                 rows += await lock_pending(connection, self._route, place, span, most)
-            held = [moved_to(row, hold(standing_of(row), row.due_time), now) for row in rows]
+            held = [moved_to(row, hold(progress_of(row), row.due_time), now) for row in rows]
             await store_deliveries(connection, held)
             await journal.record(connection, now, held)
         return len(held)

@@ -24,13 +24,13 @@ from schoolbell_server.gateways.push import PushResult
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.group_commit import GroupCommit
 from schoolbell_server.pipeline.periodic import until_stored
+from schoolbell_server.pipeline.progress import cancelled_row, moved_to, progress_of
 from schoolbell_server.pipeline.quarantine import Quarantine
-from schoolbell_server.pipeline.standing import cancelled_row, moved_to, standing_of
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
-from schoolbell_storage.claims import Standpoint, lock_leased
+from schoolbell_storage.claims import RowVersion, lock_leased
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
@@ -135,14 +135,14 @@ class Outcomes:
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         """Lock what this server still leases; what a receipt or a cancel changed is read again."""
-        standing = await lock_leased(connection, self._owner, finished)
+        versions = await lock_leased(connection, self._owner, finished)
         moved = [
             name
-            for name, stands in standing.items()
-            if stands != Standpoint(finished[name].row.revision, finished[name].row.answer_lost)
+            for name, version in versions.items()
+            if version != RowVersion(finished[name].row.revision, finished[name].row.answer_lost)
         ]
         known = await delivery_store.fetch_deliveries(connection, moved)
-        rows = [known.get(name) or finished[name].row for name in standing]
+        rows = [known.get(name) or finished[name].row for name in versions]
         return [row for row in rows if not _is_written(row, finished[row.delivery_id])]
 
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
@@ -150,10 +150,10 @@ class Outcomes:
             free = replace(row, lease_owner="")
             return cancelled_row(free, CancelCause.GATE, now, end.refusal)
         if end.result is None:
-            return moved_to(row, expire(standing_of(row)), now, lease_owner="")
+            return moved_to(row, expire(progress_of(row)), now, lease_owner="")
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
-            return moved_to(row, hold(standing_of(row), due_time), now, lease_owner="")
+            return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
         return self._attempted(row, end, end.result, now)
 
     def _attempted(
@@ -179,7 +179,7 @@ class Outcomes:
         )
         return moved_to(
             row,
-            after_attempt(standing_of(row), attempt),
+            after_attempt(progress_of(row), attempt),
             now,
             lease_owner="",
             attempts=(*row.attempts, tried)[-_KEPT_ATTEMPTS:],

@@ -12,7 +12,7 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.domain.delivery import after_receipt
 from schoolbell_server.domain.kinds import DeliveryState
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.validation import REQUIRED, Violations
@@ -104,10 +104,10 @@ def _take(
         )
         return messages.ReceiptResult(error=to_status(missing))
     event = _EVENTS[receipt.event]
-    standing = after_receipt(standing_of(row), event, leased=bool(row.lease_owner))
-    if standing is not None:
+    progress = after_receipt(progress_of(row), event, leased=bool(row.lease_owner))
+    if progress is not None:
         time = min(receipt.event_time.ToDatetime(tzinfo=dt.UTC), now)
-        row = known[row.delivery_id] = _seen(moved_to(row, standing, now), event, time)
+        row = known[row.delivery_id] = _seen(moved_to(row, progress, now), event, time)
     return messages.ReceiptResult(state=delivery_pb2.DeliveryState.ValueType(row.state))
 
 
