@@ -11,11 +11,13 @@ from functools import partial
 
 import click
 from grpc_health.v1 import health as standard
+from sqlalchemy.engine import URL, make_url
 
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.transport import knows_unsent
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
@@ -27,12 +29,15 @@ from schoolbell_server.observability.standard_services import (
 )
 from schoolbell_server.pipeline import last_seen
 from schoolbell_server.pipeline.last_seen import LastSeen
+from schoolbell_server.pipeline.log_emptying import run_log_emptying
 from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.operator_key import ensure_operator_key
@@ -43,16 +48,19 @@ from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links
 from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.notices import Notices
 from schoolbell_server.status.rates import Rates
 from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive, taking_turns
-from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.engine import Storage, open_storage, sqlite_url
+from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
 _HEALTH_INTERVAL = 0.5  # seconds
+_FILES_INTERVAL = 60.0  # seconds
 _LAST_WRITES = 10.0  # seconds
 _logger = get_logger(__name__)
 
@@ -101,8 +109,10 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         if config.server.metrics_listen is not None:
             stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
-            parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
-            tls = _tls(config)
+            notices = Notices(utc_now)
+            parts = await _parts(config, storage, metrics, notices, replay=replay, stack=stack)
+            tls = _tls(config, notices)
+            look_at_files(config, utc_now(), notices.report)
         conduct = Conduct(
             Authenticator(parts.keys, on_used=parts.seen.key),
             metrics,
@@ -112,6 +122,8 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         server = ConductedServer(
             conduct, config.limits.message_bytes, share_port=config.server.share_port
         )
+        if config.server.role.sends:
+            await _check_transport(notices)
         names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
@@ -121,14 +133,17 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         port = _listen(config, server, tls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = Stop()
-        work = _start(config, parts, tasks, background)
+        supervisor = Supervisor(tasks, background, metrics)
+        work = _start(config, parts, supervisor, background)
         if config.server.role.answers:
             await parts.finisher.resume()
         if tls is not None:
-            work.append(tasks.create_task(tls.watch(), name="certificates"))
+            work.append(supervisor.start("certificates", tls.watch))
         await server.start()
-        signs = _show_health(health, ("", *names), parts.monitor.health, background)
-        tasks.create_task(signs, name="health")
+        supervisor.start("files", lambda: _watch_files(config, notices, background))
+        supervisor.start(
+            "health", lambda: _show_health(health, ("", *names), parts.monitor.health, background)
+        )
         stop = asyncio.Event()
         try:
             yield Running(port, stop)
@@ -147,17 +162,19 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
 
 
 def _start(
-    config: Config, parts: Parts, tasks: asyncio.TaskGroup, stop: Stop
+    config: Config, parts: Parts, supervisor: Supervisor, stop: Stop
 ) -> list[asyncio.Task[None]]:
     """Start what works beside the calls; return what has to be cancelled, once drained."""
-    role, work = config.server.role, parts.pipeline.run(tasks, stop)
+    role, work = config.server.role, parts.pipeline.run(supervisor, stop)
     monitor = parts.monitor
-    work.append(tasks.create_task(monitor.links.run_probes(), name="probes"))
-    tasks.create_task(monitor.backlog.run(stop), name="backlog")
+    for link in monitor.links.probed:
+        work.append(supervisor.start("probe", partial(monitor.links.run_probes, link)))
+    supervisor.start("erasures", lambda: run_log_emptying(parts.storage, stop))
+    supervisor.start("backlog", lambda: monitor.backlog.run(stop))
     for periodic in monitor.periodic():
-        tasks.create_task(periodic.run(stop), name=periodic.task)
+        supervisor.start(periodic.task, partial(periodic.run, stop))
     if role.answers:
-        tasks.create_task(parts.tail.run(stop), name="status log")
+        supervisor.start("status log", lambda: parts.tail.run(stop))
         noting = Periodic(
             task="last use",
             work=parts.seen.write,
@@ -165,7 +182,7 @@ def _start(
             failure="last use not noted",
             at_end=True,
         )
-        tasks.create_task(noting.run(stop), name=noting.task)
+        supervisor.start(noting.task, partial(noting.run, stop))
     return work
 
 
@@ -179,25 +196,60 @@ async def _show_health(
         going = await stop.pause(_HEALTH_INTERVAL)
 
 
+async def _check_transport(notices: Notices) -> None:
+    """Tell where it is not known any more which pushes were never sent."""
+    text = (
+        "delivery: a push that was never sent is not told from one that may have been; such "
+        "pushes end as UNKNOWN. Install the pinned packages."
+    )
+    notices.report("delivery", "" if await knows_unsent() else text)
+
+
+async def _watch_files(config: Config, notices: Notices, stop: Stop) -> None:
+    """Look now and then who else may read what the server depends on, and when it ends."""
+    while await stop.pause(_FILES_INTERVAL):
+        await asyncio.to_thread(look_at_files, config, utc_now(), notices.report)
+
+
 async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     """Open the database and bring it to this version's schema."""
-    url = config.storage.url.reveal()
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not url:
+    if text := config.storage.url.reveal():
+        url = make_url(text.replace("postgresql://", "postgresql+asyncpg://", 1))
+    else:
         stack.enter_context(exclusive(config.server.data_dir))
-        url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
+        url = sqlite_url(config.server.data_dir / DATABASE)
     storage = open_storage(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        url,
         config.storage.pool_size,
         config.storage.timeout.total_seconds(),
     )
     stack.push_async_callback(storage.close)
-    await migrate_storage(storage)
+    try:
+        await migrate_storage(storage)
+    except StorageUnavailable as error:
+        raise StorageUnavailable(f"{_described(config, url)}: {error}") from error
     return storage
 
 
+def _described(config: Config, url: URL) -> str:
+    """Say which database cannot be reached, and what sets it; never its password."""
+    if url.get_backend_name() == "sqlite":
+        return f"server.data_dir: the database {url.database} cannot be opened"
+    setting = "storage.url" if config.storage.url_file is None else "storage.url_file"
+    host = url.host or url.query.get("host") or "localhost"
+    where = f"{host}:{url.port or 5432}" if isinstance(host, str) else "any of its hosts"
+    return f"{setting}: PostgreSQL at {where}, database {url.database}, cannot be reached"
+
+
 async def _parts(
-    config: Config, storage: Storage, metrics: Metrics, *, replay: bool, stack: AsyncExitStack
+    config: Config,
+    storage: Storage,
+    metrics: Metrics,
+    notices: Notices,
+    *,
+    replay: bool,
+    stack: AsyncExitStack,
 ) -> Parts:
     folder = config.server.data_dir / "keys"
     sealer = Sealer.load(folder)
@@ -214,6 +266,7 @@ async def _parts(
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
         lag=lag,
+        report=notices.report_file,
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
@@ -228,6 +281,7 @@ async def _parts(
         health=StorageHealth(storage, metrics, utc_now),
         rates=Rates(),
         warnings=warnings(config, replay=replay),
+        notices=notices,
         clock=utc_now,
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())
@@ -265,9 +319,9 @@ async def _parts(
     )
 
 
-def _tls(config: Config) -> ServerTls | None:
+def _tls(config: Config, notices: Notices) -> ServerTls | None:
     server = config.server
-    return None if server.plaintext else ServerTls(server.tls, server.data_dir)
+    return None if server.plaintext else ServerTls(server.tls, server.data_dir, notices.report)
 
 
 def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:

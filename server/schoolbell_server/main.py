@@ -17,7 +17,6 @@ from schoolbell_server.config import (
     Config,
     ConfigError,
     ServerRole,
-    check_replay,
     load_config,
     warnings,
 )
@@ -25,6 +24,7 @@ from schoolbell_server.observability.log import configure_logging, get_logger, l
 from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
 from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.sandbox.command import sandbox_command
+from schoolbell_server.security.credential_files import CredentialUnusable
 from schoolbell_server.security.operator_key import OperatorKeyBroken
 from schoolbell_server.security.sealer import SealBroken
 from schoolbell_server.security.secret_file import SecretExposed
@@ -35,6 +35,7 @@ DEFAULT_FILE = Path("schoolbell.toml")
 _UNABLE = (
     CannotListen,
     CannotServeMetrics,
+    CredentialUnusable,
     OperatorKeyBroken,
     SealBroken,
     SecretExposed,
@@ -69,7 +70,7 @@ def main() -> None:
 @click.option("--replay", is_flag=True, help="Play a recorded year; only against sandboxes.")
 def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    config = _load(config_file, role=role, replay=replay)
+    config = _load(config_file, role=role, replay=replay, serving=True)
     configure_logging(config.log)
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
@@ -145,15 +146,18 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         raise SystemExit(1) from None
 
 
-def _load(config_file: Path | None, *, role: str | None = None, replay: bool = False) -> Config:
+def _load(
+    config_file: Path | None,
+    *,
+    role: str | None = None,
+    replay: bool = False,
+    serving: bool = False,
+) -> Config:
     """Load the configuration; a role that was asked for wins over the environment's."""
     over = {} if role is None else {"SCHOOLBELL_SERVER_ROLE": role}
     if config_file is None and DEFAULT_FILE.exists():
         config_file = DEFAULT_FILE
     try:
-        config = load_config(config_file, {**os.environ, **over})
-        if replay:
-            check_replay(config)
+        return load_config(config_file, {**os.environ, **over}, check_files=serving, replay=replay)
     except ConfigError as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    return config

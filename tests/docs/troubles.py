@@ -29,8 +29,26 @@ TROUBLES = {
     "callers get PERMISSION_DENIED": "service/test_trouble.py::test_callers_that_are_refused",
     "callers cannot connect: certificate": "unit/security/test_tls.py"
     "::test_other_names_or_a_key_without_its_certificate_make_a_new_one",
-    "new certificate is not served": "unit/security/test_tls.py"
-    "::test_the_watcher_says_that_it_could_not_take_a_certificate",
+    "does not start: `…: the file '…' is encrypted`, `is not PEM`, `does not exist`, …": (
+        "unit/config/test_credential_files.py::test_a_bad_file_is_a_problem_of_its_setting"
+    ),
+    "does not start: `storage.url: PostgreSQL at … cannot be reached`": "unit/config/test_main.py"
+    "::test_a_database_that_cannot_be_reached_is_named_without_its_password",
+    "a new key, certificate or service account is not used": "faults/test_odd_credentials.py"
+    "::test_a_bad_file_in_place_of_a_good_one_is_told_and_the_old_one_stays",
+    "warning: `server.data_dir`, `everybody … may read the private key`": (
+        "unit/security/test_file_watch.py::test_what_others_may_read_is_told_until_they_may_not"
+    ),
+    "warning: the certificate expired, expires, is not good before": (
+        "unit/security/test_file_watch.py::test_an_expired_certificate_is_told"
+    ),
+    "warning: a push that was never sent is not told from one that may have been": (
+        "faults/test_transport.py::test_it_is_known_at_start_whether_what_was_never_sent_is_told"
+    ),
+    "`background work broke and begins anew` with `task` and frames": "pipeline/test_supervisor.py"
+    "::test_work_that_breaks_begins_anew_and_others_go_on",
+    "`storage failed background work`": "unit/observability/test_log.py"
+    "::test_storage_that_fails_background_work_is_a_warning_without_frames",
     "callers get UNAVAILABLE / `STORAGE_UNAVAILABLE`": "end_to_end/test_storage_faults.py"
     "::test_postgresql_that_is_gone",
     "publishers are not answered, and everything else is": "service/test_storage_health.py"
@@ -70,8 +88,6 @@ TROUBLES = {
     "an import does not finish": "service/test_roster_import.py"
     "::test_an_import_that_cannot_be_finished_is_told_and_finished_later",
     "nobody is told": "service/test_trouble.py::test_nobody_is_told_and_since_when",
-    "work beside the calls fails": "pipeline/test_periodic.py"
-    "::test_a_turn_that_fails_ends_neither_the_work_nor_the_server",
     "the database grows": "storage/test_janitor.py::test_publishing_goes_on_between_small_steps",
     "watchers get OUT_OF_RANGE / `RESUME_TOKEN_EXPIRED`": "service/test_retention.py"
     "::test_a_position_whose_log_is_gone_is_refused_and_a_live_watch_goes_on",

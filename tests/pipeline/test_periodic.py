@@ -40,12 +40,10 @@ def periodic(work: Work, *, at_once: bool = False, at_end: bool = False) -> Peri
 async def test_a_turn_that_fails_ends_neither_the_work_nor_the_server(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    work = Work(StorageUnavailable("disk full"), ValueError("Ada Lovelace scored 12"))
+    work = Work(StorageUnavailable("disk full"))
     await periodic(work).run(work.stop)
-    assert work.turns == 3
+    assert work.turns == 2
     assert logged(caplog, "not tidied", task="tidying", cause="disk full")
-    (record,) = logged(caplog, "periodic work broke off", task="tidying")
-    assert record.exc_info
 
 
 async def test_turns_at_once_and_at_the_end() -> None:

@@ -16,6 +16,7 @@ from typing import Annotated
 from schoolbell_server.config.address import Address
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.security.credential_files import Holds, read_authority, read_private_key
 
 MIB = 2**20
 
@@ -71,11 +72,11 @@ class ServerRole(StrEnum):
 class TlsConfig:
     """Certificates; without any, a local authority is made in the data directory."""
 
-    certificate_file: Path | None = None
+    certificate_file: Annotated[Path | None, Holds(read_authority)] = None
     """PEM, the chain from the server's certificate upwards."""
-    key_file: Path | None = None
+    key_file: Annotated[Path | None, Holds(read_private_key)] = None
     """PEM, not encrypted."""
-    client_ca_file: Path | None = None
+    client_ca_file: Annotated[Path | None, Holds(read_authority)] = None
     """PEM; when set, every caller must show a certificate of it (mutual TLS)."""
     names: tuple[str, ...] = ()
     """Further host names and addresses for the locally made certificate."""

@@ -63,6 +63,18 @@ class Attempts:
         """Wait until nothing is under way."""
         await self._idle.wait()
 
+    async def probe(
+        self, environment: Environment, ask: Callable[[], Awaitable[tuple[Outcome, str]]]
+    ) -> GatewayHealth:
+        """Ask the provider, and return what is known now; a fault of our own is an answer too."""
+        begin = self.circuits.of(environment).now()
+        try:
+            outcome, reason = await ask()
+        except Exception as error:  # noqa: BLE001 - a link that cannot be probed ends no server
+            _logger.error("probe failed", extra={"cause": type(error).__name__})
+            outcome, reason = Outcome.UNKNOWN, type(error).__name__
+        return self.probed(environment, outcome, reason, begin)
+
     def probed(
         self, environment: Environment, outcome: Outcome, reason: str, begin: float
     ) -> GatewayHealth:
@@ -84,21 +96,30 @@ class Attempts:
     async def _one(self, push: Push, end: float) -> PushResult:
         if not await self._enter(end):
             return not_sent(push, "no room within the deadline")
+        begin: float | None = None
         try:
             if push.expire_time is not None and push.expire_time <= self._clock():
                 return not_sent(push, "expired")
             circuit = self.circuits.of(push.environment)
-            if not circuit.admit():
-                return self._held(push, circuit)
-            trial = circuit.is_open
-            left = end - asyncio.get_running_loop().time()
-            result = await self._counted(push, left)
+            alone = circuit.suspect and await circuit.wait_settled(end)
+            try:
+                if not circuit.admit() or (circuit.suspect and not alone):
+                    return self._held(push, circuit)
+                trial = circuit.is_open
+                left, begin = end - asyncio.get_running_loop().time(), circuit.now()
+                result = await self._counted(push, left)
+            finally:
+                if alone:
+                    circuit.found_out()
             return replace(result, trial=True) if trial else result
         except Exception as error:  # noqa: BLE001 - one push must not take its batch along
             # The error's text may quote the push.
             _logger.error(
-                "attempt failed", extra={"delivery_id": push.delivery_id, "cause": str(type(error))}
+                "attempt failed",
+                extra={"delivery_id": push.delivery_id, "cause": type(error).__name__},
             )
+            if begin is not None:
+                self.circuits.of(push.environment).record(Outcome.UNKNOWN, begin)
             return PushResult(
                 delivery_id=push.delivery_id,
                 outcome=Outcome.UNKNOWN,
@@ -126,8 +147,8 @@ class Attempts:
     def _held(self, push: Push, circuit: Circuit) -> PushResult:
         return PushResult(
             delivery_id=push.delivery_id,
-            outcome=circuit.cause,
-            provider_reason="circuit open",
+            outcome=circuit.cause if circuit.is_open else Outcome.NOT_SENT,
+            provider_reason="circuit open" if circuit.is_open else "provider silent",
             retry_after=self.circuits.patience(circuit),
             held=True,
         )

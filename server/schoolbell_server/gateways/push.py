@@ -8,12 +8,20 @@ outdated provider or access token, which is renewed once.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from schoolbell_server.domain.kinds import Environment, Kind, Outcome
 from schoolbell_server.gateways.circuits import CircuitView
+
+Report = Callable[[str, str], None]
+"""Takes a setting of the app that names a credential file, and what is wrong with the file that
+was put in its place; '' says that nothing is."""
+
+
+def unreported(setting: str, problem: str) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,6 +182,12 @@ class Metrics:
 
     def _server(self) -> None:
         registry = self.registry
+        self.background_faults = Counter(
+            "schoolbell_background_faults",
+            "Background work that broke and began anew, by its name.",
+            ("kind",),
+            registry=registry,
+        )
         self.loop_lag = Histogram(
             "schoolbell_loop_lag_seconds",
             "How late a timer ran: the event loop was busy, or the process stood still.",

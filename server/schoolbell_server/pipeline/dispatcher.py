@@ -11,7 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 
-from schoolbell_server.domain.kinds import Platform
+from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
 from schoolbell_server.gateways.push import Gateway
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.batch_sender import PART, BatchSender
@@ -84,6 +84,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until `drain` is called or the task is cancelled."""
+        self._ended.clear()
         try:
             while not self._stopping:
                 await self._turn()
@@ -109,7 +110,8 @@ class Dispatcher:
                 await self._wait()
         except StorageError as error:
             app_id, platform = self._route
-            ids = {"app_id": app_id, "platform": platform.name, "cause": str(error)}
+            provider = APP_PROVIDER[platform].name
+            ids = {"app_id": app_id, "provider": provider, "cause": str(error)}
             _logger.warning("deliveries not claimed", extra=ids)
             await asyncio.sleep(FAULT_PAUSE)
 
@@ -127,11 +129,27 @@ class Dispatcher:
         self._room -= len(batch)
         self._telling.update(telling(row) for row in batch)
         self._taken.update(row.delivery_id for row in batch)
-        sending = self._sender.send_batch(batch, self._gateway, self._lease.term, self._done)
-        task = asyncio.create_task(sending, name=f"batch of {self._route[0]}")
+        task = asyncio.create_task(self._send(batch), name=f"batch of {self._route[0]}")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return True
+
+    async def _send(self, batch: Sequence[DeliveryRow]) -> None:
+        """Have a batch sent; whatever happens, all of it ends for this route."""
+        left = {row.delivery_id: row for row in batch}
+
+        def done(rows: Sequence[DeliveryRow]) -> None:
+            for row in rows:
+                del left[row.delivery_id]
+            self._done(rows)
+
+        try:
+            await self._sender.send_batch(batch, self._gateway, self._lease.term, done)
+        except Exception as error:
+            _logger.error("batch broke", extra={"app_id": self._route[0]}, exc_info=error)
+        finally:
+            if left:
+                self._done(list(left.values()))
 
     @property
     def _full(self) -> bool:

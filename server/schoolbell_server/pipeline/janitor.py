@@ -72,6 +72,8 @@ class Janitor:
             for chore in await self._chores(district_id, now):
                 await self._do(chore, stop, dropped)
         await self._tidy_store(now, stop, dropped)
+        if dropped:
+            self._storage.erased.set()
         if not stop.asked:
             self._metrics.janitor_round.set(now.timestamp())
         _logger.info(

@@ -23,7 +23,8 @@ Result = TypeVar("Result")
 class Periodic:
     """Work that is done at an interval until the server stops.
 
-    What fails is logged and done again at the next turn: no fault of it ends the server.
+    What storage fails is logged and done again at the next turn. Another fault is left to who
+    supervises it, who begins it anew.
     """
 
     task: str
@@ -53,8 +54,6 @@ class Periodic:
             await self.work()
         except StorageError as error:
             _logger.warning(self.failure, extra={"task": self.task, "cause": str(error)})
-        except Exception as error:
-            _logger.error("periodic work broke off", extra={"task": self.task}, exc_info=error)
 
 
 async def until_stored(

@@ -30,6 +30,7 @@ from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -146,21 +147,21 @@ class Pipeline:
         """Take the lease and take back what dead servers had leased."""
         await self.lease.start()
 
-    def run(self, tasks: asyncio.TaskGroup, stop: Stop) -> list[asyncio.Task[None]]:
-        """Start the work as tasks of a group, which ends them all where one fails.
+    def run(self, supervisor: Supervisor, stop: Stop) -> list[asyncio.Task[None]]:
+        """Start the work.
 
         Returns those that wait for work for ever and have to be cancelled, once drained.
         """
-        tasks.create_task(self.lease.run(self._drained), name="lease")
+        supervisor.start("lease", lambda: self.lease.run(self._drained), self._drained)
         endless = []
         if self._role.answers:
-            endless.append(tasks.create_task(self.acceptor.run(), name="acceptor"))
+            endless.append(supervisor.start("acceptor", self.acceptor.run, self._drained))
         if self._role.sends:
             for periodic in self._maintenance(stop):
-                tasks.create_task(periodic.run(stop), name=periodic.task)
-            for number, dispatcher in enumerate(self._dispatchers.values()):
-                tasks.create_task(dispatcher.run(), name=f"dispatcher {number}")
-            endless.append(tasks.create_task(self._outcomes.run(), name="outcomes"))
+                supervisor.start(periodic.task, partial(periodic.run, stop))
+            for dispatcher in self._dispatchers.values():
+                supervisor.start("dispatcher", dispatcher.run)
+            endless.append(supervisor.start("outcomes", self._outcomes.run, self._drained))
         return endless
 
     def _maintenance(self, stop: Stop) -> Iterable[Periodic]:

@@ -44,6 +44,7 @@ class Erasure:
 
     async def erase(self, person: Person) -> int:
         """Erase everything that is stored of a person; return how many records were erased."""
+        self._storage.erased.set()  # also where it breaks off: what it did is to be emptied out
         count = await self._write(lambda one: _close(one, person))
         for holding in persons.deliveries(person):
             await self._cancel(holding)
@@ -57,7 +58,9 @@ class Erasure:
         count += await self._write(lambda one: persons.forget_writer(one, person))
         count += await self._write(lambda one: mentions.forget_in_imports(one, person))
         await self._forget_in_log(person)
-        return count + await self._forget_in_audit(person)
+        count += await self._forget_in_audit(person)
+        self._storage.erased.set()
+        return count
 
     async def _pass(self, person: Person) -> int:
         found = await self._forget_recipient(person)

@@ -50,14 +50,15 @@ class Links:
         self._links: dict[_LinkKey, _LinkState] = {}
         self._open: set[_LinkKey] = set()
 
-    async def probe(self) -> None:
-        """Probe every link once."""
-        await asyncio.gather(*(self._probe(link) for link in self._gateways))
+    @property
+    def probed(self) -> Collection[_LinkKey]:
+        """Return every link that is probed."""
+        return self._gateways.keys()
 
-    async def run_probes(self) -> None:
-        """Probe until cancelled."""
+    async def run_probes(self, link: _LinkKey) -> None:
+        """Probe a link until cancelled."""
         while True:
-            await self.probe()
+            await self._probe(link)
             await asyncio.sleep(self._probe_interval)
 
     def of_apps(self, app_ids: Collection[str]) -> list[status_pb2.Link]:
@@ -76,7 +77,11 @@ class Links:
                 yield from _warnings(_name(app_id, platform), state, circuit)
 
     async def _probe(self, link: _LinkKey) -> None:
-        health = await self._gateways[link].probe()
+        try:
+            health = await self._gateways[link].probe()
+        except Exception as error:
+            health = GatewayHealth(connected=False, reason=type(error).__name__)
+            _logger.error("link not probed", extra={"app_id": link[0]}, exc_info=error)
         before = self._links.get(link)
         if before is None or before.health != health:
             app_id, platform = link

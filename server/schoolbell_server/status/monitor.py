@@ -14,6 +14,7 @@ from schoolbell_server.config import ConfigWarning
 from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links, connectivity
+from schoolbell_server.status.notices import Notices
 from schoolbell_server.status.rates import Rates
 from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.warnings import ActiveWarning, WarningTimes
@@ -38,6 +39,7 @@ class Monitor:
         health: StorageHealth,
         rates: Rates,
         warnings: Sequence[ConfigWarning],
+        notices: Notices | None = None,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._storage = storage
@@ -46,6 +48,7 @@ class Monitor:
         self.health = health
         self.rates = rates
         self._clock = clock
+        self._notices = notices or Notices(clock)
         start = clock()
         self._configured = [
             ActiveWarning(_Code.ValueType(one.code), one.text, start, subject=one.text)
@@ -96,6 +99,13 @@ class Monitor:
         yield from self.health.warnings()
         yield from self.backlog.warnings()
         yield from self.links.warnings(app_ids)
+        for notice in self._notices.of(app_ids):
+            yield ActiveWarning(
+                _Code.WARNING_CODE_CREDENTIAL_EXPIRING,
+                notice.text,
+                notice.since,
+                subject=notice.text,
+            )
 
 
 def _of_district(

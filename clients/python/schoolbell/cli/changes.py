@@ -11,6 +11,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schoolbell import feed
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session
 from schoolbell.client import AsyncClient
 from schoolbell.errors import SchoolbellError, from_status
@@ -61,11 +62,11 @@ def publish(session: Session, *, file: Path, source: str) -> None:
     except SchoolbellError as error:
         raise click.ClickException(str(error)) from None
     for number, text in sorted(published.bad)[:_MOST_SHOWN]:
-        click.echo(f"line {number}: {text}", err=True)
+        say(f"line {number}: {text}", err=True)
     if len(published.bad) > _MOST_SHOWN:
-        click.echo(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
+        say(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
     for name in ("ACCEPTED", "DUPLICATE", "REFUSED"):
-        click.echo(f"{name.lower()} {published.results[name]}")
+        say(f"{name.lower()} {published.results[name]}")
     if published.bad:
         raise SystemExit(1)
 

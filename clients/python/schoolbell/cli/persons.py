@@ -8,6 +8,7 @@ import click
 import grpc
 from google.protobuf.json_format import MessageToDict
 
+from schoolbell.cli.printing import escape_json
 from schoolbell.cli.session import Session
 from schoolbell.errors import from_rpc_error
 from schoolbell.v1.access_service_pb2 import ErasePersonDataRequest, ExportPersonDataRequest
@@ -29,7 +30,7 @@ def export_person(session: Session, *, user_id: str) -> None:
             for part in client.access.ExportPersonData(request):
                 for record in part.records:
                     line = {"record_type": part.record_type, "record": MessageToDict(record)}
-                    click.echo(json.dumps(line, ensure_ascii=False))
+                    click.echo(escape_json(json.dumps(line, ensure_ascii=False)))
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from schoolbell import oneroster
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session, to_json
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
@@ -64,9 +65,9 @@ def import_roster(
     except oneroster.UnusableRosterError as error:
         raise click.ClickException(str(error)) from None
     for problem in read.problems[:_MOST_SHOWN]:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}", err=True)
     if read.problem_count > _MOST_SHOWN:
-        click.echo(f"warning: and {read.problem_count - _MOST_SHOWN} more", err=True)
+        say(f"warning: and {read.problem_count - _MOST_SHOWN} more", err=True)
     district_id = session.need_district()
     header = roster_service_pb2.ImportRosterHeader(
         import_id=import_id or str(uuid.uuid4()),

@@ -13,8 +13,10 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from schoolbell.blocking import Client
+from schoolbell.cli.printing import escape, escape_json
 from schoolbell.connection import DEFAULT_TARGET, Connection, read_key
 from schoolbell.errors import SchoolbellError
 
@@ -57,13 +59,13 @@ class Session:
             return
         table = Table(*columns)
         for row in rows:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(Text(escape(str(cell))) for cell in row))
         self.console.print(table)
 
 
 def to_json(message: Message, indent: int | None = 2) -> str:
     """Return a message as ProtoJSON."""
-    return json_format.MessageToJson(message, indent=indent, ensure_ascii=False)
+    return escape_json(json_format.MessageToJson(message, indent=indent, ensure_ascii=False))
 
 
 def open_session(
