@@ -39,8 +39,10 @@ def unreachable(config: Config) -> Config:
     return replace(config, apps={**config.apps, PARENT_APP: replace(app, ios=ios)})
 
 
-def apple_answers(it: Observed, effect: Effect) -> None:
-    it.service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=effect))
+def apple_answers(it: Observed, effect: Effect, address: str = "") -> None:
+    """Let Apple answer so: every request, or those to one phone."""
+    fault = Fault(endpoint=Endpoint.APNS, effect=effect, address=address)
+    it.service.sandbox.faults.add(fault)
 
 
 async def test_a_provider_that_cannot_be_reached_and_its_circuit(
@@ -73,12 +75,14 @@ async def test_credentials_that_are_refused(
 ) -> None:
     async with observed(tmp_path, caplog) as it:
         await populate(it.service)
-        await register(it.service, phone(MOTHER))
-        apple_answers(it, Effect(status=403, reason="InvalidProviderToken"))
+        mothers, refused = phone(MOTHER), Effect(status=403, reason="InvalidProviderToken")
+        await register(it.service, mothers)
+        apple_answers(it, refused, mothers.device.token)  # a probe would open the circuit before
         await publish(it.service, *tasks(1, 1))
-        await it.until_logged("link probed", provider_reason="InvalidProviderToken", **APNS)
         bad = {"outcome": "CREDENTIAL_BAD"} | APNS
         await it.until_metric("schoolbell_attempts_total", lambda value: value > 0, **bad)
+        apple_answers(it, refused)
+        await it.until_logged("link probed", provider_reason="InvalidProviderToken", **APNS)
         await it.until_warning(status_pb2.WARNING_CODE_CREDENTIAL_REFUSED)
         state = await it.until_state(lambda state: bool(state.links))
         assert state.connectivity == status_pb2.CONNECTIVITY_DEGRADED
