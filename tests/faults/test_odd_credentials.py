@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell.v1 import delivery_pb2, status_pb2
+from schoolbell_server import app
 from schoolbell_server.domain.kinds import Outcome, Platform
+from schoolbell_server.gateways.circuits import CircuitView
+from schoolbell_server.gateways.factory import Gateways, build_gateways
+from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.faults.sending import PATIENCE, outcomes, reasons, sending
@@ -205,3 +211,48 @@ async def test_an_account_that_was_never_good_is_told_as_its_links_reason(tmp_pa
         async with following(service) as followed:
             await publish(service, *tasks(0, 3))
             await followed.until_states(*[ACCEPTED] * 3)
+
+
+@dataclass
+class Broken:
+    """A real gateway whose link has a fault of its own."""
+
+    gateway: Gateway
+
+    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
+        return await self.gateway.send(batch)
+
+    async def probe(self) -> GatewayHealth:
+        raise TypeError("of a student")
+
+    @property
+    def circuit(self) -> CircuitView:
+        return self.gateway.circuit
+
+    @property
+    def in_flight(self) -> int:
+        return self.gateway.in_flight
+
+    async def close(self) -> None:
+        await self.gateway.close()
+
+
+async def test_a_fault_of_one_link_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*args: Any, **options: Any) -> Gateways:
+        found = dict(build_gateways(*args, **options))
+        name = PARENT_APP, Platform.ANDROID
+        return found | {name: Broken(found[name])}
+
+    monkeypatch.setattr(app, "build_gateways", build)
+    async with whole(tmp_path) as service:
+        await populate(service)
+        name = f"{PARENT_APP}/fcm"
+        await until(service, lambda found: link(found, name).reason == "TypeError")
+        found = link(await status_of(service), name)
+        assert found.state == status_pb2.CONNECTIVITY_DISCONNECTED
+        await register(service, phone(MOTHER), phone(MOTHER, ios=False, number=2))
+        async with following(service) as followed:
+            await publish(service, *tasks(0, 3))
+            await followed.until_states(*[ACCEPTED] * 6)
