@@ -187,7 +187,7 @@ class Pipeline:
         )
         yield Periodic(
             task="janitor",
-            work=partial(self._janitor.round, stop),
+            work=partial(self._janitor.work, stop),
             interval=self._round_interval,
             failure="round of the janitor not finished",
         )
