@@ -60,6 +60,7 @@ class Janitor:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        metrics.janitor_round.set(clock().timestamp())
 
     async def work(self, stop: Stop) -> None:
         """Make a round, and have the database's log emptied of what it dropped."""
