@@ -13,6 +13,7 @@ import click
 from grpc_health.v1 import health as standard
 from sqlalchemy.engine import URL, make_url
 
+from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
@@ -20,6 +21,7 @@ from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.gateways.transport import knows_unsent
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
 from schoolbell_server.observability.standard_services import (
@@ -27,9 +29,10 @@ from schoolbell_server.observability.standard_services import (
     add_reflection,
     set_serving,
 )
-from schoolbell_server.pipeline.ageing import Ageing
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline import last_seen
+from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.log_emptying import run_log_emptying
+from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.pipeline.supervisor import Supervisor
@@ -46,8 +49,12 @@ from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
+from schoolbell_server.status.backlog import Backlog
+from schoolbell_server.status.links import Links
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.notices import Notices
+from schoolbell_server.status.rates import Rates
+from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
 from schoolbell_storage.data_directory import exclusive, taking_turns
@@ -103,6 +110,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         storage = await _open_storage(config, stack)
         metrics = Metrics()
+        storage.on_fault = metrics.count_storage_fault
         if config.server.metrics_listen is not None:
             stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
@@ -111,7 +119,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
         conduct = Conduct(
-            Authenticator(parts.keys, on_used=parts.heard.key),
+            Authenticator(parts.keys, on_used=parts.seen.key),
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
@@ -131,7 +139,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = Stop()
         supervisor = Supervisor(tasks, background, metrics)
-        work = _start(config, parts, metrics, supervisor, background)
+        work = _start(config, parts, supervisor, background)
         if config.server.role.answers:
             await parts.finisher.resume()
         if tls is not None:
@@ -139,7 +147,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         await server.start()
         supervisor.start("files", lambda: _watch_files(config, notices, background))
         supervisor.start(
-            "health", lambda: _show_health(health, ("", *names), parts.monitor, background)
+            "health", lambda: _show_health(health, ("", *names), parts.monitor.health, background)
         )
         stop = asyncio.Event()
         try:
@@ -159,30 +167,37 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
 
 
 def _start(
-    config: Config, parts: Parts, metrics: Metrics, supervisor: Supervisor, stop: Stop
+    config: Config, parts: Parts, supervisor: Supervisor, stop: Stop
 ) -> list[asyncio.Task[None]]:
     """Start what works beside the calls; return what has to be cancelled, once drained."""
     role, work = config.server.role, parts.pipeline.run(supervisor, stop)
-    for link in parts.monitor.links:
-        work.append(supervisor.start("probe", partial(parts.monitor.run_probes, link)))
+    monitor = parts.monitor
+    for link in monitor.links.probed:
+        work.append(supervisor.start("probe", partial(monitor.links.run_probes, link)))
     supervisor.start("erasures", lambda: run_log_emptying(parts.storage, stop))
-    supervisor.start("backlog", lambda: parts.monitor.run_backlog(stop))
+    supervisor.start("backlog", lambda: monitor.backlog.run(stop))
+    for periodic in monitor.periodic():
+        supervisor.start(periodic.task, partial(periodic.run, stop))
     if role.answers:
         supervisor.start("status log", lambda: parts.tail.run(stop))
-        supervisor.start("last heard", lambda: parts.heard.run(stop))
-    if role.sends:
-        ageing = Ageing(parts.storage, config.devices.stale_after, metrics, utc_now)
-        supervisor.start("ageing", lambda: ageing.run(stop))
+        noting = Periodic(
+            task="last use",
+            work=parts.seen.write,
+            interval=last_seen.INTERVAL,
+            failure="last use not noted",
+            at_end=True,
+        )
+        supervisor.start(noting.task, partial(noting.run, stop))
     return work
 
 
 async def _show_health(
-    health: standard.aio.HealthServicer, names: Sequence[str], monitor: Monitor, stop: Stop
+    health: standard.aio.HealthServicer, names: Sequence[str], storage: StorageHealth, stop: Stop
 ) -> None:
     """Say of every service whether it can be called: as long as storage answers."""
     going = True
     while going:
-        await set_serving(health, *names, serving=monitor.storage_answers)
+        await set_serving(health, *names, serving=storage.sound)
         going = await stop.pause(_HEALTH_INTERVAL)
 
 
@@ -192,7 +207,8 @@ async def _check_transport(notices: Notices) -> None:
         "delivery: a push that was never sent is not told from one that may have been; such "
         "pushes end as UNKNOWN. Install the pinned packages."
     )
-    notices.report("delivery", "" if await knows_unsent() else text)
+    code = status_pb2.WARNING_CODE_TRANSPORT_UNPROVEN
+    notices.report("delivery", "" if await knows_unsent() else text, code=code)
 
 
 async def _watch_files(config: Config, notices: Notices, stop: Stop) -> None:
@@ -248,11 +264,14 @@ async def _parts(
     operator, path = ensure_operator_key(config.server.data_dir)
     await keys.ensure(operator)
     _logger.info("operator's key", extra={"path": str(path)})
+    lag = LoopLag()
+    stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
         config.apps,
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
+        lag=lag,
         report=notices.report_file,
     )
     for (app_id, platform), gateway in gateways.items():
@@ -261,11 +280,13 @@ async def _parts(
         in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
-        gateways,
-        metrics,
+        links=Links(
+            gateways, metrics, probe_interval=config.delivery.probe_interval, clock=utc_now
+        ),
+        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=utc_now),
+        health=StorageHealth(storage, metrics, utc_now),
+        rates=Rates(),
         warnings=warnings(config, replay=replay),
-        probe_interval=config.delivery.probe_interval,
-        most_backlog=config.limits.backlog,
         notices=notices,
         clock=utc_now,
     )
@@ -292,7 +313,7 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
-        heard=LastHeard(storage, utc_now),
+        seen=LastSeen(storage, utc_now),
         gateways=gateways,
         texts=texts,
         monitor=monitor,

@@ -25,7 +25,7 @@ from schoolbell.v1 import (
     subscription_service_pb2_grpc,
 )
 from schoolbell_server.gateways.factory import Gateways
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.rehearsal import Rehearser
 from schoolbell_server.rpc.server import ConductedServer
@@ -75,7 +75,7 @@ class Parts:
     sealer: Sealer
     fingerprints: TokenFingerprints
     keys: StoredKeys
-    heard: LastHeard
+    seen: LastSeen
     gateways: Gateways
     texts: Texts
     monitor: Monitor
@@ -107,7 +107,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(
-        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_heard=parts.heard.device),
+        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_seen=parts.seen.device),
         server,
     )
     change_service_pb2_grpc.add_ChangeServiceServicer_to_server(
@@ -141,7 +141,7 @@ def _devices(parts: Parts) -> DeviceServicer:
         parts.storage,
         apps=parts.apps,
         registrar=Registrar(parts.sealer, parts.fingerprints),
-        receipts=Receipts(parts.storage, parts.clock, parts.heard.device),
+        receipts=Receipts(parts.storage, parts.clock, parts.seen.device),
         notifications=Notifications(
             parts.storage,
             apps=parts.apps,
@@ -149,11 +149,11 @@ def _devices(parts: Parts) -> DeviceServicer:
             gateways=parts.gateways,
             opener=parts.sealer,
             clock=parts.clock,
-            on_heard=parts.heard.device,
+            on_seen=parts.seen.device,
             replay=parts.replay,
         ),
         clock=parts.clock,
-        on_heard=parts.heard.device,
+        on_seen=parts.seen.device,
         on_written=parts.pipeline.wake,
     )
 

@@ -7,7 +7,7 @@ synchronous FULL), and reads through others; PostgreSQL uses one pool for both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ class Storage:
         """What PostgreSQL's driver has open."""
         if writer.dialect.name == "postgresql":
             event.listen(writer.sync_engine, "connect", self._opened)
+        self.on_fault: Callable[[StorageError], None] = lambda error: None
+        """Is told of everything that storage fails, before whoever asked for it is."""
         self._one_writer = asyncio.Lock() if writer.dialect.name == "sqlite" else None
         self.erased = asyncio.Event()
         """Somebody's data were erased, and a SQLite database's log may still hold them."""
@@ -86,7 +88,7 @@ class Storage:
             async with self._connected(self._reader, self._timeout) as connection:
                 yield connection
         except _FAULTS as error:
-            raise _failure(error, committing=False) from error
+            raise self._failed(error, committing=False) from error
 
     @asynccontextmanager
     async def write(
@@ -117,7 +119,13 @@ class Storage:
             except _FAULTS as error:
                 if committed:  # and what failed is only to let go of the connection
                     return
-                raise _failure(error, committing=committing) from error
+                raise self._failed(error, committing=committing) from error
+
+    def _failed(self, error: Exception, *, committing: bool) -> StorageError | ValueRefused:
+        failure = _failure(error, committing=committing)
+        if isinstance(failure, StorageError):
+            self.on_fault(failure)
+        return failure
 
     @asynccontextmanager
     async def _connected(

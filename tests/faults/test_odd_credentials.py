@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
 from schoolbell_server import app
-from schoolbell_server.domain.kinds import Outcome, Platform
+from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.circuits import CircuitView
 from schoolbell_server.gateways.factory import Gateways, build_gateways
 from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
@@ -227,6 +227,10 @@ class Broken:
 
     async def probe(self) -> GatewayHealth:
         raise TypeError("of a student")
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        return self.gateway.environment
 
     @property
     def circuit(self) -> CircuitView:

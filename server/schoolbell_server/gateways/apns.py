@@ -19,6 +19,7 @@ from schoolbell_server.gateways.retry_after import read_retry_after
 from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.gateways.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.wording import LONGEST_ID, word
+from schoolbell_server.observability.loop_lag import LoopLag
 
 HOSTS = {
     ProviderEnvironment.PRODUCTION: "api.push.apple.com:443",
@@ -39,6 +40,7 @@ class ApnsGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
         report: Report = unreported,
     ) -> None:
         """Without a `token` the connections show the app's certificate."""
@@ -57,6 +59,7 @@ class ApnsGateway:
                 deadline=deadline,
                 ca_file=config.ca_file,
                 identity_file=config.certificate_file,
+                lag=lag,
             )
             for environment, host in HOSTS.items()
         }
@@ -74,6 +77,11 @@ class ApnsGateway:
         """
         self._look()
         return await self._attempts.probe(self._config.environment, self._probe)
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the environment that is probed."""
+        return self._config.environment
 
     @property
     def circuit(self) -> CircuitView:

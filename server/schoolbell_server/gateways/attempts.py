@@ -13,6 +13,7 @@ from schoolbell_server.gateways.circuit import Circuit
 from schoolbell_server.gateways.circuits import Circuits
 from schoolbell_server.gateways.mass_death import MassDeathGuard
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.trouble import trouble_of
 from schoolbell_server.observability.log import get_logger
 
 _logger = get_logger(__name__)
@@ -84,9 +85,14 @@ class Attempts:
         spared = any(guard.tripped for guard in self._guards.values())
         connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST)
         refused = outcome is Outcome.CREDENTIAL_BAD
-        why = reason if refused or not connected else circuit.reason
+        failed = refused or not connected
+        why = reason if failed else circuit.reason
+        trouble = trouble_of(outcome, reason) if failed else None
+        if trouble is None and circuit.is_open:
+            trouble = trouble_of(circuit.cause, circuit.reason)
         return GatewayHealth(
             connected=connected and not refused,
+            trouble=trouble,
             reason=why or ("every device token is refused" if spared else ""),
             circuit_open=circuit.is_open,
             credentials_refused=refused,

@@ -16,6 +16,7 @@ from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTok
 from schoolbell_server.gateways.push import Gateway, Report, unreported
 from schoolbell_server.gateways.rate import TokenBucket
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.security.credential_files import CredentialUnusable
 
 FCM_PER_SECOND = 600_000 / 60
@@ -31,6 +32,7 @@ def build_gateways(
     in_flight: int,
     deadline: dt.timedelta,
     clock: Callable[[], dt.datetime],
+    lag: LoopLag | None = None,
     report: Callable[[str, str, str], None] | None = None,
 ) -> Gateways:
     """Return a gateway for every app and platform; must be called inside the event loop.
@@ -38,7 +40,7 @@ def build_gateways(
     `report` is told of credential files that cannot be used: app id, setting, what is wrong.
     CredentialUnusable where one cannot be used at start, by its setting.
     """
-    builder = _Builder(in_flight, deadline, clock)
+    builder = _Builder(in_flight, deadline, clock, lag)
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
         if app.ios is not None:
@@ -71,8 +73,13 @@ class _Builder:
     """Remembers what gateways share."""
 
     def __init__(
-        self, in_flight: int, deadline: dt.timedelta, clock: Callable[[], dt.datetime]
+        self,
+        in_flight: int,
+        deadline: dt.timedelta,
+        clock: Callable[[], dt.datetime],
+        lag: LoopLag | None,
     ) -> None:
+        self._lag = lag
         self._in_flight = in_flight
         self._deadline = deadline
         self._clock = clock
@@ -88,6 +95,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=circuits_by_environment(),
             clock=self._clock,
+            lag=self._lag,
             report=report,
         )
 
@@ -105,6 +113,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=one_circuit(),
             clock=self._clock,
+            lag=self._lag,
             report=report,
         )
 

@@ -19,6 +19,7 @@ from schoolbell_server.gateways.rate import TokenBucket
 from schoolbell_server.gateways.retry_after import read_retry_after
 from schoolbell_server.gateways.settings import AndroidConfig
 from schoolbell_server.gateways.transport import Fault, Transport
+from schoolbell_server.observability.loop_lag import LoopLag
 
 ENDPOINT = "https://fcm.googleapis.com"
 _PROBE = json.dumps(
@@ -39,6 +40,7 @@ class FcmGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
         report: Report = unreported,
     ) -> None:
         """`token` and `rate` belong to the project, and so to all its apps.
@@ -54,7 +56,7 @@ class FcmGateway:
         self._messages = FcmMessages(config)
         self._path = f"v1/projects/{config.project_id}/messages:send"
         self._transport = Transport(
-            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file
+            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file, lag=lag
         )
         self._attempts = Attempts(
             self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
@@ -73,6 +75,11 @@ class FcmGateway:
         """
         self._look()
         return await self._attempts.probe(ProviderEnvironment.PRODUCTION, self._probe)
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the only environment that FCM has."""
+        return ProviderEnvironment.PRODUCTION
 
     @property
     def circuit(self) -> CircuitView:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from schoolbell_server.domain.kinds import Kind, Outcome, ProviderEnvironment
 from schoolbell_server.gateways.circuits import CircuitView
+from schoolbell_server.gateways.trouble import LinkTrouble
 
 Report = Callable[[str, str], None]
 """Takes a setting of the app that names a credential file, and what is wrong with the file that
@@ -79,6 +80,8 @@ class GatewayHealth:
     connected: bool
     reason: str = ""
     """Why not, or why only just."""
+    trouble: LinkTrouble | None = None
+    """The same, sorted; None where nothing is wrong."""
     circuit_open: bool = False
     """Credentials were refused or the provider is down: nothing but a trial now and then is sent
     until one, or a probe, succeeds."""
@@ -96,6 +99,10 @@ class Gateway(Protocol):
 
     async def probe(self) -> GatewayHealth:
         """Ask the provider whether it would take a push, without sending one."""
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the provider's environment that is probed."""
 
     @property
     def circuit(self) -> CircuitView:

@@ -20,6 +20,7 @@ from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, Request
 
 from schoolbell_server.gateways.files import Stamp, stamp
 from schoolbell_server.gateways.wording import word
+from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.security.credential_files import (
     CredentialUnusable,
     read_authority,
@@ -74,19 +75,22 @@ class Transport:
         deadline: dt.timedelta,
         ca_file: Path | None = None,
         identity_file: Path | None = None,
+        lag: LoopLag | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Speak HTTP/2 with prior knowledge to `https://host:port`.
 
         `ca_file` is trusted besides the system's authorities; `identity_file` holds a client
-        certificate and its key. `freshen` reads both again when they have changed.
-        CredentialUnusable if one of them cannot be used.
+        certificate and its key. `freshen` reads both again when they have changed. `lag` knows when
+        this process stood still: answers that arrived meanwhile are read before their time is over.
+        CredentialUnusable if one of the files cannot be used.
         """
         self._origin = origin
         self._deadline = deadline
         self._files = [path for path in (ca_file, identity_file) if path is not None]
         self._ca_file = ca_file
         self._identity_file = identity_file
+        self._lag = lag or LoopLag()
         self._clock = clock
         self._serial = 0
         self.problems: dict[str, str] = {}
@@ -105,18 +109,24 @@ class Transport:
     ) -> Answer | Fault:
         """Send one request and wait for its answer, `limit` seconds at most."""
         client, serial, start = self._client, self._serial, self._clock()
-        timeout = self._deadline if limit is None else dt.timedelta(seconds=max(limit, 0.001))
+        seconds = self._deadline.total_seconds() if limit is None else limit
+        if seconds <= 0:  # a stall, or a wait for room, has taken it all
+            return Fault("no time left", not_sent=True)
         try:
-            request = client.post(path).headers(headers).body_bytes(body).timeout(timeout).build()
+            request = client.post(path).headers(headers).body_bytes(body).build()
         except ValueError as error:
             return Fault(f"request not built: {type(error).__name__}", not_sent=True)
         try:
-            response = await request.send()
-            content = bytes(await response.bytes())
-        except PyreqwestError as error:
+            # The library's own timeout looks at the clock first and at what has arrived never.
+            async with self._lag.timeout(seconds):
+                response = await request.send()
+                content = bytes(await response.bytes())
+        except TimeoutError:
             # Not a word from anybody in all this time: the peer is gone without saying so.
-            if isinstance(error, RequestTimeoutError) and self._heard < start:
+            if self._heard < start:
                 self.renew(serial)
+            return Fault("no answer in time", not_sent=False, timed_out=True)
+        except PyreqwestError as error:
             return _fault(error)
         self._heard = self._clock()
         return Answer(response.status, content, partial(_header, response), serial)

@@ -30,7 +30,6 @@ from schoolbell_storage.districts import (
     read_settings,
 )
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 from schoolbell_storage.retention import Aged
 from schoolbell_storage.settings import Retention
 
@@ -66,18 +65,12 @@ class Janitor:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        metrics.janitor_round.set(clock().timestamp())
 
-    async def run(self, stop: Stop) -> None:
-        """Make rounds until stopped; a storage that fails is tried again in the next one."""
-        self._metrics.janitor_round.set(self._clock().timestamp())
-        while await stop.pause(self._config.interval.total_seconds()):
-            try:
-                if await self.round(stop):
-                    self._storage.erased.set()
-            except StorageError as error:
-                _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
-            except Exception as error:
-                _logger.error("round of the janitor broke off", exc_info=error)
+    async def work(self, stop: Stop) -> None:
+        """Make a round, and have the database's log emptied of what it dropped."""
+        if await self.round(stop):
+            self._storage.erased.set()
 
     async def round(self, stop: Stop) -> Counter[str]:
         """Drop everything that is due now; return how many records of each sort."""

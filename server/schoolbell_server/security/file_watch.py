@@ -9,30 +9,36 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from schoolbell.v1 import status_pb2
 from schoolbell_server.config import Config
 from schoolbell_server.security.credential_files import CredentialUnusable, read_file, span_of
 
 SOON = dt.timedelta(days=14)
 """So long before its end a certificate is warned of."""
 
-Report = Callable[[str, str, str], None]
-"""Takes what a warning is about, its text or '' where there is nothing to say, and an app id."""
+Report = Callable[[str, str, str, status_pb2.WarningCode.ValueType], None]
+"""Takes what a warning is about, its text or '' where there is nothing to say, an app id, and the
+warning's code."""
+
+_EXPOSED = status_pb2.WARNING_CODE_SECRETS_EXPOSED
+_EXPIRING = status_pb2.WARNING_CODE_CREDENTIAL_EXPIRING
 
 
 def look_at_files(config: Config, now: dt.datetime, report: Report) -> None:
     """Report on the data directory, and on every key and certificate that a setting names."""
     data_dir = config.server.data_dir
-    report("server.data_dir", _open_folder(data_dir), "")
+    report("server.data_dir", _open_folder(data_dir), "", _EXPOSED)
     if not config.server.plaintext:
         tls, own = config.server.tls, data_dir / "tls"
         key = tls.key_file or own / "server.key"
         certificate = tls.certificate_file or own / "server.pem"
-        report("server.tls.key_file readable", _exposed("server.tls.key_file", key), "")
-        report("server.tls.certificate_file span", _span("server.tls", certificate, now), "")
+        report("server.tls.key_file readable", _exposed("server.tls.key_file", key), "", _EXPOSED)
+        span = _span("server.tls", certificate, now)
+        report("server.tls.certificate_file span", span, "", _EXPIRING)
     for app_id, setting, path, holds_certificate in _app_files(config):
-        report(f"{setting} readable", _exposed(setting, path), app_id)
+        report(f"{setting} readable", _exposed(setting, path), app_id, _EXPOSED)
         if holds_certificate:
-            report(f"{setting} span", _span(setting, path, now), app_id)
+            report(f"{setting} span", _span(setting, path, now), app_id, _EXPIRING)
 
 
 def _app_files(config: Config) -> Iterator[tuple[str, str, Path, bool]]:

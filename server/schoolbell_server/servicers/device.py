@@ -68,7 +68,7 @@ class DeviceServicer(DeviceServiceServicer):
         receipts: Receipts,
         notifications: Notifications,
         clock: Callable[[], dt.datetime],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
         on_written: Callable[[], None],
     ) -> None:
         self._storage = storage
@@ -77,7 +77,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._receipts = receipts
         self._notifications = notifications
         self._clock = clock
-        self._on_heard = on_heard
+        self._on_seen = on_seen
         self._on_written = on_written
 
     async def RegisterDevice(
@@ -170,7 +170,7 @@ class DeviceServicer(DeviceServiceServicer):
                 row = replace(asked, version=row.version + 1, update_time=now)
                 await store_device(connection, row)
                 await bump_facts(connection, request.district_id)
-        self._on_heard(row.device_id)
+        self._on_seen(row.device_id)
         self._on_written()
         return messages.UpdateDeviceResponse(device=self._message(row))
 

@@ -1,4 +1,4 @@
-"""What an operator should mend, kept as long as it lasts: logged once, and shown in every status.
+"""What an operator should correct, kept as long as it lasts: logged once, and shown in every status.
 
 Texts name settings, never paths: administrators of districts read them too.
 """
@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from schoolbell.v1 import status_pb2
 from schoolbell_server.observability.log import get_logger
 
 _logger = get_logger(__name__)
@@ -21,6 +22,8 @@ class Notice:
     text: str
     app_id: str
     """The app that it concerns; '' for every district."""
+    code: status_pb2.WarningCode.ValueType
+    setting: str
     since: dt.datetime
 
 
@@ -31,7 +34,13 @@ class Notices:
         self._clock = clock
         self._notices: dict[str, Notice] = {}
 
-    def report(self, setting: str, text: str, app_id: str = "") -> None:
+    def report(
+        self,
+        setting: str,
+        text: str,
+        app_id: str = "",
+        code: status_pb2.WarningCode.ValueType = status_pb2.WARNING_CODE_CREDENTIAL_INVALID,
+    ) -> None:
         """Say what is wrong with something; '' says that nothing is, or not any more."""
         before = self._notices.get(setting)
         if text == (before.text if before else ""):
@@ -40,7 +49,7 @@ class Notices:
         if text:
             _logger.warning("warning", extra={**ids, "warning": text})
             since = before.since if before else self._clock()
-            self._notices[setting] = Notice(text, app_id, since)
+            self._notices[setting] = Notice(text, app_id, code, setting.partition(" ")[0], since)
         else:
             _logger.info("warning over", extra=ids)
             del self._notices[setting]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell.v1 import status_pb2
 from schoolbell_server.config import Config, ServerConfig, TlsConfig
 from schoolbell_server.domain.kinds import AppType
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
@@ -20,7 +21,11 @@ NOW = dt.datetime.now(dt.UTC)
 class Told(dict[str, str]):
     """What was reported, by its setting."""
 
-    def report(self, setting: str, text: str, app_id: str) -> None:
+    def report(
+        self, setting: str, text: str, app_id: str, code: status_pb2.WarningCode.ValueType
+    ) -> None:
+        exposed = code == status_pb2.WARNING_CODE_SECRETS_EXPOSED
+        assert exposed != setting.endswith(" span")
         self.pop(setting, None)
         if text:
             assert (app_id == "parent") == setting.startswith("apps.parent")

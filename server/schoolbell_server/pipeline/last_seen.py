@@ -12,11 +12,8 @@ from collections.abc import Awaitable, Callable, Collection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.contract.fields import day_of
-from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
-from schoolbell_storage.last_heard import due_devices, due_keys, note_devices, note_keys
+from schoolbell_storage.last_seen import due_devices, due_keys, note_devices, note_keys
 
 INTERVAL = 10.0  # seconds
 _STEP = 500  # names in one transaction
@@ -24,10 +21,8 @@ _STEP = 500  # names in one transaction
 Due = Callable[[AsyncConnection, Collection[str], dt.datetime], Awaitable[list[str]]]
 Note = Callable[[AsyncConnection, Collection[str], dt.datetime, dt.datetime], Awaitable[None]]
 
-_logger = get_logger(__name__)
 
-
-class LastHeard:
+class LastSeen:
     """Gathers names and writes them down now and then."""
 
     def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
@@ -43,16 +38,6 @@ class LastHeard:
     def key(self, key_id: str) -> None:
         """Say that an API key was used."""
         self._keys.add(key_id)
-
-    async def run(self, stop: Stop) -> None:
-        """Write until stopped, and then once more."""
-        going = True
-        while going:
-            going = await stop.pause(INTERVAL)
-            try:
-                await self.write()
-            except StorageError as error:
-                _logger.warning("last use not noted", extra={"cause": str(error)})
 
     async def write(self) -> None:
         """Write what was gathered; what a failing storage does not take is kept for the next."""

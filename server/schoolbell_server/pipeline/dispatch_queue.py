@@ -1,4 +1,4 @@
-"""What a route has at hand: deliveries that this server leases and has not begun to send.
+"""What a dispatcher has at hand: deliveries that this server leases and has not begun to send.
 
 New deliveries are handed over in memory right after their commit, as long as the route keeps up;
 what does not fit is written unleased and waits to be claimed.
@@ -22,7 +22,7 @@ def telling(row: DeliveryRow) -> Telling:
     return row.device_id, row.fact_key
 
 
-class Desk:
+class DispatchQueue:
     """The leased deliveries of one route: by lane, in a lane the oldest first."""
 
     def __init__(self, lease: Lease, most: int) -> None:
@@ -61,15 +61,23 @@ class Desk:
         """Return whether so much of a lane is at hand that none is to be claimed."""
         return len(self._lanes[lane]) >= self._most
 
-    def settle(self, reserved: Mapping[int, int], rows: Iterable[DeliveryRow] = ()) -> None:
+    def settle(
+        self, reserved: Mapping[int, int], rows: Iterable[DeliveryRow] = (), *, term: int
+    ) -> None:
         """Take what was committed of so many reserved deliveries, by lane."""
         for lane, count in reserved.items():
             self._expected[lane] -= count
-        self.put(rows)
+        self.put(rows, term=term)
 
-    def put(self, rows: Iterable[DeliveryRow]) -> None:
-        """Take deliveries that were leased just now."""
+    def put(self, rows: Iterable[DeliveryRow], *, term: int) -> None:
+        """Take deliveries that were leased in a term of this server's lease.
+
+        Those of a term that is over are lost at once: they are given back, never forgotten.
+        """
         self._forget_lost()
+        if term != self._term:
+            self._lose(rows)
+            return
         for row in rows:
             self._lanes[row.lane].append(row)
 
@@ -110,5 +118,12 @@ class Desk:
 
     def _lose_all(self) -> None:
         for rows in self._lanes:
-            self._lost.extend(rows)
+            self._lose(rows)
             rows.clear()
+
+    def _lose(self, rows: Iterable[DeliveryRow]) -> None:
+        """Keep deliveries to be given back; what is new must not overtake them meanwhile."""
+        before = len(self._lost)
+        self._lost.extend(rows)
+        if len(self._lost) > before:
+            self.close()

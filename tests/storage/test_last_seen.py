@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import RetirementReason
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_storage.devices import get_device, retired, store_device
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.errors import StorageError
@@ -24,8 +24,8 @@ DAY = dt.timedelta(days=1)
 PATIENCE = 20.0  # seconds
 
 
-def heard_at(storage: Storage, now: dt.datetime) -> LastHeard:
-    return LastHeard(storage, lambda: now)
+def heard_at(storage: Storage, now: dt.datetime) -> LastSeen:
+    return LastSeen(storage, lambda: now)
 
 
 @databases()

@@ -11,17 +11,16 @@ from collections.abc import Collection, Set
 from typing import Protocol
 
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.lease import Lease
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import claims
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 
 _logger = get_logger(__name__)
 
 
 class Holder(Protocol):
-    """A route, as far as it holds leases."""
+    """A dispatcher, as far as it holds leases."""
 
     def leases(self) -> Set[str]:
         """Return the ids of what it holds."""
@@ -30,45 +29,44 @@ class Holder(Protocol):
         """Look for what waits in storage."""
 
 
-class Strays:
-    """Looks now and then for what is leased and held by no route."""
+class OrphanedLeases:
+    """Looks now and then for what is leased and held by no dispatcher."""
 
     def __init__(
-        self, storage: Storage, lease: Lease, holders: Collection[Holder], interval: float
+        self,
+        storage: Storage,
+        lease: Lease,
+        holders: Collection[Holder],
+        metrics: Metrics,
     ) -> None:
-        """`interval`, in seconds, must be longer than a transaction and its hand-over may take."""
         self._storage = storage
         self._lease = lease
         self._holders = holders
-        self._interval = interval
+        self._metrics = metrics
         self._seen: set[str] = set()
 
-    async def run(self, stop: Stop) -> None:
-        """Look until stopped; a storage that fails is tried again."""
-        while await stop.pause(self._interval):
-            try:
-                await self.look()
-            except StorageError as error:
-                _logger.warning("stray leases not looked for", extra={"cause": str(error)})
-
     async def look(self) -> None:
-        """Give back what is a stray for the second time: once may be on its way to a route."""
+        """Give back what is orphaned for the second time: once may be on its way to a dispatcher.
+
+        Between two looks must lie more than a transaction and its hand-over may take.
+        """
         owner = self._lease.instance_id
         async with self._storage.read() as connection:
             leased = await claims.leased_by(connection, owner)
-        strays = self._strays(leased)
-        again, self._seen = strays & self._seen, strays
+        orphaned = self._orphaned(leased)
+        again, self._seen = orphaned & self._seen, orphaned
         if not again:
             return
         async with self._storage.write() as connection:
-            given_back = self._strays(again)  # what came to a route meanwhile is its
+            given_back = self._orphaned(again)  # what came to a dispatcher meanwhile is its
             await claims.release(connection, owner, given_back)
-        self._seen = strays - given_back
+        self._seen = orphaned - given_back
         if not given_back:
             return
-        _logger.warning("stray leases given back", extra={"deliveries": len(given_back)})
+        self._metrics.orphaned_leases.inc(len(given_back))
+        _logger.warning("orphaned leases given back", extra={"deliveries": len(given_back)})
         for holder in self._holders:
             holder.wake()
 
-    def _strays(self, leased: set[str]) -> set[str]:
+    def _orphaned(self, leased: set[str]) -> set[str]:
         return leased.difference(*(holder.leases() for holder in self._holders))

@@ -1,6 +1,6 @@
-"""One route: the deliveries of one app on one platform, from lease to outcome.
+"""One dispatcher: the deliveries of one app on one platform, from lease to outcome.
 
-Every route has its own loop and its own gateway, so that trouble at one provider, or with one
+Every dispatcher has its own loop and its own gateway, so that trouble at one provider, or with one
 app, delays nobody else's deliveries.
 """
 
@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
 from schoolbell_server.gateways.push import Gateway
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.carrier import PART, Carrier
-from schoolbell_server.pipeline.desk import Desk, Telling, telling
+from schoolbell_server.pipeline.batch_sender import PART, BatchSender
+from schoolbell_server.pipeline.dispatch_queue import DispatchQueue, Telling, telling
 from schoolbell_server.pipeline.holding import Holding
 from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.pipeline.periodic import FAULT_PAUSE
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
@@ -27,20 +28,19 @@ _BATCHES = 3
 """Batches' worth under way at once: one sending, one being prepared, one being written."""
 _HANDED = 4
 """Batches of a lane that a route takes by hand: a second's work. The rest waits in storage."""
-_FAULT_PAUSE = 1.0  # seconds
 _POLL_ALONE = 1.0  # seconds
 
 _logger = get_logger(__name__)
 
 
-class Route:
-    """Takes the deliveries of one (app_id, platform), by hand or by claim, and has them carried."""
+class Dispatcher:
+    """Takes the deliveries of one (app_id, platform), by hand or by claim, and has them sent."""
 
     def __init__(
         self,
         storage: Storage,
         lease: Lease,
-        carrier: Carrier,
+        sender: BatchSender,
         gateway: Gateway,
         *,
         app_id: str,
@@ -52,11 +52,11 @@ class Route:
         """`poll` is how long to wait, in seconds, where nobody says that something came."""
         self._storage = storage
         self._lease = lease
-        self._carrier = carrier
+        self._sender = sender
         self._gateway = gateway
         self._route = (app_id, platform)
         self._batch_size = batch_size
-        self.desk = Desk(lease, _HANDED * batch_size)
+        self.queue = DispatchQueue(lease, _HANDED * batch_size)
         self._holding = Holding(storage, self._route, batch_size)
         # Where nobody else writes, whoever does says so: the poll is only a second look.
         self._poll = max(poll, _POLL_ALONE) if storage.dialect == "sqlite" else poll
@@ -70,16 +70,16 @@ class Route:
         self._under_way: set[asyncio.Task[None]] = set()
         self._telling: set[Telling] = set()
         self._taken: set[str] = set()
-        """What was taken off the desk and has not ended."""
+        """What was taken off the queue and has not ended."""
 
     def wake(self) -> None:
         """Say that something may be due in storage."""
         self._look = True
         self._wake.set()
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
-        """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
-        self.desk.settle(reserved, rows)
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+        """Take what was committed of so many deliveries, by lane, that the queue had reserved."""
+        self.queue.settle(reserved, rows, term=term)
         self._wake.set()
 
     async def run(self) -> None:
@@ -98,11 +98,11 @@ class Route:
         await self._ended.wait()
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self._give_back(self.desk.clear())
+        await self._give_back(self.queue.clear())
 
     def leases(self) -> Set[str]:
         """Return the ids of what this route has leased, as far as it knows."""
-        return self._taken.union(self.desk.ids())
+        return self._taken.union(self.queue.ids())
 
     async def _turn(self) -> None:
         try:
@@ -113,7 +113,7 @@ class Route:
             provider = APP_PROVIDER[platform].name
             ids = {"app_id": app_id, "provider": provider, "cause": str(error)}
             _logger.warning("deliveries not claimed", extra=ids)
-            await asyncio.sleep(_FAULT_PAUSE)
+            await asyncio.sleep(FAULT_PAUSE)
 
     async def _start_batch(self) -> bool:
         """Start one batch; return False where nothing was due, or there is no room."""
@@ -129,13 +129,13 @@ class Route:
         self._room -= len(batch)
         self._telling.update(telling(row) for row in batch)
         self._taken.update(row.delivery_id for row in batch)
-        task = asyncio.create_task(self._carry(batch), name=f"batch of {self._route[0]}")
+        task = asyncio.create_task(self._send(batch), name=f"batch of {self._route[0]}")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return True
 
-    async def _carry(self, batch: Sequence[DeliveryRow]) -> None:
-        """Have a batch carried; whatever happens, all of it ends for this route."""
+    async def _send(self, batch: Sequence[DeliveryRow]) -> None:
+        """Have a batch sent; whatever happens, all of it ends for this route."""
         left = {row.delivery_id: row for row in batch}
 
         def done(rows: Sequence[DeliveryRow]) -> None:
@@ -144,7 +144,7 @@ class Route:
             self._done(rows)
 
         try:
-            await self._carrier.carry(batch, self._gateway, self._lease.term, done)
+            await self._sender.send_batch(batch, self._gateway, self._lease.term, done)
         except Exception as error:
             _logger.error("batch broke", extra={"app_id": self._route[0]}, exc_info=error)
         finally:
@@ -159,7 +159,7 @@ class Route:
     def _urgent(self) -> Sequence[DeliveryRow]:
         """Return attendance that is at hand, up to a batch more than there is room for."""
         most = self._room + self._batch_size
-        return self.desk.take(most, self._telling, first_lane=True) if most > 0 else ()
+        return self.queue.take(most, self._telling, first_lane=True) if most > 0 else ()
 
     def _done(self, rows: Sequence[DeliveryRow]) -> None:
         self._room += len(rows)
@@ -170,22 +170,23 @@ class Route:
     async def _give_back(self, rows: Sequence[DeliveryRow]) -> None:
         names = [row.delivery_id for row in rows]
         self._taken.update(names)
-        await self._carrier.give_back(rows)
+        await self._sender.give_back(rows)
         self._taken.difference_update(names)
+        self._look = self._look or bool(names)  # they are to be claimed again
 
     async def _next_batch(self, most: int) -> Sequence[DeliveryRow]:
         """Return what is at hand, else claim; what was leased before a lost lease is given back."""
-        await self._give_back(self.desk.lost())
+        await self._give_back(self.queue.lost())
         now, hold = self._clock(), self._gateway.circuit.hold
         if hold is not None and (hold or self._under_way):
-            self.desk.close()
+            self.queue.close()
             if time.monotonic() >= self._look_time:  # not at everybody's every commit
                 await self._keep(now, hold)
-            return self.desk.take(most, self._telling)
+            return self.queue.take(most, self._telling)
         self._holding.end()
         if hold is not None:
             most = 1  # for the circuit's trial
-        batch = self.desk.take(most, self._telling)
+        batch = self.queue.take(most, self._telling)
         if batch or not (self._look or time.monotonic() >= self._look_time):
             return batch
         return await self._claim(now, most)
@@ -195,19 +196,18 @@ class Route:
         async with self._storage.read() as connection:
             places = await claims.waiting(connection, self._route)
         if self._gateway.circuit.hold is None:
-            self.desk.open({place.lane for place in places if place.due_time <= now})
-        places = [place for place in places if not self.desk.full(place.lane)]
+            self.queue.open({place.lane for place in places if place.due_time <= now})
+        places = [place for place in places if not self.queue.full(place.lane)]
         first = min((place.due_time for place in places), default=None)
         if first is None or first > now:
             self._look_in(self._poll if first is None else (first - now).total_seconds())
             return ()
-        term = self._lease.term
         async with self._storage.write() as connection:
-            owner = self._lease.instance_id
+            # Not before: the wait for the writer's lock may have been one behind a renewal.
+            owner, term = self._lease.instance_id, self._lease.term
             batch = await claims.claim_due(connection, owner, self._route, places, now, most)
-        if term == self._lease.term:  # else they may be others' already, or are strays
-            self.desk.put(batch)
-        ready = self.desk.take(most, self._telling)
+        self.queue.put(batch, term=term)
+        ready = self.queue.take(most, self._telling)
         if not ready:  # others claimed it, or it has to wait for what is under way
             self._look_in(self._poll)
         return ready

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from schoolbell_server.domain.acceptance import FactDelivery
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.delivery import UNSENT, Standing
+from schoolbell_server.domain.delivery import UNSENT, Progress
 from schoolbell_server.domain.fact_state import decode_told
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
 from schoolbell_storage.deliveries import DeliveryRow
 
 
-def standing_of(row: DeliveryRow) -> Standing:
+def progress_of(row: DeliveryRow) -> Progress:
     """Return where a stored delivery stands."""
-    return Standing(
+    return Progress(
         state=row.state,
         due_time=row.due_time,
         expire_time=row.expire_time,
@@ -26,15 +26,15 @@ def standing_of(row: DeliveryRow) -> Standing:
     )
 
 
-def moved_to(row: DeliveryRow, standing: Standing, now: dt.datetime, **more: object) -> DeliveryRow:
+def moved_to(row: DeliveryRow, progress: Progress, now: dt.datetime, **more: object) -> DeliveryRow:
     """Return the delivery where it stands now, one revision on, with more fields replaced."""
     return replace(
         row,
-        state=standing.state,
-        due_time=standing.due_time,
-        attempt_count=standing.attempt_count,
-        budget_start=standing.budget_start,
-        answer_lost=standing.answer_lost,
+        state=progress.state,
+        due_time=progress.due_time,
+        attempt_count=progress.attempt_count,
+        budget_start=progress.budget_start,
+        answer_lost=progress.answer_lost,
         revision=row.revision + 1,
         update_time=now,
         **more,  # type: ignore[arg-type]

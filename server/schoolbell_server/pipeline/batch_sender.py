@@ -1,4 +1,4 @@
-"""Carry a batch of leased deliveries from one route to their outcomes.
+"""Send a batch of leased deliveries from one route to their outcomes.
 
 Nothing stays leased, whatever happens on the way.
 """
@@ -14,8 +14,9 @@ from schoolbell_server.gateways.push import Gateway, PushResult
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.pipeline.outcomes import Finished, Outcomes
+from schoolbell_server.pipeline.periodic import FAULT_PAUSE, until_stored
 from schoolbell_server.pipeline.preparer import Preparer, Ready, Stopped
-from schoolbell_server.pipeline.setting_aside import SettingAside
+from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_storage import claims
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
@@ -23,7 +24,6 @@ from schoolbell_storage.errors import StorageError
 
 PART = 50
 """Deliveries that are sent, and their outcomes written, together."""
-_FAULT_PAUSE = 1.0  # seconds
 
 Prepared = Ready | Stopped | Finished
 Done = Callable[[Sequence[DeliveryRow]], None]
@@ -31,7 +31,7 @@ Done = Callable[[Sequence[DeliveryRow]], None]
 _logger = get_logger(__name__)
 
 
-class Carrier:
+class BatchSender:
     """Prepares, sends and writes batches."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Carrier:
         lease: Lease,
         preparer: Preparer,
         outcomes: Outcomes,
-        setting_aside: SettingAside,
+        quarantine: Quarantine,
         *,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -48,13 +48,13 @@ class Carrier:
         self._lease = lease
         self._preparer = preparer
         self._outcomes = outcomes
-        self._setting_aside = setting_aside
+        self._quarantine = quarantine
         self._clock = clock
 
-    async def carry(
+    async def send_batch(
         self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int, done: Done
     ) -> None:
-        """Carry a batch, leased in a term of the server's lease, to its outcomes.
+        """Send a batch, leased in a term of the server's lease, to its outcomes.
 
         It is prepared as a whole and sent in parts, so that a slow answer keeps few others
         waiting; `done` is called with the deliveries of each part as it ends.
@@ -62,7 +62,7 @@ class Carrier:
         try:
             prepared = await self._prepared(batch, term)
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
-            await self._setting_aside.end([row.delivery_id for row in batch], error)
+            await self._quarantine.end([row.delivery_id for row in batch], error)
             done(batch)
             return
         ready = [one for one in prepared if isinstance(one, Ready)]
@@ -78,7 +78,7 @@ class Carrier:
         try:
             finished = await self._send(part, gateway)
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
-            await self._setting_aside.end([row.delivery_id for row in rows], error)
+            await self._quarantine.end([row.delivery_id for row in rows], error)
             done(rows)
         else:
             await self._write(rows, finished, done)
@@ -93,15 +93,13 @@ class Carrier:
     async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
         """Release leases whose attempt never began; a storage that fails is tried again."""
         names = [row.delivery_id for row in rows]
-        while names:
-            try:
-                async with self._storage.write() as connection:
-                    await claims.release(connection, self._lease.instance_id, names)
-            except StorageError as error:
-                _logger.warning("leases not given back", extra={"cause": str(error)})
-                await asyncio.sleep(_FAULT_PAUSE)
-            else:
-                return
+
+        async def release() -> None:
+            async with self._storage.write() as connection:
+                await claims.release(connection, self._lease.instance_id, names)
+
+        if names:
+            await until_stored(release, "leases not given back", count=len(names))
 
     async def _prepared(self, batch: Sequence[DeliveryRow], term: int) -> Sequence[Prepared]:
         """Prepare a batch; give its leases back where storage fails or the lease broke off."""
@@ -143,7 +141,7 @@ class Carrier:
 
     async def _return(self, batch: Sequence[DeliveryRow]) -> None:
         """Give a batch back, but not so fast that it comes again at once."""
-        await asyncio.sleep(_FAULT_PAUSE)
+        await asyncio.sleep(FAULT_PAUSE)
         await self.give_back(batch)
 
 

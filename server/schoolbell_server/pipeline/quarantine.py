@@ -1,28 +1,26 @@
-"""End deliveries whose turn broke for a reason of our own, so that none stays leased for ever.
+"""End deliveries whose turn broke for a reason of our own: none stays leased for ever.
 
 What became of them is not known: they are UNCERTAIN, and are sent again only if somebody asks.
 """
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.periodic import until_stored
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import set_aside
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 
-_FAULT_PAUSE = 1.0  # seconds
-
 _logger = get_logger(__name__)
 
 
-class SettingAside:
-    """Sets aside what this server leases."""
+class Quarantine:
+    """Ends what this server leases and cannot handle."""
 
     def __init__(
         self,
@@ -41,14 +39,15 @@ class SettingAside:
 
     async def end(self, delivery_ids: Sequence[str], cause: Exception) -> None:
         """End those that are still leased, and return once that is stored."""
-        while True:
-            try:
-                async with self._storage.write() as connection:
-                    ended = await set_aside(connection, self._owner, delivery_ids, self._clock())
-                break
-            except Exception as error:  # noqa: BLE001 - leases must not outlive their turn
-                _logger.error("deliveries not set aside", extra={"cause": str(type(error))})
-                await asyncio.sleep(_FAULT_PAUSE)
+
+        async def end() -> list[str]:
+            async with self._storage.write() as connection:
+                return await set_aside(connection, self._owner, delivery_ids, self._clock())
+
+        # Whatever fails it: a lease must not outlive its turn.
+        ended = await until_stored(
+            end, "deliveries not set aside", count=len(delivery_ids), faults=Exception
+        )
         self._metrics.set_aside.inc(len(ended))
         for delivery_id in ended:
             _logger.error("delivery set aside", extra={"delivery_id": delivery_id}, exc_info=cause)
