@@ -32,6 +32,7 @@ from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_server.security.key_gate import KeyGate, Proofs
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.operator_key import ensure_operator_key
 from schoolbell_server.security.sealer import Sealer
@@ -97,14 +98,11 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
             tls = _tls(config)
         conduct = Conduct(
-            Authenticator(parts.keys, on_used=parts.heard.key),
+            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.heard.key),
             metrics,
-            most_bytes=config.limits.message_bytes,
-            most_calls=config.limits.concurrent_calls,
+            limits=config.limits,
         )
-        server = ConductedServer(
-            conduct, config.limits.message_bytes, share_port=config.server.share_port
-        )
+        server = ConductedServer(conduct, share_port=config.server.share_port)
         names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
@@ -188,9 +186,13 @@ async def _parts(
     folder = config.server.data_dir / "keys"
     sealer = Sealer.load(folder)
     fingerprints = TokenFingerprints.load(folder)
-    keys = StoredKeys(storage)
+    gate = KeyGate(
+        Proofs(fingerprints.derive("API keys")), config.limits.unknown_keys, metrics.keys_unknown
+    )
+    keys = StoredKeys(storage, gate=gate)
     operator, path = ensure_operator_key(config.server.data_dir)
     await keys.ensure(operator)
+    await keys.start()
     _logger.info("operator's key", extra={"path": str(path)})
     gateways = build_gateways(
         config.apps,

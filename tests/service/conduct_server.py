@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from schoolbell.v1 import (
     status_service_pb2,
     status_service_pb2_grpc,
 )
-from schoolbell_server.config import TlsConfig
+from schoolbell_server.config import LimitsConfig, TlsConfig
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.standard_services import (
     add_health,
@@ -32,9 +32,10 @@ from schoolbell_server.observability.standard_services import (
 )
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.caller import Caller, current_caller
-from schoolbell_server.rpc.conduct import Conduct
+from schoolbell_server.rpc.conduct import CHECK_AGAIN, Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
+from schoolbell_server.security.permissions import RULES, Rule
 from schoolbell_server.security.tls import ServerTls
 
 DISTRICT = "maple"
@@ -171,12 +172,20 @@ class Service:
 
 
 @asynccontextmanager
-async def running(folder: Path, **options: Any) -> AsyncIterator[Service]:
-    """Run the server while the context is open."""
+async def running(
+    folder: Path,
+    *,
+    rules: Mapping[str, Rule] = RULES,
+    check_again: dt.timedelta = CHECK_AGAIN,
+    **limits: Any,
+) -> AsyncIterator[Service]:
+    """Run the server while the context is open, with the limits that are named."""
     keys, script, metrics = Keys(), Script(), Metrics()
-    options = {"most_bytes": 2**20, **options}
-    conduct = Conduct(Authenticator(keys), metrics, **options)
-    server = ConductedServer(conduct, options["most_bytes"])
+    chosen = dataclasses.replace(LimitsConfig(), **{"message_bytes": 2**20, **limits})
+    conduct = Conduct(
+        Authenticator(keys), metrics, rules=rules, limits=chosen, check_again=check_again
+    )
+    server = ConductedServer(conduct)
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
         Settings(script),  # type: ignore[abstract]
         server,

@@ -335,7 +335,7 @@ async def test_too_large_a_message_is_refused_with_a_reason(tmp_path: Path) -> N
 
 
 async def test_too_many_calls_at_once_are_refused_but_health_is_answered(tmp_path: Path) -> None:
-    async with running(tmp_path, most_calls=1) as service:
+    async with running(tmp_path, concurrent_calls=1, reserved_calls=0) as service:
         key = service.keys.new(Role.ADMINISTRATOR)
         started, release = asyncio.Event(), asyncio.Event()
 

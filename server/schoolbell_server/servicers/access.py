@@ -97,6 +97,7 @@ class AccessServicer(AccessServiceServicer):
             sources=frozenset(asked.sources),
             user_id=asked.user_id,
             expire_time=expire_time,
+            proof=self._keys.proof,
         )
         row = row_of(key, now, current_caller().name, credential[-_TAIL:])
         async with self._storage.write() as connection:

@@ -1,0 +1,47 @@
+"""Long work that lets everybody else go on: in slices, and only so much of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import TypeVar
+
+SLICE = 0.002
+"""Seconds that one piece of long work may keep the event loop to itself."""
+_Item = TypeVar("_Item")
+
+
+async def paced(items: Iterable[_Item]) -> AsyncIterator[_Item]:
+    """Yield items, and let the event loop turn whenever a slice is over."""
+    start = perf_counter()
+    for item in items:
+        yield item
+        if perf_counter() - start >= SLICE:
+            await asyncio.sleep(0)
+            start = perf_counter()
+
+
+class Reads:
+    """Lets so many heavy reads of a key, and of all keys, work at once; the others wait."""
+
+    def __init__(self, *, of_a_key: int, of_all: int) -> None:
+        self._all = asyncio.Semaphore(of_all)
+        self._keys: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(of_a_key)
+        )
+        self._users: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, key_id: str) -> AsyncIterator[None]:
+        """Wait for a turn of a key, and hold it while the block runs."""
+        self._users[key_id] += 1
+        try:
+            async with self._keys[key_id], self._all:
+                yield
+        finally:
+            self._users[key_id] -= 1
+            if not self._users[key_id]:
+                del self._users[key_id], self._keys[key_id]
