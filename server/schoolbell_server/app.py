@@ -10,20 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import click
-from grpc_health.v1 import health as standard
 
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
-from schoolbell_server.observability.standard_services import (
-    add_health,
-    add_reflection,
-    set_serving,
-)
+from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
@@ -153,9 +149,7 @@ def _start(
     return work
 
 
-async def _show_health(
-    health: standard.aio.HealthServicer, names: Sequence[str], monitor: Monitor, stop: Stop
-) -> None:
+async def _show_health(health: Health, names: Sequence[str], monitor: Monitor, stop: Stop) -> None:
     """Say of every service whether it can be called: as long as storage answers."""
     going = True
     while going:

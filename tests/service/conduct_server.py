@@ -24,12 +24,9 @@ from schoolbell.v1 import (
     status_service_pb2_grpc,
 )
 from schoolbell_server.config import LimitsConfig, TlsConfig
+from schoolbell_server.observability.health import add_health, set_serving
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.observability.standard_services import (
-    add_health,
-    add_reflection,
-    set_serving,
-)
+from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.caller import Caller, current_caller
 from schoolbell_server.rpc.conduct import CHECK_AGAIN, Conduct

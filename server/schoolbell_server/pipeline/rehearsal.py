@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,14 @@ class Rehearser:
         self._storage = storage
         self._acceptance = acceptance
         self._clock = clock
+        self._one = asyncio.Lock()
 
     async def rehearse(self, submission: Submission) -> Rehearsed:
-        """Return what publishing would do now; the very code that would do it decides."""
-        async with self._storage.write(keep=False) as connection:
+        """Return what publishing would do now; the very code that would do it decides.
+
+        One at a time: SQLite's only writer goes from a rehearsal to a publisher and back.
+        """
+        async with self._one, self._storage.write(keep=False) as connection:
             answers, written = await self._acceptance.accept(
                 connection, [submission], self._clock()
             )

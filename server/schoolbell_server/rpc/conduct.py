@@ -26,8 +26,8 @@ from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.call import Call, MethodMetrics
 from schoolbell_server.rpc.error_table import COME_BACK
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.rpc.pacing import Reads
 from schoolbell_server.rpc.places import Places
+from schoolbell_server.rpc.reads import Reads
 from schoolbell_server.rpc.serving import Context, Method
 from schoolbell_server.rpc.shapes import conducted
 from schoolbell_server.security.permissions import HEAVY, RULES, Rule

@@ -22,8 +22,8 @@ from schoolbell_server.rpc.call import Call, MethodMetrics, request_id_of
 from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.error_table import to_schoolbell_error
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.rpc.pacing import Reads
 from schoolbell_server.rpc.places import Held, Places, address_of
+from schoolbell_server.rpc.reads import Reads
 from schoolbell_server.rpc.requests import Requests
 from schoolbell_server.rpc.status import to_trailing_status
 

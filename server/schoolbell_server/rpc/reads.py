@@ -1,27 +1,11 @@
-"""Long work that lets everybody else go on: in slices, and only so much of it at once."""
+"""Only so many heavy reads at once, so that they leave readers and time to everybody else."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
-from typing import TypeVar
-
-SLICE = 0.002
-"""Seconds that one piece of long work may keep the event loop to itself."""
-_Item = TypeVar("_Item")
-
-
-async def paced(items: Iterable[_Item]) -> AsyncIterator[_Item]:
-    """Yield items, and let the event loop turn whenever a slice is over."""
-    start = perf_counter()
-    for item in items:
-        yield item
-        if perf_counter() - start >= SLICE:
-            await asyncio.sleep(0)
-            start = perf_counter()
 
 
 class Reads:
