@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 V1 = "grpc.reflection.v1.ServerReflection"
 _ALPHA_PACKAGE, _PACKAGE = "grpc.reflection.v1alpha", "grpc.reflection.v1"
-_ALPHA_FOLDER, _FOLDER = "/v1alpha/", "/v1/"
+_FILE = "grpc/reflection/v1/reflection.proto"
 
 
 class Descriptors:
@@ -77,7 +77,7 @@ def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
 def _as_v1(alpha: FileDescriptor) -> descriptor_pb2.FileDescriptorProto:
     """Return the file of v1alpha under the names of v1."""
     file = descriptor_pb2.FileDescriptorProto.FromString(alpha.serialized_pb)
-    file.name = file.name.replace(_ALPHA_FOLDER, _FOLDER)
+    file.name = _FILE
     file.package = _PACKAGE
     for message in file.message_type:
         for field in message.field:
