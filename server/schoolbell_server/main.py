@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,9 @@ async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
     # looks through all that lives, again and again, for a tenth of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    # A transaction goes back and forth between the loop and SQLite's thread some twenty times; at
+    # the usual interval each time may wait 5 ms behind a long read.
+    sys.setswitchinterval(0.0005)
     try:
         await app.serve(config, replay=replay)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from time import perf_counter
 from typing import TypeVar
 
-SLICE = 0.002
+SLICE = 0.0005
 """Seconds that one piece of long work may keep the event loop to itself."""
 _Item = TypeVar("_Item")
 

@@ -588,7 +588,7 @@ SYMBOLS = {
         "grpc/reflection/v1/reflection.proto"
     ),
     "grpc.reflection.v1.ServerReflectionRequest.host": "grpc/reflection/v1/reflection.proto",
-    "grpc.health.v1.Health.List": "grpc/health/v1/health.proto",
+    "grpc.health.v1.Health.List": "grpc_health/v1/health.proto",
 }
 
 

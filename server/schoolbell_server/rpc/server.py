@@ -34,10 +34,14 @@ def transport_limits(limits: LimitsConfig) -> tuple[tuple[str, int], ...]:
     """
     return (
         ("grpc.max_concurrent_streams", limits.connection_calls),
+        # Calls that have ended and still lie in memory: without room for them a client that keeps
+        # to the limit above has every other call reset.
+        ("grpc.http2.max_deallocating_streams", limits.connection_calls),
         ("grpc.max_allowed_incoming_connections", most_connections(limits.connections)),
         ("grpc.max_connection_idle_ms", _milliseconds(limits.connection_idle)),
         ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_timeout)),
         ("grpc.max_receive_message_length", limits.message_bytes + _SLACK),
+        ("grpc.http2.bdp_probe", 0),  # or it lets strangers send megabytes that nobody reads
         ("grpc.http2.max_ping_strikes", 2),
         ("grpc.http2.ping_on_rst_stream_percent", 100),
     )
