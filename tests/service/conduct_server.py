@@ -144,6 +144,7 @@ class Status(status_service_pb2_grpc.StatusServiceServicer):
 class Service:
     """A running server and a way to call it."""
 
+    port: int
     channel: grpc.aio.Channel
     keys: Keys
     script: Script
@@ -209,7 +210,7 @@ async def running(
     credentials = grpc.ssl_channel_credentials(tls.authority.ca_file.read_bytes())
     try:
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
-            yield Service(channel, keys, script, conduct, metrics, health)
+            yield Service(port, channel, keys, script, conduct, metrics, health)
     finally:
         conduct.drain()
         await server.stop(5)

@@ -8,8 +8,16 @@
 
 from schoolbell.blocking import Client
 from schoolbell.client import AsyncClient
-from schoolbell.connection import Connection, read_key
+from schoolbell.connection import BadConnection, Connection, read_key
 from schoolbell.errors import SchoolbellError
 from schoolbell.publisher import AsyncPublisher
 
-__all__ = ["AsyncClient", "AsyncPublisher", "Client", "Connection", "SchoolbellError", "read_key"]
+__all__ = [
+    "AsyncClient",
+    "AsyncPublisher",
+    "BadConnection",
+    "Client",
+    "Connection",
+    "SchoolbellError",
+    "read_key",
+]

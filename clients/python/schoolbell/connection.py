@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,28 @@ _RETRY_POLICY = {
 }
 
 
+_KEY = re.compile(r"[!-~]+", re.ASCII)
+_OTHER_SCHEMES = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):", re.ASCII)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/\[\]@?#]+)):(\d{1,5})", re.ASCII)
+
+
+class BadConnection(ValueError):
+    """The target, the key or the authority can never work."""
+
+
+def host_and_port(target: str) -> tuple[str, int] | None:
+    """Return what a target of the form `host:port` names; None if it has another form."""
+    if _OTHER_SCHEMES.match(target):
+        rest = target.removeprefix("dns:").lstrip("/")
+        if not target.startswith("dns:") or "/" in rest:
+            return None
+        target = rest
+    found = _HOST_AND_PORT.fullmatch(target)
+    if found is None or not 1 <= int(found[3]) <= 65535:
+        return None
+    return found[1] or found[2], int(found[3])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """The address of a service and the caller's credentials."""
@@ -62,6 +85,21 @@ class Connection:
     plaintext: bool = False
     """No encryption: only against a loopback server that says so itself."""
     deadline: float = DEFAULT_DEADLINE
+
+    def __post_init__(self) -> None:
+        """Refuse with BadConnection what gRPC would call UNAVAILABLE for ever."""
+        if self.key and not _KEY.fullmatch(self.key):
+            raise BadConnection(
+                "the API key must be one line of printable ASCII without spaces; look for a "
+                "second line or a carriage return in its file"
+            )
+        if not _OTHER_SCHEMES.match(self.target) and host_and_port(self.target) is None:
+            raise BadConnection(
+                f"the target {self.target!r} must be host:port, such as {DEFAULT_TARGET} or "
+                "[::1]:7443"
+            )
+        if self.ca is not None and b"-----BEGIN CERTIFICATE-----" not in self.ca:
+            raise BadConnection("the authority (CA file) holds no certificate in PEM")
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Connection:
@@ -87,15 +125,11 @@ class Connection:
             return grpc.insecure_channel(self.target, options=_OPTIONS)
         return grpc.secure_channel(self.target, self._credentials(), options=_OPTIONS)
 
-    def aio_channel(self, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
+    def aio_channel(self) -> grpc.aio.Channel:
         """Open a channel for a running event loop."""
         if self.plaintext:
-            return grpc.aio.insecure_channel(
-                self.target, options=_OPTIONS, interceptors=interceptors
-            )
-        return grpc.aio.secure_channel(
-            self.target, self._credentials(), options=_OPTIONS, interceptors=interceptors
-        )
+            return grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+        return grpc.aio.secure_channel(self.target, self._credentials(), options=_OPTIONS)
 
     def _credentials(self) -> grpc.ChannelCredentials:
         key, chain = self.client_certificate or (None, None)

@@ -59,7 +59,7 @@ def publish(session: Session, *, file: Path, source: str) -> None:
     try:
         published = asyncio.run(publish_feed(session, file, source))
     except SchoolbellError as error:
-        raise click.ClickException(str(error)) from None
+        raise session.failure(error) from None
     for number, text in sorted(published.bad)[:_MOST_SHOWN]:
         click.echo(f"line {number}: {text}", err=True)
     if len(published.bad) > _MOST_SHOWN:

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from schoolbell.blocking import Client
-from schoolbell.connection import DEFAULT_TARGET, Connection, read_key
-from schoolbell.errors import SchoolbellError
+from schoolbell.connection import DEFAULT_TARGET, BadConnection, Connection, read_key
+from schoolbell.errors import SchoolbellError, Unavailable
+from schoolbell.mistakes import find_mistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,14 @@ class Session:
             with Client(self.connection) as client:
                 yield client
         except SchoolbellError as error:
-            raise click.ClickException(str(error)) from None
+            raise self.failure(error) from None
+
+    def failure(self, error: SchoolbellError) -> click.ClickException:
+        """Return how an error ends the command: with what the caller has to mend, if it is that."""
+        text = str(error)
+        if isinstance(error, Unavailable) and not error.reason:
+            text = find_mistake(self.connection) or text
+        return click.ClickException(text)
 
     def need_district(self) -> str:
         """Return the district; it has to be named."""
@@ -83,8 +91,12 @@ def open_session(
         chosen["key"] = read_key(key_file)
     if ca_file:
         chosen["ca"] = ca_file.read_bytes()
+    try:
+        connection = Connection.from_environment(**chosen)
+    except BadConnection as error:
+        raise click.ClickException(str(error)) from None
     return Session(
-        connection=Connection.from_environment(**chosen),
+        connection=connection,
         district_id=district_id,
         as_json=as_json,
         console=Console(),
