@@ -40,6 +40,11 @@ class Wire:
             self._task.cancel()
         self._writer.transport.abort()
 
+    async def moves(self) -> None:
+        """Wait until something has come, or the connection is closed."""
+        self._moved.clear()
+        await self._moved.wait()
+
     def open(self, path: str, key: str = "") -> int:
         """Open a stream with its headers alone; return its id."""
         stream = self._h2.get_next_available_stream_id()
@@ -107,6 +112,7 @@ class Wire:
         except (OSError, H2Error):
             pass
         self.closed = True
+        self._moved.set()
 
 
 @asynccontextmanager

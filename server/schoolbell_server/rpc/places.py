@@ -37,7 +37,8 @@ class Places:
     def __init__(self, limits: LimitsConfig, metrics: Metrics) -> None:
         self._limits = limits
         self._metrics = metrics
-        self._open: Counter[tuple[str, str]] = Counter()
+        self.open: Counter[tuple[str, str]] = Counter()
+        """Open calls by limit and by the key or address that it is a limit of."""
 
     def take_public(self, held: Held, method: str, address: str, *, stream: bool) -> None:
         """Take the places of a call without a key; SchoolbellError if there is none."""
@@ -59,15 +60,15 @@ class Places:
     def give_back(self, held: Held) -> None:
         """Give back all places of a call that ended."""
         for place in held.places:
-            self._open[place] -= 1
-            if not self._open[place]:
-                del self._open[place]  # keys and addresses are without end
+            self.open[place] -= 1
+            if not self.open[place]:
+                del self.open[place]  # keys and addresses are without end
         held.places.clear()
 
     def _take(self, held: Held, limit: str, name: str = "", reserve: int = 0) -> None:
         place = (limit, name)
         most: int = getattr(self._limits, limit) - reserve
-        if self._open[place] >= most:
+        if self.open[place] >= most:
             self._metrics.calls_refused.labels(limit).inc()
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_TOO_MANY_CALLS,
@@ -75,7 +76,7 @@ class Places:
                 metadata={"limit": f"limits.{limit}"},
                 retry_after=COME_BACK,
             )
-        self._open[place] += 1
+        self.open[place] += 1
         held.places.append(place)
 
 
