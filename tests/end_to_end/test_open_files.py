@@ -33,7 +33,7 @@ async def test_the_soft_limit_is_raised_to_the_hard_one(
         *limited(soft, hard), cwd=tmp_path, env=environ, stderr=PIPE
     )
     assert server.stderr is not None
-    lines = []
+    lines: list[bytes] = []
     try:
         async with asyncio.timeout(PATIENCE):
             while not lines or b"Schoolbell listens on" not in lines[-1]:

@@ -68,6 +68,7 @@ class Script:
     """What the servicers do, and what they saw."""
 
     settings: Callable[[Any], Any] = lambda _: settings_service_pb2.GetSettingsResponse()
+    options: Callable[[Any], Any] = lambda _: settings_service_pb2.ListDisplayOptionsResponse()
     callers: list[Caller] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,6 +85,10 @@ class Settings(settings_service_pb2_grpc.SettingsServiceServicer):
     async def GetSettings(self, request: Any, context: Any) -> Any:
         self._script.callers.append(current_caller())
         answer = self._script.settings(request)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    async def ListDisplayOptions(self, request: Any, context: Any) -> Any:
+        answer = self._script.options(request)
         return await answer if asyncio.iscoroutine(answer) else answer
 
 

@@ -66,7 +66,7 @@ PUBLIC = {
 )
 async def test_streams_without_a_key_have_limits_of_their_own(limit: str, tmp_path: Path) -> None:
     path, first = PUBLIC.get(limit, PUBLIC["reflection_streams"])
-    limits = {limit: 2} | ({"peer_calls": 2} if limit == "public_calls" else {})
+    limits: dict[str, Any] = {limit: 2}
     async with running(tmp_path, concurrent_calls=1, reserved_calls=0, **limits) as service:
         key = service.keys.new(Role.ADMINISTRATOR)
         async with held(service, path, first, "", ""):
@@ -75,10 +75,9 @@ async def test_streams_without_a_key_have_limits_of_their_own(limit: str, tmp_pa
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "TOO_MANY_CALLS",
             )
-            shown = "peer_calls" if limit == "public_calls" else limit
-            assert found.metadata["limit"] == f"limits.{shown}"
+            assert found.metadata["limit"] == f"limits.{limit}"
             assert len(found.retry) == 1
-            assert refusals(service, shown) == 1
+            assert refusals(service, limit) == 1
             await service.raw(GET, ASK, key)  # who shows a key has another limit
         async with asyncio.timeout(PATIENCE):
             while True:  # the places come back once the server has seen the streams end
@@ -93,11 +92,13 @@ async def test_streams_without_a_key_have_limits_of_their_own(limit: str, tmp_pa
 
 
 async def test_health_is_answered_while_strangers_hold_every_stream(tmp_path: Path) -> None:
-    async with running(tmp_path, health_streams=2) as service:
-        async with held(service, WATCH_HEALTH, b"", "", ""):
-            answer = await service.raw(CHECK, b"")
-            status = health_pb2.HealthCheckResponse.FromString(answer).status
-            assert status == health_pb2.HealthCheckResponse.SERVING
+    async with (
+        running(tmp_path, health_streams=2) as service,
+        held(service, WATCH_HEALTH, b"", "", ""),
+    ):
+        answer = await service.raw(CHECK, b"")
+        status = health_pb2.HealthCheckResponse.FromString(answer).status
+        assert status == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_one_key_cannot_take_the_places_of_another(tmp_path: Path) -> None:
@@ -139,12 +140,14 @@ def authority(folder: Path) -> str:
 
 @pytest.mark.parametrize("path", [GET, BATCH, STREAM, WATCH, "/made.up/Name"])
 async def test_a_stranger_is_refused_before_the_request_is_read(path: str, tmp_path: Path) -> None:
-    async with running(tmp_path, request_timeout=NEVER) as service:
-        async with wire(service.port, authority(tmp_path)) as one:
-            one.open(path)
-            one.open(path, "sb_nobody_x")
-            await one.flush()
-            await until(one, 2)
+    async with (
+        running(tmp_path, request_timeout=NEVER) as service,
+        wire(service.port, authority(tmp_path)) as one,
+    ):
+        one.open(path)
+        one.open(path, "sb_nobody_x")
+        await one.flush()
+        await until(one, 2)
 
 
 async def test_the_request_of_a_refused_key_is_not_read_either(tmp_path: Path) -> None:
@@ -176,11 +179,13 @@ async def test_a_request_that_does_not_arrive_ends_its_call(path: str, tmp_path:
 async def test_few_bodies_of_strangers_are_read_at_once(tmp_path: Path) -> None:
     """What is read is at most a message each; of the others, gRPC takes in a window."""
     body = b"\0" + (1_000_000).to_bytes(4, "big") + bytes(999_999)  # one byte too few
-    async with running(tmp_path, public_bodies=2, request_timeout=NEVER) as service:
-        async with wire(service.port, authority(tmp_path)) as one:
-            sent = [await one.send(one.open(CHECK), body) for _ in range(6)]
-            assert sum(count == len(body) for count in sent) <= 2
-            assert max(sorted(sent)[:4]) < 200_000
+    async with (
+        running(tmp_path, public_bodies=2, request_timeout=NEVER) as service,
+        wire(service.port, authority(tmp_path)) as one,
+    ):
+        sent = [await one.send(one.open(CHECK), body) for _ in range(6)]
+        assert sum(count == len(body) for count in sent) <= 2
+        assert max(sorted(sent)[:4]) < 200_000
 
 
 async def test_a_call_that_says_nothing_at_all_is_malformed(tmp_path: Path) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 _States = health_pb2.HealthCheckResponse
+_messages: Any = health_pb2  # the published stubs do not know `List`
 
 
 class Health(health.aio.HealthServicer):
     """The standard servicer with the RPC that it lacks."""
 
-    async def List(  # noqa: N802
-        self, request: health_pb2.HealthListRequest, context: Any
-    ) -> health_pb2.HealthListResponse:
+    _server_status: Mapping[str, Any]
+
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Answer the health of every service."""
-        return health_pb2.HealthListResponse(
+        return _messages.HealthListResponse(
             statuses={name: _States(status=status) for name, status in self._server_status.items()}
         )
 

@@ -26,7 +26,8 @@ class Descriptors:
     def __init__(self) -> None:
         self._common: Any = descriptor_pool.Default()
         self._reflection: Any = descriptor_pool.DescriptorPool()
-        self._reflection.Add(_as_v1(reflection_pb2.DESCRIPTOR))
+        alpha: Any = reflection_pb2.DESCRIPTOR
+        self._reflection.Add(_as_v1(alpha))
 
     def FindFileByName(self, name: str) -> Any:  # noqa: N802
         """Return a file; KeyError if there is none."""

@@ -7,6 +7,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,9 @@ def root() -> Iterator[None]:
     logger.handlers, logger.level = handlers, level
 
 
-def record(message: str = "deliveries not claimed", level: int = logging.WARNING, **fields: object):  # type: ignore[no-untyped-def]
+def record(
+    message: str = "deliveries not claimed", level: int = logging.WARNING, **fields: Any
+) -> logging.LogRecord:
     made = logging.LogRecord("schoolbell_server.x", level, "", 0, message, (), None)
     vars(made).update(fields)
     return made
@@ -66,9 +69,10 @@ def test_lines_of_one_sort_keep_no_other_out() -> None:
 
 def test_what_callers_make_up_is_no_sort_of_its_own() -> None:
     repeats = Repeats(Clock())
-    fields = ("method", "request_id", "key_id", "district_id", "address", "cause", "user_id")
+    names = ("method", "request_id", "key_id", "district_id", "address", "cause", "user_id")
     for number in range(100):
-        repeats.filter(record("call", **{name: f"{name}{number}" for name in fields}))
+        fields: dict[str, Any] = {name: f"{name}{number}" for name in names}
+        repeats.filter(record("call", **fields))
     assert not repeats.filter(record("call", method="/made/up"))
 
 
@@ -91,7 +95,7 @@ async def test_every_line_of_the_process_is_bounded_and_what_was_left_out_is_tol
     for _ in range(500):
         get_logger("schoolbell_server.pipeline.route").warning("deliveries not claimed")
     telling = asyncio.create_task(tell_left_out(repeats, interval=0.0))
-    while "lines left out" not in stream.getvalue():
+    while "lines left out" not in stream.getvalue():  # noqa: ASYNC110 - logging has no event
         await asyncio.sleep(0)
     telling.cancel()
     lines = stream.getvalue().splitlines()
