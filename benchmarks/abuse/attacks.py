@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
 import grpc
@@ -92,6 +92,20 @@ async def rapid_resets(job: Job) -> str:
                 await one.flush()
                 await asyncio.sleep(0)
     return f"{resets / job['seconds']:,.0f} a second, {connections - 1} connections cut"
+
+
+async def handshakes(job: Job) -> str:
+    """Connect, shake hands and go, sixteen at once."""
+    end, count = time.monotonic() + job["seconds"], 0
+
+    async def one() -> None:
+        nonlocal count
+        while time.monotonic() < end:
+            async with wire(job["port"], job["ca"]):
+                count += 1
+
+    await asyncio.gather(*(one() for _ in range(16)))
+    return f"{count / job['seconds']:,.0f} a second"
 
 
 async def half_open_tls(job: Job) -> str:
@@ -176,7 +190,8 @@ async def _streams(job: Job, path: str, count: int, first: bytes | None, key: st
             call = open_stream(metadata=Connection(key=key).metadata())
             try:
                 if first is not None:
-                    await call.write(first)
+                    with suppress(grpc.aio.AioRpcError):  # ended already: why is read below
+                        await call.write(first)
                 while await call.read() is not grpc.aio.EOF:
                     pass
                 codes["ended"] += 1
@@ -258,6 +273,7 @@ ATTACKS: Mapping[str, Callable[[Job], Awaitable[str]]] = {
         health_bodies,
         header_streams,
         rapid_resets,
+        handshakes,
         half_open_tls,
         unknown_keys,
         old_key_ids,

@@ -336,6 +336,19 @@ async def test_too_large_a_message_is_refused_with_a_reason(tmp_path: Path) -> N
         )
 
 
+async def test_a_message_beyond_grpcs_own_limit_is_no_malformed_one(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        key = service.keys.new(Role.ADMINISTRATOR)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await service.raw(GET, b"x" * 3 * 2**20, key)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        name = "grpc_server_call_duration_seconds_count"
+        labels = {"grpc_method": GET[1:], "grpc_status": "CANCELLED"}
+        async with asyncio.timeout(20):
+            while service.metrics.registry.get_sample_value(name, labels) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
 async def test_too_many_calls_at_once_are_refused_but_health_is_answered(tmp_path: Path) -> None:
     async with running(tmp_path, concurrent_calls=1, reserved_calls=0) as service:
         key = service.keys.new(Role.ADMINISTRATOR)

@@ -50,6 +50,7 @@ _RETRY_POLICY = {
 
 
 _KEY = re.compile(r"[!-~]+", re.ASCII)
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
 _OTHER_SCHEMES = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/\[\]@?#]+)):(\d{1,5})", re.ASCII)
 
@@ -98,7 +99,7 @@ class Connection:
                 f"the target {self.target!r} must be host:port, such as {DEFAULT_TARGET} or "
                 "[::1]:7443"
             )
-        if self.ca is not None and b"-----BEGIN CERTIFICATE-----" not in self.ca:
+        if self.ca is not None and not _CERTIFICATE.search(self.ca):
             raise BadConnection("the authority (CA file) holds no certificate in PEM")
 
     @classmethod

@@ -43,7 +43,6 @@ def transport_limits(limits: LimitsConfig) -> tuple[tuple[str, int], ...]:
         ("grpc.max_receive_message_length", limits.message_bytes + _SLACK),
         ("grpc.http2.bdp_probe", 0),  # or it lets strangers send megabytes that nobody reads
         ("grpc.http2.max_ping_strikes", 2),
-        ("grpc.http2.ping_on_rst_stream_percent", 100),
     )
 
 

@@ -30,6 +30,7 @@ from schoolbell_server.rpc.status import to_trailing_status
 Context = Any
 """A `grpc.aio.ServicerContext` of raw bytes."""
 
+_LET_GO = 0.05  # seconds
 _STATUS_CODES: dict[object, StatusCode] = {code.value[0]: code for code in StatusCode}
 
 
@@ -142,6 +143,7 @@ class Serving:
                 "the request did not arrive in time (limits.request_timeout)",
             ) from None
         if data is grpc.aio.EOF:
+            await asyncio.sleep(_LET_GO)  # in which gRPC cancels a call that broke off
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_MALFORMED_MESSAGE, "the call carries no message"
             )
