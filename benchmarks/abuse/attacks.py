@@ -30,6 +30,7 @@ from schoolbell_server.demo.stage import DISTRICT
 Job = Mapping[str, Any]
 _PUBLISH = "/schoolbell.v1.ChangeService/PublishChange"
 _BATCH = "/schoolbell.v1.ChangeService/BatchPublishChanges"
+_STREAM = "/schoolbell.v1.ChangeService/PublishChanges"
 _LIST = "/schoolbell.v1.ChangeService/ListChanges"
 _GET = "/schoolbell.v1.SettingsService/GetSettings"
 _HEALTH = "/grpc.health.v1.Health/Check"
@@ -62,6 +63,21 @@ async def keyless_bodies(job: Job) -> str:
 async def health_bodies(job: Job) -> str:
     """Send such bodies to a call that needs no key."""
     return await _bodies(job, _HEALTH)
+
+
+async def reflection_bodies(job: Job) -> str:
+    """Send such bodies to a stream that needs no key."""
+    return await _bodies(job, _REFLECT)
+
+
+async def stolen_bodies(job: Job) -> str:
+    """Send such bodies to unary calls with the key of a publisher."""
+    return await _bodies(job, _BATCH, job["publisher"])
+
+
+async def stolen_streams(job: Job) -> str:
+    """Send such bodies to streams of changes with the key of a publisher."""
+    return await _bodies(job, _STREAM, job["publisher"])
 
 
 async def header_streams(job: Job) -> str:
@@ -209,19 +225,19 @@ async def _streams(job: Job, path: str, count: int, first: bytes | None, key: st
     return _told(codes)
 
 
-async def _bodies(job: Job, path: str) -> str:
+async def _bodies(job: Job, path: str, key: str = "") -> str:
     end, size = time.monotonic() + job["seconds"], 4 * 2**20
     body = b"\0" + size.to_bytes(4, "big") + bytes(size - 1)
     total = 0
 
     async def one(connection: Any) -> int:
-        stream = connection.open(path)
+        stream = connection.open(path, key)
         sent: int = await connection.send(stream, body)
         return sent
 
     async with AsyncExitStack() as stack:
         wires = [await stack.enter_async_context(wire(job["port"], job["ca"])) for _ in range(5)]
-        calls = [asyncio.create_task(one(wires[number % 5])) for number in range(150)]
+        calls = [asyncio.create_task(one(wires[number % 5])) for number in range(250)]
         done, left = await asyncio.wait(calls, timeout=max(0.1, end - time.monotonic()))
         total = sum(task.result() for task in done if task.exception() is None)
         for task in left:
@@ -271,6 +287,9 @@ ATTACKS: Mapping[str, Callable[[Job], Awaitable[str]]] = {
         status_streams,
         keyless_bodies,
         health_bodies,
+        reflection_bodies,
+        stolen_bodies,
+        stolen_streams,
         header_streams,
         rapid_resets,
         handshakes,

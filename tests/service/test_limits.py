@@ -176,14 +176,16 @@ async def test_a_request_that_does_not_arrive_ends_its_call(path: str, tmp_path:
         assert count == 1
 
 
-async def test_few_bodies_of_strangers_are_read_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [CHECK, BATCH])
+async def test_few_bodies_of_a_caller_are_read_at_once(path: str, tmp_path: Path) -> None:
     """What is read is at most a message each; of the others, gRPC takes in a window."""
     body = b"\0" + (1_000_000).to_bytes(4, "big") + bytes(999_999)  # one byte too few
     async with (
-        running(tmp_path, public_bodies=2, request_timeout=NEVER) as service,
+        running(tmp_path, bodies=2, request_timeout=NEVER) as service,
         wire(service.port, authority(tmp_path)) as one,
     ):
-        sent = [await one.send(one.open(CHECK), body) for _ in range(6)]
+        key = "" if path == CHECK else service.keys.new(Role.PUBLISHER)
+        sent = [await one.send(one.open(path, key), body) for _ in range(6)]
         assert sum(count == len(body) for count in sent) <= 2
         assert max(sorted(sent)[:4]) < 200_000
 

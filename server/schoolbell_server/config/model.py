@@ -190,8 +190,8 @@ class LimitsConfig:
     """Calls without a key open at once from one address (IPv6: one /64 network)."""
     public_calls: Annotated[int, Range(1, 100_000)] = 400
     """Calls without a key open at once from all addresses."""
-    public_bodies: Annotated[int, Range(1, 10_000)] = 16
-    """Requests of calls without a key that are read at once; further ones wait."""
+    bodies: Annotated[int, Range(1, 10_000)] = 16
+    """Requests of one key, or of all calls without one, that are read at once; others wait."""
     health_streams: Annotated[int, Range(1, 100_000)] = 200
     """`Health/Watch` streams open at once."""
     reflection_streams: Annotated[int, Range(1, 10_000)] = 20

@@ -27,9 +27,9 @@ from schoolbell_server.rpc.call import Call, MethodMetrics
 from schoolbell_server.rpc.error_table import COME_BACK
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.places import Places
-from schoolbell_server.rpc.reads import Reads
 from schoolbell_server.rpc.serving import Context, Method
 from schoolbell_server.rpc.shapes import conducted
+from schoolbell_server.rpc.turns import Turns
 from schoolbell_server.security.permissions import HEAVY, RULES, Rule
 from schoolbell_storage.errors import StorageError
 
@@ -57,8 +57,8 @@ class Conduct:
         self._rules = rules
         self.limits = limits
         self.places = Places(limits, metrics)
-        self.reads = Reads(of_a_key=limits.key_reads, of_all=limits.reads)
-        self.public_bodies = asyncio.Semaphore(limits.public_bodies)
+        self.reads = Turns(of_a_key=limits.key_reads, of_all=limits.reads)
+        self.bodies = Turns(of_a_key=limits.bodies)
         self._check_again = check_again.total_seconds()
         self._stops: dict[Call, Callable[[SchoolbellError], None]] = {}
         self._watches: dict[Call, asyncio.Task[None]] = {}

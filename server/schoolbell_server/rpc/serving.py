@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -23,9 +23,9 @@ from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.error_table import to_schoolbell_error
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.places import Held, Places, address_of
-from schoolbell_server.rpc.reads import Reads
 from schoolbell_server.rpc.requests import Requests
 from schoolbell_server.rpc.status import to_trailing_status
+from schoolbell_server.rpc.turns import Turns
 
 Context = Any
 """A `grpc.aio.ServicerContext` of raw bytes."""
@@ -54,8 +54,8 @@ class Calls(Protocol):
     authenticator: Authenticator
     limits: LimitsConfig
     places: Places
-    reads: Reads
-    public_bodies: asyncio.Semaphore
+    reads: Turns
+    bodies: Turns
 
     def check_draining(self) -> None:
         """Raise SchoolbellError where the server takes no further calls."""
@@ -131,11 +131,11 @@ class Serving:
         set_caller(Caller(key=key, request_id=self.call.request_id))
 
     async def _body(self) -> bytes:
-        """Read the one request of a call."""
-        public = self.call.key is None
+        """Read the one request of a call: few of a key at once, for each may be large."""
+        key_id = self.call.key.key_id if self.call.key is not None else ""
         try:
             async with asyncio.timeout(self._calls.limits.request_timeout.total_seconds()):
-                async with self._calls.public_bodies if public else nullcontext():
+                async with self._calls.bodies.turn(key_id):
                     data = await self._context.read()
         except TimeoutError:
             raise SchoolbellError(

@@ -15,7 +15,7 @@ from schoolbell.v1 import (
     status_service_pb2,
     subscription_service_pb2,
 )
-from schoolbell_server.rpc.reads import Reads
+from schoolbell_server.rpc.turns import Turns
 from schoolbell_server.security.permissions import HEAVY, RULES
 from schoolbell_storage import pacing
 from schoolbell_storage.pacing import paced
@@ -44,7 +44,7 @@ def test_every_rpc_that_answers_pages_is_bounded() -> None:
     assert set(RULES) >= HEAVY
 
 
-async def working(reads: Reads, *keys: str) -> tuple[list[str], list[asyncio.Task[None]]]:
+async def working(reads: Turns, *keys: str) -> tuple[list[str], list[asyncio.Task[None]]]:
     """Start a read for each key, none of which ends by itself; return which of them work."""
     at_work: list[str] = []
 
@@ -71,7 +71,7 @@ async def end(*tasks: asyncio.Task[None]) -> None:
 
 
 async def test_a_key_has_so_many_reads_and_all_keys_so_many() -> None:
-    reads = Reads(of_a_key=2, of_all=3)
+    reads = Turns(of_a_key=2, of_all=3)
     at_work, tasks = await working(reads, "a", "a", "a", "b", "b")
     assert sorted(at_work) == ["a", "a", "b"]
     await end(tasks[0])

@@ -1,18 +1,19 @@
-"""Only so many heavy reads at once, so that they leave readers and time to everybody else."""
+"""Only so much of one sort of work at once, so that it leaves memory and time to everybody else."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 
-class Reads:
-    """Lets so many heavy reads of a key, and of all keys, work at once; the others wait."""
+class Turns:
+    """Lets so many pieces of work of a key, and of all keys, go on at once; the others wait."""
 
-    def __init__(self, *, of_a_key: int, of_all: int) -> None:
-        self._all = asyncio.Semaphore(of_all)
+    def __init__(self, *, of_a_key: int, of_all: int | None = None) -> None:
+        """Without `of_all` there is no bound for all keys."""
+        self._all = nullcontext() if of_all is None else asyncio.Semaphore(of_all)
         self._keys: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(of_a_key)
         )
