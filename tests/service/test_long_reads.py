@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,7 +22,6 @@ from schoolbell_server.security.api_key import Role
 from schoolbell_storage import pacing
 from schoolbell_storage.changes import ChangeQuery, list_changes
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
-from schoolbell_storage.engine import Storage
 from tests.service.conduct_server import DISTRICT, running
 from tests.storage.aged import Old, write_changes
 from tests.storage.engines import SQLITE, open_database
@@ -94,34 +93,27 @@ async def test_few_lists_of_a_key_work_at_once_and_the_others_wait(tmp_path: Pat
 
 
 class Idle(Acceptance):
-    """Accepts nothing, in no time."""
+    """Accepts nothing, in no time, and counts how often."""
+
+    transactions = 0
 
     def __init__(self) -> None:
         super().__init__({}, replay=False, new_id=lambda: "")
 
     async def accept(self, connection: AsyncConnection, *_: Any) -> Any:
+        self.transactions += 1
         await asyncio.sleep(0)
         return [[]], Written()
 
 
 async def test_a_publisher_waits_for_one_rehearsal_at_most(tmp_path: Path) -> None:
     async with open_database(SQLITE, tmp_path) as storage:
-        rehearser = Rehearser(storage, Idle(), lambda: NOW)
-        done = 0
-
-        async def rehearse() -> None:
-            nonlocal done
-            await rehearser.rehearse(cast(Submission, None))
-            done += 1
-
-        rehearsals = [asyncio.create_task(rehearse()) for _ in range(8)]
+        acceptance = Idle()
+        rehearser = Rehearser(storage, acceptance, lambda: NOW)
+        rehearsals = [
+            asyncio.create_task(rehearser.rehearse(cast(Submission, None))) for _ in range(8)
+        ]
         await asyncio.sleep(0)
-        async with _write(storage):
-            assert done <= 1
+        async with storage.write():
+            assert acceptance.transactions <= 1
         await asyncio.gather(*rehearsals)
-
-
-@asynccontextmanager
-async def _write(storage: Storage) -> AsyncIterator[None]:
-    async with storage.write():
-        yield
