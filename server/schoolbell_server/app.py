@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import click
-from grpc_health.v1 import health as standard
 from sqlalchemy.engine import URL, make_url
 
 from schoolbell.v1 import status_pb2
@@ -20,15 +19,12 @@ from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.gateways.transport import knows_unsent
+from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
-from schoolbell_server.observability.standard_services import (
-    add_health,
-    add_reflection,
-    set_serving,
-)
+from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.pipeline import last_seen
 from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.log_emptying import run_log_emptying
@@ -42,6 +38,7 @@ from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.rpc.validation import MAX_PAGE
 from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_server.security.key_gate import KeyGate, Proofs
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.operator_key import ensure_operator_key
 from schoolbell_server.security.sealer import Sealer
@@ -119,16 +116,13 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
         conduct = Conduct(
-            Authenticator(parts.keys, on_used=parts.seen.key),
+            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
             metrics,
-            most_bytes=config.limits.message_bytes,
-            most_calls=config.limits.concurrent_calls,
-        )
-        server = ConductedServer(
-            conduct, config.limits.message_bytes, share_port=config.server.share_port
+            limits=config.limits,
         )
         if config.server.role.sends:
             await _check_transport(notices)
+        server = ConductedServer(conduct, share_port=config.server.share_port)
         names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
@@ -192,7 +186,7 @@ def _start(
 
 
 async def _show_health(
-    health: standard.aio.HealthServicer, names: Sequence[str], storage: StorageHealth, stop: Stop
+    health: Health, names: Sequence[str], storage: StorageHealth, stop: Stop
 ) -> None:
     """Say of every service whether it can be called: as long as storage answers."""
     going = True
@@ -260,9 +254,13 @@ async def _parts(
     folder = config.server.data_dir / "keys"
     sealer = Sealer.load(folder)
     fingerprints = TokenFingerprints.load(folder)
-    keys = StoredKeys(storage)
+    gate = KeyGate(
+        Proofs(fingerprints.derive("API keys")), config.limits.unknown_keys, metrics.keys_unknown
+    )
+    keys = StoredKeys(storage, gate=gate)
     operator, path = ensure_operator_key(config.server.data_dir)
     await keys.ensure(operator)
+    await keys.start()
     _logger.info("operator's key", extra={"path": str(path)})
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))

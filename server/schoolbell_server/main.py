@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,15 @@ from schoolbell_server.config import (
     load_config,
     warnings,
 )
-from schoolbell_server.observability.log import configure_logging, get_logger, log_loop_errors
+from schoolbell_server.observability.log import (
+    configure_logging,
+    get_logger,
+    log_loop_errors,
+    tell_left_out,
+)
 from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
+from schoolbell_server.observability.repeats import Repeats
+from schoolbell_server.open_files import ENOUGH, raise_limit
 from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.sandbox.command import sandbox_command
 from schoolbell_server.security.credential_files import CredentialUnusable
@@ -71,11 +79,13 @@ def main() -> None:
 def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     config = _load(config_file, role=role, replay=replay, serving=True)
-    configure_logging(config.log)
+    repeats = configure_logging(config.log)
+    if (files := raise_limit()) < ENOUGH:
+        logger.warning("few files may be open", extra={"count": files})
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    _run(_serve(config, replay=replay))
+    _run(_serve(config, repeats, replay=replay))
 
 
 @main.command()
@@ -123,15 +133,22 @@ def restored(config_file: Path | None) -> None:
 main.add_command(sandbox_command, "sandbox")
 
 
-async def _serve(config: Config, *, replay: bool) -> None:
+async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
     from schoolbell_server import app
 
     log_loop_errors(asyncio.get_running_loop())
+    telling = asyncio.create_task(tell_left_out(repeats), name="log")
     # Batches make many objects that die young by their counts; the collector at its usual pace
     # looks through all that lives, again and again, for a tenth of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    await app.serve(config, replay=replay)
+    # A transaction goes back and forth between the loop and SQLite's thread some twenty times; at
+    # the usual interval each time may wait 5 ms behind a long read.
+    sys.setswitchinterval(0.0005)
+    try:
+        await app.serve(config, replay=replay)
+    finally:
+        telling.cancel()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_storage.codec import from_micros, to_json, to_micros
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.tables import audit_entry
 
 Document = Mapping[str, Any]
@@ -120,7 +121,7 @@ async def list_audit(connection: AsyncConnection, query: AuditQuery) -> list[Aud
         page = page.where(or_(audit_entry.c.create_time < time, same_time))
     newest = (audit_entry.c.create_time.desc(), audit_entry.c.audit_entry_id.desc())
     found = await connection.execute(page.order_by(*newest).limit(query.limit))
-    return [decode_entry(row) for row in found]
+    return [decode_entry(row) async for row in paced(found)]
 
 
 def decode_entry(row: Row[Any]) -> AuditEntry:

@@ -74,6 +74,12 @@ async def find_key(connection: AsyncConnection, key_id: str) -> ApiKeyRow | None
     return None if row is None else (await _decode_all(connection, [row]))[0]
 
 
+async def newest_key_ids(connection: AsyncConnection, limit: int) -> Sequence[str]:
+    """Return the ids of the keys that were made last, revoked ones among them."""
+    wanted = select(api_key.c.key_id).order_by(api_key.c.create_time.desc()).limit(limit)
+    return (await connection.execute(wanted)).scalars().all()
+
+
 async def find_requested(
     connection: AsyncConnection, creator: str, request_id: str, since: dt.datetime
 ) -> ApiKeyRow | None:

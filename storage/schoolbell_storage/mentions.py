@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.principal import Principal
 from schoolbell_storage.audit import AuditEntry, decode_entry
 from schoolbell_storage.codec import to_json, to_micros
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Page, Person, Place
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.rows import among
@@ -41,9 +42,8 @@ async def audit_mentions(
     )
     if after is not None:
         page = page.where(tuple_(*place) > after)
-    entries = [
-        decode_entry(row) for row in await connection.execute(page.order_by(*place).limit(limit))
-    ]
+    rows = await connection.execute(page.order_by(*place).limit(limit))
+    entries = [decode_entry(row) async for row in paced(rows)]
     found = [one for one in entries if without_person(one, person.user_id) != one]
     last = (to_micros(entries[-1].create_time), entries[-1].audit_entry_id) if entries else None
     return Page(found, last if len(entries) == limit else None)

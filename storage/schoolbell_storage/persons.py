@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.fact_keys import key_prefixes
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,
@@ -239,7 +240,8 @@ async def decisions(
     if after is not None:
         page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
     rows = list(await connection.execute(page.order_by(*place).limit(limit)))
-    found = [one for one in map(_decided, rows) if _names(one.record, person.user_id)]
+    decided = [_decided(row) async for row in paced(rows)]
+    found = [one for one in decided if _names(one.record, person.user_id)]
     last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
     return Page(found, last if len(rows) == limit else None)
 

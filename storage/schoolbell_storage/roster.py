@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster_records import (
     EnrollmentRecord,
     Origin,
@@ -105,7 +106,7 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
             )
         )
     found = await connection.execute(page.order_by(user_account.c.user_id).limit(query.limit))
-    users = [Stored(decode_user(row), decode_origin(row)) for row in found]
+    users = [Stored(decode_user(row), decode_origin(row)) async for row in paced(found)]
     return await _with_ties(connection, query.district_id, users)
 
 

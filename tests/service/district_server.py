@@ -52,7 +52,6 @@ from schoolbell_storage.world import facts_versions
 from tests.service.conduct_server import DISTRICT, Keys
 from tests.storage.engines import SQLITE, open_database
 
-MOST_BYTES = 4 * 2**20
 APPS = ("maple-parent", "maple-student")
 
 
@@ -247,10 +246,10 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
     keys, clock = Keys(), Clock()
     sealer = Sealer.load(folder)
     async with open_database(database, folder) as storage:
-        conduct = Conduct(Authenticator(keys), Metrics(), most_bytes=MOST_BYTES)
+        conduct = Conduct(Authenticator(keys), Metrics())
         gate = Gate(storage)
         finisher = ImportFinisher(gate, clock)  # type: ignore[arg-type]
-        server = ConductedServer(conduct, MOST_BYTES)
+        server = ConductedServer(conduct)
         add_DistrictServiceServicer_to_server(
             DistrictServicer(
                 storage,

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import pytest
 from google.protobuf.json_format import MessageToDict
 from sqlalchemy import select
 
 from schoolbell import AsyncClient
-from schoolbell.errors import NotFound, from_rpc_error
+from schoolbell.errors import NotFound
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
     common_pb2,
@@ -126,11 +125,8 @@ async def export(client: AsyncClient, user_id: str) -> dict[str, list[dict[str, 
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     request = access.ExportPersonDataRequest(district_id=DISTRICT, user_id=user_id)
     stream = client.access.ExportPersonData(request)
-    try:
-        async for part in stream:
-            found[part.record_type] += [MessageToDict(record) for record in part.records]
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from None
+    async for part in stream:
+        found[part.record_type] += [MessageToDict(record) for record in part.records]
     return found
 
 

@@ -77,6 +77,7 @@ def broken_rules(config: Config) -> list[str]:
         *_certificates(config),
         *_storage(config),
         *_delivery(config),
+        *_limits(config),
     ]
 
 
@@ -131,6 +132,16 @@ def _delivery(config: Config) -> Iterator[str]:
         yield "delivery.lease_renewal: must be at most a third of delivery.lease"
     if delivery.first_backoff > delivery.longest_backoff:
         yield "delivery.first_backoff: must be at most delivery.longest_backoff"
+
+
+def _limits(config: Config) -> Iterator[str]:
+    limits = config.limits
+    if limits.reserved_calls >= limits.concurrent_calls:
+        yield "limits.reserved_calls: must be less than limits.concurrent_calls"
+    if limits.peer_calls > limits.public_calls:
+        yield "limits.peer_calls: must be at most limits.public_calls"
+    if limits.key_reads > limits.reads:
+        yield "limits.key_reads: must be at most limits.reads"
 
 
 def _endpoints(config: Config) -> Iterator[tuple[str, str, str]]:

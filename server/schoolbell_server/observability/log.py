@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from schoolbell_server.config import LogConfig, LogFormat
+from schoolbell_server.observability.repeats import Repeats
 from schoolbell_storage.errors import StorageError
 
 FIELDS = frozenset(
@@ -49,6 +50,7 @@ FIELDS = frozenset(
         "key_id",
         "kind",
         "lane",
+        "left_out",
         "method",
         "outcome",
         "path",
@@ -68,6 +70,7 @@ FIELDS = frozenset(
         "warning",
     }
 )
+TELL_INTERVAL = 60.0  # seconds
 WITHHELD = "(withheld)"
 _MORE = "and more"
 MAX_VALUE = 256  # characters
@@ -89,12 +92,25 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
-def configure_logging(config: LogConfig, stream: TextIO = sys.stderr) -> None:
-    """Send every record of the process to a stream, in the configured form."""
-    handler = _Handler(stream)
+def configure_logging(config: LogConfig, stream: TextIO = sys.stderr) -> Repeats:
+    """Send the records of the process to a stream, in the configured form, repeats bounded.
+
+    Return what bounds them.
+    """
+    handler, repeats = _Handler(stream), Repeats()
+    handler.addFilter(repeats)
     handler.setFormatter(JsonFormatter() if config.format is LogFormat.JSON else TextFormatter())
     logging.basicConfig(level=config.level.name, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells how it works, not what
+    return repeats
+
+
+async def tell_left_out(repeats: Repeats, interval: float = TELL_INTERVAL) -> None:
+    """Say for ever, each interval (seconds), what was left out and not told with a later line."""
+    while True:
+        await asyncio.sleep(interval)
+        for name, message, count in repeats.left_out():
+            get_logger(name).warning("lines left out: " + message, extra={"left_out": count})
 
 
 def log_loop_errors(loop: asyncio.AbstractEventLoop) -> None:

@@ -67,6 +67,19 @@ class Metrics:
             registry=registry,
         )
 
+        self.calls_refused = Counter(
+            "schoolbell_calls_refused",
+            "Calls refused because too many were open, by the limit that was reached.",
+            ("limit",),
+            registry=registry,
+        )
+        self.keys_unknown = Counter(
+            "schoolbell_keys_unknown",
+            "Credentials that nothing vouches for, by whether storage was asked.",
+            ("asked",),
+            registry=registry,
+        )
+
     def _changes(self) -> None:
         registry = self.registry
         self.changes = Counter(

@@ -8,19 +8,29 @@ from collections.abc import Callable, Mapping
 
 from schoolbell_server.domain.principal import START
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool
+from schoolbell_server.security.key_gate import KeyGate
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key
+from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, newest_key_ids
 from schoolbell_storage.rights import rights_of
 
 CACHE = 5.0  # seconds that a key is remembered; a revoked one ends within it on every server
 _MOST = 10_000
+_LEARNED = 100_000  # key ids, about 10 MB; more are known by their proofs or at a bounded rate
 
 
 class StoredKeys:
     """Finds keys, with a short memory so that a call costs no look-up."""
 
-    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        gate: KeyGate | None = None,
+    ) -> None:
+        """`gate` is told of every key that is found."""
         self._storage = storage
+        self.gate = gate
         self._clock = clock
         self._known: dict[str, tuple[float, ApiKey | None]] = {}
         self._forgotten = 0
@@ -35,15 +45,28 @@ class StoredKeys:
         key = await self._read(key_id)
         if forgotten != self._forgotten:
             return key  # read before what was changed meanwhile: good for this call alone
+        self._known.pop(key_id, None)  # what was looked up last goes last
         if len(self._known) >= _MOST:
-            self._known.clear()
+            del self._known[next(iter(self._known))]
         self._known[key_id] = (now + CACHE, key)
+        if key is not None and self.gate is not None:
+            self.gate.learn([key_id])
         return key
 
     def forget(self) -> None:
         """Look everything up again: a key or a right has changed."""
         self._known.clear()
         self._forgotten += 1
+
+    def proof(self, key_id: str, secret: str) -> str:
+        """Return what a new key ends in, so that every server knows it for its own."""
+        return self.gate.proofs.of(key_id, secret) if self.gate is not None else ""
+
+    async def start(self) -> None:
+        """Learn which keys there are: those of older versions carry no proof."""
+        if self.gate is not None:
+            async with self._storage.read() as connection:
+                self.gate.learn(await newest_key_ids(connection, _LEARNED))
 
     async def ensure(self, key: ApiKey) -> None:
         """Store the operator's key as its file has it, if it is not there."""

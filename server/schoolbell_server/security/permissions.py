@@ -187,3 +187,21 @@ RULES: dict[str, Rule] = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _PUBLIC,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _PUBLIC,
 }
+
+HEAVY = frozenset(
+    {
+        "/schoolbell.v1.RosterService/ListImports",
+        "/schoolbell.v1.RosterService/ListStudents",
+        "/schoolbell.v1.SettingsService/ListDisplayOptions",
+        "/schoolbell.v1.DeviceService/ListDevices",
+        "/schoolbell.v1.ChangeService/ListChanges",
+        "/schoolbell.v1.ChangeService/ExplainChange",
+        "/schoolbell.v1.ChangeService/ListDecisions",
+        "/schoolbell.v1.StatusService/ListDeliveries",
+        "/schoolbell.v1.StatusService/GetTallies",
+        "/schoolbell.v1.AccessService/ListRights",
+        "/schoolbell.v1.AccessService/ListApiKeys",
+        "/schoolbell.v1.AccessService/ListAuditEntries",
+    }
+)
+"""Reads whose answer is long or takes long to find: few of them work at once."""

@@ -40,6 +40,7 @@ from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.mentions import ERASED
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Person, find_person
 from schoolbell_storage.rights import RightQuery, RightRow, grant, list_rights, revoke
 
@@ -178,7 +179,7 @@ class AccessServicer(AccessServiceServicer):
             found = await list_audit(connection, query)
         shown, token = page.cut(found, lambda one: (to_micros(one.create_time), one.audit_entry_id))
         return messages.ListAuditEntriesResponse(
-            audit_entries=[write_entry(one) for one in shown], next_page_token=token
+            audit_entries=[write_entry(one) async for one in paced(shown)], next_page_token=token
         )
 
     async def _change_rights(

@@ -48,6 +48,7 @@ from schoolbell_storage.devices import (
 )
 from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster import get_user
 from schoolbell_storage.world import Apps
 
@@ -144,7 +145,7 @@ class DeviceServicer(DeviceServiceServicer):
             )
         shown, token = page.cut(found, lambda row: (row.device_id,))
         return messages.ListDevicesResponse(
-            devices=[self._message(row) for row in shown], next_page_token=token
+            devices=[self._message(row) async for row in paced(shown)], next_page_token=token
         )
 
     async def UpdateDevice(

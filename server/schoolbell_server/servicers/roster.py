@@ -41,6 +41,7 @@ from schoolbell_storage.districts import (
     set_active_school_year,
 )
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 
 SET_ACTIVE_SCHOOL_YEAR = "schoolbell.v1.RosterService/SetActiveSchoolYear"
 
@@ -154,7 +155,8 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.list_students(connection, query)
         shown, token = page.cut(found, lambda student: (student.user.record.user_id,))
         return messages.ListStudentsResponse(
-            students=[write_student(student) for student in shown], next_page_token=token
+            students=[write_student(student) async for student in paced(shown)],
+            next_page_token=token,
         )
 
     async def ListUsers(

@@ -30,6 +30,7 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.delivery_queries import list_deliveries, paged
 from schoolbell_storage.districts import list_districts
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.status_log import LogPruned
 
 _Topic = messages.WatchTopic
@@ -144,7 +145,7 @@ class StatusServicer(StatusServiceServicer):
             found = await list_deliveries(connection, paged(query, before, page.limit))
         shown, token = page.cut(found, lambda row: (to_micros(row.create_time), row.delivery_id))
         return messages.ListDeliveriesResponse(
-            deliveries=[write_delivery(row) for row in shown],
+            deliveries=[write_delivery(row) async for row in paced(shown)],
             next_page_token=token,
             resume_token=write_token(ResumeToken(position.store_id, position.value)),
         )

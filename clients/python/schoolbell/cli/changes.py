@@ -61,7 +61,7 @@ def publish(session: Session, *, file: Path, source: str) -> None:
     try:
         published = asyncio.run(publish_feed(session, file, source))
     except SchoolbellError as error:
-        raise click.ClickException(str(error)) from None
+        raise session.failure(error) from None
     if published.percents.warning:
         say(f"warning: {published.percents.warning}", err=True)
     for number, text in sorted(published.bad)[:_MOST_SHOWN]:

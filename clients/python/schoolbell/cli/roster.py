@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from schoolbell import oneroster
+from schoolbell.blocking import Client
 from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session, to_json
+from schoolbell.errors import SchoolbellError
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
 _BATCH = 1000
@@ -86,7 +89,11 @@ def import_roster(
     )
     with session.client() as client:
         parts = import_parts(district_id, header, read)
-        answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        try:
+            answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        except SchoolbellError as error:
+            _show_report(client, district_id, header.import_id, error)
+            raise
         if active_year is not None and not validate_only:
             client.roster.SetActiveSchoolYear(
                 roster_service_pb2.SetActiveSchoolYearRequest(
@@ -101,6 +108,15 @@ def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
         say(f"warning: {problem}", err=True)
     if count > _MOST_SHOWN:
         say(f"warning: and {count - _MOST_SHOWN} more", err=True)
+
+
+def _show_report(client: Client, district_id: str, import_id: str, error: SchoolbellError) -> None:
+    """Print what is wrong with the records of an import that was refused for them."""
+    if not error.reason.startswith("IMPORT_"):
+        return
+    request = roster_service_pb2.GetImportRequest(district_id=district_id, import_id=import_id)
+    with suppress(SchoolbellError):
+        click.echo(to_json(client.roster.GetImport(request).roster_import))
 
 
 def import_parts(

@@ -18,8 +18,10 @@ from rich.text import Text
 from schoolbell.blocking import Client
 from schoolbell.cli.printing import escape, escape_json
 from schoolbell.connection import DEFAULT_TARGET, Connection
-from schoolbell.errors import SchoolbellError
-from schoolbell.keys import InvalidKeyError, read_key
+from schoolbell.errors import SchoolbellError, Unavailable
+from schoolbell.keys import read_key
+from schoolbell.mistakes import find_mistake
+from schoolbell.targets import BadConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,14 @@ class Session:
             with Client(self.connection) as client:
                 yield client
         except SchoolbellError as error:
-            raise click.ClickException(str(error)) from None
+            raise self.failure(error) from None
+
+    def failure(self, error: SchoolbellError) -> click.ClickException:
+        """Return how an error ends the command: with what the caller has to mend, if it is that."""
+        text = str(error)
+        if isinstance(error, Unavailable) and not error.reason:
+            text = find_mistake(self.connection) or text
+        return click.ClickException(text)
 
     def need_district(self) -> str:
         """Return the district; it has to be named."""
@@ -91,7 +100,7 @@ def open_session(
         if key_file:
             chosen["key"] = read_key(key_file)
         connection = Connection.from_environment(**chosen)
-    except InvalidKeyError as error:
+    except BadConnection as error:
         raise click.ClickException(str(error)) from None
     return Session(
         connection=connection,
