@@ -119,7 +119,7 @@ class refused:  # noqa: N801
     """Expect a call to be refused for a reason of the contract."""
 
     def __init__(self, reason: str) -> None:
-        self._reason = f"ERROR_REASON_{reason}"
+        self._reason = reason
         self.refusal = Refusal()
 
     def __enter__(self) -> Refusal:

@@ -62,7 +62,7 @@ class Refused:
         infos = self._details(ErrorInfo)
         assert len(infos) == 1, "there is exactly one ErrorInfo"
         assert infos[0].domain == "schoolbell"
-        self.reason = infos[0].reason.removeprefix("ERROR_REASON_")
+        self.reason = infos[0].reason
         self.metadata = dict(infos[0].metadata)
         self.fields = {
             v.field: v.description for b in self._details(BadRequest) for v in b.field_violations

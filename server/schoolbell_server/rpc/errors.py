@@ -65,6 +65,11 @@ CODES: dict[ErrorReason.ValueType, StatusCode] = {
 }
 
 
+def short_name(reason: ErrorReason.ValueType) -> str:
+    """Return a reason as it is on the wire and in the log, such as `CHANGE_KEY_REUSED`."""
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+
+
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
     """A field of the request, and which rule it breaks."""

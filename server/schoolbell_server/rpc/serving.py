@@ -21,7 +21,7 @@ from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.call import Call, MethodMetrics, request_id_of
 from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.error_table import to_schoolbell_error
-from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.errors import SchoolbellError, short_name
 from schoolbell_server.rpc.peer import host_of
 from schoolbell_server.rpc.places import Held, Places, address_of
 from schoolbell_server.rpc.requests import Requests
@@ -212,7 +212,7 @@ class Serving:
         call = self.call
         told = to_schoolbell_error(error, call.method.removeprefix("/"), call.request_id)
         expected = isinstance(error, SchoolbellError | NotImplementedError)
-        call.finish(told.code, ErrorReason.Name(told.reason), None if expected else error)
+        call.finish(told.code, short_name(told.reason), None if expected else error)
         await self._context.abort_with_status(to_trailing_status(told, call.request_id))
 
     def _gone(self) -> StatusCode:

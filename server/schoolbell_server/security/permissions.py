@@ -192,6 +192,11 @@ HEAVY = frozenset(
     {
         "/schoolbell.v1.RosterService/ListImports",
         "/schoolbell.v1.RosterService/ListStudents",
+        "/schoolbell.v1.RosterService/ListUsers",
+        "/schoolbell.v1.RosterService/ListSchools",
+        "/schoolbell.v1.RosterService/ListCalendars",
+        "/schoolbell.v1.RosterService/ListBars",
+        "/schoolbell.v1.StatusService/ListServiceStates",
         "/schoolbell.v1.SettingsService/ListDisplayOptions",
         "/schoolbell.v1.DeviceService/ListDevices",
         "/schoolbell.v1.ChangeService/ListChanges",
