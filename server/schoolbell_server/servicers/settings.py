@@ -129,8 +129,10 @@ class SettingsServicer(SettingsServiceServicer):
     async def ResetDisplayOptions(
         self, request: messages.ResetDisplayOptionsRequest, _context: Any
     ) -> messages.ResetDisplayOptionsResponse:
-        """Drop what some calendars store."""
-        raise NotImplementedError
+        """Drop what some calendars store, all or none."""
+        display.check_reset(request)
+        async with self._storage.write() as connection:
+            return await display.reset_display_options(connection, request, self._now())
 
     async def GetDisplayOptions(
         self, request: messages.GetDisplayOptionsRequest, _context: Any
