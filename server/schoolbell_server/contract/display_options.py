@@ -17,10 +17,7 @@ MOST_TERMS = 100
 def read_display_options(
     message: settings_service_pb2.DisplayOptions, path: str, complain: Complain
 ) -> DisplayOptions:
-    """Return display options as a calendar stores them; `path` ends with a dot.
-
-    A calendar is shown unless it is said not to be.
-    """
+    """Return display options as a calendar stores them; `path` ends with a dot."""
     terms = message.disabled_term_ids
     if len(terms) > MOST_TERMS:
         complain(f"{path}disabled_term_ids", f"must have at most {MOST_TERMS} values")
@@ -29,7 +26,7 @@ def read_display_options(
     if len(set(terms)) != len(terms):
         complain(f"{path}disabled_term_ids", "must name each at most once")
     return DisplayOptions(
-        enabled=message.enabled or not message.HasField("enabled"),
+        enabled=message.enabled,
         disabled_term_ids=frozenset(terms),
         app_kinds={
             AppType.STUDENT: read_members(

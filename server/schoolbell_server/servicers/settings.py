@@ -169,8 +169,14 @@ def _page(district_id: str, stored: StoredSettings, currency_code: str) -> messa
 def _merge(
     stored: messages.Settings, given: messages.Settings, paths: tuple[str, ...]
 ) -> messages.Settings:
-    """Lay the masked fields over what is stored; an enum that is not given leaves it standing."""
+    """Lay the masked fields over what is stored; an enum that is not given leaves it standing.
+
+    Calendars are shown unless the default for them says that they are not.
+    """
     merged = lay_over(stored, given, paths)
+    default = given.default_display_options
+    if "default_display_options" in paths and given.HasField("default_display_options"):
+        merged.default_display_options.enabled = default.enabled or not default.HasField("enabled")
     merged.detail_level = merged.detail_level or stored.detail_level
     merged.adult_student_rule = merged.adult_student_rule or stored.adult_student_rule
     return merged
