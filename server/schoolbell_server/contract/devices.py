@@ -79,8 +79,7 @@ def read_address(
     if target == "apns":
         token = message.apns.device_token
         where = f"{path}.apns.device_token"
-        _check_text(token, where, complain)
-        if token and not _APNS_TOKEN.fullmatch(token):
+        if _check_text(token, where, complain) and not _APNS_TOKEN.fullmatch(token):
             complain(where, "must be an APNs device token in hexadecimal")
         environment = message.apns.environment or ProviderEnvironment.PRODUCTION
         return Address(target, token.lower(), ProviderEnvironment(environment), False)
@@ -94,11 +93,13 @@ def read_address(
     return Address(target, text, ProviderEnvironment.PRODUCTION, is_installation_id)
 
 
-def _check_text(text: str, path: str, complain: Complain) -> None:
-    if not text:
-        complain(path, "is required")
-    elif len(text) > MAX_ADDRESS or not text.isascii() or not text.isprintable():
-        complain(path, f"must be at most {MAX_ADDRESS} printable ASCII characters")
+def _check_text(text: str, path: str, complain: Complain) -> bool:
+    """Return whether it can be what a provider gave."""
+    good = 0 < len(text) <= MAX_ADDRESS and text.isascii() and text.isprintable()
+    if not good:
+        bound = f"must be at most {MAX_ADDRESS} printable ASCII characters"
+        complain(path, bound if text else "is required")
+    return good
 
 
 def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:
