@@ -323,13 +323,19 @@ async def test_what_a_page_cannot_be_is_refused_by_its_field(tmp_path: Path) -> 
                 "keys[0].student_id",
             ),
             (
-                reset(service, SubscriptionKey(student_id="\0", kind=1)),
+                reset(service, SubscriptionKey(student_id="\0", kind=common_pb2.KIND_ASSIGNMENT)),
                 InvalidArgument,
                 "keys[0].student_id",
             ),
             (reset(service, SubscriptionKey(student_id=STUDENT)), InvalidArgument, "keys[0].kind"),
             (
-                reset(service, *(SubscriptionKey(student_id=f"s{n}", kind=1) for n in range(501))),
+                reset(
+                    service,
+                    *(
+                        SubscriptionKey(student_id=f"s{n}", kind=common_pb2.KIND_ASSIGNMENT)
+                        for n in range(501)
+                    ),
+                ),
                 InvalidArgument,
                 "keys",
             ),
@@ -341,13 +347,20 @@ async def test_what_a_page_cannot_be_is_refused_by_its_field(tmp_path: Path) -> 
             (reset(service, **of(tablet) | {"user_id": FATHER}), NotFound, "DEVICE_NOT_FOUND"),
             (
                 save(
-                    service, Subscription(student_id=SIBLING, kind=1, enabled=True), user_id=FATHER
+                    service,
+                    Subscription(student_id=SIBLING, kind=common_pb2.KIND_ASSIGNMENT, enabled=True),
+                    user_id=FATHER,
                 ),
                 NotFound,
                 "STUDENT_NOT_FOUND",
             ),
             (
-                reset(service, GRADE, SubscriptionKey(student_id=SIBLING, kind=1), user_id=FATHER),
+                reset(
+                    service,
+                    GRADE,
+                    SubscriptionKey(student_id=SIBLING, kind=common_pb2.KIND_ASSIGNMENT),
+                    user_id=FATHER,
+                ),
                 NotFound,
                 "STUDENT_NOT_FOUND",
             ),
