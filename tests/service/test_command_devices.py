@@ -97,6 +97,18 @@ async def test_a_file_of_devices_is_registered_line_by_line(tmp_path: Path) -> N
         assert len(await listed(service, FATHER)) == 50, "a page"
 
 
+async def test_settings_that_cannot_be_read_are_refused_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"kinds": []}')
+    async with whole(tmp_path) as service:
+        await populate(service)
+        ended = await schoolbell(
+            service, access.ROLE_ADMINISTRATOR, "settings", "set", "--file", str(file)
+        )
+    assert ended.code == 2
+    assert 'no field named "kinds"' in ended.err and "Traceback" not in ended.err
+
+
 async def test_a_calendar_is_reset(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)

@@ -47,6 +47,7 @@ CANCELLED = delivery_pb2.DELIVERY_STATE_CANCELLED
 ON = Subscription(student_id=STUDENT, kind=KIND_GRADE, enabled=True)
 OFF = Subscription(student_id=STUDENT, kind=KIND_GRADE, enabled=False)
 GRADE = SubscriptionKey(student_id=STUDENT, kind=KIND_GRADE)
+TOO_MANY = [SubscriptionKey(student_id=f"s{n}", kind=KIND_GRADE) for n in range(501)]
 ANDROID = phone(MOTHER, ios=False, number=2)
 
 Page = (
@@ -323,19 +324,13 @@ async def test_what_a_page_cannot_be_is_refused_by_its_field(tmp_path: Path) -> 
                 "keys[0].student_id",
             ),
             (
-                reset(service, SubscriptionKey(student_id="\0", kind=common_pb2.KIND_ASSIGNMENT)),
+                reset(service, SubscriptionKey(student_id="\0", kind=KIND_GRADE)),
                 InvalidArgument,
                 "keys[0].student_id",
             ),
             (reset(service, SubscriptionKey(student_id=STUDENT)), InvalidArgument, "keys[0].kind"),
             (
-                reset(
-                    service,
-                    *(
-                        SubscriptionKey(student_id=f"s{n}", kind=common_pb2.KIND_ASSIGNMENT)
-                        for n in range(501)
-                    ),
-                ),
+                reset(service, *TOO_MANY),
                 InvalidArgument,
                 "keys",
             ),
@@ -348,7 +343,7 @@ async def test_what_a_page_cannot_be_is_refused_by_its_field(tmp_path: Path) -> 
             (
                 save(
                     service,
-                    Subscription(student_id=SIBLING, kind=common_pb2.KIND_ASSIGNMENT, enabled=True),
+                    Subscription(student_id=SIBLING, kind=KIND_GRADE, enabled=True),
                     user_id=FATHER,
                 ),
                 NotFound,
@@ -358,7 +353,7 @@ async def test_what_a_page_cannot_be_is_refused_by_its_field(tmp_path: Path) -> 
                 reset(
                     service,
                     GRADE,
-                    SubscriptionKey(student_id=SIBLING, kind=common_pb2.KIND_ASSIGNMENT),
+                    SubscriptionKey(student_id=SIBLING, kind=KIND_GRADE),
                     user_id=FATHER,
                 ),
                 NotFound,
