@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell.v1 import device_service_pb2
-from schoolbell_server.contract.devices import ADDRESS_FIELDS, Address
-from schoolbell_server.domain.kinds import (
-    CancelCause,
-    DetailLevel,
-    Platform,
-    ProviderEnvironment,
-    RetirementReason,
-)
+from schoolbell_server.contract.devices import Address
+from schoolbell_server.domain.kinds import CancelCause, RetirementReason
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.errors import InvalidFields
-from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.servicers.registered_device import (
+    Group,
+    Registration,
+    matters,
+    merged,
+    refuse_unfit,
+)
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     Claim,
@@ -49,25 +47,6 @@ class Fingerprints(Protocol):
 
     def token_fingerprint(self, app_id: str, address: str) -> str:
         """Return the same text for the same address of the same app."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
-    """What a mobile backend says of a phone; absent is as stored."""
-
-    user_id: str
-    device: device_service_pb2.Device
-    address: Address | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Registrations of one app of a district, in the order in which they take effect."""
-
-    district_id: str
-    app_id: str
-    now: dt.datetime
-    asked: Sequence[Registration]
 
 
 class Registrar:
@@ -107,13 +86,13 @@ class Registrar:
     ) -> DeviceRow:
         """Carry one registration out; InvalidFields leaves everything as it is."""
         own = _own(work.rows.values(), claim)
-        _refuse_unfit(own, asked)
+        refuse_unfit(own, asked)
         losers = [row for row in work.rows.values() if row != own and _loses(row, claim)]
         for row in losers:
             work.rows[row.device_id] = retired(row, _reason(row, asked.user_id), work.group.now)
             work.stops[row.device_id] = _stop(row, asked.user_id)
             await store_device(connection, work.rows[row.device_id])
-        stored = _merged(own, work.group, asked)
+        stored = merged(own, work.group, asked)
         if asked.address is not None:
             stored = self._addressed(stored, asked.address, claim.address_hash, work.group.now)
         if own is None:
@@ -121,7 +100,7 @@ class Registrar:
         else:
             await store_device(connection, stored)
         work.rows[stored.device_id] = stored
-        work.matters |= bool(losers) or own is None or _matters(own, stored)
+        work.matters |= bool(losers) or own is None or matters(own, stored)
         return stored
 
     def _claim(self, group: Group, asked: Registration) -> Claim:
@@ -161,48 +140,6 @@ class _Work:
     """A decision could be another now."""
 
 
-def _merged(own: DeviceRow | None, group: Group, asked: Registration) -> DeviceRow:
-    row = own or _blank(group, asked)
-    device = asked.device
-    row = replace(
-        row,
-        registration_ref=device.registration_ref or row.registration_ref,
-        os_version=device.os_version or row.os_version,
-        app_version=device.app_version or row.app_version,
-        locale=device.locale or row.locale,
-        detail_level=DetailLevel(device.detail_level or row.detail_level),
-        retirement_reason=None,
-        retire_time=None,
-        last_seen_time=group.now,
-        update_time=group.now,
-        version=row.version if own is None else row.version + 1,
-    )
-    if device.HasField("stay_logged_in"):
-        row = replace(row, stay_logged_in=device.stay_logged_in)
-    if device.HasField("muted"):
-        row = replace(row, muted=device.muted)
-    return row
-
-
-def _refuse_unfit(own: DeviceRow | None, asked: Registration) -> None:
-    """Refuse a first registration that lacks something, and another platform later."""
-    violations = Violations()
-    said = Platform(asked.device.platform) if asked.device.platform else None
-    platform = said if own is None else own.platform
-    if platform is None:
-        violations.add("device.platform", REQUIRED)
-    elif said not in (None, platform):
-        violations.add("device.platform", f"is {platform.name} and cannot be changed")
-    if asked.address is None:
-        if own is None or not own.address:
-            violations.add("address", f"{REQUIRED} for a device that has no address yet")
-    elif platform is not None and asked.address.target != ADDRESS_FIELDS[platform]:
-        field = f"address.{asked.address.target}"
-        fitting = ADDRESS_FIELDS[platform]
-        violations.add(field, f"does not fit the platform {platform.name}, which has {fitting}")
-    violations.refuse()
-
-
 def _own(rows: Iterable[DeviceRow], claim: Claim) -> DeviceRow | None:
     """Return the device that the user has, or had, on this installation."""
     mine = (claim.user_id, claim.installation_id)
@@ -224,43 +161,3 @@ def _reason(row: DeviceRow, user_id: str) -> RetirementReason:
 
 def _stop(row: DeviceRow, user_id: str) -> Stop:
     return RETIRED if row.user_id == user_id else Stop(CancelCause.USER_CHANGED)
-
-
-def _blank(group: Group, asked: Registration) -> DeviceRow:
-    device, now = asked.device, group.now
-    return DeviceRow(
-        device_id=str(uuid.uuid4()),
-        district_id=group.district_id,
-        app_id=group.app_id,
-        user_id=asked.user_id,
-        installation_id=device.installation_id,
-        platform=Platform(device.platform),
-        environment=ProviderEnvironment.PRODUCTION,
-        fid=False,
-        address=None,
-        address_hash="",
-        address_tail="",
-        registration_ref="",
-        os_version="",
-        app_version="",
-        locale="",
-        stay_logged_in=False,
-        muted=False,
-        detail_level=DetailLevel.DETAILED,
-        register_time=now,
-        address_time=now,
-        last_seen_time=now,
-        update_time=now,
-    )
-
-
-def _matters(before: DeviceRow, after: DeviceRow) -> bool:
-    """Return whether a decision could be another now: not for a phone that was merely seen."""
-    ignored = {
-        "last_seen_time": after.last_seen_time,
-        "update_time": after.update_time,
-        "address_time": after.address_time,
-        "address": after.address,
-        "version": after.version,
-    }
-    return replace(before, **ignored) != after  # type: ignore[arg-type]

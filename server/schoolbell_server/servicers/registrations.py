@@ -16,7 +16,8 @@ from schoolbell_server.rpc.enums import unknown_enums
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.missing import no_district, no_user
-from schoolbell_server.servicers.registration import Group, Registrar, Registration
+from schoolbell_server.servicers.registered_device import Group, Registration
+from schoolbell_server.servicers.registration import Registrar
 from schoolbell_storage.devices import DeviceRow
 from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
