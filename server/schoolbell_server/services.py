@@ -43,11 +43,13 @@ from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.receipts import Receipts
 from schoolbell_server.servicers.registration import Registrar
+from schoolbell_server.servicers.registrations import Registrations
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
 from schoolbell_server.servicers.status import StatusServicer
 from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.subscription import SubscriptionServicer
+from schoolbell_server.servicers.test_sender import TestSender
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -140,17 +142,24 @@ def _devices(parts: Parts) -> DeviceServicer:
     return DeviceServicer(
         parts.storage,
         apps=parts.apps,
-        registrar=Registrar(parts.sealer, parts.fingerprints),
+        registrations=Registrations(
+            parts.storage, Registrar(parts.sealer, parts.fingerprints), parts.clock
+        ),
         receipts=Receipts(parts.storage, parts.clock, parts.seen.device),
         notifications=Notifications(
             parts.storage,
             apps=parts.apps,
             texts=parts.texts,
-            gateways=parts.gateways,
-            opener=parts.sealer,
             clock=parts.clock,
             on_seen=parts.seen.device,
             replay=parts.replay,
+        ),
+        tests=TestSender(
+            parts.storage,
+            texts=parts.texts,
+            gateways=parts.gateways,
+            opener=parts.sealer,
+            clock=parts.clock,
         ),
         clock=parts.clock,
         on_seen=parts.seen.device,

@@ -42,6 +42,7 @@ from schoolbell_storage.tables import (
     fact,
     relationship,
     subscription,
+    test_notification,
     tool_right,
     user_account,
 )
@@ -108,15 +109,17 @@ def records(person: Person) -> list[Holding]:
     """Return what came to be of a person by the service's work, what others hang on first."""
     here, own = person.district_id, person.user_id
     own_devices = and_(device.c.district_id == here, device.c.user_id == own)
-    other_devices = and_(device.c.district_id == here, device.c.user_id != own)
-    on_own = subscription.c.device_id.in_(select(device.c.device_id).where(own_devices))
-    on_others = and_(
+    chosen = and_(subscription.c.district_id == here, subscription.c.user_id == own)
+    others_choices = and_(
+        subscription.c.district_id == here,
         subscription.c.student_id == own,
-        subscription.c.device_id.in_(select(device.c.device_id).where(other_devices)),
+        subscription.c.user_id != own,
     )
+    tried = and_(test_notification.c.district_id == here, test_notification.c.user_id == own)
     return [
-        Holding("subscription", subscription, on_own),
-        Holding("subscription", subscription, on_others),
+        Holding("subscription", subscription, chosen),
+        Holding("subscription", subscription, others_choices),
+        Holding("test_notification", test_notification, tried),
         Holding("device", device, own_devices),
         *deliveries(person),
         *_facts(person),

@@ -243,6 +243,7 @@ device = Table(
     _text("app_version"),
     _text("locale"),
     _flag("stay_logged_in"),
+    _flag("muted"),
     _enum("detail_level"),
     _time("register_time"),
     _time("address_time"),
@@ -251,7 +252,6 @@ device = Table(
     _enum("retirement_reason", nullable=True),
     _time("retire_time", nullable=True),
     _count("version", default=1),
-    _count("subscriptions_version", default=1),
     Index("device_by_user", "district_id", "user_id"),
     Index("device_by_address", "app_id", "address_hash"),
     Index(
@@ -283,6 +283,9 @@ device = Table(
 subscription = Table(
     "subscription",
     metadata,
+    _id("district_id", primary_key=True),
+    _id("user_id", primary_key=True),
+    Column("app_type", SmallInteger, primary_key=True, autoincrement=False),
     _id("device_id", primary_key=True),
     _id("student_id", primary_key=True),
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
@@ -290,8 +293,23 @@ subscription = Table(
     Column("condition", Text),
     _time("limit_time", nullable=True),
     _time("update_time"),
-    Index("subscription_by_student", "student_id"),
+    Index("subscription_by_student", "district_id", "student_id"),
 )
+"""What a person chose for an app type, or one device of theirs, where `device_id` is not empty."""
+
+test_notification = Table(
+    "test_notification",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("request_id", primary_key=True),
+    _id("user_id"),
+    _id("device_id"),
+    _time("create_time"),
+    Column("answer", LargeBinary),
+    Index("test_notification_by_user", "district_id", "user_id"),
+    Index("test_notification_by_time", "create_time"),
+)
+"""Requests for test notifications, remembered so that a repeat sends none; no answer: under way."""
 
 change_key = Table(
     "change_key",

@@ -122,7 +122,7 @@ async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
             *("--student", STUDENT, "--kind", "grade", "--below", "140"),
         )
         assert too_high.code == 1
-        assert "subscriptions[0].grade.below_percent" in too_high.err
+        assert "subscriptions[0].condition.grade.below_percent" in too_high.err
         off = await schoolbell(service, access.ROLE_ADMINISTRATOR, "settings", "set", "--disable")
         assert off.code == 0, off.err
         assert not json.loads(off.out).get("enabled", False)

@@ -288,7 +288,7 @@ async def test_facts_name_who_saved_them(tmp_path: Path) -> None:
         "term_enabled": "principal",
         "tool_shown": "principal",
         "subscription_enabled": MOTHER,
-        "subscription_stored": MOTHER,
+        "subscription_level": MOTHER,
         "limit_time": MOTHER,
     }
     assert (after["enabled"], after["adult_students"]) == ("principal", "default")

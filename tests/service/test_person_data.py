@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from schoolbell import AsyncClient
 from schoolbell.errors import NotFound
@@ -18,9 +18,11 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
     common_pb2,
     delivery_pb2,
+    device_service_pb2,
     roster_pb2,
     status_service_pb2,
     subscription_pb2,
+    subscription_service_pb2,
 )
 from schoolbell.v1.change_service_pb2 import (
     DecisionFilter,
@@ -327,3 +329,88 @@ async def test_an_erased_person_is_in_no_file_of_the_database(tmp_path: Path) ->
         async with asyncio.timeout(PATIENCE):
             while await asyncio.to_thread(held):  # noqa: ASYNC110 - only the files tell it
                 await asyncio.sleep(0.1)
+
+
+@databases()
+async def test_choices_and_test_requests_are_exported_and_erased(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        (tablet,) = await register(service, phone(MOTHER))
+        await subscribe(service, tablet, wanted_grades(enabled=False))
+        await choose(service, MOTHER)
+        await choose(service, FATHER)
+        async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+            await backend.devices.SendTestNotification(
+                device_service_pb2.SendTestNotificationRequest(
+                    district_id=DISTRICT,
+                    user_id=MOTHER,
+                    device_id=tablet.device_id,
+                    request_id="r1",
+                )
+            )
+        async with service.client(access.ROLE_ADMINISTRATOR) as client:
+            mother, student = await export(client, MOTHER), await export(client, STUDENT)
+        chosen = [
+            (one["app_type"], one["device_id"], one["enabled"]) for one in mother["subscription"]
+        ]
+        assert chosen == [("PARENT", "", True), ("PARENT", tablet.device_id, False)]
+        assert [one["request_id"] for one in mother["test_notification"]] == ["r1"]
+        assert {one["user_id"] for one in student["subscription"]} == {MOTHER, FATHER}
+        await erase(service, MOTHER)
+        assert await kept(service) == [FATHER]
+        await erase(service, STUDENT)
+        assert await kept(service) == []
+
+
+@databases()
+async def test_what_is_saved_while_its_person_is_erased_does_not_stay(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        for _ in range(3):
+            await populate_again(service)
+            saves = [choose(service, MOTHER) for _ in range(8)]
+            results = await asyncio.gather(*saves, erase(service, MOTHER), return_exceptions=True)
+            errors = [one for one in results if isinstance(one, BaseException)]
+            assert all(isinstance(one, NotFound) for one in errors), errors
+            assert await kept(service) == []
+
+
+async def populate_again(service: Whole) -> None:
+    """Let the mother be there again, with her child."""
+    user = roster_pb2.User(user_id=MOTHER, enabled=True)
+    tie = roster_pb2.Relationship(student_id=STUDENT, guardian_id=MOTHER, portal_enabled=True)
+    record = roster_pb2.RosterRecord
+    await upsert(service, record(user=user), record(relationship=tie))
+
+
+def wanted_grades(*, enabled: bool = True) -> subscription_pb2.Subscription:
+    return subscription_pb2.Subscription(
+        student_id=STUDENT, kind=common_pb2.KIND_GRADE, enabled=enabled
+    )
+
+
+async def choose(service: Whole, user_id: str) -> None:
+    """Save a choice of a guardian."""
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        await backend.subscriptions.UpdateSubscriptions(
+            subscription_service_pb2.UpdateSubscriptionsRequest(
+                district_id=DISTRICT,
+                user_id=user_id,
+                app_type=common_pb2.APP_TYPE_PARENT,
+                subscriptions=[wanted_grades()],
+            )
+        )
+
+
+async def kept(service: Whole) -> list[str]:
+    """Return whose choices and test requests are stored."""
+    found: list[str] = []
+    async with stored(service) as storage, storage.read() as connection:
+        for table in ("subscription", "test_notification"):
+            rows = await connection.execute(text(f"SELECT user_id FROM {table} ORDER BY user_id"))  # noqa: S608
+            found += rows.scalars()
+    return found

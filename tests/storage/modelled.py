@@ -39,6 +39,7 @@ from schoolbell_storage.roster_records import (
     UserRecord,
 )
 from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.subscriptions import Owner
 
 Wishes = dict[tuple[str, Kind], Subscription]
 OneRecord = TypeVar("OneRecord", bound=Record)
@@ -58,8 +59,8 @@ class Model:
     """The records that the roster deactivated."""
     options: dict[str, DisplayOptions] = field(default_factory=dict)
     devices: dict[str, DeviceRow] = field(default_factory=dict)
-    wishes: dict[str, Wishes] = field(default_factory=dict)
-    """Subscriptions by device."""
+    wishes: dict[Owner, Wishes] = field(default_factory=dict)
+    """Subscriptions of persons and of devices."""
 
     def with_records(self, records: Iterable[Record]) -> Model:
         """Return the district after these records were written; what was gone is back."""
@@ -127,10 +128,17 @@ class Model:
             active=name not in self.gone,
             birth_date=record.birth_date,
             devices=tuple(self._device(one, student_id) for one in self._phones[user_id]),
+            subscriptions={
+                (owner.app_type, *name): wish
+                for owner, wishes in self.wishes.items()
+                if (owner.user_id, owner.device_id) == (user_id, "")
+                for name, wish in wishes.items()
+                if name[0] == student_id
+            },
         )
 
     def _device(self, row: DeviceRow, student_id: str) -> DeviceFacts:
-        wishes = self.wishes.get(row.device_id, {})
+        wishes = self.wishes.get(owner_of(row), {})
         return DeviceFacts(
             device_id=row.device_id,
             user_id=row.user_id,
@@ -139,6 +147,7 @@ class Model:
             os_version=row.os_version,
             app_version=row.app_version,
             stay_logged_in=row.stay_logged_in,
+            muted=row.muted,
             detail_level=row.detail_level,
             locale=row.locale,
             retirement=row.retirement_reason,
@@ -211,6 +220,16 @@ class Model:
         return found
 
 
+def owner_of(row: DeviceRow) -> Owner:
+    """Return a device as the owner of what it overrides."""
+    return Owner(
+        district_id=row.district_id,
+        user_id=row.user_id,
+        app_type=AppType.STUDENT if row.app_id == "pupil" else AppType.PARENT,
+        device_id=row.device_id,
+    )
+
+
 def _stay(record: EnrollmentRecord) -> EnrollmentFacts:
     return EnrollmentFacts(
         enrollment_id=record.enrollment_id,
@@ -241,9 +260,12 @@ def _narrowed(student: StudentFacts, student_id: str) -> StudentFacts:
 
 
 def _wanting(user: UserFacts, student_id: str) -> UserFacts:
-    """Return an account whose devices say what they want of one student, and of no other."""
+    """Return an account that, with its devices, says what it wants of one student only."""
     return replace(
         user,
+        subscriptions={
+            name: wish for name, wish in user.subscriptions.items() if name[1] == student_id
+        },
         devices=tuple(
             replace(
                 device,

@@ -28,6 +28,7 @@ from schoolbell_server.domain.kinds import (
     Gate,
     LimitTrigger,
     RefusalReason,
+    SubscriptionLevel,
 )
 from schoolbell_server.domain.limits import known_number, limit_refusal, number_of
 from schoolbell_server.domain.world import (
@@ -120,13 +121,20 @@ def _refuse_number(
     return limit_refusal(below, limit_trigger, number, known)
 
 
+def see_subscription(case: DeviceCase, **values: Seeable) -> tuple[SeenFact, ...]:
+    """Return values of the choice that holds, as seen where it is stored."""
+    if case.level is SubscriptionLevel.PERSON:
+        return seen(EntityKind.PERSON_SUBSCRIPTION, case.recipient.user.user_id, **values)
+    return seen(EntityKind.SUBSCRIPTION, case.device.device_id, **values)
+
+
 def _see_condition(case: DeviceCase) -> tuple[SeenFact, ...]:
     if case.subscription is None:
         return ()
     update, since = case.recipient.case.update, case.subscription.limit_time
     chosen = {**_choices(case.subscription.condition), "limit_time": since}
     return (
-        *seen(EntityKind.SUBSCRIPTION, case.device.device_id, **chosen),
+        *see_subscription(case, **chosen),
         *seen(
             EntityKind.FACT,
             update.key,

@@ -31,6 +31,7 @@ class EntityKind(StrEnum):
     RELATIONSHIP = "relationship"
     DEVICE = "device"
     SUBSCRIPTION = "subscription"
+    PERSON_SUBSCRIPTION = "person_subscription"
     FACT = "fact"
 
 
@@ -38,8 +39,8 @@ class EntityKind(StrEnum):
 class SeenFact:
     """One value that a gate looked at.
 
-    A relationship's id is its guardian's user_id, a subscription's its device_id, a term's its
-    term_id: the change names the rest.
+    A relationship's id is its guardian's user_id, a subscription's its device_id or the user_id of
+    the person whose it is, a term's its term_id: the change names the rest.
     """
 
     name: str

@@ -30,6 +30,7 @@ from schoolbell_storage.districts import (
     read_settings,
 )
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.notification_requests import forget_requests
 from schoolbell_storage.retention import Aged
 from schoolbell_storage.settings import Retention
 
@@ -151,6 +152,7 @@ class Janitor:
         await self._step(silent)
         for record, step, size in (
             ("status_log", lambda one: status_log.prune(one, before, most), most),
+            ("test_notification", lambda one: forget_requests(one, now, most), most),
             ("roster_stage", lambda one: retention.drop_stages(one, _STAGES), _STAGES),
             ("server_instance", lambda one: instances.forget_dead(one, _DEAD_INSTANCE), most),
         ):

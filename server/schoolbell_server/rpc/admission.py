@@ -19,7 +19,9 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey
 from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
 
-READ_BY_SERVICERS = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
+READ_BY_SERVICERS = frozenset(
+    {"schoolbell.v1.Change", "schoolbell.v1.DeviceRegistration", "schoolbell.v1.Receipt"}
+)
 """Items whose readers refuse unknown enum numbers themselves, so that none spoils its batch."""
 
 

@@ -68,7 +68,8 @@ class FactOrigins:
             EntityKind.USER: stored.users,
             EntityKind.RELATIONSHIP: stored.relationships,
             EntityKind.DEVICE: stored.devices,
-            EntityKind.SUBSCRIPTION: stored.subscriptions,
+            EntityKind.SUBSCRIPTION: stored.device_subscriptions,
+            EntityKind.PERSON_SUBSCRIPTION: stored.person_subscriptions,
         }.get(entity, {})
 
     def _of_devices(self, user_id: str) -> Origin:

@@ -1,25 +1,21 @@
-"""What an app shows once it is unlocked: the detailed text; and notifications for a try."""
+"""What an app shows once it is unlocked: the detailed text."""
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schoolbell.v1 import common_pb2, delivery_pb2
+from schoolbell.v1 import common_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.contract.fields import read_id, write_time
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.eligibility import recheck
-from schoolbell_server.domain.kinds import DetailLevel, Gate, Outcome
+from schoolbell_server.domain.kinds import DetailLevel, Gate
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import World
-from schoolbell_server.gateways.factory import Gateways
-from schoolbell_server.gateways.push import Push
-from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.pipeline.preparer import as_told
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -27,13 +23,11 @@ from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import fetch_given_names
 from schoolbell_storage.changes import fetch_contents
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
-from schoolbell_storage.devices import DeadToken, DeviceRow, get_device, retire_dead
-from schoolbell_storage.districts import bump_facts, get_district
+from schoolbell_storage.devices import DeviceRow, get_device
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_world
 
 _OF_THE_DEVICE = frozenset({Gate.DEVICE_USABLE, Gate.STAYS_LOGGED_IN, Gate.SUBSCRIBED})
-_TEST_LIFE = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +50,6 @@ class Notifications:
         *,
         apps: Apps,
         texts: Texts,
-        gateways: Gateways,
-        opener: Opener,
         clock: Callable[[], dt.datetime],
         on_seen: Callable[[str], None],
         replay: bool,
@@ -66,8 +58,6 @@ class Notifications:
         self._storage = storage
         self._apps = apps
         self._texts = texts
-        self._gateways = gateways
-        self._opener = opener
         self._clock = clock
         self._on_seen = on_seen
         self._replay = replay
@@ -148,55 +138,3 @@ class Notifications:
                 )
             ],
         )
-
-    async def send_test(
-        self, row: DeviceRow, sealed: bytes
-    ) -> messages.SendTestNotificationResponse:
-        """Send a text that says it is a try, and return what the provider answered."""
-        gateway = self._gateways.get((row.app_id, row.platform))
-        if gateway is None:
-            raise SchoolbellError(
-                ErrorReason.ERROR_REASON_APP_NOT_FOUND,
-                "the app has no account at this provider",
-                metadata={"app_id": row.app_id},
-            )
-        text, start = self._texts.test_text(await self._locale(row)), self._clock()
-        push = Push(
-            delivery_id=str(uuid.uuid4()),
-            app_id=row.app_id,
-            address=self._opener.unseal(sealed, row.device_id.encode()).decode(),
-            fid=row.fid,
-            environment=row.environment,
-            title=text.title,
-            body=text.body,
-            expire_time=start + _TEST_LIFE,
-            registration_ref=row.registration_ref,
-        )
-        (result,) = await gateway.send([push])
-        if result.outcome is Outcome.TOKEN_DEAD:
-            await self._retire(row, result.token_dead_since or start)
-        return messages.SendTestNotificationResponse(
-            attempt=delivery_pb2.Attempt(
-                number=1,
-                start_time=write_time(start),
-                end_time=write_time(self._clock()),
-                outcome=delivery_pb2.Outcome.ValueType(result.outcome),
-                provider_reason=result.provider_reason,
-            ),
-            provider_message_id=result.provider_message_id,
-        )
-
-    async def _locale(self, row: DeviceRow) -> str:
-        """Return the device's language, else its district's."""
-        if row.locale:
-            return row.locale
-        async with self._storage.read() as connection:
-            district = await get_district(connection, row.district_id)
-        return "" if district is None else district.locale
-
-    async def _retire(self, row: DeviceRow, dead_since: dt.datetime) -> None:
-        """Retire an address that the provider says is dead, in all districts."""
-        dead = DeadToken(row.app_id, row.address_hash, dead_since)
-        async with self._storage.write() as connection:
-            for district_id in sorted(await retire_dead(connection, [dead], self._clock())):
-                await bump_facts(connection, district_id)

@@ -31,6 +31,7 @@ Document = Mapping[str, Any]
 
 _ENUMS: Mapping[str, type[IntEnum]] = {
     "app": kinds.AppType,
+    "app_type": kinds.AppType,
     "cancel_cause": kinds.CancelCause,
     "cancel_gate": kinds.Gate,
     "cancel_refusal": kinds.RefusalReason,
@@ -57,7 +58,6 @@ _INNER = frozenset(
         "lease_owner",
         "position",
         "secret_hash",
-        "subscriptions_version",
         "token_revision",
         "update_day",
         "version",

@@ -233,7 +233,7 @@ def subscription(random: Random, kind: Kind) -> Subscription:
 
 
 def _device(random: Random, user_id: str, number: int, kind: Kind) -> DeviceFacts:
-    stored = {("ann", kind): subscription(random, kind)} if _mostly(random) else {}
+    stored = {("ann", kind): subscription(random, kind)} if random.random() < 0.5 else {}
     own_app = "pupil" if user_id == "ann" else "family"
     return DeviceFacts(
         device_id=f"{user_id}-{number}",
@@ -243,6 +243,7 @@ def _device(random: Random, user_id: str, number: int, kind: Kind) -> DeviceFact
         os_version=random.choice(("", "9", "17.4", "18", "18", "18")),
         app_version=random.choice(("5", "5.10", "5.10")),
         stay_logged_in=_mostly(random),
+        muted=not _mostly(random),
         retirement=None if _mostly(random) else RetirementReason.STALE,
         subscriptions=stored,
     )
@@ -257,6 +258,11 @@ def _user(random: Random, user_id: str, kind: Kind) -> UserFacts:
         devices=tuple(
             _device(random, user_id, number, kind) for number in range(random.randint(0, 2))
         ),
+        subscriptions={
+            (app, "ann", kind): subscription(random, kind)
+            for app in AppType
+            if random.random() < 0.5
+        },
     )
 
 

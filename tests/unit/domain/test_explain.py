@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from schoolbell_server.domain.explain import (
     Explanation,
     GateRow,
@@ -288,9 +290,31 @@ def test_the_gates_of_a_device_show_their_facts() -> None:
     }
     assert _facts(_row(phone.gates, Gate.STAYS_LOGGED_IN)) == {"stay_logged_in": "true"}
     assert _facts(_row(phone.gates, Gate.SUBSCRIBED)) == {
+        "muted": "false",
         "subscription_enabled": "true",
-        "subscription_stored": "true",
+        "subscription_level": "DEVICE",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({}, "DEVICE"),
+        ({"devices.mom-phone.subscriptions": {}}, "PERSON"),
+        ({"devices.mom-phone.subscriptions": {}, "users.mom.subscriptions": {}}, "DISTRICT"),
+    ],
+)
+def test_a_choice_is_seen_where_it_is_stored(given: dict[str, Any], level: str) -> None:
+    chosen = {"PARENT": {"ann": {"GRADE": {"enabled": True}}}}
+    phone = explained(_given({"users.mom.subscriptions": chosen} | given), "mom-phone")
+    row = _row(phone.gates, Gate.SUBSCRIBED)
+    assert _facts(row)["subscription_level"] == level
+    person = (EntityKind.PERSON_SUBSCRIPTION, "mom")
+    device = (EntityKind.SUBSCRIPTION, "mom-phone")
+    entities = {(one.entity, one.entity_id) for one in row.facts if one.name != "muted"}
+    assert entities == {person if level == "PERSON" else device}
+    conditions = _row(phone.gates, Gate.CONDITION).facts
+    assert all((one.entity, one.entity_id) in entities for one in conditions[:1])
 
 
 def test_an_app_that_is_not_the_district_s_has_no_side() -> None:
@@ -381,7 +405,7 @@ _OWNERS = {
         (EntityKind.DISTRICT, "maple-valley"),
     },
     Gate.STAYS_LOGGED_IN: {(EntityKind.DEVICE, "mom-phone")},
-    Gate.SUBSCRIBED: {(EntityKind.SUBSCRIPTION, "mom-phone")},
+    Gate.SUBSCRIBED: {(EntityKind.DEVICE, "mom-phone"), (EntityKind.SUBSCRIPTION, "mom-phone")},
     Gate.CONDITION: {(EntityKind.SUBSCRIPTION, "mom-phone"), (EntityKind.FACT, "the fact")},
     Gate.VALUE_CHANGED: {(EntityKind.FACT, "the fact")},
     Gate.NOT_ALREADY_TOLD: {(EntityKind.FACT, "the fact")},

@@ -43,9 +43,10 @@ ALLOWED: dict[Role, set[str]] = {
         "PublishChange BatchPublishChanges StreamPublishChanges GetChange ListChanges",
     },
     Role.MOBILE_BACKEND: {
-        "RegisterDevice GetDevice ListDevices UpdateDevice UnregisterDevice SignOut",
+        "RegisterDevice BatchRegisterDevices GetDevice ListDevices UpdateDevice",
+        "UnregisterDevice SignOut",
         "ReportReceipts GetNotification SendTestNotification",
-        "GetSubscriptions UpdateSubscriptions",
+        "GetSubscriptions UpdateSubscriptions ResetSubscriptions",
     },
     Role.MONITOR: {
         "GetDistrict ListDistricts",
@@ -54,6 +55,7 @@ ALLOWED: dict[Role, set[str]] = {
     Role.ADMINISTRATOR: {
         "GetDistrict ListDistricts",
         "GetSettings UpdateSettings GetDisplayOptions ListDisplayOptions UpdateDisplayOptions",
+        "ResetDisplayOptions",
         "GetImport ListImports UpsertRecords DeactivateRecords GetStudent ListStudents GetUser",
         "SetActiveSchoolYear GetDevice ListDevices SendTestNotification GetSubscriptions",
         "GetChange ListChanges ExplainChange ListDecisions",

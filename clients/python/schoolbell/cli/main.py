@@ -9,6 +9,7 @@ import click
 from schoolbell.cli.changes import changes
 from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
+from schoolbell.cli.display_options import display_options
 from schoolbell.cli.districts import districts, keys
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
@@ -64,6 +65,7 @@ for command in (
     changes,
     deliveries,
     devices,
+    display_options,
     districts,
     explain,
     keys,
