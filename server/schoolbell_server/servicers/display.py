@@ -170,7 +170,7 @@ async def _audited(
         connection,
         district_id=request.district_id,
         now=now,
-        caller=current_caller().name,
+        actor=current_caller().actor,
         action=action,
         changes=[
             _change(before[name], after[name])
