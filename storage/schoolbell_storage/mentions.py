@@ -89,10 +89,10 @@ def without_person(entry: AuditEntry, user_id: str) -> AuditEntry:
 def _target(target: str, user_id: str) -> str:
     if target == f"persons/{user_id}":
         return f"persons/{ERASED}"
-    for sort in ("rights/user/", "relationships/"):
+    for sort in ("rights/user/", "relationships/", "bars/"):
         if target.startswith(f"{sort}{user_id}/"):
             target = f"{sort}{ERASED}{target[len(sort) + len(user_id) :]}"
-    if target.startswith("relationships/") and target.endswith(f"/{user_id}"):
+    if target.startswith(("relationships/", "bars/")) and target.endswith(f"/{user_id}"):
         return f"{target.removesuffix(user_id)}{ERASED}"
     return target
 

@@ -30,6 +30,7 @@ from schoolbell_storage.deliveries import UNSENT
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,
+    bar,
     change,
     change_key,
     delivery,
@@ -165,9 +166,11 @@ def ties(person: Person) -> list[Holding]:
     """Return how a person hangs together with others; the rest is found by it, so it goes last."""
     here, own = person.district_id, person.user_id
     either = or_(relationship.c.student_id == own, relationship.c.guardian_id == own)
+    barred = or_(bar.c.student_id == own, bar.c.guardian_id == own)
     stays = and_(enrollment.c.district_id == here, enrollment.c.student_id == own)
     return [
         Holding("enrollment", enrollment, stays),
+        Holding("bar", bar, and_(bar.c.district_id == here, barred)),
         Holding("relationship", relationship, and_(relationship.c.district_id == here, either)),
     ]
 
@@ -283,12 +286,13 @@ async def forget_recipient(connection: AsyncConnection, decided: Decided, user_i
 
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
-    """Forget that a person last saved settings or made keys; return how many rows said so."""
+    """Forget that a person last saved settings, made keys or set bars; return how many rows."""
     count = 0
     for table, column in (
         (district, district.c.settings_updater),
         (display_options, display_options.c.updater),
         (api_key, api_key.c.creator),
+        (bar, bar.c.acting_user_id),
     ):
         forgotten = await connection.execute(
             update(table)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
+from schoolbell_storage.bars import BarRow, bars_of_students
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.rows import among, among_district
 from schoolbell_storage.tables import (
@@ -56,6 +57,8 @@ class Provenance:
     users: Mapping[str, Origin]
     relationships: Mapping[str, Origin]
     """By the guardian's user_id."""
+    bars: Mapping[tuple[str, str], Origin]
+    """By the person's user_id and the source; of the district's own it is who set them."""
     enrollments: Mapping[str, Origin]
     devices: Mapping[str, Origin]
     subscriptions: Mapping[str, Origin]
@@ -92,6 +95,7 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
         ),
         users=await _by_id(connection, asked, user_account.c.user_id, asked.user_ids),
         relationships=await _where(connection, asked, relationship.c.guardian_id, same),
+        bars=await _bars(connection, asked),
         enrollments=await _where(connection, asked, enrollment.c.enrollment_id, own),
         devices=devices,
         subscriptions=subscriptions,
@@ -143,6 +147,22 @@ async def _where(
         )
     )
     return {row.id: Origin(row.by_whom, from_micros(row.update_time)) for row in found}
+
+
+async def _bars(connection: AsyncConnection, asked: Asked) -> dict[tuple[str, str], Origin]:
+    bars = await bars_of_students(connection, asked.district_id, [asked.student_id])
+    return {
+        (row.guardian_id, row.source): Origin(row.source or _setter(row), row.set_time)
+        for rows in bars.values()
+        for row in rows
+    }
+
+
+def _setter(row: BarRow) -> str:
+    """Return who set a bar of the district; nobody in particular where that was not recorded."""
+    if row.setter is None:
+        return "district"
+    return row.setter.acting_user_id or row.setter.principal_id
 
 
 async def _devices(

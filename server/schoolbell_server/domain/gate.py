@@ -29,17 +29,22 @@ class EntityKind(StrEnum):
     ENROLLMENT = "enrollment"
     USER = "user"
     RELATIONSHIP = "relationship"
+    BAR = "bar"
     DEVICE = "device"
     SUBSCRIPTION = "subscription"
     FACT = "fact"
+
+
+BAR_ID = "\n"
+"""Joins the two parts of a bar's id; no id has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenFact:
     """One value that a gate looked at.
 
-    A relationship's id is its guardian's user_id, a subscription's its device_id, a term's its
-    term_id: the change names the rest.
+    A relationship's id is its guardian's user_id, a bar's the person's and the source joined by
+    `BAR_ID`, a subscription's its device_id, a term's its term_id: the change names the rest.
     """
 
     name: str

@@ -55,6 +55,7 @@ _INNER = frozenset(
         "lane",
         "lease_owner",
         "position",
+        "principal_type",
         "secret_hash",
         "subscriptions_version",
         "token_revision",
