@@ -99,11 +99,12 @@ async def write(
     by_hand: bool = False,
     provided: frozenset[str] | None = None,
     most: float = 5.0,
+    district_id: str = MAPLE,
     **guards: float | bool,
 ) -> Counts:
     """Write records some days after `START`; `provided` are the columns of all of them."""
     asked = RosterWrite(
-        district_id=MAPLE,
+        district_id=district_id,
         source=source,
         now=START + dt.timedelta(days=days),
         full=full,

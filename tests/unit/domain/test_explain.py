@@ -66,7 +66,7 @@ def test_every_gate_has_its_row() -> None:
 def test_everybody_related_is_explained_also_the_barred_and_the_ended() -> None:
     explanation = _given(
         {
-            "students.ann.guardians.mom.barred": True,
+            "students.ann.bars.mom": ["sis"],
             "students.ann.guardians.dad.active": False,
             "users.aunt": {},
             "students.ann.guardians.aunt": {"relation": "aunt"},
