@@ -49,10 +49,10 @@ async def deactivate(service: Service, **fields: Any) -> dict[str, tuple[int, ..
 def _counts(counts: Any) -> dict[str, tuple[int, ...]]:
     return {
         roster_pb2.RecordType.Name(one.record_type).removeprefix("RECORD_TYPE_"): (
-            one.created,
-            one.updated,
-            one.unchanged,
-            one.deactivated,
+            one.created_count,
+            one.updated_count,
+            one.unchanged_count,
+            one.deactivated_count,
         )
         for one in counts
     }

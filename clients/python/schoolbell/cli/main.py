@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from schoolbell.cli.bars import bars
 from schoolbell.cli.changes import changes
 from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
 from schoolbell.cli.districts import districts, keys
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
+from schoolbell.cli.places import calendars, schools, users
 from schoolbell.cli.roster import roster
 from schoolbell.cli.session import DEFAULT_TARGET, open_session
 from schoolbell.cli.settings import settings
@@ -60,6 +62,8 @@ def main(
 
 
 for command in (
+    bars,
+    calendars,
     changes,
     deliveries,
     devices,
@@ -68,9 +72,11 @@ for command in (
     keys,
     persons,
     roster,
+    schools,
     settings,
     status,
     subscriptions,
+    users,
     watch,
 ):
     main.add_command(command)

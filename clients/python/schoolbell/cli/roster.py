@@ -6,10 +6,12 @@ import itertools
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from schoolbell import oneroster
+from schoolbell.cli.guards import guard_options
 from schoolbell.cli.session import Session, to_json
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
@@ -34,7 +36,7 @@ def roster() -> None:
 @click.option(
     "--relationships",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="What OneRoster cannot say: portal flags and bars.",
+    help="What OneRoster cannot say: portal flags and bars. Without it they stay as stored.",
 )
 @click.option(
     "--end-dates",
@@ -46,6 +48,7 @@ def roster() -> None:
 @click.option("--import-id", default="", help="Your own id; the same again is not imported twice.")
 @click.option("--active-year", type=int, help="Make this the active school year (it ends in).")
 @click.option("--validate-only", is_flag=True, help="Check everything and change nothing.")
+@guard_options
 @click.pass_obj
 def import_roster(
     session: Session,
@@ -57,6 +60,7 @@ def import_roster(
     import_id: str,
     active_year: int | None,
     validate_only: bool,
+    **guards: Any,
 ) -> None:
     """Import a whole roster."""
     try:
@@ -73,9 +77,11 @@ def import_roster(
         mode=roster_pb2.IMPORT_MODE_FULL,
         source=source,
         validate_only=validate_only,
+        guards=roster_service_pb2.ImportGuards(**guards),
     )
     with session.client() as client:
-        parts = import_parts(district_id, header, read)
+        given = relationships is not None
+        parts = import_parts(district_id, header, read, relationships=given)
         answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
         if active_year is not None and not validate_only:
             client.roster.SetActiveSchoolYear(
@@ -87,13 +93,26 @@ def import_roster(
 
 
 def import_parts(
-    district_id: str, header: roster_service_pb2.ImportRosterHeader, read: oneroster.Roster
+    district_id: str,
+    header: roster_service_pb2.ImportRosterHeader,
+    read: oneroster.Roster,
+    *,
+    relationships: bool = True,
 ) -> Iterator[roster_service_pb2.ImportRosterRequest]:
-    """Yield an import: its header, its records in batches, its footer."""
+    """Yield an import: its header, its records in batches, its footer.
+
+    Without `relationships` none is brought, and so those that are stored stay as they are: only a
+    side file knows who may see whom.
+    """
     part = roster_service_pb2.ImportRosterRequest
     yield part(district_id=district_id, header=header)
-    records, count = oneroster.to_proto(read), 0
-    while batch := list(itertools.islice(records, _BATCH)):
+    brought = (
+        record
+        for record in oneroster.to_proto(read)
+        if relationships or record.WhichOneof("record") != "relationship"
+    )
+    count = 0
+    while batch := list(itertools.islice(brought, _BATCH)):
         count += len(batch)
         yield part(records=roster_service_pb2.ImportRosterRecords(records=batch))
     yield part(footer=roster_service_pb2.ImportRosterFooter(record_count=count))

@@ -23,7 +23,24 @@ _TEXT, _RELATION = 1024, 128
 
 
 def to_proto(roster: Roster) -> Iterator[roster_pb2.RosterRecord]:
-    """Yield a record for everything in the roster."""
+    """Yield a record for everything in the roster, each with a mask of what an extract provides."""
+    born = any(user.birth_date for user in roster.users)
+    masks = _MASKS | {"user": (*_MASKS["user"], *(["birth_date"] if born else []))}
+    for record in _records(roster):
+        record.update_mask.paths.extend(masks[record.WhichOneof("record") or ""])
+        yield record
+
+
+_MASKS: dict[str, tuple[str, ...]] = {
+    "school": ("school_id", "display_name"),
+    "calendar": ("calendar_id", "school_id", "school_year", "start_date", "end_date", "terms"),
+    "user": ("user_id", "enabled", "names.given_name", "names.family_name"),
+    "relationship": ("*",),
+    "enrollment": ("*",),
+}
+
+
+def _records(roster: Roster) -> Iterator[roster_pb2.RosterRecord]:
     record = roster_pb2.RosterRecord
     yield from (record(school=_school(each)) for each in roster.schools)
     yield from (record(calendar=_calendar(each)) for each in roster.calendars)
