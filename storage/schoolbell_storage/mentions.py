@@ -1,4 +1,4 @@
-"""Where a person is named in what is no record of theirs: the audit log and import reports."""
+"""Where a person is named in what is no record of theirs: audit log, import reports, bars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schoolbell_storage.codec import to_json, to_micros
 from schoolbell_storage.persons import Page, Person, Place
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.rows import among
-from schoolbell_storage.tables import audit_entry, roster_import
+from schoolbell_storage.tables import audit_entry, bar, roster_import
 
 ERASED = "erased"
 """What stands in place of the id of a person whose data were erased."""
@@ -131,6 +131,24 @@ async def forget_in_imports(connection: AsyncConnection, person: Person) -> int:
                 update(roster_import).where(same).values(report=encode_report(forgotten))
             )
     return count
+
+
+async def forget_in_bars(connection: AsyncConnection, person: Person) -> int:
+    """Forget the person in the comments on others' bars; return how many named them."""
+    found = await connection.execute(
+        select(*bar.primary_key.columns, bar.c.comment)
+        .where(
+            bar.c.district_id == person.district_id,
+            bar.c.comment.contains(person.user_id, autoescape=True),
+        )
+        .order_by(*bar.primary_key.columns)
+        .with_for_update()
+    )
+    keys = [tuple(row)[:-1] for row in found.all() if mentions(row.comment, person.user_id)]
+    if keys:
+        named = tuple_(*bar.primary_key.columns).in_(keys)
+        await connection.execute(update(bar).where(named).values(comment=ERASED))
+    return len(keys)
 
 
 def _report(report: ImportReport, user_id: str) -> ImportReport:

@@ -96,8 +96,8 @@ async def begin_import(
     """Begin to receive an import, or return it as it is where it is applied or being applied.
 
     One with the same id that was refused, abandoned, only validated, or still waits for the rest
-    of its records starts anew; the header returned is the stored one, for the caller to compare. The caller has
-    locked the district. Raises `ImportInProgress`.
+    of its records starts anew; the header returned is the stored one, for the caller to compare.
+    The caller has locked the district. Raises `ImportInProgress`.
     """
     known = await find_import(connection, header.district_id, header.import_id, lock=True)
     if known is not None and (

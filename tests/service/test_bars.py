@@ -90,7 +90,7 @@ async def test_no_other_source_lifts_a_bar(database: str, tmp_path: Path) -> Non
 
 @databases()
 async def test_the_district_bars_whom_nothing_relates(database: str, tmp_path: Path) -> None:
-    pair = {"student_id": "a", "guardian_id": "b-mother"}
+    pair: dict[str, Any] = {"student_id": "a", "guardian_id": "b-mother"}
     async with serving(tmp_path, database) as service:
         await service.add_district()
         await bring(service, "1", ROSTER)

@@ -123,8 +123,8 @@ async def test_what_is_not_provided_stays(database: str, full: bool, tmp_path: P
 @databases()
 async def test_what_is_provided_is_written(database: str, tmp_path: Path) -> None:
     records = [
-        dataclasses.replace(BLANK[0], display_name="South"),
-        dataclasses.replace(BLANK[1], display_name="New"),
+        SchoolRecord(school_id="north", display_name="South"),
+        dataclasses.replace(YEAR, display_name="New", school_year=1, terms=()),
         UserRecord(user_id="s1", preferred_name="Z"),
         dataclasses.replace(TIE, portal_enabled=False, relation="x"),
     ]
@@ -251,8 +251,12 @@ async def test_portal_flags_and_birth_dates_are_guarded(database: str, tmp_path:
         await write(storage, few, max_portal_loss_percent=0)
         again = _many(portal=True, count=10)
         await write(storage, again)
-        allowed = {"max_portal_loss_percent": 100.0, "max_birth_date_loss_percent": 100.0}
-        await write(storage, _many(portal=False, born=False), **allowed)
+        await write(
+            storage,
+            _many(portal=False, born=False),
+            max_portal_loss_percent=100,
+            max_birth_date_loss_percent=100,
+        )
 
 
 @databases()

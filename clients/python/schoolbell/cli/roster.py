@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import grpc
 
 from schoolbell import oneroster
 from schoolbell.cli.guards import guard_options
 from schoolbell.cli.session import Session, to_json
+from schoolbell.errors import from_rpc_error
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
 _BATCH = 1000
@@ -52,6 +54,7 @@ def roster() -> None:
 @click.pass_obj
 def import_roster(
     session: Session,
+    /,
     *,
     directory: Path,
     relationships: Path | None,
@@ -82,7 +85,10 @@ def import_roster(
     with session.client() as client:
         given = relationships is not None
         parts = import_parts(district_id, header, read, relationships=given)
-        answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        try:
+            answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
         if active_year is not None and not validate_only:
             client.roster.SetActiveSchoolYear(
                 roster_service_pb2.SetActiveSchoolYearRequest(
