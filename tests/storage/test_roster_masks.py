@@ -122,7 +122,7 @@ async def test_what_is_not_provided_stays(database: str, full: bool, tmp_path: P
 
 @databases()
 async def test_what_is_provided_is_written(database: str, tmp_path: Path) -> None:
-    records = [
+    records: list[Record] = [
         SchoolRecord(school_id="north", display_name="South"),
         dataclasses.replace(YEAR, display_name="New", school_year=1, terms=()),
         UserRecord(user_id="s1", preferred_name="Z"),

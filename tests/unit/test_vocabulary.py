@@ -11,10 +11,13 @@ from schoolbell_server.domain import kinds
 from tests.unit.contract import enums
 
 CONTRACT_ONLY = {
+    "BarOrigin",
     "Circuit",
     "ErrorReason",
     "GranteeType",
     "ImportMode",
+    "ImportProblemCode",
+    "ImportProblemSeverity",
     "ImportState",
     "PublishResult",
     "ReceiptEvent",
