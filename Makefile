@@ -8,7 +8,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := clients/python/schoolbell/v1
 PROTOS := build/proto
-SOURCES := server storage clients/python tests $(wildcard benchmarks)
+API_DOCS := docs/api
+SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
 PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
 PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
@@ -23,8 +24,8 @@ ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
-.PHONY: help setup run test lint format type proto proto-check proto-accept requirements bench \
-	mutation clean
+.PHONY: help setup run test lint format type proto proto-check proto-accept requirements \
+	codegen-check bench abuse mutation clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,23 +51,32 @@ format: $(READY) ## Format the code and the contract
 type: $(READY) ## Check the types
 	$(BIN)/mypy $(SOURCES)
 
-proto: $(PROTOS)/.copied ## Generate the code of the contract anew
+proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract anew
 	rm -f $(CONTRACT)/*_pb2*
 	scripts/generate-python $(PROTOS) clients/python
+	scripts/generate-api-docs $(PROTOS) $(API_DOCS)
 
-proto-check: $(PROTOS)/.copied ## Check the contract, and that its code is what it generates
+proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and reference are what it generates
 	$(BUF) lint
 	$(BUF) breaking --path schoolbell --exclude-imports --against $(CURDIR)/proto/image.binpb
 	$(BUF) format --diff --exit-code --path schoolbell
 	rm -rf build/generated
 	scripts/generate-python $(PROTOS) build/generated
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
+	scripts/generate-api-docs $(PROTOS) build/api-docs
+	diff -r build/api-docs $(API_DOCS)
+
+codegen-check: $(PROTOS)/.copied ## Generate Go, Java and TypeScript from the contract and compile it
+	scripts/codegen-check $(PROTOS)
 
 proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
 	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
 
 bench: $(READY) ## Measure the speed; LONG=1 measures the million sizes, ROWS= picks some
 	@exec $(BIN)/python -m benchmarks $(ROWS)
+
+abuse: $(READY) ## Attack a server and measure what its other callers feel; ARGS= picks attacks
+	@exec $(BIN)/python -m benchmarks.abuse $(ARGS)
 
 mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Python 3.11 or 3.12)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/mutation.txt

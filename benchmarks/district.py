@@ -20,6 +20,7 @@ from schoolbell.v1 import common_pb2
 from schoolbell_server.demo.district import push_token
 from schoolbell_server.demo.stage import APPS, DISTRICT
 from schoolbell_server.domain.kinds import AppType, DetailLevel, Kind, Platform, ProviderEnvironment
+from schoolbell_server.domain.principal import START
 from schoolbell_server.domain.world import KindSettings, Subscription, Term
 from schoolbell_server.security.api_key import Role, new_api_key
 from schoolbell_server.security.fingerprint import TokenFingerprints
@@ -124,14 +125,14 @@ async def _create(
         },
     )
     await districts.write_settings(
-        connection, DISTRICT, enabled=True, document=document, updater="bench", now=now
+        connection, DISTRICT, enabled=True, document=document, updater=START, now=now
     )
 
 
 async def _keys(connection: AsyncConnection, now: dt.datetime) -> dict[Role, str]:
     credentials = {}
     for role in (Role.PUBLISHER, Role.MONITOR):
-        key, credentials[role] = new_api_key(district_id=DISTRICT, role=role)
+        key, credentials[role] = new_api_key(district_ids=[DISTRICT], role=role)
         await insert_key(connection, row_of(key, now, "bench", ""))
     return credentials
 

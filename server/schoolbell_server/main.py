@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,21 @@ from schoolbell_server.config import (
     Config,
     ConfigError,
     ServerRole,
-    check_replay,
     load_config,
     warnings,
 )
-from schoolbell_server.observability.log import configure_logging, get_logger, log_loop_errors
+from schoolbell_server.observability.log import (
+    configure_logging,
+    get_logger,
+    log_loop_errors,
+    tell_left_out,
+)
 from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
+from schoolbell_server.observability.repeats import Repeats
+from schoolbell_server.open_files import ENOUGH, raise_limit
 from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.sandbox.command import sandbox_command
+from schoolbell_server.security.credential_files import CredentialUnusable
 from schoolbell_server.security.operator_key import OperatorKeyBroken
 from schoolbell_server.security.sealer import SealBroken
 from schoolbell_server.security.secret_file import SecretExposed
@@ -35,6 +43,7 @@ DEFAULT_FILE = Path("schoolbell.toml")
 _UNABLE = (
     CannotListen,
     CannotServeMetrics,
+    CredentialUnusable,
     OperatorKeyBroken,
     SealBroken,
     SecretExposed,
@@ -69,12 +78,14 @@ def main() -> None:
 @click.option("--replay", is_flag=True, help="Play a recorded year; only against sandboxes.")
 def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    config = _load(config_file, role=role, replay=replay)
-    configure_logging(config.log)
+    config = _load(config_file, role=role, replay=replay, serving=True)
+    repeats = configure_logging(config.log)
+    if (files := raise_limit()) < ENOUGH:
+        logger.warning("few files may be open", extra={"count": files})
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    _run(_serve(config, replay=replay))
+    _run(_serve(config, repeats, replay=replay))
 
 
 @main.command()
@@ -122,15 +133,22 @@ def restored(config_file: Path | None) -> None:
 main.add_command(sandbox_command, "sandbox")
 
 
-async def _serve(config: Config, *, replay: bool) -> None:
+async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
     from schoolbell_server import app
 
     log_loop_errors(asyncio.get_running_loop())
+    telling = asyncio.create_task(tell_left_out(repeats), name="log")
     # Batches make many objects that die young by their counts; the collector at its usual pace
     # looks through all that lives, again and again, for a tenth of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    await app.serve(config, replay=replay)
+    # A transaction goes back and forth between the loop and SQLite's thread some twenty times; at
+    # the usual interval each time may wait 5 ms behind a long read.
+    sys.setswitchinterval(0.0005)
+    try:
+        await app.serve(config, replay=replay)
+    finally:
+        telling.cancel()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -145,15 +163,18 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         raise SystemExit(1) from None
 
 
-def _load(config_file: Path | None, *, role: str | None = None, replay: bool = False) -> Config:
+def _load(
+    config_file: Path | None,
+    *,
+    role: str | None = None,
+    replay: bool = False,
+    serving: bool = False,
+) -> Config:
     """Load the configuration; a role that was asked for wins over the environment's."""
     over = {} if role is None else {"SCHOOLBELL_SERVER_ROLE": role}
     if config_file is None and DEFAULT_FILE.exists():
         config_file = DEFAULT_FILE
     try:
-        config = load_config(config_file, {**os.environ, **over})
-        if replay:
-            check_replay(config)
+        return load_config(config_file, {**os.environ, **over}, check_files=serving, replay=replay)
     except ConfigError as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    return config

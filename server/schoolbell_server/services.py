@@ -25,7 +25,7 @@ from schoolbell.v1 import (
     subscription_service_pb2_grpc,
 )
 from schoolbell_server.gateways.factory import Gateways
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.rehearsal import Rehearser
 from schoolbell_server.rpc.server import ConductedServer
@@ -37,6 +37,7 @@ from schoolbell_server.servicers.change import ChangeServicer
 from schoolbell_server.servicers.change_readers import ChangeReaders
 from schoolbell_server.servicers.device import DeviceServicer
 from schoolbell_server.servicers.district import DistrictServicer
+from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.notifications import Notifications
@@ -74,7 +75,7 @@ class Parts:
     sealer: Sealer
     fingerprints: TokenFingerprints
     keys: StoredKeys
-    heard: LastHeard
+    seen: LastSeen
     gateways: Gateways
     texts: Texts
     monitor: Monitor
@@ -83,13 +84,20 @@ class Parts:
     finisher: ImportFinisher
     clock: Callable[[], dt.datetime]
     replay: bool
+    limits: access_service_pb2.ServerLimits
 
 
 def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     """Add every service; return their full names."""
     storage, clock, wake = parts.storage, parts.clock, parts.pipeline.wake
     district_service_pb2_grpc.add_DistrictServiceServicer_to_server(
-        DistrictServicer(storage, apps=parts.apps, sealer=parts.sealer), server
+        DistrictServicer(
+            storage,
+            apps=parts.apps,
+            sealer=parts.sealer,
+            removal=DistrictRemoval(storage, clock=clock, on_deleted=parts.keys.forget),
+        ),
+        server,
     )
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
         SettingsServicer(storage, states=parts.monitor), server
@@ -99,7 +107,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(
-        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_heard=parts.heard.device),
+        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_seen=parts.seen.device),
         server,
     )
     change_service_pb2_grpc.add_ChangeServiceServicer_to_server(
@@ -122,7 +130,8 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         server,
     )
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake), server
+        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake, limits=parts.limits),
+        server,
     )
     return [name for file in _FILES for name in _services_of(file)]
 
@@ -132,7 +141,7 @@ def _devices(parts: Parts) -> DeviceServicer:
         parts.storage,
         apps=parts.apps,
         registrar=Registrar(parts.sealer, parts.fingerprints),
-        receipts=Receipts(parts.storage, parts.clock, parts.heard.device),
+        receipts=Receipts(parts.storage, parts.clock, parts.seen.device),
         notifications=Notifications(
             parts.storage,
             apps=parts.apps,
@@ -140,11 +149,11 @@ def _devices(parts: Parts) -> DeviceServicer:
             gateways=parts.gateways,
             opener=parts.sealer,
             clock=parts.clock,
-            on_heard=parts.heard.device,
+            on_seen=parts.seen.device,
             replay=parts.replay,
         ),
         clock=parts.clock,
-        on_heard=parts.heard.device,
+        on_seen=parts.seen.device,
         on_written=parts.pipeline.wake,
     )
 

@@ -9,14 +9,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_storage.codec import from_micros, to_json, to_micros
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.tables import audit_entry
 
 Document = Mapping[str, Any]
 """Changed fields by name, as JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and in which call."""
+
+    principal: Principal
+    client_address: str = ""
+    """The network address of the caller, without its port; empty for the service itself."""
+    request_id: str = ""
+    """Identifies the call in the log; empty for the service itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +39,7 @@ class AuditEntry:
     audit_entry_id: str
     district_id: str
     create_time: dt.datetime
-    caller: str
+    actor: Actor
     action: str
     """The method, such as `schoolbell.v1.SettingsService/UpdateSettings`."""
     target: str
@@ -40,7 +53,7 @@ async def append_audit(
     *,
     district_id: str,
     now: dt.datetime,
-    caller: str,
+    actor: Actor,
     action: str,
     changes: Sequence[tuple[str, Document, Document]],
 ) -> None:
@@ -54,7 +67,7 @@ async def append_audit(
                 "audit_entry_id": str(uuid.uuid4()),
                 "district_id": district_id,
                 "create_time": to_micros(now),
-                "caller": caller,
+                **_encode(actor),
                 "action": action,
                 "target": target,
                 "before": to_json(before),
@@ -66,12 +79,22 @@ async def append_audit(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalFilter:
+    """Who acted; what is empty may be anything."""
+
+    type: int = 0
+    id: str = ""
+    acting_user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
     """Which entries of a district to list, newest first; empty is all."""
 
     district_id: str
-    callers: Sequence[str] = ()
+    principals: Sequence[PrincipalFilter] = ()
     actions: Sequence[str] = ()
+    targets: Sequence[str] = ()
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None
     before: tuple[int, str] | None = None
@@ -82,8 +105,10 @@ class AuditQuery:
 async def list_audit(connection: AsyncConnection, query: AuditQuery) -> list[AuditEntry]:
     """Return a page of entries, newest first."""
     page = select(audit_entry).where(audit_entry.c.district_id == query.district_id)
-    if query.callers:
-        page = page.where(audit_entry.c.caller.in_(list(query.callers)))
+    if query.principals:
+        page = page.where(or_(*(_matches(one) for one in query.principals)))
+    if query.targets:
+        page = page.where(audit_entry.c.target.in_(list(query.targets)))
     if query.actions:
         page = page.where(audit_entry.c.action.in_(list(query.actions)))
     if query.start_time is not None:
@@ -96,7 +121,7 @@ async def list_audit(connection: AsyncConnection, query: AuditQuery) -> list[Aud
         page = page.where(or_(audit_entry.c.create_time < time, same_time))
     newest = (audit_entry.c.create_time.desc(), audit_entry.c.audit_entry_id.desc())
     found = await connection.execute(page.order_by(*newest).limit(query.limit))
-    return [decode_entry(row) for row in found]
+    return [decode_entry(row) async for row in paced(found)]
 
 
 def decode_entry(row: Row[Any]) -> AuditEntry:
@@ -105,9 +130,33 @@ def decode_entry(row: Row[Any]) -> AuditEntry:
         audit_entry_id=row.audit_entry_id,
         district_id=row.district_id,
         create_time=from_micros(row.create_time),
-        caller=row.caller,
+        actor=Actor(
+            Principal(PrincipalType(row.principal_type), row.caller, row.acting_user_id),
+            row.client_address,
+            row.request_id,
+        ),
         action=row.action,
         target=row.target,
         before=json.loads(row.before),
         after=json.loads(row.after),
     )
+
+
+def _encode(actor: Actor) -> dict[str, object]:
+    principal = actor.principal
+    return {
+        "principal_type": int(principal.type),
+        "caller": principal.id,
+        "acting_user_id": principal.acting_user_id,
+        "client_address": actor.client_address,
+        "request_id": actor.request_id,
+    }
+
+
+def _matches(wanted: PrincipalFilter) -> ColumnElement[bool]:
+    places = (
+        (audit_entry.c.principal_type, wanted.type),
+        (audit_entry.c.caller, wanted.id),
+        (audit_entry.c.acting_user_id, wanted.acting_user_id),
+    )
+    return and_(true(), *(column == value for column, value in places if value))

@@ -15,21 +15,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, delete, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.rows import among_district, insert_into
 from schoolbell_storage.tables import bar
 
 DISTRICT = ""
 """The source of the bars that the district itself sets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setter:
-    """Who set a bar of the district: a principal of the contract."""
-
-    principal_type: int
-    principal_id: str
-    acting_user_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +34,8 @@ class BarRow:
     """`DISTRICT` or the source that set it."""
     set_time: dt.datetime
     comment: str = ""
-    setter: Setter | None = None
-    """Of the district's; None where that was not recorded."""
+    principal: Principal | None = None
+    """Who set a bar of the district; None where that was not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +52,7 @@ class BarQuery:
 
 async def set_bar(connection: AsyncConnection, district_id: str, row: BarRow) -> bool:
     """Store a bar; False if it stands already, and then it stays as it is."""
-    setter = row.setter
+    principal = row.principal
     done = await connection.execute(
         insert_into(connection.dialect.name, bar)
         .values(
@@ -70,9 +62,9 @@ async def set_bar(connection: AsyncConnection, district_id: str, row: BarRow) ->
             source=row.source,
             set_time=to_micros(row.set_time),
             comment=row.comment,
-            principal_type=setter.principal_type if setter else None,
-            principal_id=setter.principal_id if setter else "",
-            acting_user_id=setter.acting_user_id if setter else "",
+            principal_type=principal.type if principal else None,
+            principal_id=principal.id if principal else "",
+            acting_user_id=principal.acting_user_id if principal else "",
         )
         .on_conflict_do_nothing()
     )
@@ -169,12 +161,17 @@ def _by_pair(rows: Sequence[BarRow]) -> Mapping[tuple[str, str], list[BarRow]]:
 
 
 def _decode(row: Row[Any]) -> BarRow:
-    known = row.principal_type is not None
     return BarRow(
         student_id=row.student_id,
         guardian_id=row.guardian_id,
         source=row.source,
         set_time=from_micros(row.set_time),
         comment=row.comment,
-        setter=Setter(row.principal_type, row.principal_id, row.acting_user_id) if known else None,
+        principal=_principal(row),
     )
+
+
+def _principal(row: Row[Any]) -> Principal | None:
+    if row.principal_type is None:
+        return None
+    return Principal(PrincipalType(row.principal_type), row.principal_id, row.acting_user_id)

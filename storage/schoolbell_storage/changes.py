@@ -27,6 +27,7 @@ from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.many import Many
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.rows import NUMBER, TEXT, Batch, insert_into
 from schoolbell_storage.tables import change, change_key, refusal_tally
 
@@ -192,7 +193,7 @@ async def list_changes(connection: AsyncConnection, query: ChangeQuery) -> list[
         .order_by(change.c.accept_time.desc(), change.c.position.desc())
         .limit(query.limit)
     )
-    return [_change(row) for row in found]
+    return [_change(row) async for row in paced(found)]
 
 
 def _conditions(query: ChangeQuery) -> Iterable[Any]:

@@ -14,6 +14,7 @@ from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import DeliveryState, Gate, Kind
 from schoolbell_storage.codec import optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.tables import LEASED, WAITING, delivery
 
 
@@ -52,7 +53,7 @@ async def list_deliveries(connection: AsyncConnection, query: DeliveryQuery) -> 
         .order_by(delivery.c.create_time.desc(), delivery.c.delivery_id.desc())
         .limit(query.limit)
     )
-    return [decode(row) for row in found]
+    return [decode(row) async for row in paced(found)]
 
 
 def conditions(query: DeliveryQuery) -> Iterable[Any]:

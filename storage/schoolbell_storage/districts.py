@@ -12,12 +12,16 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_storage.codec import from_micros, numbers, to_json, to_micros
 from schoolbell_storage.rows import insert_into
 from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.tables import calendar, change, district
 
 _ROSTER = 0x5C_40_01_BE_12  # any number that nobody else uses
+
+
+DEFAULT_AUDIT_RETENTION = dt.timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class DistrictRow:
     active_school_year: int | None
     version: int
     create_time: dt.datetime
+    audit_retention: dt.timedelta = DEFAULT_AUDIT_RETENTION
+    """How long the audit log is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,7 @@ class StoredSettings:
     document: SettingsDocument
     version: int
     update_time: dt.datetime | None
-    updater: str
+    updater: Principal | None
 
 
 async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
@@ -177,6 +183,8 @@ async def read_settings(
         district.c.settings_version,
         district.c.settings_update_time,
         district.c.settings_updater,
+        district.c.settings_updater_type,
+        district.c.settings_acting_user_id,
     ).where(district.c.district_id == district_id)
     row = (await connection.execute(wanted.with_for_update() if lock else wanted)).first()
     if row is None:
@@ -187,7 +195,13 @@ async def read_settings(
         document=decode_settings(row.settings),
         version=row.settings_version,
         update_time=from_micros(written) if written else None,
-        updater=row.settings_updater,
+        updater=Principal(
+            PrincipalType(row.settings_updater_type),
+            row.settings_updater,
+            row.settings_acting_user_id,
+        )
+        if row.settings_updater_type
+        else None,
     )
 
 
@@ -197,7 +211,7 @@ async def write_settings(
     *,
     enabled: bool,
     document: SettingsDocument,
-    updater: str,
+    updater: Principal,
     now: dt.datetime,
 ) -> None:
     """Write a district's switch and settings, as the next version, and bump the facts."""
@@ -209,7 +223,9 @@ async def write_settings(
             settings=encode_settings(document),
             settings_version=district.c.settings_version + 1,
             settings_update_time=to_micros(now),
-            settings_updater=updater,
+            settings_updater=updater.id,
+            settings_updater_type=int(updater.type),
+            settings_acting_user_id=updater.acting_user_id,
             facts_version=district.c.facts_version + 1,
         )
     )
@@ -223,6 +239,7 @@ def _fields(row: DistrictRow) -> dict[str, object]:
         "currency_code": row.currency_code,
         "licensed_kinds": numbers(row.licensed_kinds),
         "app_ids": to_json(list(row.app_ids)),
+        "audit_retention": int(row.audit_retention.total_seconds()),
     }
 
 
@@ -238,4 +255,5 @@ def _decode(row: Row[Any]) -> DistrictRow:
         active_school_year=row.active_school_year,
         version=row.version,
         create_time=from_micros(row.create_time),
+        audit_retention=dt.timedelta(seconds=row.audit_retention),
     )

@@ -12,7 +12,11 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_json, to_micros
-from schoolbell_storage.tables import api_key
+from schoolbell_storage.rows import among
+from schoolbell_storage.tables import api_key, api_key_district
+
+EVERY_DISTRICT = "-"
+"""In place of a district id: every district."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +24,8 @@ class ApiKeyRow:
     """A key as stored; the secret itself is nowhere."""
 
     key_id: str
-    district_id: str
-    """'-' is every district."""
+    district_ids: tuple[str, ...]
+    """By id; '-' alone is every district."""
     role: int
     user_id: str
     """The person whose tool rights an administrator's key has."""
@@ -34,6 +38,10 @@ class ApiKeyRow:
     expire_time: dt.datetime | None = None
     revoke_time: dt.datetime | None = None
     last_use_time: dt.datetime | None = None
+    request_id: str = ""
+    """The creator's id of the request that made it; empty if none was given."""
+    request_hash: str = ""
+    """What was asked for under the request id, hashed."""
 
 
 async def insert_key(connection: AsyncConnection, key: ApiKeyRow) -> None:
@@ -41,7 +49,6 @@ async def insert_key(connection: AsyncConnection, key: ApiKeyRow) -> None:
     await connection.execute(
         insert(api_key).values(
             key_id=key.key_id,
-            district_id=key.district_id,
             role=key.role,
             user_id=key.user_id,
             secret_tail=key.secret_tail,
@@ -51,53 +58,117 @@ async def insert_key(connection: AsyncConnection, key: ApiKeyRow) -> None:
             create_time=to_micros(key.create_time),
             creator=key.creator,
             expire_time=optional_micros(key.expire_time),
+            request_id=key.request_id,
+            request_hash=key.request_hash,
         )
+    )
+    await connection.execute(
+        insert(api_key_district),
+        [{"district_id": one, "key_id": key.key_id} for one in key.district_ids],
     )
 
 
 async def find_key(connection: AsyncConnection, key_id: str) -> ApiKeyRow | None:
     """Return a key, also a revoked or expired one."""
     row = (await connection.execute(select(api_key).where(api_key.c.key_id == key_id))).first()
-    return None if row is None else _decode(row)
+    return None if row is None else (await _decode_all(connection, [row]))[0]
 
 
-async def list_keys(
-    connection: AsyncConnection,
-    district_id: str,
-    after: str,
-    limit: int,
-    living_at: dt.datetime | None = None,
-) -> Sequence[ApiKeyRow]:
-    """Return a page of a district's keys by key id; `living_at` leaves out those that ended."""
-    wanted = select(api_key).where(api_key.c.district_id == district_id, api_key.c.key_id > after)
-    if living_at is not None:
-        lasting = or_(api_key.c.expire_time.is_(None), api_key.c.expire_time > to_micros(living_at))
-        wanted = wanted.where(api_key.c.revoke_time.is_(None), lasting)
-    found = await connection.execute(wanted.order_by(api_key.c.key_id).limit(limit))
-    return [_decode(row) for row in found]
+async def newest_key_ids(connection: AsyncConnection, limit: int) -> Sequence[str]:
+    """Return the ids of the keys that were made last, revoked ones among them."""
+    wanted = select(api_key.c.key_id).order_by(api_key.c.create_time.desc()).limit(limit)
+    return (await connection.execute(wanted)).scalars().all()
 
 
-async def revoke_key(
-    connection: AsyncConnection, district_id: str, key_id: str, now: dt.datetime
+async def find_requested(
+    connection: AsyncConnection, creator: str, request_id: str, since: dt.datetime
 ) -> ApiKeyRow | None:
-    """Revoke a key once and return it; None where the district has no such key."""
+    """Return the key that a caller made under a request id after a time, or None."""
+    found = await connection.execute(
+        select(api_key)
+        .where(
+            api_key.c.creator == creator,
+            api_key.c.request_id == request_id,
+            api_key.c.create_time > to_micros(since),
+        )
+        .with_for_update()
+    )
+    row = found.first()
+    return None if row is None else (await _decode_all(connection, [row]))[0]
+
+
+async def replace_secret(
+    connection: AsyncConnection, key_id: str, secret_hash: str, secret_tail: str
+) -> None:
+    """Give a key another secret; the old one is good no more."""
     await connection.execute(
         update(api_key)
-        .where(
-            api_key.c.key_id == key_id,
-            api_key.c.district_id == district_id,
-            api_key.c.revoke_time.is_(None),
+        .where(api_key.c.key_id == key_id)
+        .values(secret_hash=secret_hash, secret_tail=secret_tail)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyQuery:
+    """Which keys to list, by key id; what is empty is all."""
+
+    district_id: str
+    """'-' is the keys of all districts."""
+    role: int = 0
+    user_id: str = ""
+    living_at: dt.datetime | None = None
+    """Leave out those that were revoked, or have expired by this time."""
+    after: str = ""
+    """The id of the last key of the page before."""
+    limit: int = 50
+
+
+async def list_keys(connection: AsyncConnection, query: KeyQuery) -> Sequence[ApiKeyRow]:
+    """Return a page of keys."""
+    wanted = select(api_key).where(api_key.c.key_id > query.after)
+    if query.district_id != EVERY_DISTRICT:
+        here = select(api_key_district.c.key_id).where(
+            api_key_district.c.district_id == query.district_id
         )
+        wanted = wanted.where(api_key.c.key_id.in_(here))
+    if query.role:
+        wanted = wanted.where(api_key.c.role == query.role)
+    if query.user_id:
+        wanted = wanted.where(api_key.c.user_id == query.user_id)
+    if query.living_at is not None:
+        now = to_micros(query.living_at)
+        lasting = or_(api_key.c.expire_time.is_(None), api_key.c.expire_time > now)
+        wanted = wanted.where(api_key.c.revoke_time.is_(None), lasting)
+    found = await connection.execute(wanted.order_by(api_key.c.key_id).limit(query.limit))
+    return await _decode_all(connection, found.all())
+
+
+async def revoke_key(connection: AsyncConnection, key_id: str, now: dt.datetime) -> None:
+    """Revoke a key; one that is revoked stays as it is."""
+    await connection.execute(
+        update(api_key)
+        .where(api_key.c.key_id == key_id, api_key.c.revoke_time.is_(None))
         .values(revoke_time=to_micros(now))
     )
-    key = await find_key(connection, key_id)
-    return key if key is not None and key.district_id == district_id else None
 
 
-def _decode(row: Row[Any]) -> ApiKeyRow:
+async def _decode_all(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[ApiKeyRow]:
+    """Return keys with their districts."""
+    places = await connection.execute(
+        select(api_key_district)
+        .where(among(api_key_district.c.key_id, [row.key_id for row in rows]))
+        .order_by(api_key_district.c.district_id)
+    )
+    districts: dict[str, list[str]] = {row.key_id: [] for row in rows}
+    for place in places:
+        districts[place.key_id].append(place.district_id)
+    return [_decode(row, tuple(districts[row.key_id])) for row in rows]
+
+
+def _decode(row: Row[Any], district_ids: tuple[str, ...]) -> ApiKeyRow:
     return ApiKeyRow(
         key_id=row.key_id,
-        district_id=row.district_id,
+        district_ids=district_ids,
         role=row.role,
         user_id=row.user_id,
         secret_tail=row.secret_tail,
@@ -109,4 +180,6 @@ def _decode(row: Row[Any]) -> ApiKeyRow:
         expire_time=optional_time(row.expire_time),
         revoke_time=optional_time(row.revoke_time),
         last_use_time=optional_time(row.last_use_time),
+        request_id=row.request_id,
+        request_hash=row.request_hash,
     )

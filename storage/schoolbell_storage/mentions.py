@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import and_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.principal import Principal
 from schoolbell_storage.audit import AuditEntry, decode_entry
 from schoolbell_storage.codec import to_json, to_micros
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Page, Person, Place
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.rows import among
@@ -32,6 +34,7 @@ async def audit_mentions(
         audit_entry.c.district_id == person.district_id,
         or_(
             audit_entry.c.caller == person.user_id,
+            audit_entry.c.acting_user_id == person.user_id,
             audit_entry.c.target.contains(person.user_id, autoescape=True),
             audit_entry.c.before.contains(quoted, autoescape=True),
             audit_entry.c.after.contains(quoted, autoescape=True),
@@ -39,9 +42,8 @@ async def audit_mentions(
     )
     if after is not None:
         page = page.where(tuple_(*place) > after)
-    entries = [
-        decode_entry(row) for row in await connection.execute(page.order_by(*place).limit(limit))
-    ]
+    rows = await connection.execute(page.order_by(*place).limit(limit))
+    entries = [decode_entry(row) async for row in paced(rows)]
     found = [one for one in entries if without_person(one, person.user_id) != one]
     last = (to_micros(entries[-1].create_time), entries[-1].audit_entry_id) if entries else None
     return Page(found, last if len(entries) == limit else None)
@@ -67,7 +69,8 @@ async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
         update(audit_entry)
         .where(audit_entry.c.audit_entry_id == entry.audit_entry_id)
         .values(
-            caller=entry.caller,
+            caller=entry.actor.principal.id,
+            acting_user_id=entry.actor.principal.acting_user_id,
             target=entry.target,
             before=to_json(entry.before),
             after=to_json(entry.after),
@@ -79,10 +82,18 @@ def without_person(entry: AuditEntry, user_id: str) -> AuditEntry:
     """Return an entry in which a person is called `ERASED`, and a text that names them is gone."""
     return replace(
         entry,
-        caller=ERASED if entry.caller == user_id else entry.caller,
+        actor=replace(entry.actor, principal=_principal(entry.actor.principal, user_id)),
         target=_target(entry.target, user_id),
         before=_document(entry.before, user_id),
         after=_document(entry.after, user_id),
+    )
+
+
+def _principal(principal: Principal, user_id: str) -> Principal:
+    return replace(
+        principal,
+        id=ERASED if principal.id == user_id else principal.id,
+        acting_user_id=ERASED if principal.acting_user_id == user_id else principal.acting_user_id,
     )
 
 

@@ -27,9 +27,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.fact_keys import key_prefixes
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,
+    api_key_district,
     bar,
     change,
     change_key,
@@ -128,7 +130,7 @@ def records(person: Person) -> list[Holding]:
                 tool_right.c.grantee_id == own,
             ),
         ),
-        Holding("api_key", api_key, and_(api_key.c.district_id == here, api_key.c.user_id == own)),
+        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own)),
     ]
 
 
@@ -241,7 +243,8 @@ async def decisions(
     if after is not None:
         page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
     rows = list(await connection.execute(page.order_by(*place).limit(limit)))
-    found = [one for one in map(_decided, rows) if _names(one.record, person.user_id)]
+    decided = [_decided(row) async for row in paced(rows)]
+    found = [one for one in decided if _names(one.record, person.user_id)]
     last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
     return Page(found, last if len(rows) == limit else None)
 
@@ -285,19 +288,26 @@ async def forget_recipient(connection: AsyncConnection, decided: Decided, user_i
     )
 
 
+def _for_district(district_id: str) -> ColumnElement[bool]:
+    """Tell the keys that are for a district and no other."""
+    mine = select(api_key_district.c.key_id).where(api_key_district.c.district_id == district_id)
+    others = select(api_key_district.c.key_id).where(api_key_district.c.district_id != district_id)
+    return and_(api_key.c.key_id.in_(mine), api_key.c.key_id.not_in(others))
+
+
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
     """Forget that a person last saved settings, made keys or set bars; return how many rows."""
     count = 0
-    for table, column in (
-        (district, district.c.settings_updater),
-        (display_options, display_options.c.updater),
-        (api_key, api_key.c.creator),
-        (bar, bar.c.acting_user_id),
+    here = person.district_id
+    for table, column, places in (
+        (district, district.c.settings_updater, district.c.district_id == here),
+        (district, district.c.settings_acting_user_id, district.c.district_id == here),
+        (display_options, display_options.c.updater, display_options.c.district_id == here),
+        (api_key, api_key.c.creator, _for_district(here)),
+        (bar, bar.c.acting_user_id, bar.c.district_id == here),
     ):
         forgotten = await connection.execute(
-            update(table)
-            .where(table.c.district_id == person.district_id, column == person.user_id)
-            .values({column: ""})
+            update(table).where(places, column == person.user_id).values({column: ""})
         )
         count += forgotten.rowcount
     return count

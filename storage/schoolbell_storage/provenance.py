@@ -105,13 +105,20 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
 def _settings(row: Row[Any]) -> Origin:
     if not row.settings_update_time:
         return DEFAULT
-    return Origin(row.settings_updater, from_micros(row.settings_update_time))
+    return Origin(
+        row.settings_acting_user_id or row.settings_updater, from_micros(row.settings_update_time)
+    )
 
 
 async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, Origin]:
     """Return who last set each field of the district and its settings."""
     entries = await connection.execute(
-        select(audit_entry.c.caller, audit_entry.c.create_time, audit_entry.c.after)
+        select(
+            audit_entry.c.caller,
+            audit_entry.c.acting_user_id,
+            audit_entry.c.create_time,
+            audit_entry.c.after,
+        )
         .where(
             audit_entry.c.district_id == district_id,
             audit_entry.c.target.in_(_DISTRICT_TARGETS),
@@ -122,7 +129,8 @@ async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, O
     fields: dict[str, Origin] = {}
     for entry in entries:
         for name in json.loads(entry.after):
-            fields.setdefault(name, Origin(entry.caller, from_micros(entry.create_time)))
+            by_whom = entry.acting_user_id or entry.caller
+            fields.setdefault(name, Origin(by_whom, from_micros(entry.create_time)))
     return fields
 
 
@@ -160,9 +168,7 @@ async def _bars(connection: AsyncConnection, asked: Asked) -> dict[tuple[str, st
 
 def _setter(row: BarRow) -> str:
     """Return who set a bar of the district; nobody in particular where that was not recorded."""
-    if row.setter is None:
-        return "district"
-    return row.setter.acting_user_id or row.setter.principal_id
+    return "district" if row.principal is None else row.principal.name
 
 
 async def _devices(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_storage.rows import insert_into
+from schoolbell_storage.rows import among, insert_into
 from schoolbell_storage.tables import tool_right
 
 USER = 1
@@ -26,16 +26,21 @@ class RightRow:
     granted: int
 
 
-async def rights_of(connection: AsyncConnection, district_id: str, user_id: str) -> dict[int, int]:
-    """Return a person's rights by tool."""
+async def rights_of(
+    connection: AsyncConnection, district_ids: Collection[str], user_id: str
+) -> dict[str, dict[int, int]]:
+    """Return a person's rights by tool, in each of these districts."""
     found = await connection.execute(
-        select(tool_right.c.tool, tool_right.c.granted).where(
-            tool_right.c.district_id == district_id,
+        select(tool_right.c.district_id, tool_right.c.tool, tool_right.c.granted).where(
+            among(tool_right.c.district_id, district_ids),
             tool_right.c.grantee_type == USER,
             tool_right.c.grantee_id == user_id,
         )
     )
-    return {row.tool: row.granted for row in found}
+    rights: dict[str, dict[int, int]] = {}
+    for row in found:
+        rights.setdefault(row.district_id, {})[row.tool] = row.granted
+    return rights
 
 
 async def grant(

@@ -11,6 +11,7 @@ from sqlalchemy import Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.bars import BarRow, bars_of_guardian, bars_of_students
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster_records import (
     CalendarRecord,
     EnrollmentRecord,
@@ -117,7 +118,7 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
             )
         )
     found = await connection.execute(page.order_by(user_account.c.user_id).limit(query.limit))
-    users = [Stored(decode_user(row), decode_origin(row)) for row in found]
+    users = [Stored(decode_user(row), decode_origin(row)) async for row in paced(found)]
     return await _with_ties(connection, query.district_id, users)
 
 

@@ -25,7 +25,6 @@ class Retention:
 
     changes: dt.timedelta = dt.timedelta(days=400)
     deliveries: dt.timedelta = dt.timedelta(days=90)
-    audit_entries: dt.timedelta = dt.timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,6 @@ def encode_settings(settings: SettingsDocument) -> str:
             "retention": [
                 _seconds(settings.retention.changes),
                 _seconds(settings.retention.deliveries),
-                _seconds(settings.retention.audit_entries),
             ],
             "adult_students": settings.adult_students,
             "minimum_versions": [
@@ -126,11 +124,11 @@ def decode_display_options(document: Mapping[str, Any], *, inherited: bool) -> D
 _ZERO = dt.timedelta(0)
 
 
-def _retention(changes: float, deliveries: float, audit_entries: float) -> Retention:
+def _retention(changes: float, deliveries: float, *_: float) -> Retention:
+    """Return how long records are kept; older documents also name the audit log."""
     return Retention(
         changes=dt.timedelta(seconds=changes),
         deliveries=dt.timedelta(seconds=deliveries),
-        audit_entries=dt.timedelta(seconds=audit_entries),
     )
 
 

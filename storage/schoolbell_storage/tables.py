@@ -102,6 +102,9 @@ district = Table(
     _count("settings_version", default=1),
     _time("settings_update_time"),
     _text("settings_updater"),
+    Column("settings_updater_type", SmallInteger, nullable=False, server_default=text("0")),
+    _text("settings_acting_user_id"),
+    _count("audit_retention", default=400 * 86_400),  # seconds
     _count("facts_version"),
 )
 
@@ -456,7 +459,6 @@ api_key = Table(
     "api_key",
     metadata,
     _id("key_id", primary_key=True),
-    _id("district_id"),
     _enum("role"),
     _text("user_id"),
     _text("secret_tail"),
@@ -468,8 +470,18 @@ api_key = Table(
     _time("expire_time", nullable=True),
     _time("revoke_time", nullable=True),
     _time("last_use_time", nullable=True),
-    Index("api_key_by_district", "district_id", "key_id"),
+    _text("request_id"),
+    _text("request_hash"),
 )
+
+api_key_district = Table(
+    "api_key_district",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("key_id", primary_key=True),
+    Index("api_key_district_by_key", "key_id"),
+)
+"""The districts that a key is for; '-' is every district."""
 
 tool_right = Table(
     "tool_right",
@@ -489,6 +501,10 @@ audit_entry = Table(
     _id("district_id"),
     _time("create_time"),
     _id("caller"),
+    _enum("principal_type"),
+    _text("acting_user_id"),
+    _text("client_address"),
+    _text("request_id"),
     _id("action"),
     _text("target"),
     Column("before", Text, nullable=False, server_default="{}"),

@@ -42,6 +42,7 @@ from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.district import DistrictServicer
+from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
@@ -51,7 +52,6 @@ from schoolbell_storage.world import facts_versions
 from tests.service.conduct_server import DISTRICT, Keys
 from tests.storage.engines import SQLITE, open_database
 
-MOST_BYTES = 4 * 2**20
 APPS = ("maple-parent", "maple-student")
 
 
@@ -236,18 +236,29 @@ class _WithKey:
         return bind
 
 
+def _nothing() -> None:
+    """Hear that a district is gone."""
+
+
 @asynccontextmanager
 async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service]:
     """Run the server on an empty database while the context is open."""
     keys, clock = Keys(), Clock()
     sealer = Sealer.load(folder)
     async with open_database(database, folder) as storage:
-        conduct = Conduct(Authenticator(keys), Metrics(), most_bytes=MOST_BYTES)
+        conduct = Conduct(Authenticator(keys), Metrics())
         gate = Gate(storage)
         finisher = ImportFinisher(gate, clock)  # type: ignore[arg-type]
-        server = ConductedServer(conduct, MOST_BYTES)
+        server = ConductedServer(conduct)
         add_DistrictServiceServicer_to_server(
-            DistrictServicer(storage, apps=APPS, sealer=sealer, now=clock), server
+            DistrictServicer(
+                storage,
+                apps=APPS,
+                sealer=sealer,
+                removal=DistrictRemoval(storage, clock=clock, on_deleted=_nothing),
+                now=clock,
+            ),
+            server,
         )
         add_SettingsServiceServicer_to_server(
             SettingsServicer(storage, states=States(), now=clock), server

@@ -110,7 +110,7 @@ async def test_the_district_bars_whom_nothing_relates(database: str, tmp_path: P
     assert bar.comment == "court order 7"
     assert bar.principal.type == common_pb2.PRINCIPAL_TYPE_API_KEY
     assert bar.principal.acting_user_id == "ada"
-    assert (entry.caller, entry.target) == ("ada", "bars/a/b-mother")
+    assert (entry.actor.principal.name, entry.target) == ("ada", "bars/a/b-mother")
     assert entry.action == "schoolbell.v1.RosterService/SetBar"
     assert (entry.before, entry.after) == (
         {"barred": False},

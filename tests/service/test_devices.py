@@ -119,6 +119,34 @@ async def test_a_registered_device_is_shown_without_its_address(tmp_path: Path) 
         assert sealer.unseal(row.address, row.device_id.encode()).decode() == TOKEN
 
 
+LOCALES = {
+    "ar-EG-u-fw-sun-ms-metric-mu-celsius-nu-latn": "ar-EG",
+    "es-MX-u-ca-gregory-fw-mon-ms-metric-mu-celsius-nu-latn": "es-MX",
+    "es-US-x-lvariant-POSIX": "es-US",
+    "sl-rozaj-biske-1994": "sl-rozaj-biske-1994",
+    "es_MX.UTF-8": "es-MX",
+    "zh_TW_#Hant": "zh-TW",
+    "english please": "",
+    "es-": "",
+    "\0": "",
+    "x" * 3000: "",
+    "es-MX" + "-u" + "-abcdefgh" * 300: "es-MX",
+    "es-MX" + "-abcdefgh" * 300: "es-MX" + "-abcdefgh" * 6,
+}
+
+
+async def test_no_locale_refuses_a_registration(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        for number, (locale, stored) in enumerate(LOCALES.items(), 1):
+            asked = phone(MOTHER, number=number)
+            asked.device.locale = locale
+            (device,) = await register(service, asked)
+            assert device.locale == stored
+        changed = await change(service, device, "locale", locale="es-MX-u-ms-metric-nu-latn")
+        assert changed.locale == "es-MX"
+
+
 async def test_what_is_absent_keeps_what_is_stored(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
@@ -399,7 +427,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"fid": "abcdefghijklmnopqrstuv"}, "device.fid"),
     ({"os_version": "seventeen"}, "device.os_version"),
     ({"app_version": "1..2"}, "device.app_version"),
-    ({"locale": "es_MX.UTF-8"}, "device.locale"),
     ({"registration_ref": "x" * 129}, "device.registration_ref"),
     ({"user_id": FATHER}, "device.user_id"),
     ({"detail_level": 9}, "device.detail_level"),

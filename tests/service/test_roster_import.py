@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from sqlalchemy import text
 
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
@@ -18,6 +19,7 @@ from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import UserRecord
 from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.observed import logged
 from tests.service.paging import pages
 from tests.service.roster_parts import (
     DELTA,
@@ -444,6 +446,28 @@ async def test_an_import_that_arrived_whole_survives_its_server(tmp_path: Path) 
         done = await look_up(service, "monday")
     assert done.state == roster_pb2.IMPORT_STATE_APPLIED
     assert counted(done) == {"USER": (1, 0, 0, 0)}
+
+
+async def test_an_import_that_cannot_be_finished_is_told_and_finished_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as service:
+        await service.add_district()
+        await _arrive_whole(service)
+        async with service.storage.write() as connection:
+            await connection.execute(text("ALTER TABLE roster_stage RENAME TO elsewhere"))
+        broken = ImportFinisher(service.storage, service.clock)
+        await broken.resume()
+        await broken.drain()
+        assert logged(caplog, "import not finished", import_id="monday")
+        assert (await look_up(service, "monday")).state == roster_pb2.IMPORT_STATE_APPLYING
+        async with service.storage.write() as connection:
+            await connection.execute(text("ALTER TABLE elsewhere RENAME TO roster_stage"))
+        later = ImportFinisher(service.storage, service.clock)
+        await later.resume()
+        await later.drain()
+        done = await look_up(service, "monday")
+    assert done.state == roster_pb2.IMPORT_STATE_APPLIED
 
 
 async def test_asking_again_finishes_what_arrived_whole(tmp_path: Path) -> None:

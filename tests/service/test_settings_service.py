@@ -83,7 +83,7 @@ async def test_the_switch_is_set_and_cleared(tmp_path: Path) -> None:
         assert not (await update(service, "enabled")).enabled
         assert not (await get(service)).enabled
         entry = (await service.audit())[0]
-    assert (entry.caller, entry.target) == ("ada", "settings")
+    assert (entry.actor.principal.name, entry.target) == ("ada", "settings")
     assert (entry.before, entry.after) == ({"enabled": True}, {"enabled": False})
     assert entry.action == "schoolbell.v1.SettingsService/UpdateSettings"
 

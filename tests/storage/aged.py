@@ -33,6 +33,7 @@ from schoolbell_storage.tables import (
     refusal_tally,
     roster_import,
 )
+from tests.storage.actors import acting
 from tests.storage.rosters import MAPLE
 from tests.storage.waiting import store, waiting_delivery
 
@@ -147,7 +148,7 @@ async def write_audit(storage: Storage, district_id: str, records: Collection[Ol
                 connection,
                 district_id=district_id,
                 now=one.time,
-                caller=one.name,
+                actor=acting(one.name),
                 action="any",
                 changes=[("settings", {}, {"enabled": True})],
             )

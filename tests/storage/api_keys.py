@@ -14,7 +14,7 @@ DAY = dt.timedelta(days=1)
 def key(key_id: str, **fields: object) -> ApiKeyRow:
     """Return a key of a publisher that ends in a day."""
     values: dict[str, object] = {
-        "district_id": "maple",
+        "district_ids": ("maple",),
         "role": int(Role.PUBLISHER),
         "user_id": "",
         "secret_tail": "cdef",

@@ -16,6 +16,7 @@ from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import Record, RecordName, RecordType
 from schoolbell_storage.roster_write import RosterWrite, write_records
 from schoolbell_storage.subscriptions import replace_subscriptions
+from tests.storage.actors import person
 from tests.storage.modelled import Model, Wishes
 from tests.storage.random_district import NOW, SCHOOLS, Founder
 
@@ -110,7 +111,7 @@ async def _write_settings(connection: AsyncConnection, model: Model) -> None:
         model.row.district_id,
         enabled=model.enabled,
         document=model.settings,
-        updater="ada",
+        updater=person("ada"),
         now=NOW,
     )
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from schoolbell_storage.audit import AuditEntry, AuditQuery, append_audit, list_audit
+from schoolbell_storage.audit import (
+    AuditEntry,
+    AuditQuery,
+    PrincipalFilter,
+    append_audit,
+    list_audit,
+)
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.engine import Storage
+from tests.storage.actors import acting
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
 
@@ -18,7 +25,7 @@ async def append(storage: Storage, day: int, caller: str, *targets: str) -> None
             connection,
             district_id="maple",
             now=START + dt.timedelta(days=day),
-            caller=caller,
+            actor=acting(caller),
             action="Update",
             changes=[(target, {"enabled": False}, {"enabled": True}) for target in targets],
         )
@@ -55,7 +62,14 @@ async def test_entries_are_found_by_caller_and_time(database: str, tmp_path: Pat
         await append(storage, 0, "ada", "settings")
         await append(storage, 1, "bob", "settings")
         day = dt.timedelta(days=1)
-        assert [one.caller for one in await listed(storage, callers=["ada"])] == ["ada"]
-        assert [one.caller for one in await listed(storage, start_time=START + day)] == ["bob"]
-        assert [one.caller for one in await listed(storage, end_time=START + day)] == ["ada"]
+        assert [
+            one.actor.principal.id
+            for one in await listed(storage, principals=[PrincipalFilter(id="ada")])
+        ] == ["ada"]
+        assert [
+            one.actor.principal.id for one in await listed(storage, start_time=START + day)
+        ] == ["bob"]
+        assert [one.actor.principal.id for one in await listed(storage, end_time=START + day)] == [
+            "ada"
+        ]
         assert await listed(storage, actions=["Create"]) == []

@@ -29,6 +29,7 @@ from schoolbell_storage.districts import (
 )
 from schoolbell_storage.settings import Retention, SettingsDocument
 from schoolbell_storage.world import facts_versions
+from tests.storage.actors import person
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import MAPLE, START, add_district, district, school, write
 
@@ -105,13 +106,18 @@ async def test_settings_are_stored_as_they_were_given(database: str, tmp_path: P
         await add_district(storage)
         async with storage.write() as connection:
             await write_settings(
-                connection, MAPLE, enabled=True, document=EVERYTHING, updater="ada", now=LATER
+                connection,
+                MAPLE,
+                enabled=True,
+                document=EVERYTHING,
+                updater=person("ada"),
+                now=LATER,
             )
         async with storage.read() as connection:
             stored = await read_settings(connection, MAPLE)
     assert stored is not None
     assert (stored.enabled, stored.document) == (True, EVERYTHING)
-    assert (stored.version, stored.update_time, stored.updater) == (2, LATER, "ada")
+    assert (stored.version, stored.update_time, stored.updater) == (2, LATER, person("ada"))
 
 
 @databases()
@@ -128,7 +134,12 @@ async def test_every_write_of_facts_raises_their_version(database: str, tmp_path
                 versions.append((await facts_versions(connection, [MAPLE]))[MAPLE])
                 if step == "settings":
                     await write_settings(
-                        connection, MAPLE, enabled=True, document=EVERYTHING, updater="", now=LATER
+                        connection,
+                        MAPLE,
+                        enabled=True,
+                        document=EVERYTHING,
+                        updater=person("ada"),
+                        now=LATER,
                     )
                 elif step == "year":
                     await set_active_school_year(connection, MAPLE, 2027, LATER)

@@ -13,6 +13,7 @@ from schoolbell_storage.audit import AuditQuery, append_audit, list_audit
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.errors import Conflict, StorageUnavailable, ValueRefused
+from tests.storage.actors import acting
 from tests.storage.engines import POSTGRESQL, database_url, databases, open_database
 from tests.storage.rosters import START, add_district, district
 
@@ -22,7 +23,7 @@ async def append(connection: AsyncConnection, caller: str) -> None:
         connection,
         district_id="maple",
         now=START,
-        caller=caller,
+        actor=acting(caller),
         action="Update",
         changes=[("settings", {}, {"enabled": True})],
     )
@@ -36,7 +37,10 @@ async def append_and_fail(storage: Storage) -> None:
 
 async def callers(storage: Storage) -> list[str]:
     async with storage.read() as connection:
-        return [one.caller for one in await list_audit(connection, AuditQuery(district_id="maple"))]
+        return [
+            one.actor.principal.id
+            for one in await list_audit(connection, AuditQuery(district_id="maple"))
+        ]
 
 
 @databases()

@@ -7,6 +7,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.settings import Retention, SettingsDocument
 from schoolbell_storage.tables import delivery, roster_stage, server_instance
+from tests.storage.actors import person
 from tests.storage.aged import (
     DAY,
     NOW,
@@ -43,23 +45,26 @@ from tests.storage.aged import (
 )
 from tests.storage.engines import POSTGRESQL, SQLITE, databases, open_database, plan_of
 from tests.storage.rosters import LAST_DAY, MAPLE, START, add_district, school, write
+from tests.storage.rosters import district as district_row
 
 SMALL = RetentionConfig(batch_size=10)
-SHORT = Retention(changes=DAY, deliveries=DAY, audit_entries=DAY)
+SHORT = Retention(changes=DAY, deliveries=DAY)
 
 
 @asynccontextmanager
-async def district(database: str, folder: Path, kept: Retention = SHORT) -> AsyncIterator[Storage]:
+async def district(
+    database: str, folder: Path, kept: Retention = SHORT, audit: dt.timedelta = DAY
+) -> AsyncIterator[Storage]:
     """Open a database with a district that keeps its records for so long."""
     async with open_database(database, folder) as storage:
-        await add_district(storage)
+        await add_district(storage, replace(district_row(), audit_retention=audit))
         async with storage.write() as connection:
             await write_settings(
                 connection,
                 MAPLE,
                 enabled=True,
                 document=SettingsDocument(retention=kept),
-                updater="ada",
+                updater=person("ada"),
                 now=START,
             )
         yield storage
@@ -74,9 +79,9 @@ async def tidy(
 
 @databases()
 async def test_a_district_keeps_records_as_long_as_it_chose(database: str, tmp_path: Path) -> None:
-    kept = Retention(changes=100 * DAY, deliveries=10 * DAY, audit_entries=200 * DAY)
+    kept = Retention(changes=100 * DAY, deliveries=10 * DAY)
     records = old(9, 11, 99, 101, 199, 201)
-    async with district(database, tmp_path, kept) as storage:
+    async with district(database, tmp_path, kept, 200 * DAY) as storage:
         await write_changes(storage, records)
         await write_deliveries(storage, records)
         await write_tallies(storage, records)

@@ -13,6 +13,7 @@ from schoolbell_storage.districts import write_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.provenance import DEFAULT, Asked, Origin, Provenance, fetch_provenance
 from schoolbell_storage.settings import SettingsDocument
+from tests.storage.actors import acting, person
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
 
@@ -37,7 +38,7 @@ async def _audit(storage: Storage, caller: str, now: dt.datetime, target: str, f
             connection,
             district_id=MAPLE,
             now=now,
-            caller=caller,
+            actor=acting(caller),
             action="any",
             changes=[(target, {}, {field: True})],
         )
@@ -65,7 +66,7 @@ async def test_settings_are_their_updaters(database: str, tmp_path: Path) -> Non
                 MAPLE,
                 enabled=True,
                 document=SettingsDocument(),
-                updater="ada",
+                updater=person("ada"),
                 now=LATER,
             )
         found = await _fetch(storage)
@@ -94,7 +95,11 @@ async def test_roster_rows_are_their_sources(database: str, tmp_path: Path) -> N
         await write(storage, [*school("north"), *family("ann", "north")], days=1)
         async with storage.write() as connection:
             await write_display_options(
-                connection, MAPLE, {"north:2027": DisplayOptions()}, updater="ada", now=LATER
+                connection,
+                MAPLE,
+                {"north:2027": DisplayOptions()},
+                updater="ada",
+                now=LATER,
             )
         found = await _fetch(storage)
     imported = Origin("sis", START + dt.timedelta(days=1))

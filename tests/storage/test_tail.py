@@ -42,7 +42,7 @@ async def test_a_watch_that_is_behind_what_was_pruned_ends(database: str, tmp_pa
         position = await tail.position()
         watch = Watch(
             tail=tail,
-            wish=Wish(district_id=None, states=False, deliveries=True, changes=True, test=None),
+            wish=Wish(districts=None, states=False, deliveries=True, changes=True, test=None),
             position=ResumeToken(position.store_id, 1),
             states=_no_states,
             clock=lambda: NOW,

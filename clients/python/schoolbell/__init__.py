@@ -8,8 +8,19 @@
 
 from schoolbell.blocking import Client
 from schoolbell.client import AsyncClient
-from schoolbell.connection import Connection, read_key
+from schoolbell.connection import Connection
 from schoolbell.errors import SchoolbellError
+from schoolbell.keys import InvalidKeyError, read_key
 from schoolbell.publisher import AsyncPublisher
+from schoolbell.targets import BadConnection
 
-__all__ = ["AsyncClient", "AsyncPublisher", "Client", "Connection", "SchoolbellError", "read_key"]
+__all__ = [
+    "AsyncClient",
+    "AsyncPublisher",
+    "BadConnection",
+    "Client",
+    "Connection",
+    "InvalidKeyError",
+    "SchoolbellError",
+    "read_key",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
+from schoolbell.keys import check_key, read_key
+from schoolbell.targets import BadConnection, check_target, is_loopback
 from schoolbell.v1 import (
     access_service_pb2,
     change_service_pb2,
@@ -48,6 +51,9 @@ _RETRY_POLICY = {
 }
 
 
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """The address of a service and the caller's credentials."""
@@ -63,13 +69,26 @@ class Connection:
     """No encryption: only against a loopback server that says so itself."""
     deadline: float = DEFAULT_DEADLINE
 
+    def __post_init__(self) -> None:
+        """Refuse with BadConnection what gRPC would call UNAVAILABLE forever."""
+        check_key(self.key, "the connection's key")
+        check_target(self.target)
+        if self.ca is not None and not _CERTIFICATE.search(self.ca):
+            raise BadConnection("the authority (CA file) holds no certificate in PEM")
+
     @classmethod
     def from_environment(cls, **overrides: Any) -> Connection:
-        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE."""
+        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE.
+
+        Raises `InvalidKeyError` where the variable or the file holds no key.
+        """
         chosen: dict[str, Any] = {}
         if target := os.environ.get("SCHOOLBELL_TARGET"):
             chosen["target"] = target
-        if key := os.environ.get("SCHOOLBELL_KEY"):
+        if "key" in overrides:
+            pass
+        elif key := os.environ.get("SCHOOLBELL_KEY"):
+            check_key(key, "SCHOOLBELL_KEY")
             chosen["key"] = key
         elif key_file := os.environ.get("SCHOOLBELL_KEY_FILE"):
             chosen["key"] = read_key(Path(key_file))
@@ -84,27 +103,22 @@ class Connection:
     def sync_channel(self) -> grpc.Channel:
         """Open a channel for blocking calls."""
         if self.plaintext:
-            return grpc.insecure_channel(self.target, options=_OPTIONS)
-        return grpc.secure_channel(self.target, self._credentials(), options=_OPTIONS)
+            return grpc.insecure_channel(self.target, options=self._options())
+        return grpc.secure_channel(self.target, self._credentials(), options=self._options())
 
-    def aio_channel(self, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
+    def aio_channel(self) -> grpc.aio.Channel:
         """Open a channel for a running event loop."""
         if self.plaintext:
-            return grpc.aio.insecure_channel(
-                self.target, options=_OPTIONS, interceptors=interceptors
-            )
-        return grpc.aio.secure_channel(
-            self.target, self._credentials(), options=_OPTIONS, interceptors=interceptors
-        )
+            return grpc.aio.insecure_channel(self.target, options=self._options())
+        return grpc.aio.secure_channel(self.target, self._credentials(), options=self._options())
+
+    def _options(self) -> tuple[tuple[str, Any], ...]:
+        """Return gRPC's options; a proxy of the environment cannot reach this very machine."""
+        return (*_OPTIONS, ("grpc.enable_http_proxy", int(not is_loopback(self.target))))
 
     def _credentials(self) -> grpc.ChannelCredentials:
         key, chain = self.client_certificate or (None, None)
         return grpc.ssl_channel_credentials(self.ca, key, chain)
-
-
-def read_key(path: Path) -> str:
-    """Return the API key that a file holds."""
-    return path.read_text(encoding="utf-8").strip()
 
 
 def _services() -> list[ServiceDescriptor]:
@@ -112,7 +126,9 @@ def _services() -> list[ServiceDescriptor]:
 
 
 def _is_safe(method: MethodDescriptor) -> bool:
-    """Tell whether a call may be repeated, as the contract says of each unary method."""
+    """Tell whether a unary call may be repeated, as the contract says; streams resume themselves."""
+    if method.client_streaming or method.server_streaming:
+        return False
     level = method.GetOptions().idempotency_level
     return level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from schoolbell.v1 import access_service_pb2 as messages
-from schoolbell.v1 import common_pb2
-from schoolbell_server.contract.fields import Complain, day_of, read_id, read_text, write_time
-from schoolbell_server.security.api_key import EVERY_DISTRICT
-from schoolbell_storage.audit import AuditEntry
+from schoolbell_server.contract.fields import (
+    Complain,
+    day_of,
+    read_id,
+    read_text,
+    read_time,
+    write_time,
+)
+from schoolbell_server.contract.principals import write_principal
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Rights
+from schoolbell_storage.audit import AuditEntry, AuditQuery, PrincipalFilter
 from schoolbell_storage.keys import ApiKeyRow
 from schoolbell_storage.rights import RightRow
 
@@ -20,6 +27,7 @@ _REQUIRED = "is required"
 
 def check_key(asked: messages.ApiKey, district_id: str, complain: Complain) -> None:
     """Complain of every bad field of a new key."""
+    _check_districts(asked, district_id, complain)
     if not asked.display_name:
         complain("api_key.display_name", _REQUIRED)
     read_text(asked.display_name, "api_key.display_name", complain)
@@ -32,6 +40,19 @@ def check_key(asked: messages.ApiKey, district_id: str, complain: Complain) -> N
         complain("api_key.sources", f"must have at most {MOST} values")
     for index, source in enumerate(asked.sources):
         read_id(source, f"api_key.sources[{index}]", complain)
+
+
+def _check_districts(asked: messages.ApiKey, district_id: str, complain: Complain) -> None:
+    """Complain of districts that do not go together, or without the request's own."""
+    path, named = "api_key.district_ids", list(asked.district_ids)
+    if len(named) > MOST:
+        complain(path, f"must have at most {MOST} values, has {len(named)}")
+    if len(set(named)) != len(named):
+        complain(path, "must name each district at most once")
+    if named and district_id not in named:
+        complain(path, "must name the district of the request")
+    if EVERY_DISTRICT in named and len(named) > 1:
+        complain(path, "must name `-` alone, or districts")
 
 
 def read_rights(asked: Sequence[messages.ToolRight], complain: Complain) -> list[RightRow]:
@@ -57,6 +78,7 @@ def write_key(row: ApiKeyRow) -> messages.ApiKey:
         role=messages.Role.ValueType(row.role),
         sources=row.sources,
         user_id=row.user_id,
+        district_ids=row.district_ids,
         create_time=write_time(row.create_time),
         secret_tail=row.secret_tail,
     )
@@ -84,10 +106,51 @@ def write_entry(entry: AuditEntry) -> messages.AuditEntry:
     message = messages.AuditEntry(
         audit_entry_id=entry.audit_entry_id,
         create_time=write_time(entry.create_time),
-        principal=common_pb2.Principal(id=entry.caller),
+        principal=write_principal(entry.actor.principal),
+        client_address=entry.actor.client_address,
+        request_id=entry.actor.request_id,
         method=entry.action,
         subject=entry.target,
     )
     message.before.update(entry.before)
     message.after.update(entry.after)
     return message
+
+
+def read_audit_filter(
+    asked: messages.AuditFilter, district_id: str, complain: Complain
+) -> AuditQuery:
+    """Return the filter of the audit log of a district."""
+    for field in ("principals", "methods", "subjects"):
+        count = len(getattr(asked, field))
+        if count > MOST:
+            complain(f"filter.{field}", f"must have at most {MOST} values, has {count}")
+    start = end = None
+    if asked.HasField("start_create_time"):
+        start = read_time(asked.start_create_time, "filter.start_create_time", complain)
+    if asked.HasField("end_create_time"):
+        end = read_time(asked.end_create_time, "filter.end_create_time", complain)
+    return AuditQuery(
+        district_id=district_id,
+        principals=[
+            PrincipalFilter(type=one.type, id=one.id, acting_user_id=one.acting_user_id)
+            for one in asked.principals
+        ],
+        actions=list(asked.methods),
+        targets=list(asked.subjects),
+        start_time=start,
+        end_time=end,
+    )
+
+
+def write_district_rights(district_id: str, rights: Rights) -> messages.DistrictRights:
+    """Return the tool rights of a caller in one district."""
+    return messages.DistrictRights(
+        district_id=district_id,
+        rights=[
+            messages.ToolRight(
+                tool=messages.Tool.ValueType(tool), right=messages.Right.ValueType(right)
+            )
+            for tool, right in sorted(rights.items())
+        ],
+    )

@@ -10,7 +10,6 @@ from schoolbell_server.contract.fields import (
     Complain,
     day_of,
     read_id,
-    read_locale,
     read_version,
     write_time,
 )
@@ -38,7 +37,10 @@ _APNS_TOKEN = re.compile(r"([0-9a-fA-F]{2})+", re.ASCII)
 
 
 def check_device(message: device_service_pb2.Device, path: str, complain: Complain) -> None:
-    """Complain of every bad field of a registration; `path` ends with a dot."""
+    """Complain of every bad field of a registration; `path` ends with a dot.
+
+    The locale is a hint that the phone sends by itself: a bad one is passed over, not refused.
+    """
     read_id(message.app_id, path + "app_id", complain)
     read_id(message.installation_id, path + "installation_id", complain)
     check_settable(message, path, complain)
@@ -48,7 +50,6 @@ def check_settable(message: device_service_pb2.Device, path: str, complain: Comp
     """Complain of every bad field that an update may change."""
     read_version(message.os_version, path + "os_version", complain)
     read_version(message.app_version, path + "app_version", complain)
-    read_locale(message.locale, path + "locale", complain)
     read_id(message.registration_ref, path + "registration_ref", complain, required=False)
 
 

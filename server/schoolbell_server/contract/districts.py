@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 from collections.abc import Collection
 from functools import cache
-from zoneinfo import available_timezones
+from importlib.resources import files
 
 from schoolbell.v1 import common_pb2, district_service_pb2
 from schoolbell_server.contract.conditions import read_members
-from schoolbell_server.contract.fields import Complain, read_locale, read_text, write_time
+from schoolbell_server.contract.fields import (
+    Complain,
+    read_duration,
+    read_locale,
+    read_text,
+    write_duration,
+    write_time,
+)
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_storage.districts import DistrictRow
+from schoolbell_storage.districts import DEFAULT_AUDIT_RETENTION, DistrictRow
 
 SETTABLE = frozenset(
-    {"display_name", "time_zone", "locale", "currency_code", "licensed_kinds", "app_ids"}
+    {
+        "display_name",
+        "time_zone",
+        "locale",
+        "currency_code",
+        "licensed_kinds",
+        "app_ids",
+        "audit_retention",
+    }
 )
 """The fields that an update may change."""
 
 DEFAULT_LOCALE = "en"
 DEFAULT_CURRENCY = "USD"
+_DAY = dt.timedelta(days=1)
+_AUDIT_RETENTION = (30 * _DAY, 3650 * _DAY)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -50,6 +68,7 @@ def read_district(
             message.licensed_kinds, Kind, f"{path}licensed_kinds", complain
         ),
         app_ids=_read_apps(message.app_ids, f"{path}app_ids", apps, complain),
+        audit_retention=_read_retention(message, f"{path}audit_retention", complain),
     )
 
 
@@ -74,14 +93,33 @@ def write_district(row: DistrictRow, etag: str) -> district_service_pb2.District
         active_school_year=row.active_school_year or 0,
         licensed_kinds=[common_pb2.Kind.ValueType(kind) for kind in sorted(row.licensed_kinds)],
         app_ids=row.app_ids,
+        audit_retention=write_duration(row.audit_retention),
         create_time=write_time(row.create_time),
         etag=etag,
     )
 
 
+def _read_retention(
+    message: district_service_pb2.District, path: str, complain: Complain
+) -> dt.timedelta:
+    """Return how long the audit log is kept, in whole days."""
+    if not message.HasField("audit_retention"):
+        return DEFAULT_AUDIT_RETENTION
+    kept = read_duration(message.audit_retention, path, _AUDIT_RETENTION, complain)
+    if kept is None or kept % _DAY:
+        complain(path, "must be whole days")
+        return DEFAULT_AUDIT_RETENTION
+    return kept
+
+
 @cache
 def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """Return the names of IANA's list; what the machine's folder of zones holds besides is none.
+
+    `Factory` is the list's own word for a zone that nobody has set.
+    """
+    names = (files("tzdata") / "zones").read_text(encoding="utf-8").split()
+    return frozenset(names) - {"Factory"}
 
 
 def _read_apps(

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
+
+from schoolbell_server.domain.locales import is_well_formed
 
 Complain = Callable[[str, str], None]
 """Takes the path of a field and what is wrong with it."""
@@ -28,7 +31,6 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _FOUR_DECIMALS = Decimal("0.0001")
 _MOST_UNITS = 10**12
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,8}", re.ASCII)
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}", re.ASCII)
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ def read_text(value: str, path: str, complain: Complain, *, most: int = MAX_TEXT
 
 def read_locale(value: str, path: str, complain: Complain) -> str:
     """Return the tag of a language; empty passes."""
-    if value and not _LOCALE.fullmatch(value):
+    if len(value) > MAX_TEXT or (value and not is_well_formed(value)):
         complain(path, "must be a BCP 47 tag, such as en or es-MX")
     return value
 
@@ -117,6 +119,32 @@ def read_money(message: Money, path: str, complain: Complain) -> Decimal | None:
         complain(f"{path}.units", f"must lie between -{_MOST_UNITS} and {_MOST_UNITS}")
         return None
     return (message.units + Decimal(message.nanos).scaleb(-9)).normalize()
+
+
+def read_duration(
+    message: Duration, path: str, limits: tuple[dt.timedelta, dt.timedelta], complain: Complain
+) -> dt.timedelta | None:
+    """Return a duration within limits, both allowed."""
+    least, most = limits
+    try:
+        duration = message.ToTimedelta()
+    except (ValueError, OverflowError):
+        duration = None
+    if duration is None or not least <= duration <= most:
+        complain(path, f"must be from {_seconds(least)} to {_seconds(most)} seconds")
+        return None
+    return duration
+
+
+def write_duration(duration: dt.timedelta) -> Duration:
+    """Return a duration as a message."""
+    message = Duration()
+    message.FromTimedelta(duration)
+    return message
+
+
+def _seconds(duration: dt.timedelta) -> str:
+    return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".")
 
 
 def write_date(date: dt.date) -> Date:

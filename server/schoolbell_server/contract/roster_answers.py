@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from google.type.date_pb2 import Date
 
-from schoolbell.v1 import common_pb2, roster_pb2, roster_service_pb2
+from schoolbell.v1 import roster_pb2, roster_service_pb2
 from schoolbell_server.contract.fields import MAX_TEXT, write_date, write_time
+from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.domain.world import Term
 from schoolbell_storage.bars import DISTRICT, BarRow
 from schoolbell_storage.roster import Stored, Student, Tie
@@ -92,10 +93,8 @@ def write_bar(row: BarRow) -> roster_pb2.Bar:
         set_time=write_time(row.set_time),
         comment=row.comment,
     )
-    if row.setter is not None:
-        message.principal.type = common_pb2.PrincipalType.ValueType(row.setter.principal_type)
-        message.principal.id = row.setter.principal_id
-        message.principal.acting_user_id = row.setter.acting_user_id
+    if row.principal is not None:
+        message.principal.CopyFrom(write_principal(row.principal))
     return message
 
 

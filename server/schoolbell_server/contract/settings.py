@@ -5,12 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from google.protobuf.duration_pb2 import Duration
-
 from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell_server.contract.conditions import read_condition, write_condition
 from schoolbell_server.contract.display_options import read_display_options, write_display_options
-from schoolbell_server.contract.fields import Complain, read_id, read_version
+from schoolbell_server.contract.fields import (
+    Complain,
+    read_duration,
+    read_id,
+    read_version,
+    write_duration,
+)
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.world import (
     DisplayOptions,
@@ -75,12 +79,12 @@ def write_settings(
             _write_kind(kind, chosen) for kind, chosen in sorted(settings.kinds.items())
         ],
         retention=settings_service_pb2.Retention(
-            changes=_span(settings.retention.changes),
-            deliveries=_span(settings.retention.deliveries),
+            changes=write_duration(settings.retention.changes),
+            deliveries=write_duration(settings.retention.deliveries),
         ),
         adult_student_rule=settings_service_pb2.AdultStudentRule.ValueType(settings.adult_students),
         default_display_options=write_display_options(settings.default_display_options),
-        enrollment_grace=_span(settings.enrollment_grace),
+        enrollment_grace=write_duration(settings.enrollment_grace),
     )
     message.default_display_options.inherited = False
     for (app_id, platform), minimum in sorted(settings.minimum_versions.items()):
@@ -102,8 +106,8 @@ def write_settings(
 def _write_kind(kind: Kind, chosen: KindSettings) -> settings_service_pb2.KindSettings:
     return settings_service_pb2.KindSettings(
         kind=common_pb2.Kind.ValueType(kind),
-        time_to_live=None if chosen.time_to_live is None else _span(chosen.time_to_live),
-        hold=_span(chosen.hold) if chosen.hold else None,
+        time_to_live=None if chosen.time_to_live is None else write_duration(chosen.time_to_live),
+        hold=write_duration(chosen.hold) if chosen.hold else None,
     )
 
 
@@ -122,9 +126,9 @@ def _read_kinds(
         life = hold = None
         if entry.HasField("time_to_live"):
             limits = (dt.timedelta(microseconds=1), _LONGEST_LIFE)
-            life = _duration(entry.time_to_live, f"{here}.time_to_live", limits, complain)
+            life = read_duration(entry.time_to_live, f"{here}.time_to_live", limits, complain)
         if entry.HasField("hold"):
-            hold = _duration(entry.hold, f"{here}.hold", (_ZERO, LONGEST_HOLD), complain)
+            hold = read_duration(entry.hold, f"{here}.hold", (_ZERO, LONGEST_HOLD), complain)
         chosen[kind] = KindSettings(time_to_live=life, hold=hold or _ZERO)
     return chosen
 
@@ -134,7 +138,7 @@ def _read_retention(
 ) -> Retention:
     default, limits = Retention(), (_DAY, _LONGEST_RETENTION)
     kept = {
-        name: _duration(getattr(message, name), path + name, limits, complain)
+        name: read_duration(getattr(message, name), path + name, limits, complain)
         for name in ("changes", "deliveries")
         if message.HasField(name)
     }
@@ -204,32 +208,7 @@ def _read_grace(
     default = SettingsDocument().enrollment_grace
     if not message.HasField("enrollment_grace"):
         return default
-    grace = _duration(message.enrollment_grace, path, (_ZERO, _LONGEST_GRACE), complain)
+    grace = read_duration(message.enrollment_grace, path, (_ZERO, _LONGEST_GRACE), complain)
     if grace is not None and grace % _DAY:
         complain(path, "must be whole days")
     return default if grace is None else grace
-
-
-def _duration(
-    message: Duration, path: str, limits: tuple[dt.timedelta, dt.timedelta], complain: Complain
-) -> dt.timedelta | None:
-    """Return a duration within limits, both allowed."""
-    least, most = limits
-    try:
-        duration = message.ToTimedelta()
-    except (ValueError, OverflowError):
-        duration = None
-    if duration is None or not least <= duration <= most:
-        complain(path, f"must be from {_seconds(least)} to {_seconds(most)} seconds")
-        return None
-    return duration
-
-
-def _span(duration: dt.timedelta) -> Duration:
-    message = Duration()
-    message.FromTimedelta(duration)
-    return message
-
-
-def _seconds(duration: dt.timedelta) -> str:
-    return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".")

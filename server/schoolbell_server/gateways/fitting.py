@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-_ELLIPSIS = "…"
+from schoolbell_server.texts.shaping import grapheme_ends, shortened
 
 
 def fit_body(
@@ -15,10 +16,10 @@ def fit_body(
     encode: Callable[[Mapping[str, Any]], bytes],
     limit: int,
 ) -> tuple[dict[str, Any], bytes]:
-    """Return the payload with the text at `path` cut at a character so that it fits `limit` bytes.
+    """Return the payload with the text at `path` cut before a grapheme so that it fits `limit`.
 
-    Beside it, its encoding. Without anything left to cut it is still too long, and the provider
-    refuses it.
+    The limit is in bytes of the encoding, which is returned too. Without anything left to cut it
+    is still too long, and the provider refuses it.
     """
     encoded = encode(payload)
     if len(encoded) <= limit:
@@ -28,9 +29,12 @@ def fit_body(
     for name in path[:-1]:
         holder = holder[name]
     text: str = holder[path[-1]]
-    while text and len(encoded) > limit:
-        over = len(encoded) - limit
-        text = text[: max(0, len(text) - max(1, over // 4))]
-        holder[path[-1]] = text.rstrip() + _ELLIPSIS
-        encoded = encode(fitted)
+
+    def encode_cut(end: int) -> bytes:
+        holder[path[-1]] = shortened(text, end)
+        return encode(fitted)
+
+    ends = [0, *grapheme_ends(text)]
+    fitting = bisect.bisect_right(ends, limit, key=lambda end: len(encode_cut(end)))
+    encoded = encode_cut(ends[max(0, fitting - 1)])
     return fitted, encoded

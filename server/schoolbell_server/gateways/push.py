@@ -8,12 +8,21 @@ outdated provider or access token, which is renewed once.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from schoolbell_server.domain.kinds import Kind, Outcome, ProviderEnvironment
 from schoolbell_server.gateways.circuits import CircuitView
+from schoolbell_server.gateways.trouble import LinkTrouble
+
+Report = Callable[[str, str], None]
+"""Takes a setting of the app that names a credential file, and what is wrong with the file that
+was put in its place; '' says that nothing is."""
+
+
+def unreported(setting: str, problem: str) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,8 @@ class GatewayHealth:
     connected: bool
     reason: str = ""
     """Why not, or why only just."""
+    trouble: LinkTrouble | None = None
+    """The same, sorted; None where nothing is wrong."""
     circuit_open: bool = False
     """Credentials were refused or the provider is down: nothing but a trial now and then is sent
     until one, or a probe, succeeds."""
@@ -88,6 +99,10 @@ class Gateway(Protocol):
 
     async def probe(self) -> GatewayHealth:
         """Ask the provider whether it would take a push, without sending one."""
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the provider's environment that is probed."""
 
     @property
     def circuit(self) -> CircuitView:

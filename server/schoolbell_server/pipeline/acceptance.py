@@ -34,7 +34,7 @@ from schoolbell_server.domain.record import DecisionRecord, encode_record
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.planned_rows import Leasing, PlannedRows, unleased
-from schoolbell_server.pipeline.standing import cancelled_row, fact_delivery
+from schoolbell_server.pipeline.progress import cancelled_row, fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
     Answer,
@@ -129,6 +129,12 @@ class Acceptance:
         group.answer_repeated()
         await self._finish(connection, written, now)
         return [_complete(answers) for answers in group.answers], written
+
+    async def probe(self, connection: AsyncConnection, now: dt.datetime) -> None:
+        """Take the first and the last lock of every accepting transaction, of no district."""
+        nobody = KeyClaim("", ChangeKey(source="", change_id=self._new_id()), "")
+        await change_store.claim_keys(connection, [nobody], now, 0)
+        await status_log.advance(connection)
 
     async def _claim(
         self, connection: AsyncConnection, submissions: Sequence[Submission], group: _Group

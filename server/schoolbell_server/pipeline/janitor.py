@@ -23,9 +23,13 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage import instances, retention, status_log
-from schoolbell_storage.districts import list_districts, read_settings
+from schoolbell_storage.districts import (
+    DEFAULT_AUDIT_RETENTION,
+    get_district,
+    list_districts,
+    read_settings,
+)
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 from schoolbell_storage.retention import Aged
 from schoolbell_storage.settings import Retention
 
@@ -61,17 +65,12 @@ class Janitor:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        metrics.janitor_round.set(clock().timestamp())
 
-    async def run(self, stop: Stop) -> None:
-        """Make rounds until stopped; a storage that fails is tried again in the next one."""
-        self._metrics.janitor_round.set(self._clock().timestamp())
-        while await stop.pause(self._config.interval.total_seconds()):
-            try:
-                await self.round(stop)
-            except StorageError as error:
-                _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
-            except Exception as error:
-                _logger.error("round of the janitor broke off", exc_info=error)
+    async def work(self, stop: Stop) -> None:
+        """Make a round, and have the database's log emptied of what it dropped."""
+        if await self.round(stop):
+            self._storage.erased.set()
 
     async def round(self, stop: Stop) -> Counter[str]:
         """Drop everything that is due now; return how many records of each sort."""
@@ -113,10 +112,12 @@ class Janitor:
         async with self._storage.read() as connection:
             settings = await read_settings(connection, district_id)
             kept = Retention() if settings is None else settings.document.retention
+            known = await get_district(connection, district_id)
+            audit = DEFAULT_AUDIT_RETENTION if known is None else known.audit_retention
             ends = await retention.year_ends(connection, district_id)
         return [
             _Chore(record, district_id, aged)
-            for record, aged in _aged(kept, ends, self._config, now)
+            for record, aged in _aged(kept, audit, ends, self._config, now)
         ]
 
     async def _do(self, chore: _Chore, stop: Stop, dropped: Counter[str]) -> None:
@@ -179,7 +180,11 @@ class Janitor:
 
 
 def _aged(
-    kept: Retention, year_ends: list[dt.date], config: RetentionConfig, now: dt.datetime
+    kept: Retention,
+    audit: dt.timedelta,
+    year_ends: list[dt.date],
+    config: RetentionConfig,
+    now: dt.datetime,
 ) -> Iterator[tuple[str, Aged]]:
     """Yield what a district drops: deliveries before their change, a change before its key."""
     yield "delivery", retention.deliveries(now - kept.deliveries, now)
@@ -190,5 +195,5 @@ def _aged(
         if first is not None:
             yield "fact", retention.facts(kind, first)
     yield "refusal_tally", retention.tallies((now - kept.changes).date())
-    yield "audit_entry", retention.audit_entries(now - kept.audit_entries)
+    yield "audit_entry", retention.audit_entries(now - audit)
     yield "roster_import", retention.imports(now - config.imports)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 from schoolbell_server.domain.rehearsal import DryRun, rehearse
 from schoolbell_server.pipeline.acceptance import Acceptance
@@ -29,11 +31,19 @@ class Rehearser:
         self._storage = storage
         self._acceptance = acceptance
         self._clock = clock
+        self._one = asyncio.Lock()
 
     async def rehearse(self, submission: Submission) -> Rehearsed:
-        """Return what publishing would do now; the very code that would do it decides."""
-        async with self._storage.write(keep=False) as connection:
-            answers, written = await self._acceptance.accept(
-                connection, [submission], self._clock()
-            )
+        """Return what publishing would do now; the very code that would do it decides.
+
+        One at a time, with rests as long as the work: SQLite has one writer, and publishers wait
+        for it.
+        """
+        async with self._one:
+            start = perf_counter()
+            async with self._storage.write(keep=False) as connection:
+                answers, written = await self._acceptance.accept(
+                    connection, [submission], self._clock()
+                )
+            await asyncio.sleep(perf_counter() - start)
         return Rehearsed(answers=answers[0], counts=rehearse(written.decisions))

@@ -16,7 +16,7 @@ from schoolbell_server.rpc.call import Call
 from schoolbell_server.rpc.enums import unknown_enums
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.security.api_key import ApiKey
+from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey
 from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
 
 READ_BY_SERVICERS = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
@@ -39,6 +39,8 @@ class Admission:
         if self.rule.public:
             return message
         district_id: str = getattr(message, "district_id", "")
+        if not district_id and self.rule.optional_district:
+            district_id = EVERY_DISTRICT
         bound = call.district_id  # by the first message of a stream; later ones may leave it empty
         if not bound or district_id not in ("", bound):
             self._check_district(district_id, call)

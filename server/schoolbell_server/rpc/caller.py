@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Role
+from schoolbell_server.security.api_key import ApiKey, Role
+from schoolbell_server.security.permissions import Rule, districts_of
+from schoolbell_storage.audit import Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +15,11 @@ class Caller:
     """An authenticated caller in one call."""
 
     key: ApiKey
+    rule: Rule
+    """The rule of the RPC that is called."""
     request_id: str
+    client_address: str = ""
+    """The network address of the caller, without its port; empty if it has none."""
 
     @property
     def role(self) -> Role:
@@ -22,14 +28,17 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """Who it is, for the audit log: the person behind the key, else the key."""
-        return self.key.user_id or self.key.key_id
+        """Who it is in one word: the person behind the key, else the key."""
+        return self.key.principal.name
 
-    def district(self, asked: str) -> str | None:
-        """Return the one district to read for a `district_id`; None is every district."""
-        if asked != EVERY_DISTRICT:
-            return asked
-        return None if self.key.district_id == EVERY_DISTRICT else self.key.district_id
+    @property
+    def actor(self) -> Actor:
+        """Who it is, for the audit log."""
+        return Actor(self.key.principal, self.client_address, self.request_id)
+
+    def districts(self, asked: str) -> frozenset[str] | None:
+        """Return the districts to read for a `district_id`; None is every district."""
+        return districts_of(self.rule, self.key, asked)
 
 
 _CALLER: ContextVar[Caller] = ContextVar("schoolbell_caller")

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from schoolbell_server.config.address import Address
 from schoolbell_server.sandbox import credentials as credential_files
 from schoolbell_server.sandbox.control import Control
 from schoolbell_server.sandbox.credentials import SandboxCredentials
@@ -58,7 +59,7 @@ class Sandbox(Gateways):
     @property
     def token_uri(self) -> str:
         """Where access tokens are handed out."""
-        return f"https://{self.settings.host}:{self.fcm_port}/token"
+        return f"https://{Address(self.settings.host, self.fcm_port)}/token"
 
     @property
     def service_account(self) -> dict[str, str]:
@@ -89,6 +90,7 @@ class Sandbox(Gateways):
             for listener in (self.apns_listener, self.fcm_listener):
                 stack.push_async_callback(listener.close)
                 await listener.start()
+            self.fcm.oauth.audiences.add(self.token_uri)
             await self._start_control(stack)
             self._stack = stack.pop_all()
         if self.settings.directory:

@@ -1,7 +1,8 @@
 """API keys: what a caller shows, and what is stored of it.
 
 A credential is `sb_<key id>_<secret>`. The secret is 256 random bits, so one SHA-256 of it is
-enough at rest: there is nothing to guess.
+enough at rest: there is nothing to guess. It ends in a proof that the installation made it
+(`key_gate`), but for keys of older versions.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, unique
+
+from schoolbell_server.domain.principal import Principal, PrincipalType
 
 PREFIX = "sb"
 EVERY_DISTRICT = "-"
@@ -50,6 +53,10 @@ class Right(IntEnum):
     WRITE = 2
 
 
+Rights = Mapping[Tool, Right]
+"""The most that an administrator may do with each tool."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """A caller's key as stored: the secret itself is nowhere."""
@@ -57,12 +64,12 @@ class ApiKey:
     key_id: str
     secret_hash: str
     """SHA-256 of the secret, in hex."""
-    district_id: str
-    """One district, or `EVERY_DISTRICT`."""
+    district_ids: frozenset[str]
+    """Its districts, or `EVERY_DISTRICT` alone."""
     role: Role
     display_name: str = ""
-    rights: Mapping[Tool, Right] = field(default_factory=dict)
-    """Of an administrator: the most it may do with each tool."""
+    rights: Mapping[str, Rights] = field(default_factory=dict)
+    """Of an administrator, by district: the most it may do with each tool."""
     sources: frozenset[str] = frozenset()
     """What it may publish and import for; empty is all."""
     user_id: str = ""
@@ -76,7 +83,12 @@ class ApiKey:
 
     def covers(self, district_id: str) -> bool:
         """Tell whether it is for a district; only a key for all covers `EVERY_DISTRICT`."""
-        return self.district_id in (district_id, EVERY_DISTRICT)
+        return not self.district_ids.isdisjoint((district_id, EVERY_DISTRICT))
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts with it."""
+        return Principal(PrincipalType.API_KEY, self.key_id, self.user_id)
 
     def allows_source(self, source: str) -> bool:
         """Tell whether it may publish and import for a source."""
@@ -85,20 +97,25 @@ class ApiKey:
 
 def new_api_key(
     *,
-    district_id: str,
+    district_ids: Iterable[str],
     role: Role,
     display_name: str = "",
-    rights: Mapping[Tool, Right] | None = None,
+    rights: Mapping[str, Rights] | None = None,
     sources: frozenset[str] = frozenset(),
     user_id: str = "",
     expire_time: dt.datetime | None = None,
+    proof: Callable[[str, str], str] = lambda _, __: "",
 ) -> tuple[ApiKey, str]:
-    """Return a new key and its credential, which exists nowhere else."""
+    """Return a new key and its credential, which exists nowhere else.
+
+    `proof` is what the secret ends in, made of the key's id and the secret before it.
+    """
     key_id, secret = str(uuid.uuid4()), secrets.token_urlsafe(32)
+    secret += proof(key_id, secret)
     key = ApiKey(
         key_id=key_id,
         secret_hash=secret_hash(secret),
-        district_id=district_id,
+        district_ids=frozenset(district_ids),
         role=role,
         display_name=display_name,
         rights=rights or {},

@@ -24,6 +24,10 @@ class TokenFingerprints:
             write_secret(path, secrets.token_bytes(32))
         return cls(read_secret(path))
 
+    def derive(self, purpose: str) -> bytes:
+        """Return a secret of this installation for another purpose, 32 bytes."""
+        return hmac.digest(self._key, f"derive:{purpose}".encode(), hashlib.sha256)
+
     def token_fingerprint(self, app_id: str, address: str) -> str:
         """Return 64 hex digits, the same for the same address of the same app."""
         message = f"{len(app_id)}:{app_id}{address}".encode()

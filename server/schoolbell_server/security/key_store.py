@@ -6,20 +6,31 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 
+from schoolbell_server.domain.principal import START
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool
+from schoolbell_server.security.key_gate import KeyGate
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key
+from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, newest_key_ids
 from schoolbell_storage.rights import rights_of
 
 CACHE = 5.0  # seconds that a key is remembered; a revoked one ends within it on every server
 _MOST = 10_000
+_LEARNED = 100_000  # key ids, about 10 MB; more are known by their proofs or at a bounded rate
 
 
 class StoredKeys:
     """Finds keys, with a short memory so that a call costs no look-up."""
 
-    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        gate: KeyGate | None = None,
+    ) -> None:
+        """`gate` is told of every key that is found."""
         self._storage = storage
+        self.gate = gate
         self._clock = clock
         self._known: dict[str, tuple[float, ApiKey | None]] = {}
         self._forgotten = 0
@@ -34,9 +45,12 @@ class StoredKeys:
         key = await self._read(key_id)
         if forgotten != self._forgotten:
             return key  # read before what was changed meanwhile: good for this call alone
+        self._known.pop(key_id, None)  # what was looked up last goes last
         if len(self._known) >= _MOST:
-            self._known.clear()
+            del self._known[next(iter(self._known))]
         self._known[key_id] = (now + CACHE, key)
+        if key is not None and self.gate is not None:
+            self.gate.learn([key_id])
         return key
 
     def forget(self) -> None:
@@ -44,28 +58,45 @@ class StoredKeys:
         self._known.clear()
         self._forgotten += 1
 
+    def proof(self, key_id: str, secret: str) -> str:
+        """Return what a new key ends in, so that every server knows it for its own."""
+        return self.gate.proofs.of(key_id, secret) if self.gate is not None else ""
+
+    async def start(self) -> None:
+        """Learn which keys there are: those of older versions carry no proof."""
+        if self.gate is not None:
+            async with self._storage.read() as connection:
+                self.gate.learn(await newest_key_ids(connection, _LEARNED))
+
     async def ensure(self, key: ApiKey) -> None:
         """Store the operator's key as its file has it, if it is not there."""
         async with self._storage.write() as connection:
             if await find_key(connection, key.key_id) is None:
-                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), "start", ""))
+                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), START.id, ""))
 
     async def _read(self, key_id: str) -> ApiKey | None:
         async with self._storage.read() as connection:
             row = await find_key(connection, key_id)
             if row is None:
                 return None
-            rights: Mapping[int, int] = {}
+            rights: Mapping[str, Mapping[int, int]] = {}
             if row.user_id:
-                rights = await rights_of(connection, row.district_id, row.user_id)
+                rights = await rights_of(connection, row.district_ids, row.user_id)
         return key_of(row, rights)
 
 
-def row_of(key: ApiKey, now: dt.datetime, creator: str, secret_tail: str) -> ApiKeyRow:
+def row_of(
+    key: ApiKey,
+    now: dt.datetime,
+    creator: str,
+    secret_tail: str,
+    request_id: str = "",
+    request_hash: str = "",
+) -> ApiKeyRow:
     """Return a new key as it is stored."""
     return ApiKeyRow(
         key_id=key.key_id,
-        district_id=key.district_id,
+        district_ids=tuple(sorted(key.district_ids)),
         role=key.role,
         user_id=key.user_id,
         secret_tail=secret_tail,
@@ -75,18 +106,23 @@ def row_of(key: ApiKey, now: dt.datetime, creator: str, secret_tail: str) -> Api
         create_time=now,
         creator=creator,
         expire_time=key.expire_time,
+        request_id=request_id,
+        request_hash=request_hash,
     )
 
 
-def key_of(row: ApiKeyRow, rights: Mapping[int, int]) -> ApiKey:
+def key_of(row: ApiKeyRow, rights: Mapping[str, Mapping[int, int]]) -> ApiKey:
     """Return a stored key with the rights of the person behind it."""
     return ApiKey(
         key_id=row.key_id,
         secret_hash=row.secret_hash,
-        district_id=row.district_id,
+        district_ids=frozenset(row.district_ids),
         role=Role(row.role),
         display_name=row.display_name,
-        rights={Tool(tool): Right(granted) for tool, granted in rights.items()},
+        rights={
+            district_id: {Tool(tool): Right(granted) for tool, granted in here.items()}
+            for district_id, here in rights.items()
+        },
         sources=frozenset(row.sources),
         user_id=row.user_id,
         expire_time=row.expire_time,

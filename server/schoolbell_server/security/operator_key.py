@@ -25,17 +25,35 @@ def ensure_operator_key(data_dir: Path) -> tuple[ApiKey, Path]:
 
     Without the file a new key is made; a former one stays valid until it is revoked.
     """
-    path = data_dir / "credentials" / "operator.key"
-    if not path.exists():
+    path = _path(data_dir)
+    found = stored_operator_key(data_dir)
+    if found is None:
         key, credential = _new()
         write_secret(path, credential.encode() + b"\n")
         return key, path
-    found = split_credential(read_secret(path).decode("utf-8", "replace").strip())
-    if found is None:
-        raise OperatorKeyBroken(f"{path}: holds no credential; remove it to have one made")
     key_id, secret = found
     return replace(_new()[0], key_id=key_id, secret_hash=secret_hash(secret)), path
 
 
+def stored_operator_key(data_dir: Path) -> tuple[str, str] | None:
+    """Return the id and the secret of the operator's key; None where there is no file yet.
+
+    OperatorKeyBroken, SecretExposed or OSError where there is one that cannot be used.
+    """
+    path = _path(data_dir)
+    if not path.exists():
+        return None
+    if not path.is_file():
+        raise OperatorKeyBroken(f"{path}: is not a file")
+    found = split_credential(read_secret(path).decode("utf-8", "replace").strip())
+    if found is None:
+        raise OperatorKeyBroken(f"{path}: holds no credential; remove it to have one made")
+    return found
+
+
+def _path(data_dir: Path) -> Path:
+    return data_dir / "credentials" / "operator.key"
+
+
 def _new() -> tuple[ApiKey, str]:
-    return new_api_key(district_id=EVERY_DISTRICT, role=Role.OPERATOR, display_name="operator")
+    return new_api_key(district_ids=[EVERY_DISTRICT], role=Role.OPERATOR, display_name="operator")

@@ -6,7 +6,7 @@ acts in is its key's. Finer limits (sources, a user's own devices) are the servi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Right, Role, Tool
@@ -32,6 +32,8 @@ class Rule:
     right: Right | None = None
     """What an administrator needs, if ADMINISTRATOR is among the roles."""
     reach: Reach = Reach.ONE
+    optional_district: bool = False
+    """An empty district id is `-`."""
     public: bool = False
     """Anybody may call it, without credentials."""
 
@@ -48,11 +50,26 @@ def refusal(rule: Rule, key: ApiKey, district_id: str) -> Refusal | None:
     """Return why a key may not call an RPC for a district; None if it may."""
     if key.role not in rule.roles or not _reaches(rule, key, district_id):
         return Refusal()
-    if key.role is not Role.ADMINISTRATOR or rule.tool is None or rule.right is None:
-        return None
-    if key.rights.get(rule.tool, 0) >= rule.right:
+    asked = key.district_ids if district_id == EVERY_DISTRICT else {district_id}
+    if any(_has_right(rule, key, one) for one in asked):
         return None
     return Refusal(tool=rule.tool, right=rule.right)
+
+
+def districts_of(rule: Rule, key: ApiKey, district_id: str) -> frozenset[str] | None:
+    """Return the districts that an allowed call speaks of; None is every district there is."""
+    if district_id != EVERY_DISTRICT:
+        return frozenset({district_id})
+    if EVERY_DISTRICT in key.district_ids:
+        return None
+    return frozenset(one for one in key.district_ids if _has_right(rule, key, one))
+
+
+def _has_right(rule: Rule, key: ApiKey, district_id: str) -> bool:
+    """Return whether the caller needs no tool right in a district, or has it there."""
+    if key.role is not Role.ADMINISTRATOR or rule.tool is None or rule.right is None:
+        return True
+    return key.rights.get(district_id, {}).get(rule.tool, 0) >= rule.right
 
 
 def _reaches(rule: Rule, key: ApiKey, district_id: str) -> bool:
@@ -94,13 +111,13 @@ _WRITE_ALL_ACCESS = _administrator(Tool.ACCESS, Right.WRITE, Role.OPERATOR, reac
 _OPERATE = _only(Role.OPERATOR)
 _PUBLISH = _only(Role.PUBLISHER)
 _PHONE = _only(Role.MOBILE_BACKEND)
-_EVERYBODY = _only(*Role, reach=Reach.READABLE)
+_EVERYBODY = Rule(roles=frozenset(Role), reach=Reach.READABLE, optional_district=True)
 _PUBLIC = Rule(public=True)
 
 RULES: dict[str, Rule] = {
     "/schoolbell.v1.DistrictService/CreateDistrict": _OPERATE,
     "/schoolbell.v1.DistrictService/GetDistrict": _WATCH_ONE,
-    "/schoolbell.v1.DistrictService/ListDistricts": _WATCH,
+    "/schoolbell.v1.DistrictService/ListDistricts": replace(_WATCH, optional_district=True),
     "/schoolbell.v1.DistrictService/UpdateDistrict": _OPERATE,
     "/schoolbell.v1.DistrictService/DeleteDistrict": _OPERATE,
     "/schoolbell.v1.SettingsService/GetSettings": _READ_SETTINGS,
@@ -146,7 +163,7 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.ChangeService/ExplainChange": _EXPLAIN,
     "/schoolbell.v1.ChangeService/ListDecisions": _EXPLAIN,
     "/schoolbell.v1.StatusService/GetStatus": _WATCH_ONE,
-    "/schoolbell.v1.StatusService/ListServiceStates": _WATCH,
+    "/schoolbell.v1.StatusService/ListServiceStates": replace(_WATCH, optional_district=True),
     "/schoolbell.v1.StatusService/WatchStatus": _WATCH,
     "/schoolbell.v1.StatusService/GetDelivery": _WATCH_ONE,
     "/schoolbell.v1.StatusService/ListDeliveries": _WATCH,
@@ -170,3 +187,21 @@ RULES: dict[str, Rule] = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _PUBLIC,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _PUBLIC,
 }
+
+HEAVY = frozenset(
+    {
+        "/schoolbell.v1.RosterService/ListImports",
+        "/schoolbell.v1.RosterService/ListStudents",
+        "/schoolbell.v1.SettingsService/ListDisplayOptions",
+        "/schoolbell.v1.DeviceService/ListDevices",
+        "/schoolbell.v1.ChangeService/ListChanges",
+        "/schoolbell.v1.ChangeService/ExplainChange",
+        "/schoolbell.v1.ChangeService/ListDecisions",
+        "/schoolbell.v1.StatusService/ListDeliveries",
+        "/schoolbell.v1.StatusService/GetTallies",
+        "/schoolbell.v1.AccessService/ListRights",
+        "/schoolbell.v1.AccessService/ListApiKeys",
+        "/schoolbell.v1.AccessService/ListAuditEntries",
+    }
+)
+"""Reads whose answer is long or takes long to find: few of them work at once."""

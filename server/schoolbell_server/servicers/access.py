@@ -11,26 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import access_service_pb2 as messages
 from schoolbell.v1.access_service_pb2_grpc import AccessServiceServicer
-from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server import VERSION
 from schoolbell_server.contract.access import (
-    check_key,
+    read_audit_filter,
     read_rights,
+    write_district_rights,
     write_entry,
-    write_key,
     write_right,
 )
-from schoolbell_server.contract.fields import read_id, read_time
+from schoolbell_server.contract.fields import read_id, write_time
+from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.rpc.caller import current_caller
-from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.security.api_key import EVERY_DISTRICT, Right, Role, Tool, new_api_key
-from schoolbell_server.security.key_store import StoredKeys, row_of
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Right, Tool
+from schoolbell_server.security.key_store import StoredKeys
+from schoolbell_server.servicers.api_keys import ApiKeys
 from schoolbell_server.servicers.missing import no_district, no_user
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.person_export import export
+from schoolbell_storage import status_log
 from schoolbell_storage.audit import (
-    AuditQuery,
     Document,
     append_audit,
     list_audit,
@@ -38,14 +39,12 @@ from schoolbell_storage.audit import (
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, list_keys, revoke_key
 from schoolbell_storage.mentions import ERASED
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Person, find_person
 from schoolbell_storage.rights import RightQuery, RightRow, grant, list_rights, revoke
 
 _SERVICE = "schoolbell.v1.AccessService"
-_LIFE = dt.timedelta(days=365)
-_TAIL = 4  # characters
 _GRANTEES: dict[int, str] = {
     messages.GRANTEE_TYPE_USER: "user",
     messages.GRANTEE_TYPE_GROUP: "group",
@@ -65,98 +64,65 @@ class AccessServicer(AccessServiceServicer):
         keys: StoredKeys,
         clock: Callable[[], dt.datetime],
         on_written: Callable[[], None],
+        limits: messages.ServerLimits,
     ) -> None:
         """Call `on_written` when watchers have something to see."""
         self._storage = storage
         self._erasure = Erasure(storage, clock, on_written)
-        self._keys = keys
+        self._keys = ApiKeys(storage, keys, clock)
+        self._known = keys
         self._clock = clock
+        self._limits = limits
 
     async def GetCaller(
         self, request: messages.GetCallerRequest, _context: Any
     ) -> messages.GetCallerResponse:
-        """Answer who the caller is."""
-        raise NotImplementedError
+        """Answer who the caller is, and what the caller may do."""
+        caller = current_caller()
+        key = caller.key
+        asked = caller.districts(request.district_id or EVERY_DISTRICT)
+        answer = messages.GetCallerResponse(
+            principal=write_principal(key.principal),
+            roles=[messages.Role.ValueType(key.role)],
+            district_ids=sorted(key.district_ids),
+            rights=[
+                write_district_rights(name, key.rights[name])
+                for name in sorted(key.rights)
+                if asked is None or name in asked
+            ],
+            sources=sorted(key.sources),
+        )
+        if key.expire_time is not None:
+            answer.expire_time.CopyFrom(write_time(key.expire_time))
+        return answer
 
     async def GetServerInfo(
         self, request: messages.GetServerInfoRequest, _context: Any
     ) -> messages.GetServerInfoResponse:
         """Answer what the server is."""
-        raise NotImplementedError
+        async with self._storage.read() as connection:
+            position = await status_log.position(connection)
+        return messages.GetServerInfoResponse(
+            version=VERSION, store_id=position.store_id, limits=self._limits
+        )
 
     async def CreateApiKey(
         self, request: messages.CreateApiKeyRequest, _context: Any
     ) -> messages.CreateApiKeyResponse:
         """Create a key and answer its secret, once."""
-        violations, now = Violations(), self._clock()
-        violations.required(request, "api_key")
-        asked = request.api_key
-        role = violations.member(Role, asked.role, "api_key.role")
-        check_key(asked, request.district_id, violations.add)
-        expire_time = now + _LIFE
-        if asked.HasField("expire_time"):
-            given = read_time(asked.expire_time, "api_key.expire_time", violations.add)
-            expire_time = given or expire_time
-            if expire_time <= now:
-                violations.add("api_key.expire_time", "must lie in the future")
-        violations.refuse()
-        assert role is not None
-        _may_hand_out(role)
-        key, credential = new_api_key(
-            district_id=request.district_id,
-            role=role,
-            display_name=asked.display_name,
-            sources=frozenset(asked.sources),
-            user_id=asked.user_id,
-            expire_time=expire_time,
-        )
-        row = row_of(key, now, current_caller().name, credential[-_TAIL:])
-        async with self._storage.write() as connection:
-            await _check_district(connection, request.district_id)
-            await insert_key(connection, row)
-            changes: Changes = [(f"keys/{row.key_id}", {}, _shown(row))]
-            await self._audit(connection, request.district_id, "CreateApiKey", changes)
-        return messages.CreateApiKeyResponse(api_key=write_key(row), secret=credential)
+        return await self._keys.create(request)
 
     async def ListApiKeys(
         self, request: messages.ListApiKeysRequest, _context: Any
     ) -> messages.ListApiKeysResponse:
         """List keys without their secrets."""
-        violations = Violations()
-        page = read_page(request, (str,), violations)
-        violations.refuse()
-        living_at = None if request.include_ended else self._clock()
-        after = str(page.after[0]) if page.after else ""
-        async with self._storage.read() as connection:
-            found = await list_keys(connection, request.district_id, after, page.limit, living_at)
-        shown, token = page.cut(found, lambda row: (row.key_id,))
-        return messages.ListApiKeysResponse(
-            api_keys=[write_key(row) for row in shown], next_page_token=token
-        )
+        return await self._keys.list(request)
 
     async def RevokeApiKey(
         self, request: messages.RevokeApiKeyRequest, _context: Any
     ) -> messages.RevokeApiKeyResponse:
         """Revoke a key; repeated, the answer is the same."""
-        violations = Violations()
-        read_id(request.api_key_id, "api_key_id", violations.add)
-        violations.refuse()
-        async with self._storage.write() as connection:
-            before = await find_key(connection, request.api_key_id)
-            row = await revoke_key(
-                connection, request.district_id, request.api_key_id, self._clock()
-            )
-            if before is None or row is None:
-                raise SchoolbellError(
-                    ErrorReason.ERROR_REASON_API_KEY_NOT_FOUND,
-                    "there is no such API key",
-                    metadata={"api_key_id": request.api_key_id},
-                )
-            if before.revoke_time is None:
-                changes: Changes = [(f"keys/{row.key_id}", {"revoked": False}, {"revoked": True})]
-                await self._audit(connection, request.district_id, "RevokeApiKey", changes)
-        self._keys.forget()
-        return messages.RevokeApiKeyResponse(api_key=write_key(row))
+        return await self._keys.revoke(request)
 
     async def GrantRights(
         self, request: messages.GrantRightsRequest, _context: Any
@@ -203,26 +169,17 @@ class AccessServicer(AccessServiceServicer):
         """List who changed what, newest first."""
         violations = Violations()
         page = read_page(request, (int, str), violations)
-        start = end = None
-        asked = request.filter
-        if asked.HasField("start_create_time"):
-            start = read_time(asked.start_create_time, "filter.start_create_time", violations.add)
-        if asked.HasField("end_create_time"):
-            end = read_time(asked.end_create_time, "filter.end_create_time", violations.add)
-        violations.refuse()
-        query = AuditQuery(
-            district_id=request.district_id,
-            callers=[one.id for one in asked.principals],
-            start_time=start,
-            end_time=end,
+        query = replace(
+            read_audit_filter(request.filter, request.district_id, violations.add),
             before=(int(page.after[0]), str(page.after[1])) if page.after else None,
             limit=page.limit,
         )
+        violations.refuse()
         async with self._storage.read() as connection:
             found = await list_audit(connection, query)
         shown, token = page.cut(found, lambda one: (to_micros(one.create_time), one.audit_entry_id))
         return messages.ListAuditEntriesResponse(
-            audit_entries=[write_entry(one) for one in shown], next_page_token=token
+            audit_entries=[write_entry(one) async for one in paced(shown)], next_page_token=token
         )
 
     async def _change_rights(
@@ -243,7 +200,7 @@ class AccessServicer(AccessServiceServicer):
             await change(connection, request.district_id, rights)
             after = await list_rights(connection, query)
             await self._audit(connection, request.district_id, method, _changes(before, after))
-        self._keys.forget()
+        self._known.forget()
         return [write_right(row) for row in after]
 
     async def ExportPersonData(
@@ -265,8 +222,10 @@ class AccessServicer(AccessServiceServicer):
     ) -> messages.ErasePersonDataResponse:
         """Erase a person; the audit log keeps that it was done, and not whom."""
         person = await self._person(request)
+        if request.validate_only:
+            return messages.ErasePersonDataResponse(record_count=await self._erasure.count(person))
         count = await self._erasure.erase(person)
-        self._keys.forget()
+        self._known.forget()
         if count:
             nobody = replace(person, user_id=ERASED)
             await self._audit_person(nobody, "ErasePersonData", {"records": count})
@@ -298,28 +257,16 @@ class AccessServicer(AccessServiceServicer):
             connection,
             district_id=district_id,
             now=self._clock(),
-            caller=current_caller().name,
+            actor=current_caller().actor,
             action=f"{_SERVICE}/{method}",
             changes=changes,
         )
 
 
 async def _check_district(connection: AsyncConnection, district_id: str) -> None:
-    """Check that a district exists, where one is named."""
-    if district_id != EVERY_DISTRICT and await get_district(connection, district_id) is None:
+    """Check that a district exists."""
+    if await get_district(connection, district_id) is None:
         raise no_district(district_id)
-
-
-def _may_hand_out(role: Role) -> None:
-    """Nobody makes a key that may do more than the caller: only operators make operators."""
-    if role is Role.OPERATOR and current_caller().role is not Role.OPERATOR:
-        raise SchoolbellError(
-            ErrorReason.ERROR_REASON_PERMISSION_DENIED, "only an operator makes operators' keys"
-        )
-
-
-def _shown(row: ApiKeyRow) -> dict[str, Any]:
-    return {"role": Role(row.role).name, "display_name": row.display_name, "user_id": row.user_id}
 
 
 def _changes(before: Sequence[RightRow], after: Sequence[RightRow]) -> Changes:

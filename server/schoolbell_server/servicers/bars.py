@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell.v1 import common_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id, read_text
@@ -59,7 +58,7 @@ class Bars:
             source=bars.DISTRICT,
             set_time=self._now(),
             comment=request.comment,
-            setter=_setter(),
+            principal=current_caller().key.principal,
         )
         return await bars.set_bar(connection, request.district_id, row)
 
@@ -69,7 +68,7 @@ class Bars:
             connection,
             district_id=request.district_id,
             now=self._now(),
-            caller=current_caller().name,
+            actor=current_caller().actor,
             action=SET_BAR,
             changes=[
                 (
@@ -142,8 +141,3 @@ async def _check_known(connection: AsyncConnection, request: messages.SetBarRequ
 def _document(request: messages.SetBarRequest, barred: bool) -> dict[str, object]:
     document: dict[str, object] = {"barred": barred}
     return document | ({"source": request.source} if request.source else {})
-
-
-def _setter() -> bars.Setter:
-    key = current_caller().key
-    return bars.Setter(common_pb2.PRINCIPAL_TYPE_API_KEY, key.key_id, key.user_id)

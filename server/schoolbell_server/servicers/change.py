@@ -83,6 +83,7 @@ class ChangeServicer(ChangeServiceServicer):
         waiting: asyncio.Queue[asyncio.Task[messages.StreamPublishChangesResponse] | None]
         waiting = asyncio.Queue(WINDOW)
         reader = asyncio.create_task(self._read(requests, waiting), name="stream of changes")
+        reader.add_done_callback(_told_by_the_call)
         try:
             while (task := await waiting.get()) is not None:
                 yield await task
@@ -129,6 +130,7 @@ class ChangeServicer(ChangeServiceServicer):
                 district_id = request.district_id or district_id
                 await self._acceptor.room(_lanes(request.changes))
                 task = asyncio.create_task(self._batch(district_id, request))
+                task.add_done_callback(_told_by_the_call)
                 await waiting.put(task)
         finally:
             await waiting.put(None)
@@ -186,3 +188,9 @@ def _write_rehearsal(rehearsed: Rehearsed | None) -> messages.DryRun | None:
         device_count=counts.devices,
         refusals=write_refusals(counts.refusals),
     )
+
+
+def _told_by_the_call(task: asyncio.Task[Any]) -> None:
+    """Take note of a fault: the first one ends the call, which tells it; others are the same."""
+    if not task.cancelled():
+        task.exception()

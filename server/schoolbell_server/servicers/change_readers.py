@@ -31,6 +31,7 @@ from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.relations import students_of
 
 MOST_VALUES = 100
@@ -81,7 +82,7 @@ class ChangeReaders:
             found = await list_changes(connection, query)
         shown, token = page.cut(found, _place)
         return messages.ListChangesResponse(
-            records=[write_record(row, position.store_id) for row in shown],
+            records=[write_record(row, position.store_id) async for row in paced(shown)],
             next_page_token=token,
             resume_token=write_token(ResumeToken(position.store_id, position.value)),
         )
@@ -119,7 +120,9 @@ class ChangeReaders:
             found = await list_changes(connection, query)
             shown, token = page.cut(found, _place)
             deliveries = await _deliveries(connection, request.district_id, shown)
-        decisions = [one for row in shown for one in _decisions(row, wanted, deliveries)]
+        decisions = [
+            one async for row in paced(shown) for one in _decisions(row, wanted, deliveries)
+        ]
         return messages.ListDecisionsResponse(decisions=decisions, next_page_token=token)
 
     async def _of_users(
@@ -198,7 +201,7 @@ async def _deliveries(
         return {}
     query = DeliveryQuery(district_ids=[district_id], keys=told, limit=_ALL)
     found = await list_deliveries(connection, query)
-    return {(one.key, one.device_id): one for one in found}
+    return {(one.key, one.device_id): one async for one in paced(found)}
 
 
 def _decisions(

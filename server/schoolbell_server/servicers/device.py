@@ -17,7 +17,7 @@ from schoolbell_server.contract.devices import (
     check_settable,
     write_device,
 )
-from schoolbell_server.contract.fields import read_id
+from schoolbell_server.contract.fields import read_id, read_locale
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import (
     CancelCause,
@@ -26,6 +26,7 @@ from schoolbell_server.domain.kinds import (
     RefusalReason,
     RetirementReason,
 )
+from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -47,6 +48,7 @@ from schoolbell_storage.devices import (
 )
 from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster import get_user
 from schoolbell_storage.world import Apps
 
@@ -67,7 +69,7 @@ class DeviceServicer(DeviceServiceServicer):
         receipts: Receipts,
         notifications: Notifications,
         clock: Callable[[], dt.datetime],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
         on_written: Callable[[], None],
     ) -> None:
         self._storage = storage
@@ -76,7 +78,7 @@ class DeviceServicer(DeviceServiceServicer):
         self._receipts = receipts
         self._notifications = notifications
         self._clock = clock
-        self._on_heard = on_heard
+        self._on_seen = on_seen
         self._on_written = on_written
 
     async def RegisterDevice(
@@ -143,7 +145,7 @@ class DeviceServicer(DeviceServiceServicer):
             )
         shown, token = page.cut(found, lambda row: (row.device_id,))
         return messages.ListDevicesResponse(
-            devices=[self._message(row) for row in shown], next_page_token=token
+            devices=[self._message(row) async for row in paced(shown)], next_page_token=token
         )
 
     async def UpdateDevice(
@@ -156,6 +158,7 @@ class DeviceServicer(DeviceServiceServicer):
         named = (*SETTABLE, *REGISTERED)
         paths = masked_paths(request.update_mask, request.device, named, violations)
         check_settable(request.device, "device.", violations.add)
+        read_locale(request.device.locale, "device.locale", violations.add)
         violations.refuse()
         async with self._storage.write() as connection:
             row = await named_device(connection, request, lock=True)
@@ -168,7 +171,7 @@ class DeviceServicer(DeviceServiceServicer):
                 row = replace(asked, version=row.version + 1, update_time=now)
                 await store_device(connection, row)
                 await bump_facts(connection, request.district_id)
-        self._on_heard(row.device_id)
+        self._on_seen(row.device_id)
         self._on_written()
         return messages.UpdateDeviceResponse(device=self._message(row))
 
@@ -275,4 +278,6 @@ def _with_fields(row: DeviceRow, device: messages.Device, paths: Iterable[str]) 
     chosen: dict[str, Any] = {path: getattr(device, path) for path in paths if path in SETTABLE}
     if "detail_level" in chosen:
         chosen["detail_level"] = DetailLevel(device.detail_level or DetailLevel.DETAILED)
+    if "locale" in chosen:
+        chosen["locale"] = language_tag(device.locale)
     return replace(row, **chosen)

@@ -113,17 +113,17 @@ async def update_display_options(
         if must_write(changes=changes, asked=request.display_options.etag, present=message.etag):
             changed[calendar_id] = asked
     if changed:
-        caller = current_caller().name
+        caller = current_caller()
         await bump_facts(connection, district_id)
         await stored_options.write_display_options(
-            connection, district_id, changed, updater=caller, now=now
+            connection, district_id, changed, updater=caller.name, now=now
         )
         after = await _known(connection, request)
         await append_audit(
             connection,
             district_id=district_id,
             now=now,
-            caller=caller,
+            actor=caller.actor,
             action=UPDATE_DISPLAY_OPTIONS,
             changes=[_change(before[name], after[name]) for name in sorted(changed)],
         )

@@ -15,7 +15,9 @@ from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_server.servicers.audit_trail import changed_fields
+from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import lay_over, masked_paths, only_within
 from schoolbell_server.servicers.missing import no_district
@@ -51,11 +53,13 @@ class DistrictServicer(DistrictServiceServicer):
         *,
         apps: Collection[str],
         sealer: Sealer,
+        removal: DistrictRemoval,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._storage = storage
         self._apps = apps
         self._sealer = sealer
+        self._removal = removal
         self._now = now
 
     async def CreateDistrict(
@@ -80,7 +84,7 @@ class DistrictServicer(DistrictServiceServicer):
                     connection,
                     district_id=asked.district_id,
                     now=now,
-                    caller=current_caller().name,
+                    actor=current_caller().actor,
                     action=f"{_SERVICE}/CreateDistrict",
                     changes=[("district", before, after)],
                 )
@@ -111,13 +115,13 @@ class DistrictServicer(DistrictServiceServicer):
         violations = Violations()
         page = read_page(request, (str,), violations)
         violations.refuse()
-        one = current_caller().district(request.district_id)
+        only = current_caller().districts(request.district_id or EVERY_DISTRICT)
         async with self._storage.read() as connection:
             found = await list_districts(
                 connection,
                 str(page.after[0]) if page.after else "",
                 page.limit,
-                None if one is None else [one],
+                only,
             )
         shown, token = page.cut(found, lambda row: (row.district_id,))
         return messages.ListDistrictsResponse(
@@ -128,7 +132,7 @@ class DistrictServicer(DistrictServiceServicer):
         self, request: messages.DeleteDistrictRequest, _context: Any
     ) -> messages.DeleteDistrictResponse:
         """Delete a district with everything that is stored of it."""
-        raise NotImplementedError
+        return await self._removal.delete(request)
 
     async def UpdateDistrict(
         self, request: messages.UpdateDistrictRequest, _context: Any
@@ -159,7 +163,7 @@ class DistrictServicer(DistrictServiceServicer):
                     connection,
                     district_id=request.district_id,
                     now=now,
-                    caller=current_caller().name,
+                    actor=current_caller().actor,
                     action=f"{_SERVICE}/UpdateDistrict",
                     changes=[("district", old, new)],
                 )

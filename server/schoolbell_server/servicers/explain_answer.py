@@ -23,7 +23,7 @@ from schoolbell_server.domain.explain import (
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import RefusalReason
 from schoolbell_server.domain.timing import zone_of
-from schoolbell_server.pipeline.standing import fact_delivery
+from schoolbell_server.pipeline.progress import fact_delivery
 from schoolbell_server.servicers.change_readers import write_record
 from schoolbell_server.servicers.explain_facts import Gathered, Question
 from schoolbell_server.servicers.explain_then import Then, fate_of

@@ -59,17 +59,17 @@ class Notifications:
         gateways: Gateways,
         opener: Opener,
         clock: Callable[[], dt.datetime],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
         replay: bool,
     ) -> None:
-        """`on_heard` is told the id of every device that fetches a text."""
+        """`on_seen` is told the id of every device that fetches a text."""
         self._storage = storage
         self._apps = apps
         self._texts = texts
         self._gateways = gateways
         self._opener = opener
         self._clock = clock
-        self._on_heard = on_heard
+        self._on_seen = on_seen
         self._replay = replay
 
     async def get(
@@ -87,7 +87,7 @@ class Notifications:
                 "the user has no such notification",
                 metadata={"delivery_id": request.delivery_id},
             )
-        self._on_heard(found.device.device_id)
+        self._on_seen(found.device.device_id)
         return messages.GetNotificationResponse(notification=self._word(found))
 
     async def _find(self, request: messages.GetNotificationRequest) -> _Found | None:

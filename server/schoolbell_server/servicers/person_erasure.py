@@ -25,6 +25,7 @@ from schoolbell_storage.persons import Holding, Person
 from schoolbell_storage.status_log import LogEntry
 
 _STEP = 500  # rows in one transaction
+_ALL = 2**31 - 1  # rows
 _LOG_STEP = 100  # entries of the status log, each a whole transaction's
 _CANCELLED = "the person's data were erased"
 
@@ -44,6 +45,7 @@ class Erasure:
 
     async def erase(self, person: Person) -> int:
         """Erase everything that is stored of a person; return how many records were erased."""
+        self._storage.erased.set()  # also where it breaks off: what it did is to be emptied out
         count = await self._write(lambda one: _close(one, person))
         for holding in persons.deliveries(person):
             await self._cancel(holding)
@@ -58,7 +60,24 @@ class Erasure:
         count += await self._write(lambda one: mentions.forget_in_imports(one, person))
         count += await self._write(lambda one: mentions.forget_in_bars(one, person))
         await self._forget_in_log(person)
-        return count + await self._forget_in_audit(person)
+        count += await self._forget_in_audit(person)
+        self._storage.erased.set()
+        return count
+
+    async def count(self, person: Person) -> int:
+        """Return how many records `erase` would erase now; nothing is written."""
+        async with self._storage.write(keep=False) as connection:
+            count = await persons.erase(connection, persons.account(person), 1)
+            holdings = (*persons.records(person), persons.changes(person), *persons.ties(person))
+            for holding in holdings:
+                count += await persons.erase(connection, holding, _ALL)
+            count += await persons.forget_writer(connection, person)
+            count += await mentions.forget_in_imports(connection, person)
+        for student_id in person.related:
+            named = partial(persons.decisions, person=person, student_id=student_id, limit=_STEP)
+            count += sum([len(found) async for found in pages(self._storage, named)])
+        entries = partial(mentions.audit_mentions, person=person, limit=_STEP)
+        return count + sum([len(found) async for found in pages(self._storage, entries)])
 
     async def _pass(self, person: Person) -> int:
         found = await self._forget_recipient(person)

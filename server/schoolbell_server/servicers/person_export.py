@@ -22,6 +22,7 @@ from schoolbell_storage import mentions, persons
 from schoolbell_storage.audit import AuditEntry
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Decided, Person
 
 _PAGE = 100  # records a message: a change is 8 KiB at most, a message 4 MiB
@@ -77,19 +78,21 @@ async def export(storage: Storage, person: Person) -> AsyncIterator[ExportPerson
     for holding in holdings:
         held = partial(persons.read_holding, holding=holding, limit=_PAGE)
         async for rows in pages(storage, held):
-            yield _message(holding.record_type, [_row(holding.table, row) for row in rows])
+            documents = [_row(holding.table, row) async for row in paced(rows)]
+            yield await _message(holding.record_type, documents)
     for student_id in (person.user_id, *person.related):
         own = partial(persons.decisions, person=person, student_id=student_id, limit=_PAGE)
         async for decided in pages(storage, own):
-            yield _message("decision", [_decision(one, person.user_id) for one in decided])
+            told = [_decision(one, person.user_id) async for one in paced(decided)]
+            yield await _message("decision", told)
     mentioned = partial(mentions.audit_mentions, person=person, limit=_PAGE)
     async for entries in pages(storage, mentioned):
-        yield _message("audit_entry", [_entry(one) for one in entries])
+        yield await _message("audit_entry", [_entry(one) for one in entries])
 
 
-def _message(record_type: str, documents: Sequence[Document]) -> ExportPersonDataResponse:
+async def _message(record_type: str, documents: Sequence[Document]) -> ExportPersonDataResponse:
     message = ExportPersonDataResponse(record_type=record_type)
-    for document in documents:
+    async for document in paced(documents):
         record = Struct()
         record.update(document)
         message.records.append(record)
@@ -141,7 +144,13 @@ def _entry(entry: AuditEntry) -> Document:
     return {
         "audit_entry_id": entry.audit_entry_id,
         "create_time": entry.create_time.isoformat(),
-        "actor": entry.caller,
+        "principal": {
+            "type": entry.actor.principal.type.name,
+            "id": entry.actor.principal.id,
+            "acting_user_id": entry.actor.principal.acting_user_id,
+        },
+        "client_address": entry.actor.client_address,
+        "request_id": entry.actor.request_id,
         "method": entry.action,
         "subject": entry.target,
         "before": dict(entry.before),

@@ -19,6 +19,7 @@ from schoolbell_server.domain.kinds import (
     ProviderEnvironment,
     RetirementReason,
 )
+from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
@@ -135,7 +136,7 @@ def _merged(own: DeviceRow | None, asked: Registration) -> DeviceRow:
         registration_ref=device.registration_ref or row.registration_ref,
         os_version=device.os_version or row.os_version,
         app_version=device.app_version or row.app_version,
-        locale=device.locale or row.locale,
+        locale=language_tag(device.locale) or row.locale,
         detail_level=DetailLevel(device.detail_level or row.detail_level),
         retirement_reason=None,
         retire_time=None,

@@ -43,6 +43,7 @@ from schoolbell_storage.districts import (
     set_active_school_year,
 )
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 
 SET_ACTIVE_SCHOOL_YEAR = "schoolbell.v1.RosterService/SetActiveSchoolYear"
 
@@ -158,7 +159,8 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.list_students(connection, query)
         shown, token = page.cut(found, lambda student: (student.user.record.user_id,))
         return messages.ListStudentsResponse(
-            students=[write_student(student) for student in shown], next_page_token=token
+            students=[write_student(student) async for student in paced(shown)],
+            next_page_token=token,
         )
 
     async def ListUsers(
@@ -233,7 +235,7 @@ class RosterServicer(RosterServiceServicer):
             connection,
             district_id=known.district_id,
             now=now,
-            caller=current_caller().name,
+            actor=current_caller().actor,
             action=SET_ACTIVE_SCHOOL_YEAR,
             changes=[(name, {name: known.active_school_year}, {name: year})],
         )

@@ -150,7 +150,7 @@ async def _audit_bars(
         connection,
         district_id=write.district_id,
         now=write.now,
-        caller=current_caller().name,
+        actor=current_caller().actor,
         action=action,
         changes=[
             (

@@ -10,6 +10,7 @@ from schoolbell.v1 import settings_service_pb2 as messages
 from schoolbell.v1.settings_service_pb2_grpc import SettingsServiceServicer
 from schoolbell_server.contract.districts import DEFAULT_CURRENCY
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.contract.settings import SETTABLE, read_settings, write_settings
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
@@ -28,7 +29,7 @@ from schoolbell_storage.settings import SettingsDocument
 
 UPDATE_SETTINGS = "schoolbell.v1.SettingsService/UpdateSettings"
 _NEW = StoredSettings(
-    enabled=False, document=SettingsDocument(), version=1, update_time=None, updater=""
+    enabled=False, document=SettingsDocument(), version=1, update_time=None, updater=None
 )
 
 
@@ -97,7 +98,7 @@ class SettingsServicer(SettingsServiceServicer):
             connection,
             district_id=district_id,
             now=self._now(),
-            caller=current_caller().name,
+            actor=current_caller().actor,
             action=UPDATE_SETTINGS,
             changes=[("settings", old, new)],
         )
@@ -111,7 +112,7 @@ class SettingsServicer(SettingsServiceServicer):
             district_id,
             enabled=enabled,
             document=document,
-            updater=current_caller().name,
+            updater=current_caller().actor.principal,
             now=self._now(),
         )
 
@@ -159,7 +160,8 @@ def _page(district_id: str, stored: StoredSettings, currency_code: str) -> messa
     page = write_settings(stored.document, enabled=stored.enabled, currency_code=currency_code)
     if stored.update_time is not None:
         page.update_time.CopyFrom(write_time(stored.update_time))
-    page.updater.id = stored.updater
+    if stored.updater is not None:
+        page.updater.CopyFrom(write_principal(stored.updater))
     page.etag = etag(f"districts/{district_id}/settings", stored.version)
     return page
 

@@ -16,6 +16,7 @@ from schoolbell_server.contract.resume_tokens import ResumeToken, read_token, wr
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.service_state import ServiceStateSource
@@ -27,8 +28,9 @@ from schoolbell_storage import status_log
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.delivery_queries import list_deliveries, paged
-from schoolbell_storage.districts import get_district, list_districts
+from schoolbell_storage.districts import list_districts
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.status_log import LogPruned
 
 _Topic = messages.WatchTopic
@@ -65,14 +67,25 @@ class StatusServicer(StatusServiceServicer):
         self, request: messages.ListServiceStatesRequest, _context: Any
     ) -> messages.ListServiceStatesResponse:
         """List the states of the service for several districts."""
-        raise NotImplementedError
+        violations = Violations()
+        page = read_page(request, (str,), violations)
+        violations.refuse()
+        only = current_caller().districts(request.district_id or EVERY_DISTRICT)
+        after = str(page.after[0]) if page.after else ""
+        async with self._storage.read() as connection:
+            found = await list_districts(connection, after, page.limit, only)
+        shown, token = page.cut(found, lambda row: (row.district_id,))
+        return messages.ListServiceStatesResponse(
+            states=[await self._states.state(row.district_id) for row in shown],
+            next_page_token=token,
+        )
 
     async def WatchStatus(
         self, request: messages.WatchStatusRequest, _context: Any
     ) -> AsyncIterator[messages.WatchStatusResponse]:
         """Stream what changes, from a position on."""
         violations = Violations()
-        district_id = current_caller().district(request.district_id)
+        districts = current_caller().districts(request.district_id)
         query = read_filter(request.delivery_filter, None, violations.add)
         topics = set(request.topics) or {_Topic.WATCH_TOPIC_STATE, _Topic.WATCH_TOPIC_DELIVERIES}
         if _Topic.WATCH_TOPIC_UNSPECIFIED in topics:
@@ -82,7 +95,7 @@ class StatusServicer(StatusServiceServicer):
         watch = Watch(
             tail=self._tail,
             wish=Wish(
-                district_id=district_id,
+                districts=districts,
                 states=_Topic.WATCH_TOPIC_STATE in topics,
                 deliveries=_Topic.WATCH_TOPIC_DELIVERIES in topics,
                 changes=_Topic.WATCH_TOPIC_CHANGES in topics,
@@ -120,8 +133,10 @@ class StatusServicer(StatusServiceServicer):
         """List deliveries, newest first."""
         violations = Violations()
         page = read_page(request, (int, str), violations)
-        one = current_caller().district(request.district_id)
-        query = read_filter(request.filter, None if one is None else [one], violations.add)
+        districts = current_caller().districts(request.district_id)
+        query = read_filter(
+            request.filter, None if districts is None else sorted(districts), violations.add
+        )
         violations.refuse()
         await self._district_ids(request.district_id)
         async with self._storage.read() as connection:
@@ -130,7 +145,7 @@ class StatusServicer(StatusServiceServicer):
             found = await list_deliveries(connection, paged(query, before, page.limit))
         shown, token = page.cut(found, lambda row: (to_micros(row.create_time), row.delivery_id))
         return messages.ListDeliveriesResponse(
-            deliveries=[write_delivery(row) for row in shown],
+            deliveries=[write_delivery(row) async for row in paced(shown)],
             next_page_token=token,
             resume_token=write_token(ResumeToken(position.store_id, position.value)),
         )
@@ -162,14 +177,12 @@ class StatusServicer(StatusServiceServicer):
 
     async def _district_ids(self, asked: str) -> list[str]:
         """Return the districts that are meant; NOT_FOUND for one that is not there."""
-        one = current_caller().district(asked)
+        districts = current_caller().districts(asked)
         async with self._storage.read() as connection:
-            if one is None:
-                rows = await list_districts(connection, "", _MOST_DISTRICTS)
-                return [row.district_id for row in rows]
-            if await get_district(connection, one) is None:
-                raise no_district(one)
-        return [one]
+            rows = await list_districts(connection, "", _MOST_DISTRICTS, districts)
+        if asked != EVERY_DISTRICT and not rows:
+            raise no_district(asked)
+        return [row.district_id for row in rows]
 
     async def _start(self, text: str) -> ResumeToken:
         position = await self._tail.position()

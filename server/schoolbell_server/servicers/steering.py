@@ -14,7 +14,7 @@ from schoolbell_server.contract.fields import read_text
 from schoolbell_server.domain.delivery import replay
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
@@ -53,13 +53,13 @@ class Steering:
         now, count = self._clock(), 0
 
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-            found = [(row, replay(standing_of(row), now, uncertain=uncertain)) for row in rows]
+            found = [(row, replay(progress_of(row), now, uncertain=uncertain)) for row in rows]
             replayed = [
                 moved_to(
-                    row, standing, now, cancel_cause=None, cancel_gate=None, cancel_refusal=None
+                    row, progress, now, cancel_cause=None, cancel_gate=None, cancel_refusal=None
                 )
-                for row, standing in found
-                if standing is not None
+                for row, progress in found
+                if progress is not None
             ]
             await store_deliveries(connection, replayed)
             return replayed
@@ -133,7 +133,7 @@ class Steering:
                 connection,
                 district_id=district_id,
                 now=now,
-                caller=current_caller().name,
+                actor=current_caller().actor,
                 action=f"{_SERVICE}/{rpc}",
                 changes=[("deliveries", {}, what)],
             )

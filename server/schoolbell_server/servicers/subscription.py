@@ -46,10 +46,10 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         *,
         apps: Apps,
         clock: Callable[[], dt.datetime],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
     ) -> None:
-        """`on_heard` is told the id of every device whose page is read or saved."""
-        self._on_heard = on_heard
+        """`on_seen` is told the id of every device whose page is read or saved."""
+        self._on_seen = on_seen
         self._storage = storage
         self._apps = apps
         self._clock = clock
@@ -63,7 +63,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
             row = await named_device(connection, request)
             world = await self._world(connection, row)
             stored = await read_subscriptions(connection, row.device_id)
-        self._on_heard(row.device_id)
+        self._on_seen(row.device_id)
         return messages.GetSubscriptionsResponse(
             options=self._options(row, world, stored), etag=_etag(row)
         )
@@ -98,7 +98,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
             if must_write(changes=bool(changed), asked=request.etag, present=_etag(row)):
                 row = await replace_subscriptions(connection, row, changed, now)
                 await bump_facts(connection, request.district_id)
-        self._on_heard(row.device_id)
+        self._on_seen(row.device_id)
         return messages.UpdateSubscriptionsResponse(
             options=self._options(row, world, {**stored, **changed}), etag=_etag(row)
         )

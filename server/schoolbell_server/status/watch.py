@@ -37,7 +37,7 @@ Update = delivery_pb2.Delivery | change_pb2.ChangeSummary
 class Wish:
     """What a watcher asked for."""
 
-    district_id: str | None
+    districts: frozenset[str] | None
     """None is every district."""
     states: bool
     deliveries: bool
@@ -98,7 +98,7 @@ class Watch:
     def _wants(self, district_id: str, update: Update) -> bool:
         if not update.district_id:
             return False  # blanked: it was of a person whose data were erased
-        if self.wish.district_id not in (None, district_id):
+        if self.wish.districts is not None and district_id not in self.wish.districts:
             return False
         if isinstance(update, delivery_pb2.Delivery):
             return self.wish.deliveries and (self.wish.test is None or self.wish.test(update))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -10,9 +9,10 @@ from babel import Locale, UnknownLocaleError
 from fluent.runtime import FluentBundle, FluentResource
 from fluent.syntax.ast import Resource
 
+from schoolbell_server.domain.locales import language_tag
+
 LOCALES = Path(__file__).parent / "locales"
 FALLBACK = "en"
-_BESIDE_THE_TAG = re.compile("[@.]")  # "es_MX.UTF-8" and "es_MX@calendar=gregorian" are es-MX
 
 
 class Catalog:
@@ -37,9 +37,8 @@ class Catalog:
 
         Numbers and dates are written as the locale writes them where the language is its own.
         """
-        tag = _BESIDE_THE_TAG.split(locale.replace("_", "-"))[0].lower()
-        parts = tag.split("-")
-        tries = ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        tag = language_tag(locale).lower()
+        tries = _prefixes(tag)
         found = [self._languages[each] for each in tries if each in self._languages]
         return [
             self._bundle(language, _conventions(tag, language))
@@ -56,12 +55,20 @@ class Catalog:
         return FluentResource(file.read_text(encoding="utf-8"))
 
 
+def _prefixes(tag: str) -> list[str]:
+    """Return a tag, and what is left as its subtags are taken away from the right."""
+    parts = tag.split("-")
+    return ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
+
+
 @lru_cache(maxsize=256)
 def _conventions(tag: str, language: str) -> str:
     """Return the known locale that a tag of a language means, or else the language itself."""
-    try:
-        locale = Locale.parse(tag, sep="-")
-    except (ValueError, UnknownLocaleError):  # a phone may send anything
-        return language
-    own = locale.language == language.split("-")[0].lower()
-    return str(locale).replace("_", "-") if own else language
+    for prefix in _prefixes(tag):
+        try:
+            locale = Locale.parse(prefix, sep="-")
+        except (ValueError, UnknownLocaleError):  # a phone may send anything
+            continue
+        if locale.language == language.split("-")[0].lower():
+            return str(locale).replace("_", "-")
+    return language

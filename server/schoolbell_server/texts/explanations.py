@@ -11,7 +11,8 @@ from fluent.runtime.types import fluent_date, fluent_number
 
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.texts.catalog import Catalog
-from schoolbell_server.texts.words import Values, clean
+from schoolbell_server.texts.shaping import clean
+from schoolbell_server.texts.words import LONGEST_NAME, Values
 
 _NUMBERS = frozenset({"number", "known_number", "below"})
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -81,16 +82,17 @@ class Explanations:
             pattern = found.attributes.get(attribute) if attribute else found.value
             if pattern is not None:
                 text, errors = bundle.format_pattern(pattern, values)
-                return None if errors else clean(str(text), longest=None)
+                return None if errors else clean(str(text))
         return None
 
 
 def _values(facts: Mapping[str, str]) -> Values:
     """Return the facts that are known, numbers and dates to be written as the locale does."""
-    values: Values = {name: clean(value) for name, value in facts.items() if clean(value)}
+    said = ((name, clean(value, LONGEST_NAME)) for name, value in facts.items())
+    values: Values = {name: value for name, value in said if value}
     for name in _NUMBERS & values.keys():
         if _PLAIN_NUMBER.fullmatch(facts[name]):  # anything else is told as it stands
-            values[name] = fluent_number(Decimal(facts[name]), maximumFractionDigits=4)
+            values[name] = fluent_number(Decimal(facts[name]), maximumFractionDigits=9)
     for name in _DATES & values.keys():
         try:
             values[name] = fluent_date(dt.date.fromisoformat(facts[name]), dateStyle="medium")

@@ -8,7 +8,8 @@ from functools import lru_cache
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import AppType, DetailLevel
 from schoolbell_server.texts.catalog import Catalog
-from schoolbell_server.texts.words import Values, clean, message_of, values_of
+from schoolbell_server.texts.shaping import clean
+from schoolbell_server.texts.words import Values, message_of, values_of
 
 _FORMS = {AppType.STUDENT: "student", AppType.PARENT: "parent"}
 _GENERIC = "generic"
@@ -75,5 +76,5 @@ class Texts:
             pattern = bundle.get_message(message).attributes.get(attribute)
             if pattern is not None:
                 text, _errors = bundle.format_pattern(pattern, values)
-                return clean(str(text), longest=None)
+                return clean(str(text))
         raise LookupError(f"no language has {message}.{attribute}")

@@ -15,7 +15,8 @@ from fluent.runtime.types import fluent_date, fluent_number
 
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, RefusalReason
 from schoolbell_server.texts.explanations import Explanations
-from schoolbell_server.texts.words import Values, clean
+from schoolbell_server.texts.shaping import clean
+from schoolbell_server.texts.words import LONGEST_NAME, Values
 
 _TOLD = frozenset({DeliveryState.ACCEPTED, DeliveryState.DISPLAYED, DeliveryState.OPENED})
 _NOT_TOLD = ("summary-refused", "summary-refused-there")
@@ -69,7 +70,9 @@ class Summaries:
         """Return how a person belongs to the student; '' if not at all."""
         if is_student:
             return self._say("relation-self")
-        return ", ".join(self._one_relation(clean(each), student_id) for each in relations)
+        return ", ".join(
+            self._one_relation(clean(each, LONGEST_NAME), student_id) for each in relations
+        )
 
     def would(self, verdicts: Verdicts) -> str:
         """Return whether a person would be told."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+from babel import Locale
+from babel.numbers import format_currency
 from fluent.runtime.types import FluentType, fluent_date, fluent_number
 
 from schoolbell_server.domain.change import (
@@ -16,10 +18,12 @@ from schoolbell_server.domain.change import (
     ResponsiveScheduleChange,
 )
 from schoolbell_server.domain.kinds import AssignmentAction
+from schoolbell_server.texts.shaping import clean
 
 Values = dict[str, str | FluentType]
 UNKNOWN = "•"  # what stands for a name that the publisher left out
-_LONGEST = 200  # characters of a name within a text
+LONGEST_NAME = 200  # characters of a name within a text
+_MOST_DECIMALS = 4  # of a percentage or of points, as the contract reads them
 
 
 def message_of(change: Change, *, correction: bool) -> str:
@@ -47,7 +51,7 @@ def message_of(change: Change, *, correction: bool) -> str:
 
 def values_of(change: Change, student_name: str, currency_code: str) -> Values:
     """Return the values that a detailed text may name; every message takes what it needs."""
-    name = clean(student_name)
+    name = _clean(student_name)
     student: Values = {"student": name, "known": "named" if name else "unnamed"}
     match change.payload:
         case AssignmentChange() as one:
@@ -64,17 +68,20 @@ def values_of(change: Change, student_name: str, currency_code: str) -> Values:
 
 def _assignment(one: AssignmentChange) -> Values:
     return {
-        "course": _named(one.course_name, one.section_id),
-        "title": _named(one.title, one.assignment_id),
+        **_course(one.course_name),
+        "title": _clean(one.title),
+        "has_title": _yes(one.title),
         "percent": _percent(one.score_percent),
-        "points": UNKNOWN if one.points is None else fluent_number(one.points),
+        "points": UNKNOWN
+        if one.points is None
+        else fluent_number(one.points, maximumFractionDigits=_MOST_DECIMALS),
         "date": _date(one.due_date),
     }
 
 
 def _grade(one: GradeChange) -> Values:
     return {
-        "course": _named(one.course_name, one.section_id),
+        **_course(one.course_name),
         "grading_task": _named(one.grading_task),
         "percent": _percent(one.percent),
         "mark": _named(one.mark),
@@ -82,7 +89,7 @@ def _grade(one: GradeChange) -> Values:
 
 
 def _attendance(one: AttendanceChange) -> Values:
-    course, period = clean(one.course_name), clean(one.period)
+    course, period = _clean(one.course_name), _clean(one.period)
     parts = [name for name, part in (("course", course), ("period", period)) if part]
     return {
         "course": course,
@@ -93,8 +100,8 @@ def _attendance(one: AttendanceChange) -> Values:
 
 
 def _schedule(one: ResponsiveScheduleChange) -> Values:
-    offering = clean(one.offering_name) or clean(one.previous_offering_name)
-    place = clean(one.location)
+    offering = _clean(one.offering_name) or _clean(one.previous_offering_name)
+    place = _clean(one.location)
     return {
         "offering": offering,
         "place": place,
@@ -104,18 +111,47 @@ def _schedule(one: ResponsiveScheduleChange) -> Values:
     }
 
 
-def _named(*texts: str) -> str:
-    return next((found for text in texts if (found := clean(text))), UNKNOWN)
+def _course(name: str) -> Values:
+    """Return a course's name; where there is none no id stands for it, which no family knows."""
+    return {"course": _clean(name), "has_course": _yes(name)}
+
+
+def _yes(text: str) -> str:
+    return "yes" if _clean(text) else "no"
+
+
+def _named(text: str) -> str:
+    return _clean(text) or UNKNOWN
 
 
 def _percent(percent: Decimal | None) -> str | FluentType:
+    """Return a percentage as it was judged: rounded, it could seem to be at a limit."""
     if percent is None:
         return UNKNOWN
-    return fluent_number(percent / 100, style="percent", maximumFractionDigits=2)
+    return fluent_number(percent / 100, style="percent", maximumFractionDigits=_MOST_DECIMALS)
+
+
+def _points(points: Decimal | None) -> str | FluentType:
+    if points is None:
+        return UNKNOWN
+    return fluent_number(points, maximumFractionDigits=_MOST_DECIMALS)
+
+
+class _Money(FluentType):
+    """An amount with every decimal it has, and at least those of its currency."""
+
+    def __init__(self, amount: Decimal, currency_code: str) -> None:
+        self._amount = amount
+        self._currency_code = currency_code
+
+    def format(self, locale: Locale) -> str:
+        return format_currency(
+            self._amount, self._currency_code, locale=locale, decimal_quantization=False
+        )
 
 
 def _money(amount: Decimal, currency_code: str) -> FluentType:
-    return fluent_number(amount, style="currency", currency=clean(currency_code))
+    return _Money(amount, _clean(currency_code))
 
 
 def _date(date: dt.date | None) -> str | FluentType:
@@ -126,7 +162,6 @@ def _slug(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def clean(text: str, longest: int | None = _LONGEST) -> str:
-    """Return a publisher's text as it may stand in a notification: one line, nothing invisible."""
-    visible = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(visible.split())[:longest]
+def _clean(text: str) -> str:
+    """Return a publisher's text as it may stand within a notification."""
+    return clean(text, LONGEST_NAME)

@@ -145,3 +145,38 @@ def test_no_content_raises(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         numbers = [line.number for line in read(Path(folder) / "feed", content)]
     assert numbers == sorted(set(numbers))
+
+
+CASES = Path(__file__).parent / "cases"
+DIRTY: dict[str, tuple[int, dict[int, str]]] = {
+    "array": (2, {1: "Failed to load JSON", 2: "Failed to load JSON"}),
+    "big-int": (3, {1: "too large", 2: "Exceeds the limit"}),
+    "bom": (2, {}),
+    "crlf-blank": (2, {}),
+    "deep": (2, {1: "is longer than 65536 bytes"}),
+    "dup-key": (1, {1: "duplicate key"}),
+    "latin1": (2, {1: "is not UTF-8 at byte 152"}),
+    "lone-surrogate": (2, {1: "Unpaired surrogate"}),
+    "money": (5, {4: "balance", 5: "balance"}),
+    "nan": (4, {1: "NaN"}),
+    "no-final-newline": (2, {}),
+    "times": (11, dict.fromkeys((2, 3, 4, 5, 6, 8, 9, 10), "occurTime")),
+    "unicode-ls": (2, {}),
+    "unknown-field": (1, {1: "has no field named"}),
+    "utf16": (2, {1: "is not UTF-8 at byte 1", 2: "Failed to load JSON"}),
+}
+"""Of each file of `cases/`: how many lines it has, and which of them are bad for what."""
+
+
+@pytest.mark.parametrize("case", DIRTY)
+def test_a_dirty_feed_loses_only_its_bad_lines(case: str) -> None:
+    total, bad = DIRTY[case]
+    lines = list(feed.read(CASES / f"{case}.jsonl", "feed"))
+    assert len(lines) == total
+    found = {line.number: line.text for line in lines if isinstance(line, BadLine)}
+    assert found.keys() == bad.keys()
+    assert all(reason in found[number] for number, reason in bad.items())
+
+
+def test_every_dirty_feed_is_tried() -> None:
+    assert {path.stem for path in CASES.iterdir()} == set(DIRTY)

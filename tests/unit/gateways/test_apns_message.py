@@ -100,6 +100,15 @@ def test_a_long_body_is_cut_at_a_character_and_nothing_else_is(piece: str, detai
     assert sent.body.startswith(cut[:-1])
 
 
+@pytest.mark.parametrize("letter", ["👩🏽\u200d🚀", "🇲🇽", "e\u0301\u0323"])
+def test_a_long_body_is_cut_before_a_letter(letter: str) -> None:
+    for lead in ("", "a", "ab", "abc"):
+        body = body_of(notification(push(body=lead + letter * 2000), "t"))
+        assert PAYLOAD_LIMIT - len(letter.encode()) - 1 <= len(body) <= PAYLOAD_LIMIT
+        cut = json.loads(body)["aps"]["alert"]["body"].removesuffix("…").removeprefix(lead)
+        assert cut == letter * (len(cut) // len(letter))
+
+
 def test_hardly_more_is_cut_than_must_be() -> None:
     for piece in ("a", "é", "語", "😀", '"'):
         body = body_of(notification(push(body=piece * 5000), "t"))

@@ -90,6 +90,12 @@ def test_without_an_expiry_the_ttl_is_the_longest() -> None:
     assert message(push(expire_time=None))["android"]["ttl"] == f"{LONGEST_TTL}s"
 
 
+@pytest.mark.parametrize("letter", ["👩🏽\u200d🚀", "🇲🇽", "e\u0301\u0323"])
+def test_a_long_body_is_cut_before_a_letter(letter: str) -> None:
+    cut = message(push(body=letter * 2000))["data"]["body"].removesuffix("…")
+    assert cut == letter * (len(cut) // len(letter))
+
+
 @pytest.mark.parametrize("piece", ["a", "é", "語", "😀", '"'])
 def test_a_long_body_is_cut_and_nothing_else_is(piece: str) -> None:
     data = message(push(body=piece * 5000, data={"k": "v" * 500}))["data"]

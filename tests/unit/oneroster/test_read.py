@@ -135,11 +135,15 @@ def test_a_teacher_a_classmate_and_oneself_are_no_guardians(tmp_path: Path) -> N
     assert pairs(roster.relationships) == [("ben", "tom")]
 
 
-def test_without_the_side_file_nobody_has_the_portal_and_a_problem_says_so(tmp_path: Path) -> None:
+def test_without_the_side_file_no_relationship_is_imported_and_a_problem_says_so(
+    tmp_path: Path,
+) -> None:
     roster = read(Extract().write(tmp_path))
     assert not any(each.portal_enabled for each in roster.relationships)
+    assert not any(record.HasField("relationship") for record in to_proto(roster))
     assert [str(each) for each in roster.problems] == [
-        "relationships.csv: none given: no guardian is portal-enabled, so only students can be told"
+        "relationships.csv: none given: relationships, portal flags and bars stay as they are "
+        "stored"
     ]
 
 

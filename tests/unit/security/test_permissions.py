@@ -74,7 +74,9 @@ ALLOWED: dict[Role, set[str]] = {
 
 
 def key(role: Role, district_id: str = "maple", rights: dict[Tool, Right] | None = None) -> ApiKey:
-    return new_api_key(district_id=district_id, role=role, rights=rights)[0]
+    return new_api_key(
+        district_ids=[district_id], role=role, rights={district_id: rights} if rights else None
+    )[0]
 
 
 def test_the_contracts_services_are_all_here() -> None:

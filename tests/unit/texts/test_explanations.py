@@ -56,6 +56,11 @@ def test_the_languages_differ() -> None:
             "The value was already below the user's limit of 10: it was 9.75.",
         ),
         (
+            RefusalReason.NOT_CROSSING,
+            {"number": "9.5", "known_number": "9.999999999", "below": "10"},
+            "The value was already below the user's limit of 10: it was 9.999999999.",
+        ),
+        (
             RefusalReason.CALENDAR_NOT_IN_ACTIVE_YEAR,
             {"school_year": "2026", "active_school_year": "2027"},
             "The calendar belongs to the school year that ends in 2026, but the active one ends "

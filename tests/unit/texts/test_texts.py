@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from decimal import Decimal
 
 import pytest
@@ -207,6 +208,13 @@ def test_a_student_without_a_name_is_still_told_of() -> None:
         ("es-zz", "68,25 %"),
         ("en_GB@calendar=gregorian", "68.25%"),
         ("de-DE", "68.25%"),
+        ("es-MX-u-ca-gregory-fw-mon-ms-metric-mu-celsius-nu-latn", "68.25%"),
+        ("es-MX-u-fw-mon-ms-metric-mu-celsius", "68.25%"),
+        ("es-US-x-lvariant-POSIX", "68.25%"),
+        ("es-MX-valencia-t-en-x-y", "68.25%"),
+        ("es-419", "68.25%"),
+        ("es-Latn-MX-1994-a-bb-ccc", "68.25%"),
+        ("ar-EG-u-fw-sun-ms-metric-mu-celsius-nu-latn", "68.25%"),
     ],
 )
 def test_numbers_follow_the_locale(locale: str, said: str) -> None:
@@ -214,6 +222,80 @@ def test_numbers_follow_the_locale(locale: str, said: str) -> None:
     assert found.body == f"Lab 3: {said}"
     spanish = locale.lower().startswith("es")
     assert ("puntuación" in found.title) is spanish
+
+
+@pytest.mark.parametrize("locale", ["en", "es-MX"])
+@pytest.mark.parametrize("percent", ["69.996", "69.9999", "69.995", "70.0001", "69.5", "9.9"])
+def test_a_percentage_is_shown_as_it_was_judged(locale: str, percent: str) -> None:
+    scored = assignment(AssignmentAction.SCORED, score_percent=Decimal(percent))
+    assert text(scored, locale=locale).body == f"Lab 3: {percent}%"
+    assert text(grade(Decimal(percent)), locale=locale).body == f"Semester: {percent}%"
+
+
+def test_a_balance_and_points_are_shown_as_they_were_judged() -> None:
+    assert "$9.996." in text(lunch("9.996")).body
+    assert "9,996 US$" in text(lunch("9.996"), locale="es-ES").body
+    assert "-$0.004." in text(lunch("-0.004")).body
+    assert "¥9.5." in text(lunch("9.5"), currency_code="JPY").body
+    points = assignment(AssignmentAction.SCORED, points=Decimal("6.9999"))
+    assert "6.9999 points" in text(points).body
+
+
+NAMELESS: dict[str, Payload] = {
+    **{
+        action.name: AssignmentChange(
+            action=action,
+            assignment_id="a-77",
+            section_id="sec-88",
+            points=Decimal(7),
+            due_date=DAY,
+        )
+        for action in AssignmentAction
+    },
+    "percent": AssignmentChange(
+        action=AssignmentAction.SCORED,
+        assignment_id="a-77",
+        section_id="sec-88",
+        score_percent=Decimal(70),
+    ),
+    **{
+        each: GradeChange(
+            section_id="sec-88",
+            grading_task="Semester",
+            grading_period="S1",
+            percent=percent,
+            mark=mark,
+        )
+        for each, percent, mark in (
+            ("grade", Decimal(7), ""),
+            ("mark", None, "B"),
+            ("none", None, ""),
+        )
+    },
+    "absent": AttendanceChange(
+        date=DAY,
+        status=AttendanceStatus.ABSENT,
+        excuse=AttendanceExcuse.UNDECIDED,
+        section_id="sec-88",
+    ),
+}
+
+
+@pytest.mark.parametrize("payload", NAMELESS)
+@pytest.mark.parametrize("locale", ["en", "es"])
+@pytest.mark.parametrize("app", AppType)
+def test_no_id_stands_for_a_name_that_is_missing(payload: str, locale: str, app: AppType) -> None:
+    found = text(NAMELESS[payload], app, locale=locale)
+    for line in (found.title, found.body):
+        assert not any(part in line for part in ("a-77", "sec-88", "•", "  ", " :", "{"))
+        assert not line.endswith((" in", " en", ":"))
+
+
+def test_a_nameless_change_is_still_a_sentence() -> None:
+    missing = NAMELESS["MISSING"]
+    assert text(missing) == Text("Lucia: missing assignment", "An assignment was not handed in.")
+    assert text(missing, locale="es").body == "No se entregó una tarea."
+    assert text(NAMELESS["grade"]) == Text("Lucia: new grade", "Semester: 7%")
 
 
 def test_money_and_dates_follow_the_locale() -> None:
@@ -259,8 +341,9 @@ def test_odd_input_never_raises(words: str, locale: str, amount: Decimal, curren
     ]
     for payload in others:
         found = text(payload, locale=locale, name=words, currency_code=currency)
-        assert found.title.isprintable()
-        assert found.body.isprintable()
+        for line in (found.title, found.body):
+            hidden = (unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in line)
+            assert not any(hidden)
 
 
 @pytest.mark.parametrize("locale", ["", "en", "es-MX", "fr", "en-\x00", "../es", "x" * 500])

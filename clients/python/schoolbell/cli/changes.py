@@ -11,6 +11,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schoolbell import feed
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session
 from schoolbell.client import AsyncClient
 from schoolbell.errors import SchoolbellError, from_status
@@ -27,6 +28,7 @@ class Published:
     def __init__(self) -> None:
         self.results: Counter[str] = Counter()
         self.bad: list[tuple[int, str]] = []
+        self.percents = feed.Percents()
 
     def add_bad(self, number: int, text: str) -> None:
         """Count a line that did not go through."""
@@ -59,13 +61,15 @@ def publish(session: Session, *, file: Path, source: str) -> None:
     try:
         published = asyncio.run(publish_feed(session, file, source))
     except SchoolbellError as error:
-        raise click.ClickException(str(error)) from None
+        raise session.failure(error) from None
+    if published.percents.warning:
+        say(f"warning: {published.percents.warning}", err=True)
     for number, text in sorted(published.bad)[:_MOST_SHOWN]:
-        click.echo(f"line {number}: {text}", err=True)
+        say(f"line {number}: {text}", err=True)
     if len(published.bad) > _MOST_SHOWN:
-        click.echo(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
+        say(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
     for name in ("ACCEPTED", "DUPLICATE", "REFUSED"):
-        click.echo(f"{name.lower()} {published.results[name]}")
+        say(f"{name.lower()} {published.results[name]}")
     if published.bad:
         raise SystemExit(1)
 
@@ -81,6 +85,7 @@ async def publish_feed(session: Session, file: Path, source: str) -> Published:
                 published.add_bad(line.number, line.text)
             else:
                 numbers.append(line.number)
+                published.percents.add(line.change)
                 yield line.change
 
     columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

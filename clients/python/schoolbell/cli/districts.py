@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session
 from schoolbell.v1 import access_service_pb2, common_pb2, district_service_pb2
 
@@ -99,7 +100,7 @@ def create_key(
     if session.as_json:
         session.show(answer)
     else:
-        click.echo(answer.secret)
+        say(answer.secret)
 
 
 @keys.command("list")

@@ -14,6 +14,7 @@ from schoolbell.cli.districts import districts, keys
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
 from schoolbell.cli.places import calendars, schools, users
+from schoolbell.cli.printing import Group
 from schoolbell.cli.roster import roster
 from schoolbell.cli.session import DEFAULT_TARGET, open_session
 from schoolbell.cli.settings import settings
@@ -22,7 +23,7 @@ from schoolbell.cli.subscriptions import subscriptions
 from schoolbell.cli.watch import watch
 
 
-@click.group()
+@click.group(cls=Group)
 @click.option("--target", help=f"host:port of the service; {DEFAULT_TARGET}, or SCHOOLBELL_TARGET.")
 @click.option(
     "--key-file",

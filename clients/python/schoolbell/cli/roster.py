@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
-import grpc
 
 from schoolbell import oneroster
+from schoolbell.blocking import Client
 from schoolbell.cli.guards import guard_options
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session, to_json
-from schoolbell.errors import from_rpc_error
+from schoolbell.errors import SchoolbellError
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
 _BATCH = 1000
@@ -41,6 +43,14 @@ def roster() -> None:
     help="What OneRoster cannot say: portal flags and bars. Without it they stay as stored.",
 )
 @click.option(
+    "--max-bad-rows-percent",
+    "most_bad_rows",
+    type=click.FloatRange(0, 100),
+    default=oneroster.MOST_BAD_ROWS_PERCENT,
+    show_default=True,
+    help="Refuse the extract if a larger share of the rows of a file has problems.",
+)
+@click.option(
     "--end-dates",
     type=click.Choice(["inclusive", "exclusive"]),
     default="inclusive",
@@ -58,6 +68,7 @@ def import_roster(
     *,
     directory: Path,
     relationships: Path | None,
+    most_bad_rows: float,
     end_dates: oneroster.EndDates,
     source: str,
     import_id: str,
@@ -67,13 +78,13 @@ def import_roster(
 ) -> None:
     """Import a whole roster."""
     try:
-        read = oneroster.read(directory, relationships, end_dates)
+        read = oneroster.read(
+            directory, relationships, end_dates, most_bad_rows_percent=most_bad_rows
+        )
     except oneroster.UnusableRosterError as error:
+        _warn(error.problems, error.problem_count)
         raise click.ClickException(str(error)) from None
-    for problem in read.problems[:_MOST_SHOWN]:
-        click.echo(f"warning: {problem}", err=True)
-    if read.problem_count > _MOST_SHOWN:
-        click.echo(f"warning: and {read.problem_count - _MOST_SHOWN} more", err=True)
+    _warn(read.problems, read.problem_count)
     district_id = session.need_district()
     header = roster_service_pb2.ImportRosterHeader(
         import_id=import_id or str(uuid.uuid4()),
@@ -83,12 +94,12 @@ def import_roster(
         guards=roster_service_pb2.ImportGuards(**guards),
     )
     with session.client() as client:
-        given = relationships is not None
-        parts = import_parts(district_id, header, read, relationships=given)
+        parts = import_parts(district_id, header, read)
         try:
             answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from None
+        except SchoolbellError as error:
+            _show_report(client, district_id, header.import_id, error)
+            raise
         if active_year is not None and not validate_only:
             client.roster.SetActiveSchoolYear(
                 roster_service_pb2.SetActiveSchoolYearRequest(
@@ -98,27 +109,30 @@ def import_roster(
     click.echo(to_json(answer.roster_import))
 
 
-def import_parts(
-    district_id: str,
-    header: roster_service_pb2.ImportRosterHeader,
-    read: oneroster.Roster,
-    *,
-    relationships: bool = True,
-) -> Iterator[roster_service_pb2.ImportRosterRequest]:
-    """Yield an import: its header, its records in batches, its footer.
+def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
+    for problem in problems[:_MOST_SHOWN]:
+        say(f"warning: {problem}", err=True)
+    if count > _MOST_SHOWN:
+        say(f"warning: and {count - _MOST_SHOWN} more", err=True)
 
-    Without `relationships` none is brought, and so those that are stored stay as they are: only a
-    side file knows who may see whom.
-    """
+
+def _show_report(client: Client, district_id: str, import_id: str, error: SchoolbellError) -> None:
+    """Print what is wrong with the records of an import that was refused for them."""
+    if not error.reason.startswith("IMPORT_"):
+        return
+    request = roster_service_pb2.GetImportRequest(district_id=district_id, import_id=import_id)
+    with suppress(SchoolbellError):
+        click.echo(to_json(client.roster.GetImport(request).roster_import))
+
+
+def import_parts(
+    district_id: str, header: roster_service_pb2.ImportRosterHeader, read: oneroster.Roster
+) -> Iterator[roster_service_pb2.ImportRosterRequest]:
+    """Yield an import: its header, its records in batches, its footer."""
     part = roster_service_pb2.ImportRosterRequest
     yield part(district_id=district_id, header=header)
-    brought = (
-        record
-        for record in oneroster.to_proto(read)
-        if relationships or record.WhichOneof("record") != "relationship"
-    )
-    count = 0
-    while batch := list(itertools.islice(brought, _BATCH)):
+    records, count = oneroster.to_proto(read), 0
+    while batch := list(itertools.islice(records, _BATCH)):
         count += len(batch)
         yield part(records=roster_service_pb2.ImportRosterRecords(records=batch))
     yield part(footer=roster_service_pb2.ImportRosterFooter(record_count=count))

@@ -13,10 +13,15 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from schoolbell.blocking import Client
-from schoolbell.connection import DEFAULT_TARGET, Connection, read_key
-from schoolbell.errors import SchoolbellError
+from schoolbell.cli.printing import escape, escape_json
+from schoolbell.connection import DEFAULT_TARGET, Connection
+from schoolbell.errors import SchoolbellError, Unavailable
+from schoolbell.keys import read_key
+from schoolbell.mistakes import find_mistake
+from schoolbell.targets import BadConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,14 @@ class Session:
             with Client(self.connection) as client:
                 yield client
         except SchoolbellError as error:
-            raise click.ClickException(str(error)) from None
+            raise self.failure(error) from None
+
+    def failure(self, error: SchoolbellError) -> click.ClickException:
+        """Return how an error ends the command: with what the caller has to mend, if it is that."""
+        text = str(error)
+        if isinstance(error, Unavailable) and not error.reason:
+            text = find_mistake(self.connection) or text
+        return click.ClickException(text)
 
     def need_district(self) -> str:
         """Return the district; it has to be named."""
@@ -57,7 +69,7 @@ class Session:
             return
         table = Table(*columns)
         for row in rows:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(Text(escape(str(cell))) for cell in row))
         self.console.print(table)
 
 
@@ -73,7 +85,7 @@ def every_page(call: Callable[[Any], Any], request: Any) -> Iterator[Any]:
 
 def to_json(message: Message, indent: int | None = 2) -> str:
     """Return a message as ProtoJSON."""
-    return json_format.MessageToJson(message, indent=indent, ensure_ascii=False)
+    return escape_json(json_format.MessageToJson(message, indent=indent, ensure_ascii=False))
 
 
 def open_session(
@@ -85,16 +97,23 @@ def open_session(
     district_id: str,
     as_json: bool,
 ) -> Session:
-    """Return the session that options and environment describe; options win."""
+    """Return the session that options and environment describe; options win.
+
+    A key that is none ends the command with its text.
+    """
     chosen: dict[str, Any] = {"plaintext": plaintext}
     if target:
         chosen["target"] = target
-    if key_file:
-        chosen["key"] = read_key(key_file)
     if ca_file:
         chosen["ca"] = ca_file.read_bytes()
+    try:
+        if key_file:
+            chosen["key"] = read_key(key_file)
+        connection = Connection.from_environment(**chosen)
+    except BadConnection as error:
+        raise click.ClickException(str(error)) from None
     return Session(
-        connection=Connection.from_environment(**chosen),
+        connection=connection,
         district_id=district_id,
         as_json=as_json,
         console=Console(),

@@ -12,6 +12,7 @@ from typing import IO, cast
 
 from google.protobuf import json_format
 
+from schoolbell.texts import cut, readable
 from schoolbell.v1.change_pb2 import Change
 
 LONGEST_LINE = 64 * 1024  # bytes
@@ -88,8 +89,7 @@ def _parse(number: int, raw: bytes, source: str) -> Line | BadLine:
 
 
 def _readable(error: Exception) -> str:
-    line = (str(error).splitlines() or ["is not a change"])[0][:_LONGEST_TEXT]
-    return "".join(char if char.isprintable() else "\ufffd" for char in line)
+    return readable(cut((str(error).splitlines() or ["is not a change"])[0], _LONGEST_TEXT))
 
 
 def _skip_rest(file: IO[bytes], raw: bytes) -> None:

@@ -4,6 +4,8 @@ The standard says neither who may see a student in the portal nor who is barred 
 a side file, `relationships.csv`, does:
 
     studentSourcedId,guardianSourcedId,portal[,relation,barred,adultConsent,startDate,endDate]
+
+What an extract does not provide, or provides unreadably, does not empty what is stored.
 """
 
 from schoolbell.oneroster.model import (
@@ -15,21 +17,28 @@ from schoolbell.oneroster.model import (
     Term,
     User,
 )
-from schoolbell.oneroster.problems import Problem, UnusableRosterError
+from schoolbell.oneroster.problems import (
+    MOST_BAD_ROWS_PERCENT,
+    Problem,
+    UnusableRosterError,
+)
 from schoolbell.oneroster.reader import EndDates, read
-from schoolbell.oneroster.records import to_proto
+from schoolbell.oneroster.records import ProvidedRecord, provided_records, to_proto
 
 __all__ = [
+    "MOST_BAD_ROWS_PERCENT",
     "Calendar",
     "EndDates",
     "Enrollment",
     "Problem",
+    "ProvidedRecord",
     "Relationship",
     "Roster",
     "School",
     "Term",
     "UnusableRosterError",
     "User",
+    "provided_records",
     "read",
     "to_proto",
 ]

@@ -7,13 +7,16 @@ import hashlib
 from collections.abc import Iterator
 
 from schoolbell.oneroster.columns import (
+    OPEN,
     choice_column,
     date_column,
+    end_column,
     reference_column,
     sound_id,
 )
 from schoolbell.oneroster.extract import Extract
-from schoolbell.oneroster.model import STUDENT_ROLE, Enrollment, User
+from schoolbell.oneroster.model import STUDENT_ROLE, Enrollment
+from schoolbell.oneroster.people import People
 from schoolbell.oneroster.problems import ProblemLog
 from schoolbell.oneroster.table import Row
 from schoolbell.oneroster.years import SchoolClass
@@ -24,13 +27,13 @@ _ROLES = frozenset({"administrator", "aide", "proctor", "student", "teacher"})
 
 def read_enrollments(
     extract: Extract,
-    users: dict[str, User],
-    classes: dict[str, SchoolClass],
+    people: People,
+    classes: dict[str, tuple[SchoolClass, ...]],
     end_shift: dt.timedelta,
     problems: ProblemLog,
 ) -> Iterator[Enrollment]:
     """Yield the hulls, sorted by student and calendar; `end_shift` makes end dates inclusive."""
-    reader = _HullReader(users, classes, end_shift, problems)
+    reader = _HullReader(people, classes, end_shift, problems)
     for row in extract.rows("enrollments", _COLUMNS):
         reader.add(row)
     return reader.finish()
@@ -41,36 +44,35 @@ class _HullReader:
 
     def __init__(
         self,
-        users: dict[str, User],
-        classes: dict[str, SchoolClass],
+        people: People,
+        classes: dict[str, tuple[SchoolClass, ...]],
         end_shift: dt.timedelta,
         problems: ProblemLog,
     ) -> None:
-        students = {each for each, user in users.items() if STUDENT_ROLE in user.roles}
+        students = {each for each, user in people.users.items() if STUDENT_ROLE in user.roles}
         self._role = choice_column(problems, "role", _ROLES)
         self._student = reference_column(
-            problems, "userSourcedId", students, "users.csv as a student"
+            problems, "userSourcedId", students, "users.csv", "student"
         )
         self._class = reference_column(problems, "classSourcedId", classes, "classes.csv")
         self._begin = date_column(problems, "beginDate")
-        self._end = date_column(problems, "endDate")
+        self._end = end_column(problems, "endDate")
         self._classes = classes
+        self._idle_ids = people.idle_ids
         self._end_shift = end_shift
         self._problems = problems
         self._hulls: dict[tuple[str, str], tuple[dt.date, dt.date]] = {}
 
     def add(self, row: Row) -> None:
-        if self._role.read(row) != STUDENT_ROLE:
+        if self._role.read(row) != STUDENT_ROLE or row["userSourcedId"] in self._idle_ids:
             return
         student_id, class_id = self._student.read(row), self._class.read(row)
         if student_id is None or class_id is None:
             return
-        attended = self._classes[class_id]
-        stay = self._stay(row, attended)
-        if stay is not None:
-            key = (student_id, attended.calendar_id)
-            start, end = self._hulls.get(key, stay)
-            self._hulls[key] = (min(start, stay[0]), max(end, stay[1]))
+        for calendar_id, stay_start, stay_end in self._stays(row, self._classes[class_id]):
+            key = (student_id, calendar_id)
+            start, end = self._hulls.get(key, (stay_start, stay_end))
+            self._hulls[key] = (min(start, stay_start), max(end, stay_end))
 
     def finish(self) -> Iterator[Enrollment]:
         for column in (self._role, self._student, self._class, self._begin, self._end):
@@ -84,16 +86,27 @@ class _HullReader:
                 end_date=end,
             )
 
-    def _stay(self, row: Row, attended: SchoolClass) -> tuple[dt.date, dt.date] | None:
-        start, end = self._begin.optional(row), self._end.optional(row)
-        if (row["beginDate"] and start is None) or (row["endDate"] and end is None):
-            return None
-        start = start or attended.start_date
-        end = end + self._end_shift if end else max(start, attended.end_date)
-        if end < start:
-            self._problems.add(row.file, row.line, "endDate", "lies before beginDate; left out")
-            return None
-        return start, end
+    def _stays(
+        self, row: Row, taught: tuple[SchoolClass, ...]
+    ) -> Iterator[tuple[str, dt.date, dt.date]]:
+        """Yield calendar, first and last day; a class of several years divides the stay."""
+        (begin, begin_known), (end, end_known) = self._begin.given(row), self._end.given(row)
+        if not (begin_known and end_known):
+            return
+        if end is not None:
+            end = None if end == OPEN else end + self._end_shift
+        found = False
+        for attended in taught:
+            first = begin or attended.start_date
+            last = end or max(first, attended.end_date)
+            if len(taught) > 1:
+                first, last = max(first, attended.start_date), min(last, attended.end_date)
+            if first <= last:
+                found = True
+                yield attended.calendar_id, first, last
+        if not found:
+            text = "lies before beginDate, or outside of all terms of the class; left out"
+            self._problems.add(row.file, row.line, "endDate", text)
 
 
 def _enrollment_id(student_id: str, calendar_id: str) -> str:

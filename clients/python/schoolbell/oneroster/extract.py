@@ -6,15 +6,19 @@ those of the same `sourcedId`, so that the result is always a whole roster.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from schoolbell.oneroster.columns import is_nothing
 from schoolbell.oneroster.problems import ProblemLog, unusable
 from schoolbell.oneroster.table import Row, rows
 
 MANIFEST = "manifest.csv"
 REQUIRED = ("orgs", "academicSessions", "classes", "users", "enrollments")
 OPTIONAL = ("demographics", "roles")
+LENIENT = "demographics"
+"""The file that may be missing whatever the manifest says: birth dates then stay as stored."""
 _STATES = frozenset({"bulk", "delta", "absent"})
 _GONE = frozenset({"tobedeleted", "inactive"})
 _HERE = frozenset({"", "active"})
@@ -39,10 +43,13 @@ class Extract:
         parts = self._parts(name)
         if len(parts) == 1:
             return (row for row in self._read(parts[0], required) if self._stands(row))
-        merged: dict[str, Row] = {}
+        merged: dict[str, list[Row]] = {}
         for part in parts:
-            merged.update((row["sourcedId"], row) for row in self._read(part, required))
-        return (row for row in merged.values() if self._stands(row))
+            found: dict[str, list[Row]] = defaultdict(list)  # a person has a row for each role
+            for row in self._read(part, required):
+                found[row["sourcedId"]].append(row)
+            merged.update(found)
+        return (row for found in merged.values() for row in found if self._stands(row))
 
     def _parts(self, name: str) -> list[Path]:
         parts: list[Path] = []
@@ -57,7 +64,7 @@ class Extract:
         return rows(path, ("sourcedId", *required), self._problems)
 
     def _stands(self, row: Row) -> bool:
-        status = row["status"].lower()
+        status = "" if is_nothing(row["status"]) else row["status"].lower()
         if status not in _HERE and status not in _GONE:
             text = f"{status!r} is no status that OneRoster knows; the row is left out"
             self._problems.add(row.file, row.line, "status", text)
@@ -87,6 +94,10 @@ def _states(directory: Path, problems: ProblemLog) -> dict[str, str]:
             if value not in _STATES:
                 raise unusable(MANIFEST, row.line, "value", f"{value!r} for {name} is unknown")
             states[name] = value
+    if states[LENIENT] != "absent" and _present(directory, LENIENT) == "absent":
+        text = f"is missing, though the manifest says {states[LENIENT]}; read as absent"
+        problems.add(f"{LENIENT}.csv", None, None, text)
+        states[LENIENT] = "absent"
     return states
 
 

@@ -44,7 +44,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A student or a guardian; staff are left out."""
+    """A person; only students and guardians become records."""
 
     user_id: str
     enabled: bool
@@ -52,6 +52,8 @@ class User:
     given_name: str
     family_name: str
     birth_date: dt.date | None = None
+    provided: frozenset[str] = frozenset()
+    """The fields that the extract provides; what is stored in the others stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ class Relationship:
     adult_consent: bool = False
     start_date: dt.date | None = None
     end_date: dt.date | None = None
+    provided: frozenset[str] = frozenset()
+    """The fields that the side file provides; what is stored in the others stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class Roster:
     calendars: tuple[Calendar, ...]
     users: tuple[User, ...]
     relationships: tuple[Relationship, ...]
+    relationships_provided: bool
+    """False without a side file: then these are bare pairs, which change nothing stored."""
     enrollments: tuple[Enrollment, ...]
     problems: tuple[Problem, ...]
     """The first 1,000 of them."""

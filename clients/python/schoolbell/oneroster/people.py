@@ -1,17 +1,21 @@
-"""The students and guardians of an extract.
+"""The people of an extract.
 
-In 1.1 a user has one role; in 1.2 `roles.csv` gives any number. Staff are left out.
+In 1.1 a row of users.csv has one role, and a person with two roles may have two rows under one
+id; in 1.2 `roles.csv` gives any number, each with the days on which it counts. Roles add up.
+Students and guardians are kept; everybody else only in case the side file makes them guardians.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from schoolbell.oneroster.birth_dates import BirthDates
 from schoolbell.oneroster.columns import (
     choice_column,
     date_column,
+    end_column,
     flag_column,
     id_column,
 )
@@ -48,18 +52,29 @@ class Agents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Students and guardians by id, their agents, and the ids of everybody else."""
+    """Everybody of users.csv, by id."""
 
     users: dict[str, User]
-    agents: dict[str, Agents]
-    staff_ids: frozenset[str]
+    """Students and guardians."""
+    staff: dict[str, User]
+    """Those who have other roles only."""
+    idle_ids: frozenset[str]
+    """Those who have no role today."""
+    agents: dict[str, tuple[Agents, ...]]
+    """Of students and guardians."""
+
+    def make_guardian(self, user_id: str) -> None:
+        """Count a person of any role as a guardian too."""
+        user = self.users.get(user_id) or self.staff[user_id]
+        if not user.roles & GUARDIAN_ROLES:
+            self.users[user_id] = replace(user, roles=user.roles | {"guardian"})
 
 
-def read_people(extract: Extract, problems: ProblemLog) -> People:
-    """Return everybody, with the birth dates that demographics give."""
-    later_roles = _roles(extract, problems) if extract.has("roles") else None
+def read_people(extract: Extract, today: dt.date, problems: ProblemLog) -> People:
+    """Return everybody with a role on a day, with the birth dates that demographics give."""
+    later_roles = _roles(extract, today, problems) if extract.has("roles") else None
     required = _USER_COLUMNS if later_roles is not None else (*_USER_COLUMNS, "role")
-    reader = _UserReader(problems, later_roles, _birth_dates(extract, problems))
+    reader = _UserReader(problems, later_roles, BirthDates(extract, problems))
     for row in extract.rows("users", required):
         reader.add(row)
     return reader.finish()
@@ -72,7 +87,7 @@ class _UserReader:
         self,
         problems: ProblemLog,
         later_roles: dict[str, set[str]] | None,
-        birth_dates: dict[str, dt.date],
+        birth_dates: BirthDates,
     ) -> None:
         self._problems = problems
         self._later_roles = later_roles
@@ -80,67 +95,94 @@ class _UserReader:
         self._ids = id_column(problems, "sourcedId")
         self._role = choice_column(problems, "role", _ALL_ROLES)
         self._enabled = flag_column(problems, "enabledUser")
-        self._users: dict[str, User] = {}
-        self._agents: dict[str, Agents] = {}
-        self._staff: set[str] = set()
+        self._found: dict[str, User] = {}
+        self._agents: dict[str, tuple[Agents, ...]] = {}
+        self._idle: set[str] = set()
 
     def add(self, row: Row) -> None:
         user_id, roles = self._ids.read(row), self._roles_of(row)
-        if user_id is None or not roles:
+        if user_id is None or roles is None:
             return
-        if user_id in self._users or user_id in self._staff:
-            text = f"{user_id!r} appears twice; the first row stands"
-            self._problems.add(row.file, row.line, "sourcedId", text)
-        elif told := roles & _TOLD_ROLES:
-            self._users[user_id] = self._user(user_id, row, frozenset(told))
-            self._agents[user_id] = Agents(row, tuple(split_ids(row["agentSourcedIds"])))
-        else:
-            self._staff.add(user_id)
+        if not roles:
+            self._idle.add(user_id)
+            return
+        user = self._user(user_id, row, frozenset(roles))
+        before = self._found.get(user_id)
+        if before is not None:
+            user = self._added_up(row, before, user)
+        self._found[user_id] = user
+        agents = Agents(row, tuple(split_ids(row["agentSourcedIds"])))
+        if agents.ids:
+            self._agents[user_id] = (*self._agents.get(user_id, ()), agents)
 
     def finish(self) -> People:
         for column in (self._ids, self._role, self._enabled):
             column.check()
-        return People(users=self._users, agents=self._agents, staff_ids=frozenset(self._staff))
+        users = {each: user for each, user in self._found.items() if user.roles & _TOLD_ROLES}
+        self._problems.require_some("users.csv", self._found)
+        return People(
+            users=users,
+            staff={each: user for each, user in self._found.items() if each not in users},
+            idle_ids=frozenset(self._idle),
+            agents={each: agents for each, agents in self._agents.items() if each in users},
+        )
 
-    def _roles_of(self, row: Row) -> set[str]:
+    def _roles_of(self, row: Row) -> set[str] | None:
+        """Return a row's roles; None where they cannot be read."""
         if self._later_roles is not None:
             return self._later_roles.get(row["sourcedId"], set())
         role = self._role.read(row)
-        return set() if role is None else {role}
+        return None if role is None else {role}
+
+    def _added_up(self, row: Row, before: User, user: User) -> User:
+        """Return a person of two rows: the first, with the roles of both; disabled by either."""
+        if user.roles <= before.roles:
+            text = f"{user.user_id!r} appears twice; the first row stands"
+            self._problems.add(row.file, row.line, "sourcedId", text, is_bad=False)
+            return before
+        return replace(
+            before,
+            enabled=before.enabled and user.enabled,
+            roles=before.roles | user.roles,
+            provided=before.provided & user.provided,
+        )
 
     def _user(self, user_id: str, row: Row, roles: frozenset[str]) -> User:
+        given = row["preferredGivenName"] or row["givenName"]
+        family = row["preferredFamilyName"] or row["familyName"]
+        enabled, enabled_known = self._enabled.given(row)
+        birth_date, birth_date_known = self._birth_dates.of(user_id)
+        known = {
+            "enabled": enabled_known,
+            "given_name": "\ufffd" not in given,
+            "family_name": "\ufffd" not in family,
+            "birth_date": birth_date_known,
+        }
         return User(
             user_id=user_id,
-            enabled=not row["enabledUser"] or bool(self._enabled.read(row)),
+            enabled=enabled_known and enabled is not False,
             roles=roles,
-            given_name=row["preferredGivenName"] or row["givenName"],
-            family_name=row["preferredFamilyName"] or row["familyName"],
-            birth_date=self._birth_dates.get(user_id),
+            given_name=given,
+            family_name=family,
+            birth_date=birth_date,
+            provided=frozenset(name for name, is_known in known.items() if is_known),
         )
 
 
-def _roles(extract: Extract, problems: ProblemLog) -> dict[str, set[str]]:
+def _roles(extract: Extract, today: dt.date, problems: ProblemLog) -> dict[str, set[str]]:
+    """Return the roles that count on a day; one whose dates cannot be read does not."""
     users = id_column(problems, "userSourcedId")
     role = choice_column(problems, "role", _ALL_ROLES)
+    begins, ends = date_column(problems, "beginDate"), end_column(problems, "endDate")
     roles: dict[str, set[str]] = defaultdict(set)
     for row in extract.rows("roles", ("userSourcedId", "role")):
         user_id, name = users.read(row), role.read(row)
-        if user_id is not None and name is not None:
+        begin, end = begins.optional(row), ends.optional(row)
+        is_known = (begins.is_empty(row) or begin) and (ends.is_empty(row) or end)
+        if user_id is None or name is None or not is_known:
+            continue
+        if (begin or today) <= today <= (end or today):
             roles[user_id].add(name)
-    users.check()
-    role.check()
+    for column in (users, role, begins, ends):
+        column.check()
     return dict(roles)
-
-
-def _birth_dates(extract: Extract, problems: ProblemLog) -> dict[str, dt.date]:
-    if not extract.has("demographics"):
-        return {}
-    ids, dates = id_column(problems, "sourcedId"), date_column(problems, "birthDate")
-    found: dict[str, dt.date] = {}
-    for row in extract.rows("demographics", ("birthDate",)):
-        user_id, birth_date = ids.read(row), dates.optional(row)
-        if user_id is not None and birth_date is not None:
-            found[user_id] = birth_date
-    ids.check()
-    dates.check()
-    return found

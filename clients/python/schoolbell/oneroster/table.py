@@ -1,7 +1,9 @@
 """One CSV file, row by row, whatever its column order.
 
-A file that is not such a table stops the reading; a row that does not fit is reported and
-left out. Bytes that are not UTF-8 are reported and shown as U+FFFD, which no id may hold.
+A file that is not such a table stops the reading. Cells that a row lacks at its end are empty,
+empty ones beyond the header are nothing; a row with a filled cell there is shifted, so it is
+reported and left out. Bytes that are not UTF-8 are reported and shown as U+FFFD, which no id may
+hold.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TextIO
 
 from schoolbell.oneroster.problems import ProblemLog, unusable
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_NULLS = frozenset({"\\N", "NULL", "null", "(NULL)", "(null)", "<NULL>", "<null>"})
+"""What databases write for nothing. "Null" is left alone: it is a family name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,10 @@ class Row:
     def __getitem__(self, column: str) -> str:
         """Return a cell; a column that the file does not have reads as empty."""
         return self.cells.get(column, "")
+
+    def has(self, column: str) -> bool:
+        """Return whether the row's file has a column."""
+        return column in self.cells
 
 
 def rows(path: Path, required: Sequence[str], problems: ProblemLog) -> Iterator[Row]:
@@ -54,11 +63,13 @@ def _table_rows(
         header = _header(file, next(reader, []), required)
         line = reader.line_num + 1
         for cells in reader:
-            if len(cells) == len(header):
-                yield Row(file, line, _clean(file, line, header, cells, problems))
-            elif cells:
+            if cells:
+                problems.add_row(file)
+            if any(cell.strip() for cell in cells[len(header) :]):
                 counts = f"has {len(cells)} cells where the header has {len(header)}"
                 problems.add(file, line, None, f"{counts}; left out")
+            elif cells:
+                yield Row(file, line, _clean(file, line, header, cells, problems))
             line = reader.line_num + 1
     except csv.Error as error:
         raise unusable(file, line, None, f"is not CSV: {error}") from error
@@ -80,7 +91,7 @@ def _header(file: str, cells: list[str], required: Sequence[str]) -> list[str]:
 def _clean(
     file: str, line: int, header: list[str], cells: list[str], problems: ProblemLog
 ) -> dict[str, str]:
-    row = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
+    row = {column: _bare(cell) for column, cell in zip_longest(header, cells[: len(header)])}
     text = "".join(cells)
     if not text.isascii() or "\0" in text:
         for column, cell in row.items():
@@ -90,6 +101,11 @@ def _clean(
                 problems.add(file, line, column, "is not UTF-8 text")
                 row[column] = sound
     return row
+
+
+def _bare(cell: str | None) -> str:
+    bare = (cell or "").strip()
+    return "" if bare in _NULLS else bare
 
 
 def split_ids(cell: str) -> list[str]:

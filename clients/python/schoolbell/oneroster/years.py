@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from schoolbell.oneroster.columns import Column, id_column, reference_column
 from schoolbell.oneroster.extract import Extract
 from schoolbell.oneroster.model import Calendar, School, Term
-from schoolbell.oneroster.problems import ProblemLog
-from schoolbell.oneroster.sessions import Session
+from schoolbell.oneroster.problems import ProblemLog, unusable
+from schoolbell.oneroster.sessions import YEAR, Session, climb
 from schoolbell.oneroster.table import Row, split_ids
 
-YEAR = "schoolYear"
 GRADING_PERIOD = "gradingPeriod"
 _CLASS_COLUMNS = ("schoolSourcedId", "termSourcedIds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchoolClass:
-    """A class: its calendar, and the dates of its terms."""
+    """A class in one school year: its calendar, and the dates of its terms in it."""
 
     calendar_id: str
     start_date: dt.date
@@ -46,10 +45,20 @@ class Years:
         self._sessions = sessions
         self._named: dict[tuple[str, int], set[str]] = defaultdict(set)
 
-    def add(self, school_id: str, sessions: list[Session]) -> SchoolClass:
-        """Take in a class of a school that names these sessions (at least one)."""
-        year = sessions[0].school_year
-        sessions = [session for session in sessions if session.school_year == year]
+    def add(self, school_id: str, sessions: list[Session]) -> tuple[SchoolClass, ...]:
+        """Take in a class of a school that names these sessions; return it for each of its years.
+
+        Raises `UnusableRosterError` for a session whose year nothing tells.
+        """
+        by_year: dict[int, list[Session]] = defaultdict(list)
+        for session in sessions:
+            if session.school_year is None:
+                text = "is empty here and in every session above it, and classes name this session"
+                raise unusable("academicSessions.csv", session.line, "schoolYear", text)
+            by_year[session.school_year].append(session)
+        return tuple(self._add(school_id, year, by_year[year]) for year in sorted(by_year))
+
+    def _add(self, school_id: str, year: int, sessions: list[Session]) -> SchoolClass:
         self._named[school_id, year].update(session.session_id for session in sessions)
         return SchoolClass(
             calendar_id=calendar_id(school_id, year),
@@ -94,13 +103,8 @@ class Years:
 
     def _years_above(self, terms: Iterable[Session]) -> Iterator[Session]:
         for session in terms:
-            climbed = {session.session_id}
-            parent = self._sessions.get(session.parent_id)
-            while parent is not None and parent.session_id not in climbed:
-                climbed.add(parent.session_id)
-                if parent.type == YEAR:
-                    yield parent
-                parent = self._sessions.get(parent.parent_id)
+            above = (each for each in climb(self._sessions, session) if each is not session)
+            yield from (each for each in above if each.type == YEAR)
 
 
 def read_classes(
@@ -109,20 +113,26 @@ def read_classes(
     sessions: dict[str, Session],
     years: Years,
     problems: ProblemLog,
-) -> dict[str, SchoolClass]:
-    """Return the classes by id, and tell `years` what they name."""
+) -> dict[str, tuple[SchoolClass, ...]]:
+    """Return the classes by id, each in all its school years, and tell `years` what they name."""
     ids = id_column(problems, "sourcedId")
-    at = reference_column(problems, "schoolSourcedId", schools, "orgs.csv as a school")
+    at = reference_column(problems, "schoolSourcedId", schools, "orgs.csv", "school")
     terms = reference_column(problems, "termSourcedIds", sessions, "academicSessions.csv")
-    classes: dict[str, SchoolClass] = {}
+    classes: dict[str, tuple[SchoolClass, ...]] = {}
     for row in extract.rows("classes", _CLASS_COLUMNS):
         class_id, school_id, named = ids.read(row), at.read(row), _named(row, terms)
         if class_id in classes:
-            problems.add(row.file, row.line, "sourcedId", "appears twice; the first row stands")
+            text = "appears twice; the first row stands"
+            problems.add(row.file, row.line, "sourcedId", text, is_bad=False)
         elif class_id is not None and school_id is not None and named:
-            classes[class_id] = years.add(school_id, [sessions[each] for each in named])
+            taught = years.add(school_id, [sessions[each] for each in named])
+            if len(taught) > 1:
+                text = f"names terms of {len(taught)} school years; the class counts in each"
+                problems.add(row.file, row.line, terms.name, text, is_bad=False)
+            classes[class_id] = taught
     for column in (ids, at, terms):
         column.check()
+    problems.require_some("classes.csv", classes)
     return classes
 
 

@@ -532,12 +532,12 @@ class ServerLimits(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_REQUEST_BYTE_COUNT_FIELD_NUMBER: _builtins.int
     MAX_BATCH_CHANGE_COUNT_FIELD_NUMBER: _builtins.int
     MAX_UNANSWERED_BATCH_COUNT_FIELD_NUMBER: _builtins.int
     MAX_PAGE_SIZE_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_LIFE_FIELD_NUMBER: _builtins.int
-    max_request_bytes: _builtins.int
+    max_request_byte_count: _builtins.int
     """The size of a request, in bytes."""
     max_batch_change_count: _builtins.int
     """How many changes a batch may have."""
@@ -552,7 +552,7 @@ class ServerLimits(_message.Message):
     def __init__(
         self,
         *,
-        max_request_bytes: _builtins.int = ...,
+        max_request_byte_count: _builtins.int = ...,
         max_batch_change_count: _builtins.int = ...,
         max_unanswered_batch_count: _builtins.int = ...,
         max_page_size: _builtins.int = ...,
@@ -560,7 +560,7 @@ class ServerLimits(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resume_token_life", b"resume_token_life"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_change_count", b"max_batch_change_count", "max_page_size", b"max_page_size", "max_request_bytes", b"max_request_bytes", "max_unanswered_batch_count", b"max_unanswered_batch_count", "resume_token_life", b"resume_token_life"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_change_count", b"max_batch_change_count", "max_page_size", b"max_page_size", "max_request_byte_count", b"max_request_byte_count", "max_unanswered_batch_count", b"max_unanswered_batch_count", "resume_token_life", b"resume_token_life"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -100,6 +100,10 @@ class AccessServiceServicer:
 
     def GetCaller(self, request, context):
         """Answers who the caller is and what the caller may do. For every credential.
+
+        - Callers: everybody with a credential.
+        - Answers: the principal with its roles, districts and rights.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +111,10 @@ class AccessServiceServicer:
 
     def GetServerInfo(self, request, context):
         """Answers what the server is and what it can do. For every credential.
+
+        - Callers: everybody with a credential.
+        - Answers: the version, the features, the store and the limits.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +122,10 @@ class AccessServiceServicer:
 
     def GrantRights(self, request, context):
         """Grants tool rights. A right that is already granted stays so.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: all rights of the named grantees, as they are then.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +133,10 @@ class AccessServiceServicer:
 
     def RevokeRights(self, request, context):
         """Revokes tool rights, from the next call on. A right that is not granted stays so.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: all rights of the named grantees, as they are then.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,14 +144,23 @@ class AccessServiceServicer:
 
     def ListRights(self, request, context):
         """Lists tool rights, by grantee and tool.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: a page of rights, by grantee and tool.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
-        second key: it replaces the secret of the first, for the server keeps only a hash of it.
+        """Creates an API key. The secret is in this answer only. A repeat with the same `request_id`
+        creates no second key: it replaces the secret of the first, for the server keeps only a hash of
+        it.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: the key, and its secret this once.
+        - Refuses: REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,14 +168,21 @@ class AccessServiceServicer:
 
     def ListApiKeys(self, request, context):
         """Lists API keys without their secrets, by id.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: a page of keys without their secrets, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Revokes an API key, from the next message on. Repeated, it answers the same. NOT_FOUND /
-        API_KEY_NOT_FOUND.
+        """Revokes an API key, from the next message on. Repeated, it answers the same.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: the revoked key.
+        - Refuses: API_KEY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,21 +190,33 @@ class AccessServiceServicer:
 
     def ListAuditEntries(self, request, context):
         """Lists who changed what, newest first.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: a page of entries, newest first.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportPersonData(self, request, context):
-        """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND.
+        """Streams everything that is stored of a person.
+
+        - Callers: administrators with ACCESS READ.
+        - Answers: a stream of records, by type.
+        - Refuses: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ErasePersonData(self, request, context):
-        """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-        OK. The audit log keeps that it was done.
+        """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
+        answers OK. The audit log keeps that it was done.
+
+        - Callers: administrators with ACCESS WRITE.
+        - Answers: how many records were erased.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,32 +36,84 @@ class AccessServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     GetCaller: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetCallerRequest, _access_service_pb2.GetCallerResponse]
-    """Answers who the caller is and what the caller may do. For every credential."""
+    """Answers who the caller is and what the caller may do. For every credential.
+
+    - Callers: everybody with a credential.
+    - Answers: the principal with its roles, districts and rights.
+    - Refuses: only the common reasons.
+    """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetServerInfoRequest, _access_service_pb2.GetServerInfoResponse]
-    """Answers what the server is and what it can do. For every credential."""
+    """Answers what the server is and what it can do. For every credential.
+
+    - Callers: everybody with a credential.
+    - Answers: the version, the features, the store and the limits.
+    - Refuses: only the common reasons.
+    """
     GrantRights: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GrantRightsRequest, _access_service_pb2.GrantRightsResponse]
-    """Grants tool rights. A right that is already granted stays so."""
+    """Grants tool rights. A right that is already granted stays so.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: all rights of the named grantees, as they are then.
+    - Refuses: only the common reasons.
+    """
     RevokeRights: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeRightsRequest, _access_service_pb2.RevokeRightsResponse]
-    """Revokes tool rights, from the next call on. A right that is not granted stays so."""
+    """Revokes tool rights, from the next call on. A right that is not granted stays so.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: all rights of the named grantees, as they are then.
+    - Refuses: only the common reasons.
+    """
     ListRights: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListRightsRequest, _access_service_pb2.ListRightsResponse]
-    """Lists tool rights, by grantee and tool."""
+    """Lists tool rights, by grantee and tool.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: a page of rights, by grantee and tool.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]
-    """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
-    second key: it replaces the secret of the first, for the server keeps only a hash of it.
+    """Creates an API key. The secret is in this answer only. A repeat with the same `request_id`
+    creates no second key: it replaces the secret of the first, for the server keeps only a hash of
+    it.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: the key, and its secret this once.
+    - Refuses: REQUEST_ID_REUSED.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
-    """Lists API keys without their secrets, by id."""
+    """Lists API keys without their secrets, by id.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: a page of keys without their secrets, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
-    """Revokes an API key, from the next message on. Repeated, it answers the same. NOT_FOUND /
-    API_KEY_NOT_FOUND.
+    """Revokes an API key, from the next message on. Repeated, it answers the same.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: the revoked key.
+    - Refuses: API_KEY_NOT_FOUND.
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]
-    """Lists who changed what, newest first."""
+    """Lists who changed what, newest first.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: a page of entries, newest first.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ExportPersonData: _grpc.UnaryStreamMultiCallable[_access_service_pb2.ExportPersonDataRequest, _access_service_pb2.ExportPersonDataResponse]
-    """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
+    """Streams everything that is stored of a person.
+
+    - Callers: administrators with ACCESS READ.
+    - Answers: a stream of records, by type.
+    - Refuses: USER_NOT_FOUND.
+    """
     ErasePersonData: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]
-    """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-    OK. The audit log keeps that it was done.
+    """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
+    answers OK. The audit log keeps that it was done.
+
+    - Callers: administrators with ACCESS WRITE.
+    - Answers: how many records were erased.
+    - Refuses: only the common reasons.
     """
 
 @_typing.type_check_only
@@ -72,32 +124,84 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCaller: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetCallerRequest, _access_service_pb2.GetCallerResponse]  # type: ignore[assignment]
-    """Answers who the caller is and what the caller may do. For every credential."""
+    """Answers who the caller is and what the caller may do. For every credential.
+
+    - Callers: everybody with a credential.
+    - Answers: the principal with its roles, districts and rights.
+    - Refuses: only the common reasons.
+    """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetServerInfoRequest, _access_service_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Answers what the server is and what it can do. For every credential."""
+    """Answers what the server is and what it can do. For every credential.
+
+    - Callers: everybody with a credential.
+    - Answers: the version, the features, the store and the limits.
+    - Refuses: only the common reasons.
+    """
     GrantRights: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GrantRightsRequest, _access_service_pb2.GrantRightsResponse]  # type: ignore[assignment]
-    """Grants tool rights. A right that is already granted stays so."""
+    """Grants tool rights. A right that is already granted stays so.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: all rights of the named grantees, as they are then.
+    - Refuses: only the common reasons.
+    """
     RevokeRights: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeRightsRequest, _access_service_pb2.RevokeRightsResponse]  # type: ignore[assignment]
-    """Revokes tool rights, from the next call on. A right that is not granted stays so."""
+    """Revokes tool rights, from the next call on. A right that is not granted stays so.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: all rights of the named grantees, as they are then.
+    - Refuses: only the common reasons.
+    """
     ListRights: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListRightsRequest, _access_service_pb2.ListRightsResponse]  # type: ignore[assignment]
-    """Lists tool rights, by grantee and tool."""
+    """Lists tool rights, by grantee and tool.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: a page of rights, by grantee and tool.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
-    second key: it replaces the secret of the first, for the server keeps only a hash of it.
+    """Creates an API key. The secret is in this answer only. A repeat with the same `request_id`
+    creates no second key: it replaces the secret of the first, for the server keeps only a hash of
+    it.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: the key, and its secret this once.
+    - Refuses: REQUEST_ID_REUSED.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
-    """Lists API keys without their secrets, by id."""
+    """Lists API keys without their secrets, by id.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: a page of keys without their secrets, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Revokes an API key, from the next message on. Repeated, it answers the same. NOT_FOUND /
-    API_KEY_NOT_FOUND.
+    """Revokes an API key, from the next message on. Repeated, it answers the same.
+
+    - Callers: administrators with ACCESS WRITE, operators.
+    - Answers: the revoked key.
+    - Refuses: API_KEY_NOT_FOUND.
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """Lists who changed what, newest first."""
+    """Lists who changed what, newest first.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: a page of entries, newest first.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ExportPersonData: _aio.UnaryStreamMultiCallable[_access_service_pb2.ExportPersonDataRequest, _access_service_pb2.ExportPersonDataResponse]  # type: ignore[assignment]
-    """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
+    """Streams everything that is stored of a person.
+
+    - Callers: administrators with ACCESS READ.
+    - Answers: a stream of records, by type.
+    - Refuses: USER_NOT_FOUND.
+    """
     ErasePersonData: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]  # type: ignore[assignment]
-    """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-    OK. The audit log keeps that it was done.
+    """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
+    answers OK. The audit log keeps that it was done.
+
+    - Callers: administrators with ACCESS WRITE.
+    - Answers: how many records were erased.
+    - Refuses: only the common reasons.
     """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -111,7 +215,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GetCallerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GetCallerResponse, _abc.Awaitable[_access_service_pb2.GetCallerResponse]]:
-        """Answers who the caller is and what the caller may do. For every credential."""
+        """Answers who the caller is and what the caller may do. For every credential.
+
+        - Callers: everybody with a credential.
+        - Answers: the principal with its roles, districts and rights.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def GetServerInfo(
@@ -119,7 +228,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GetServerInfoResponse, _abc.Awaitable[_access_service_pb2.GetServerInfoResponse]]:
-        """Answers what the server is and what it can do. For every credential."""
+        """Answers what the server is and what it can do. For every credential.
+
+        - Callers: everybody with a credential.
+        - Answers: the version, the features, the store and the limits.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def GrantRights(
@@ -127,7 +241,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GrantRightsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GrantRightsResponse, _abc.Awaitable[_access_service_pb2.GrantRightsResponse]]:
-        """Grants tool rights. A right that is already granted stays so."""
+        """Grants tool rights. A right that is already granted stays so.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: all rights of the named grantees, as they are then.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def RevokeRights(
@@ -135,7 +254,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RevokeRightsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeRightsResponse, _abc.Awaitable[_access_service_pb2.RevokeRightsResponse]]:
-        """Revokes tool rights, from the next call on. A right that is not granted stays so."""
+        """Revokes tool rights, from the next call on. A right that is not granted stays so.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: all rights of the named grantees, as they are then.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def ListRights(
@@ -143,7 +267,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListRightsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListRightsResponse, _abc.Awaitable[_access_service_pb2.ListRightsResponse]]:
-        """Lists tool rights, by grantee and tool."""
+        """Lists tool rights, by grantee and tool.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: a page of rights, by grantee and tool.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -151,8 +280,13 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_access_service_pb2.CreateApiKeyResponse]]:
-        """Creates an API key. The secret is in this answer only. A repeat with the same `request_id` creates no
-        second key: it replaces the secret of the first, for the server keeps only a hash of it.
+        """Creates an API key. The secret is in this answer only. A repeat with the same `request_id`
+        creates no second key: it replaces the secret of the first, for the server keeps only a hash of
+        it.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: the key, and its secret this once.
+        - Refuses: REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -161,7 +295,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListApiKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListApiKeysResponse, _abc.Awaitable[_access_service_pb2.ListApiKeysResponse]]:
-        """Lists API keys without their secrets, by id."""
+        """Lists API keys without their secrets, by id.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: a page of keys without their secrets, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def RevokeApiKey(
@@ -169,8 +308,11 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_access_service_pb2.RevokeApiKeyResponse]]:
-        """Revokes an API key, from the next message on. Repeated, it answers the same. NOT_FOUND /
-        API_KEY_NOT_FOUND.
+        """Revokes an API key, from the next message on. Repeated, it answers the same.
+
+        - Callers: administrators with ACCESS WRITE, operators.
+        - Answers: the revoked key.
+        - Refuses: API_KEY_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -179,7 +321,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_access_service_pb2.ListAuditEntriesResponse]]:
-        """Lists who changed what, newest first."""
+        """Lists who changed what, newest first.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: a page of entries, newest first.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ExportPersonData(
@@ -187,7 +334,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ExportPersonDataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_access_service_pb2.ExportPersonDataResponse], _abc.AsyncIterator[_access_service_pb2.ExportPersonDataResponse]]:
-        """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
+        """Streams everything that is stored of a person.
+
+        - Callers: administrators with ACCESS READ.
+        - Answers: a stream of records, by type.
+        - Refuses: USER_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ErasePersonData(
@@ -195,8 +347,12 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ErasePersonDataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ErasePersonDataResponse, _abc.Awaitable[_access_service_pb2.ErasePersonDataResponse]]:
-        """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-        OK. The audit log keeps that it was done.
+        """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
+        answers OK. The audit log keeps that it was done.
+
+        - Callers: administrators with ACCESS WRITE.
+        - Answers: how many records were erased.
+        - Refuses: only the common reasons.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -92,6 +92,11 @@ class ChangeServiceServicer:
 
     def PublishChange(self, request, context):
         """Publishes one change. A refused one ends the call with its status.
+
+        - Callers: publishers.
+        - Answers: the acknowledgment, once the change is durable and decided.
+        - Refuses: SOURCE_NOT_ALLOWED, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, CHANGE_KEY_REUSED,
+        BACKLOG_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +104,10 @@ class ChangeServiceServicer:
 
     def BatchPublishChanges(self, request, context):
         """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each.
+
+        - Callers: publishers.
+        - Answers: an acknowledgment for each change, in the order of the request.
+        - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,15 +116,23 @@ class ChangeServiceServicer:
     def StreamPublishChanges(self, request_iterator, context):
         """Publishes batches on a stream: one response a request, in order; changes take effect in stream
         order. After a break the client sends every unanswered batch again. The server reads no further
-        while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
-        DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+        while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE
+        / DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+
+        - Callers: publishers.
+        - Answers: one response for each request, in the order of the requests.
+        - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetChange(self, request, context):
-        """Answers an accepted change. NOT_FOUND / CHANGE_NOT_FOUND.
+        """Answers an accepted change.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: the change with what was decided.
+        - Refuses: CHANGE_NOT_FOUND, SOURCE_NOT_ALLOWED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +140,10 @@ class ChangeServiceServicer:
 
     def ListChanges(self, request, context):
         """Lists accepted changes, newest first.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: a page of changes, newest first.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,14 +151,25 @@ class ChangeServiceServicer:
 
     def ExplainChange(self, request, context):
         """Answers why people were or would be told of a change, or not: every gate now, with its facts, and
-        beside it what was recorded then. Needs the tool right EXPLANATIONS. Writes nothing.
+        beside it what was recorded then. Writes nothing.
+
+        - Callers: administrators with EXPLANATIONS READ.
+        - Answers: the gates of the change, of each person and of each device, as they stand now and as
+        they were recorded.
+        - Refuses: CHANGE_NOT_FOUND, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, USER_NOT_FOUND,
+        DEVICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDecisions(self, request, context):
-        """Lists recorded decisions, newest first. Needs the tool right EXPLANATIONS.
+        """Lists recorded decisions, newest first.
+
+        - Callers: administrators with EXPLANATIONS READ.
+        - Answers: a page of decisions, those of the newest changes first; a page holds whole changes, so
+        it may be shorter or longer than asked.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

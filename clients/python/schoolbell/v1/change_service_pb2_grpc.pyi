@@ -42,25 +42,62 @@ class ChangeServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChangeServiceAsyncStub: ...
     PublishChange: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.PublishChangeRequest, _change_service_pb2.PublishChangeResponse]
-    """Publishes one change. A refused one ends the call with its status."""
+    """Publishes one change. A refused one ends the call with its status.
+
+    - Callers: publishers.
+    - Answers: the acknowledgment, once the change is durable and decided.
+    - Refuses: SOURCE_NOT_ALLOWED, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, CHANGE_KEY_REUSED,
+      BACKLOG_FULL.
+    """
     BatchPublishChanges: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.BatchPublishChangesRequest, _change_service_pb2.BatchPublishChangesResponse]
-    """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each."""
+    """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each.
+
+    - Callers: publishers.
+    - Answers: an acknowledgment for each change, in the order of the request.
+    - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
+    """
     StreamPublishChanges: _grpc.StreamStreamMultiCallable[_change_service_pb2.StreamPublishChangesRequest, _change_service_pb2.StreamPublishChangesResponse]
     """Publishes batches on a stream: one response a request, in order; changes take effect in stream
     order. After a break the client sends every unanswered batch again. The server reads no further
-    while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
-    DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+    while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE
+    / DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+
+    - Callers: publishers.
+    - Answers: one response for each request, in the order of the requests.
+    - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
     """
     GetChange: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.GetChangeRequest, _change_service_pb2.GetChangeResponse]
-    """Answers an accepted change. NOT_FOUND / CHANGE_NOT_FOUND."""
+    """Answers an accepted change.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: the change with what was decided.
+    - Refuses: CHANGE_NOT_FOUND, SOURCE_NOT_ALLOWED.
+    """
     ListChanges: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.ListChangesRequest, _change_service_pb2.ListChangesResponse]
-    """Lists accepted changes, newest first."""
+    """Lists accepted changes, newest first.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: a page of changes, newest first.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ExplainChange: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.ExplainChangeRequest, _change_service_pb2.ExplainChangeResponse]
     """Answers why people were or would be told of a change, or not: every gate now, with its facts, and
-    beside it what was recorded then. Needs the tool right EXPLANATIONS. Writes nothing.
+    beside it what was recorded then. Writes nothing.
+
+    - Callers: administrators with EXPLANATIONS READ.
+    - Answers: the gates of the change, of each person and of each device, as they stand now and as
+      they were recorded.
+    - Refuses: CHANGE_NOT_FOUND, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, USER_NOT_FOUND,
+      DEVICE_NOT_FOUND.
     """
     ListDecisions: _grpc.UnaryUnaryMultiCallable[_change_service_pb2.ListDecisionsRequest, _change_service_pb2.ListDecisionsResponse]
-    """Lists recorded decisions, newest first. Needs the tool right EXPLANATIONS."""
+    """Lists recorded decisions, newest first.
+
+    - Callers: administrators with EXPLANATIONS READ.
+    - Answers: a page of decisions, those of the newest changes first; a page holds whole changes, so
+      it may be shorter or longer than asked.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class ChangeServiceAsyncStub(ChangeServiceStub):
@@ -76,25 +113,62 @@ class ChangeServiceAsyncStub(ChangeServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishChange: _aio.UnaryUnaryMultiCallable[_change_service_pb2.PublishChangeRequest, _change_service_pb2.PublishChangeResponse]  # type: ignore[assignment]
-    """Publishes one change. A refused one ends the call with its status."""
+    """Publishes one change. A refused one ends the call with its status.
+
+    - Callers: publishers.
+    - Answers: the acknowledgment, once the change is durable and decided.
+    - Refuses: SOURCE_NOT_ALLOWED, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, CHANGE_KEY_REUSED,
+      BACKLOG_FULL.
+    """
     BatchPublishChanges: _aio.UnaryUnaryMultiCallable[_change_service_pb2.BatchPublishChangesRequest, _change_service_pb2.BatchPublishChangesResponse]  # type: ignore[assignment]
-    """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each."""
+    """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each.
+
+    - Callers: publishers.
+    - Answers: an acknowledgment for each change, in the order of the request.
+    - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
+    """
     StreamPublishChanges: _aio.StreamStreamMultiCallable[_change_service_pb2.StreamPublishChangesRequest, _change_service_pb2.StreamPublishChangesResponse]  # type: ignore[assignment]
     """Publishes batches on a stream: one response a request, in order; changes take effect in stream
     order. After a break the client sends every unanswered batch again. The server reads no further
-    while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
-    DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+    while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE
+    / DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+
+    - Callers: publishers.
+    - Answers: one response for each request, in the order of the requests.
+    - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
     """
     GetChange: _aio.UnaryUnaryMultiCallable[_change_service_pb2.GetChangeRequest, _change_service_pb2.GetChangeResponse]  # type: ignore[assignment]
-    """Answers an accepted change. NOT_FOUND / CHANGE_NOT_FOUND."""
+    """Answers an accepted change.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: the change with what was decided.
+    - Refuses: CHANGE_NOT_FOUND, SOURCE_NOT_ALLOWED.
+    """
     ListChanges: _aio.UnaryUnaryMultiCallable[_change_service_pb2.ListChangesRequest, _change_service_pb2.ListChangesResponse]  # type: ignore[assignment]
-    """Lists accepted changes, newest first."""
+    """Lists accepted changes, newest first.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: a page of changes, newest first.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ExplainChange: _aio.UnaryUnaryMultiCallable[_change_service_pb2.ExplainChangeRequest, _change_service_pb2.ExplainChangeResponse]  # type: ignore[assignment]
     """Answers why people were or would be told of a change, or not: every gate now, with its facts, and
-    beside it what was recorded then. Needs the tool right EXPLANATIONS. Writes nothing.
+    beside it what was recorded then. Writes nothing.
+
+    - Callers: administrators with EXPLANATIONS READ.
+    - Answers: the gates of the change, of each person and of each device, as they stand now and as
+      they were recorded.
+    - Refuses: CHANGE_NOT_FOUND, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, USER_NOT_FOUND,
+      DEVICE_NOT_FOUND.
     """
     ListDecisions: _aio.UnaryUnaryMultiCallable[_change_service_pb2.ListDecisionsRequest, _change_service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
-    """Lists recorded decisions, newest first. Needs the tool right EXPLANATIONS."""
+    """Lists recorded decisions, newest first.
+
+    - Callers: administrators with EXPLANATIONS READ.
+    - Answers: a page of decisions, those of the newest changes first; a page holds whole changes, so
+      it may be shorter or longer than asked.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
 
 class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
     """What happened at school. For the SIS, and for those who must answer "why?".
@@ -113,7 +187,13 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_service_pb2.PublishChangeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_service_pb2.PublishChangeResponse, _abc.Awaitable[_change_service_pb2.PublishChangeResponse]]:
-        """Publishes one change. A refused one ends the call with its status."""
+        """Publishes one change. A refused one ends the call with its status.
+
+        - Callers: publishers.
+        - Answers: the acknowledgment, once the change is durable and decided.
+        - Refuses: SOURCE_NOT_ALLOWED, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, CHANGE_KEY_REUSED,
+          BACKLOG_FULL.
+        """
 
     @_abc_1.abstractmethod
     def BatchPublishChanges(
@@ -121,7 +201,12 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_service_pb2.BatchPublishChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_service_pb2.BatchPublishChangesResponse, _abc.Awaitable[_change_service_pb2.BatchPublishChangesResponse]]:
-        """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each."""
+        """Publishes 1 to 500 changes. A bad change never spoils its batch; an answer each.
+
+        - Callers: publishers.
+        - Answers: an acknowledgment for each change, in the order of the request.
+        - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
+        """
 
     @_abc_1.abstractmethod
     def StreamPublishChanges(
@@ -131,8 +216,12 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_change_service_pb2.StreamPublishChangesResponse], _abc.AsyncIterator[_change_service_pb2.StreamPublishChangesResponse]]:
         """Publishes batches on a stream: one response a request, in order; changes take effect in stream
         order. After a break the client sends every unanswered batch again. The server reads no further
-        while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE /
-        DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+        while 16 batches are unanswered. Draining, it answers what it has read and ends with UNAVAILABLE
+        / DRAINING. A revoked key ends the stream, and so does a message that cannot be parsed.
+
+        - Callers: publishers.
+        - Answers: one response for each request, in the order of the requests.
+        - Refuses: BACKLOG_FULL; the reasons of PublishChange are in the acknowledgments.
         """
 
     @_abc_1.abstractmethod
@@ -141,7 +230,12 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_service_pb2.GetChangeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_service_pb2.GetChangeResponse, _abc.Awaitable[_change_service_pb2.GetChangeResponse]]:
-        """Answers an accepted change. NOT_FOUND / CHANGE_NOT_FOUND."""
+        """Answers an accepted change.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: the change with what was decided.
+        - Refuses: CHANGE_NOT_FOUND, SOURCE_NOT_ALLOWED.
+        """
 
     @_abc_1.abstractmethod
     def ListChanges(
@@ -149,7 +243,12 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_service_pb2.ListChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_service_pb2.ListChangesResponse, _abc.Awaitable[_change_service_pb2.ListChangesResponse]]:
-        """Lists accepted changes, newest first."""
+        """Lists accepted changes, newest first.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: a page of changes, newest first.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ExplainChange(
@@ -158,7 +257,13 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_change_service_pb2.ExplainChangeResponse, _abc.Awaitable[_change_service_pb2.ExplainChangeResponse]]:
         """Answers why people were or would be told of a change, or not: every gate now, with its facts, and
-        beside it what was recorded then. Needs the tool right EXPLANATIONS. Writes nothing.
+        beside it what was recorded then. Writes nothing.
+
+        - Callers: administrators with EXPLANATIONS READ.
+        - Answers: the gates of the change, of each person and of each device, as they stand now and as
+          they were recorded.
+        - Refuses: CHANGE_NOT_FOUND, STUDENT_NOT_FOUND, CALENDAR_NOT_FOUND, USER_NOT_FOUND,
+          DEVICE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -167,6 +272,12 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_service_pb2.ListDecisionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_service_pb2.ListDecisionsResponse, _abc.Awaitable[_change_service_pb2.ListDecisionsResponse]]:
-        """Lists recorded decisions, newest first. Needs the tool right EXPLANATIONS."""
+        """Lists recorded decisions, newest first.
+
+        - Callers: administrators with EXPLANATIONS READ.
+        - Answers: a page of decisions, those of the newest changes first; a page holds whole changes, so
+          it may be shorter or longer than asked.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
 def add_ChangeServiceServicer_to_server(servicer: ChangeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

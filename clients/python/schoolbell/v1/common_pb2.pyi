@@ -37,17 +37,34 @@ class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Kind.ValueType],
     """A flexible period's session was added, moved or removed."""
 
 class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
-    """The closed vocabularies that several services share, and the names of things.
+    """The vocabularies that several services share, and the rules that hold for all of them.
 
-    Rules that hold everywhere in this package:
+    How to authenticate: every call carries the metadata `authorization: Bearer <API key>` over TLS. A key
+    has one role (AccessService.Role), is for one district, some, or all, and may be limited to some
+    publishing sources; an administrator's key has the tool rights of its person. `GetCaller` answers what a
+    key may do. The metadata `x-request-id` may carry an id of the caller's own for a call, 1 to
+    64 of letters, digits, `.`, `_` and `-`; errors, the log and the audit log name it.
+
+    Rules of requests:
     - Ids that the SIS owns are its own opaque strings, 1 to 128 printable characters. Ids that
       Schoolbell makes are UUIDs in lower-case text.
-    - A fact local to a school is a date with year, month and day all set, never a timestamp.
+    - A date that is local to a school is a `google.type.Date` with year, month and day all set, never a
+      timestamp.
     - A percentage is a finite double: limits from 0 to 100, scores and grades from 0 to 1000
       (extra credit). It is rounded to 4 decimals.
-    - Money is exact, in the district's currency, its units and nanos of one sign.
-    - Enums are closed for requests: a number that the server does not know is refused by name.
-      A client must expect new members in responses.
+    - Money is exact, its units and nanos of one sign. An empty currency code is the district's currency.
+    - Enum numbers that the server does not know are refused by name. A client must expect new members in
+      responses.
+    - A field mask names fields of the resource; empty is all that are populated, `*` is all.
+    - A page has at most `page_size` items; 0 is 50, and more than 1000 is 1000. A page token is bound to the
+      other fields of its request.
+    - An update whose fields already hold the asked values succeeds whatever its etag, so that it can be
+      repeated.
+
+    Common reasons: every RPC may also refuse with INVALID_FIELD, MALFORMED_MESSAGE, MESSAGE_TOO_LARGE,
+    UNAUTHENTICATED, KEY_EXPIRED, KEY_REVOKED, PERMISSION_DENIED, DISTRICT_NOT_FOUND, TOO_MANY_CALLS,
+    STORAGE_UNAVAILABLE, DRAINING, DEADLINE_EXCEEDED and INTERNAL; ErrorReason says what each means. The
+    comment of an RPC lists what else it refuses with.
 
     What sort of thing changed.
     """

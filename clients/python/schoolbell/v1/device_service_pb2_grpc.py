@@ -98,21 +98,33 @@ class DeviceServiceServicer:
         an installation and token within a district and app: another user registering retires the old
         device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
         is absent keeps what is stored.
+
+        - Callers: mobile backends.
+        - Answers: the device as stored.
+        - Refuses: USER_NOT_FOUND, APP_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchRegisterDevices(self, request, context):
-        """Registers up to 500 installations, such as when a district moves here from another service. A bad one
-        never spoils the others; an answer each.
+        """Registers up to 500 installations, such as when a district moves here from another service. A bad
+        one never spoils the others; an answer each.
+
+        - Callers: mobile backends.
+        - Answers: a result for each registration, in the order of the request.
+        - Refuses: the reasons of RegisterDevice are in the results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDevice(self, request, context):
-        """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND.
+        """Answers one device.
+
+        - Callers: mobile backends, administrators with EXPLANATIONS READ.
+        - Answers: the device as stored, without its address.
+        - Refuses: DEVICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,6 +132,10 @@ class DeviceServiceServicer:
 
     def ListDevices(self, request, context):
         """Lists a user's devices, by id.
+
+        - Callers: mobile backends, administrators with EXPLANATIONS READ.
+        - Answers: a page of devices, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,8 +143,11 @@ class DeviceServiceServicer:
 
     def UpdateDevice(self, request, context):
         """Changes the masked fields of a device that is not retired. An update whose fields already hold
-        the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-        ETAG_MISMATCH.
+        the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+        - Callers: mobile backends.
+        - Answers: the device as stored.
+        - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +156,10 @@ class DeviceServiceServicer:
     def UnregisterDevice(self, request, context):
         """Retires a device, drops its address and cancels its unsent deliveries. Repeated, it answers the
         same.
+
+        - Callers: mobile backends.
+        - Answers: the retired device.
+        - Refuses: DEVICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +168,10 @@ class DeviceServiceServicer:
     def SignOut(self, request, context):
         """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
         stops. Devices and subscriptions remain for when the user signs in again.
+
+        - Callers: mobile backends.
+        - Answers: the user's live devices.
+        - Refuses: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,23 +179,35 @@ class DeviceServiceServicer:
 
     def ReportReceipts(self, request, context):
         """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing.
+
+        - Callers: mobile backends.
+        - Answers: a result for each receipt, in the order of the request.
+        - Refuses: DELIVERY_NOT_FOUND is in the results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNotification(self, request, context):
-        """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
-        Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
-        it had never been.
+        """Answers the detailed text of a notification, with the ids that an app needs to open the right
+        page. Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND,
+        as if it had never been.
+
+        - Callers: mobile backends.
+        - Answers: the text in full detail, with the ids of the changes.
+        - Refuses: NOTIFICATION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendTestNotification(self, request, context):
-        """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
-        `request_id` sends none: it answers what became of the first.
+        """Sends a test notification to one device and waits for the provider's answer. A repeat with the
+        same `request_id` sends none: it answers what became of the first.
+
+        - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: the attempt with the provider's outcome.
+        - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, APP_NOT_FOUND, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

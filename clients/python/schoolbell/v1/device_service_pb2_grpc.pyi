@@ -40,38 +40,80 @@ class DeviceServiceStub:
     an installation and token within a district and app: another user registering retires the old
     device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
     is absent keeps what is stored.
+
+    - Callers: mobile backends.
+    - Answers: the device as stored.
+    - Refuses: USER_NOT_FOUND, APP_NOT_FOUND.
     """
     BatchRegisterDevices: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.BatchRegisterDevicesRequest, _device_service_pb2.BatchRegisterDevicesResponse]
-    """Registers up to 500 installations, such as when a district moves here from another service. A bad one
-    never spoils the others; an answer each.
+    """Registers up to 500 installations, such as when a district moves here from another service. A bad
+    one never spoils the others; an answer each.
+
+    - Callers: mobile backends.
+    - Answers: a result for each registration, in the order of the request.
+    - Refuses: the reasons of RegisterDevice are in the results.
     """
     GetDevice: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.GetDeviceRequest, _device_service_pb2.GetDeviceResponse]
-    """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND."""
+    """Answers one device.
+
+    - Callers: mobile backends, administrators with EXPLANATIONS READ.
+    - Answers: the device as stored, without its address.
+    - Refuses: DEVICE_NOT_FOUND.
+    """
     ListDevices: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.ListDevicesRequest, _device_service_pb2.ListDevicesResponse]
-    """Lists a user's devices, by id."""
+    """Lists a user's devices, by id.
+
+    - Callers: mobile backends, administrators with EXPLANATIONS READ.
+    - Answers: a page of devices, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpdateDevice: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.UpdateDeviceRequest, _device_service_pb2.UpdateDeviceResponse]
     """Changes the masked fields of a device that is not retired. An update whose fields already hold
-    the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-    ETAG_MISMATCH.
+    the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+    - Callers: mobile backends.
+    - Answers: the device as stored.
+    - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, ETAG_MISMATCH.
     """
     UnregisterDevice: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.UnregisterDeviceRequest, _device_service_pb2.UnregisterDeviceResponse]
     """Retires a device, drops its address and cancels its unsent deliveries. Repeated, it answers the
     same.
+
+    - Callers: mobile backends.
+    - Answers: the retired device.
+    - Refuses: DEVICE_NOT_FOUND.
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.SignOutRequest, _device_service_pb2.SignOutResponse]
     """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
     stops. Devices and subscriptions remain for when the user signs in again.
+
+    - Callers: mobile backends.
+    - Answers: the user's live devices.
+    - Refuses: USER_NOT_FOUND.
     """
     ReportReceipts: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.ReportReceiptsRequest, _device_service_pb2.ReportReceiptsResponse]
-    """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing."""
+    """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing.
+
+    - Callers: mobile backends.
+    - Answers: a result for each receipt, in the order of the request.
+    - Refuses: DELIVERY_NOT_FOUND is in the results.
+    """
     GetNotification: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.GetNotificationRequest, _device_service_pb2.GetNotificationResponse]
-    """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
-    Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
-    it had never been.
+    """Answers the detailed text of a notification, with the ids that an app needs to open the right
+    page. Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND,
+    as if it had never been.
+
+    - Callers: mobile backends.
+    - Answers: the text in full detail, with the ids of the changes.
+    - Refuses: NOTIFICATION_NOT_FOUND.
     """
     SendTestNotification: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.SendTestNotificationRequest, _device_service_pb2.SendTestNotificationResponse]
-    """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
-    `request_id` sends none: it answers what became of the first.
+    """Sends a test notification to one device and waits for the provider's answer. A repeat with the
+    same `request_id` sends none: it answers what became of the first.
+
+    - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: the attempt with the provider's outcome.
+    - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, APP_NOT_FOUND, REQUEST_ID_REUSED.
     """
 
 @_typing.type_check_only
@@ -86,38 +128,80 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     an installation and token within a district and app: another user registering retires the old
     device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
     is absent keeps what is stored.
+
+    - Callers: mobile backends.
+    - Answers: the device as stored.
+    - Refuses: USER_NOT_FOUND, APP_NOT_FOUND.
     """
     BatchRegisterDevices: _aio.UnaryUnaryMultiCallable[_device_service_pb2.BatchRegisterDevicesRequest, _device_service_pb2.BatchRegisterDevicesResponse]  # type: ignore[assignment]
-    """Registers up to 500 installations, such as when a district moves here from another service. A bad one
-    never spoils the others; an answer each.
+    """Registers up to 500 installations, such as when a district moves here from another service. A bad
+    one never spoils the others; an answer each.
+
+    - Callers: mobile backends.
+    - Answers: a result for each registration, in the order of the request.
+    - Refuses: the reasons of RegisterDevice are in the results.
     """
     GetDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.GetDeviceRequest, _device_service_pb2.GetDeviceResponse]  # type: ignore[assignment]
-    """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND."""
+    """Answers one device.
+
+    - Callers: mobile backends, administrators with EXPLANATIONS READ.
+    - Answers: the device as stored, without its address.
+    - Refuses: DEVICE_NOT_FOUND.
+    """
     ListDevices: _aio.UnaryUnaryMultiCallable[_device_service_pb2.ListDevicesRequest, _device_service_pb2.ListDevicesResponse]  # type: ignore[assignment]
-    """Lists a user's devices, by id."""
+    """Lists a user's devices, by id.
+
+    - Callers: mobile backends, administrators with EXPLANATIONS READ.
+    - Answers: a page of devices, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpdateDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.UpdateDeviceRequest, _device_service_pb2.UpdateDeviceResponse]  # type: ignore[assignment]
     """Changes the masked fields of a device that is not retired. An update whose fields already hold
-    the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-    ETAG_MISMATCH.
+    the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+    - Callers: mobile backends.
+    - Answers: the device as stored.
+    - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, ETAG_MISMATCH.
     """
     UnregisterDevice: _aio.UnaryUnaryMultiCallable[_device_service_pb2.UnregisterDeviceRequest, _device_service_pb2.UnregisterDeviceResponse]  # type: ignore[assignment]
     """Retires a device, drops its address and cancels its unsent deliveries. Repeated, it answers the
     same.
+
+    - Callers: mobile backends.
+    - Answers: the retired device.
+    - Refuses: DEVICE_NOT_FOUND.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_device_service_pb2.SignOutRequest, _device_service_pb2.SignOutResponse]  # type: ignore[assignment]
     """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
     stops. Devices and subscriptions remain for when the user signs in again.
+
+    - Callers: mobile backends.
+    - Answers: the user's live devices.
+    - Refuses: USER_NOT_FOUND.
     """
     ReportReceipts: _aio.UnaryUnaryMultiCallable[_device_service_pb2.ReportReceiptsRequest, _device_service_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
-    """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing."""
+    """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing.
+
+    - Callers: mobile backends.
+    - Answers: a result for each receipt, in the order of the request.
+    - Refuses: DELIVERY_NOT_FOUND is in the results.
+    """
     GetNotification: _aio.UnaryUnaryMultiCallable[_device_service_pb2.GetNotificationRequest, _device_service_pb2.GetNotificationResponse]  # type: ignore[assignment]
-    """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
-    Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
-    it had never been.
+    """Answers the detailed text of a notification, with the ids that an app needs to open the right
+    page. Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND,
+    as if it had never been.
+
+    - Callers: mobile backends.
+    - Answers: the text in full detail, with the ids of the changes.
+    - Refuses: NOTIFICATION_NOT_FOUND.
     """
     SendTestNotification: _aio.UnaryUnaryMultiCallable[_device_service_pb2.SendTestNotificationRequest, _device_service_pb2.SendTestNotificationResponse]  # type: ignore[assignment]
-    """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
-    `request_id` sends none: it answers what became of the first.
+    """Sends a test notification to one device and waits for the provider's answer. A repeat with the
+    same `request_id` sends none: it answers what became of the first.
+
+    - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: the attempt with the provider's outcome.
+    - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, APP_NOT_FOUND, REQUEST_ID_REUSED.
     """
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -135,6 +219,10 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         an installation and token within a district and app: another user registering retires the old
         device (USER_CHANGED) and cancels its unsent deliveries; the same user returning revives it. What
         is absent keeps what is stored.
+
+        - Callers: mobile backends.
+        - Answers: the device as stored.
+        - Refuses: USER_NOT_FOUND, APP_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -143,8 +231,12 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.BatchRegisterDevicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.BatchRegisterDevicesResponse, _abc.Awaitable[_device_service_pb2.BatchRegisterDevicesResponse]]:
-        """Registers up to 500 installations, such as when a district moves here from another service. A bad one
-        never spoils the others; an answer each.
+        """Registers up to 500 installations, such as when a district moves here from another service. A bad
+        one never spoils the others; an answer each.
+
+        - Callers: mobile backends.
+        - Answers: a result for each registration, in the order of the request.
+        - Refuses: the reasons of RegisterDevice are in the results.
         """
 
     @_abc_1.abstractmethod
@@ -153,7 +245,12 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.GetDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.GetDeviceResponse, _abc.Awaitable[_device_service_pb2.GetDeviceResponse]]:
-        """Answers one device. NOT_FOUND / DEVICE_NOT_FOUND."""
+        """Answers one device.
+
+        - Callers: mobile backends, administrators with EXPLANATIONS READ.
+        - Answers: the device as stored, without its address.
+        - Refuses: DEVICE_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListDevices(
@@ -161,7 +258,12 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.ListDevicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.ListDevicesResponse, _abc.Awaitable[_device_service_pb2.ListDevicesResponse]]:
-        """Lists a user's devices, by id."""
+        """Lists a user's devices, by id.
+
+        - Callers: mobile backends, administrators with EXPLANATIONS READ.
+        - Answers: a page of devices, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def UpdateDevice(
@@ -170,8 +272,11 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.UpdateDeviceResponse, _abc.Awaitable[_device_service_pb2.UpdateDeviceResponse]]:
         """Changes the masked fields of a device that is not retired. An update whose fields already hold
-        the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-        ETAG_MISMATCH.
+        the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+        - Callers: mobile backends.
+        - Answers: the device as stored.
+        - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -182,6 +287,10 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_device_service_pb2.UnregisterDeviceResponse, _abc.Awaitable[_device_service_pb2.UnregisterDeviceResponse]]:
         """Retires a device, drops its address and cancels its unsent deliveries. Repeated, it answers the
         same.
+
+        - Callers: mobile backends.
+        - Answers: the retired device.
+        - Refuses: DEVICE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -192,6 +301,10 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_device_service_pb2.SignOutResponse, _abc.Awaitable[_device_service_pb2.SignOutResponse]]:
         """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
         stops. Devices and subscriptions remain for when the user signs in again.
+
+        - Callers: mobile backends.
+        - Answers: the user's live devices.
+        - Refuses: USER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -200,7 +313,12 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.ReportReceiptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.ReportReceiptsResponse, _abc.Awaitable[_device_service_pb2.ReportReceiptsResponse]]:
-        """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing."""
+        """Takes what the phones of one user say of their notifications. A repeated receipt changes nothing.
+
+        - Callers: mobile backends.
+        - Answers: a result for each receipt, in the order of the request.
+        - Refuses: DELIVERY_NOT_FOUND is in the results.
+        """
 
     @_abc_1.abstractmethod
     def GetNotification(
@@ -208,9 +326,13 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.GetNotificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.GetNotificationResponse, _abc.Awaitable[_device_service_pb2.GetNotificationResponse]]:
-        """Answers the detailed text of a notification, with the ids that an app needs to open the right page.
-        Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND, as if
-        it had never been.
+        """Answers the detailed text of a notification, with the ids that an app needs to open the right
+        page. Gates 1 to 9 are checked again; if one has closed it is NOT_FOUND / NOTIFICATION_NOT_FOUND,
+        as if it had never been.
+
+        - Callers: mobile backends.
+        - Answers: the text in full detail, with the ids of the changes.
+        - Refuses: NOTIFICATION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -219,8 +341,12 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_service_pb2.SendTestNotificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.SendTestNotificationResponse, _abc.Awaitable[_device_service_pb2.SendTestNotificationResponse]]:
-        """Sends a test notification to one device and waits for the provider's answer. A repeat with the same
-        `request_id` sends none: it answers what became of the first.
+        """Sends a test notification to one device and waits for the provider's answer. A repeat with the
+        same `request_id` sends none: it answers what became of the first.
+
+        - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: the attempt with the provider's outcome.
+        - Refuses: DEVICE_NOT_FOUND, DEVICE_RETIRED, APP_NOT_FOUND, REQUEST_ID_REUSED.
         """
 
 def add_DeviceServiceServicer_to_server(servicer: DeviceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

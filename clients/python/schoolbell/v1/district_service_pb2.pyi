@@ -42,7 +42,7 @@ class District(_message.Message):
     district_id: _builtins.str
     """Chosen at creation and never changed: 3 to 63 of a-z, 0-9 and hyphen."""
     display_name: _builtins.str
-    """Its name for people, 1 to 1,024 characters."""
+    """What people call it, 1 to 1,024 characters."""
     time_zone: _builtins.str
     """IANA name of its time zone, such as `America/Chicago`; a school's own overrides it."""
     locale: _builtins.str

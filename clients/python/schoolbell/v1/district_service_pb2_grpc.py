@@ -69,13 +69,21 @@ class DistrictServiceServicer:
     def CreateDistrict(self, request, context):
         """Creates a district, switched off. Asked again with the same content it answers the same; with
         other content ALREADY_EXISTS / DISTRICT_EXISTS.
+
+        - Callers: operators.
+        - Answers: the district as stored.
+        - Refuses: DISTRICT_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDistrict(self, request, context):
-        """Answers one district. NOT_FOUND / DISTRICT_NOT_FOUND.
+        """Answers one district.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the district as stored.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,6 +91,10 @@ class DistrictServiceServicer:
 
     def ListDistricts(self, request, context):
         """Lists the districts that the caller may read, by id.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of districts, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,14 +103,22 @@ class DistrictServiceServicer:
     def UpdateDistrict(self, request, context):
         """Changes the masked fields. An update whose fields already hold the asked values answers OK
         whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+        - Callers: operators.
+        - Answers: the district as stored.
+        - Refuses: ETAG_MISMATCH, CURRENCY_IN_USE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDistrict(self, request, context):
-        """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
-        with nothing deleted.
+        """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers
+        OK with nothing deleted.
+
+        - Callers: operators.
+        - Answers: how many records were deleted.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

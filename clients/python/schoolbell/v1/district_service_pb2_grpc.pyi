@@ -36,18 +36,40 @@ class DistrictServiceStub:
     CreateDistrict: _grpc.UnaryUnaryMultiCallable[_district_service_pb2.CreateDistrictRequest, _district_service_pb2.CreateDistrictResponse]
     """Creates a district, switched off. Asked again with the same content it answers the same; with
     other content ALREADY_EXISTS / DISTRICT_EXISTS.
+
+    - Callers: operators.
+    - Answers: the district as stored.
+    - Refuses: DISTRICT_EXISTS.
     """
     GetDistrict: _grpc.UnaryUnaryMultiCallable[_district_service_pb2.GetDistrictRequest, _district_service_pb2.GetDistrictResponse]
-    """Answers one district. NOT_FOUND / DISTRICT_NOT_FOUND."""
+    """Answers one district.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the district as stored.
+    - Refuses: only the common reasons.
+    """
     ListDistricts: _grpc.UnaryUnaryMultiCallable[_district_service_pb2.ListDistrictsRequest, _district_service_pb2.ListDistrictsResponse]
-    """Lists the districts that the caller may read, by id."""
+    """Lists the districts that the caller may read, by id.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of districts, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpdateDistrict: _grpc.UnaryUnaryMultiCallable[_district_service_pb2.UpdateDistrictRequest, _district_service_pb2.UpdateDistrictResponse]
     """Changes the masked fields. An update whose fields already hold the asked values answers OK
     whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+    - Callers: operators.
+    - Answers: the district as stored.
+    - Refuses: ETAG_MISMATCH, CURRENCY_IN_USE.
     """
     DeleteDistrict: _grpc.UnaryUnaryMultiCallable[_district_service_pb2.DeleteDistrictRequest, _district_service_pb2.DeleteDistrictResponse]
-    """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
-    with nothing deleted.
+    """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers
+    OK with nothing deleted.
+
+    - Callers: operators.
+    - Answers: how many records were deleted.
+    - Refuses: only the common reasons.
     """
 
 @_typing.type_check_only
@@ -58,18 +80,40 @@ class DistrictServiceAsyncStub(DistrictServiceStub):
     CreateDistrict: _aio.UnaryUnaryMultiCallable[_district_service_pb2.CreateDistrictRequest, _district_service_pb2.CreateDistrictResponse]  # type: ignore[assignment]
     """Creates a district, switched off. Asked again with the same content it answers the same; with
     other content ALREADY_EXISTS / DISTRICT_EXISTS.
+
+    - Callers: operators.
+    - Answers: the district as stored.
+    - Refuses: DISTRICT_EXISTS.
     """
     GetDistrict: _aio.UnaryUnaryMultiCallable[_district_service_pb2.GetDistrictRequest, _district_service_pb2.GetDistrictResponse]  # type: ignore[assignment]
-    """Answers one district. NOT_FOUND / DISTRICT_NOT_FOUND."""
+    """Answers one district.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the district as stored.
+    - Refuses: only the common reasons.
+    """
     ListDistricts: _aio.UnaryUnaryMultiCallable[_district_service_pb2.ListDistrictsRequest, _district_service_pb2.ListDistrictsResponse]  # type: ignore[assignment]
-    """Lists the districts that the caller may read, by id."""
+    """Lists the districts that the caller may read, by id.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of districts, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpdateDistrict: _aio.UnaryUnaryMultiCallable[_district_service_pb2.UpdateDistrictRequest, _district_service_pb2.UpdateDistrictResponse]  # type: ignore[assignment]
     """Changes the masked fields. An update whose fields already hold the asked values answers OK
     whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+    - Callers: operators.
+    - Answers: the district as stored.
+    - Refuses: ETAG_MISMATCH, CURRENCY_IN_USE.
     """
     DeleteDistrict: _aio.UnaryUnaryMultiCallable[_district_service_pb2.DeleteDistrictRequest, _district_service_pb2.DeleteDistrictResponse]  # type: ignore[assignment]
-    """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
-    with nothing deleted.
+    """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers
+    OK with nothing deleted.
+
+    - Callers: operators.
+    - Answers: how many records were deleted.
+    - Refuses: only the common reasons.
     """
 
 class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +127,10 @@ class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_district_service_pb2.CreateDistrictResponse, _abc.Awaitable[_district_service_pb2.CreateDistrictResponse]]:
         """Creates a district, switched off. Asked again with the same content it answers the same; with
         other content ALREADY_EXISTS / DISTRICT_EXISTS.
+
+        - Callers: operators.
+        - Answers: the district as stored.
+        - Refuses: DISTRICT_EXISTS.
         """
 
     @_abc_1.abstractmethod
@@ -91,7 +139,12 @@ class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _district_service_pb2.GetDistrictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_district_service_pb2.GetDistrictResponse, _abc.Awaitable[_district_service_pb2.GetDistrictResponse]]:
-        """Answers one district. NOT_FOUND / DISTRICT_NOT_FOUND."""
+        """Answers one district.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the district as stored.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def ListDistricts(
@@ -99,7 +152,12 @@ class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _district_service_pb2.ListDistrictsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_district_service_pb2.ListDistrictsResponse, _abc.Awaitable[_district_service_pb2.ListDistrictsResponse]]:
-        """Lists the districts that the caller may read, by id."""
+        """Lists the districts that the caller may read, by id.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of districts, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def UpdateDistrict(
@@ -109,6 +167,10 @@ class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_district_service_pb2.UpdateDistrictResponse, _abc.Awaitable[_district_service_pb2.UpdateDistrictResponse]]:
         """Changes the masked fields. An update whose fields already hold the asked values answers OK
         whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+
+        - Callers: operators.
+        - Answers: the district as stored.
+        - Refuses: ETAG_MISMATCH, CURRENCY_IN_USE.
         """
 
     @_abc_1.abstractmethod
@@ -117,8 +179,12 @@ class DistrictServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _district_service_pb2.DeleteDistrictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_district_service_pb2.DeleteDistrictResponse, _abc.Awaitable[_district_service_pb2.DeleteDistrictResponse]]:
-        """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers OK
-        with nothing deleted.
+        """Deletes a district with everything that is stored of it, audit log included. Repeated, it answers
+        OK with nothing deleted.
+
+        - Callers: operators.
+        - Answers: how many records were deleted.
+        - Refuses: only the common reasons.
         """
 
 def add_DistrictServiceServicer_to_server(servicer: DistrictServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

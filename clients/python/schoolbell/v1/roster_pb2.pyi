@@ -293,7 +293,7 @@ class School(_message.Message):
     school_id: _builtins.str
     """Its id."""
     display_name: _builtins.str
-    """Its name, at most 1,024 characters."""
+    """What people call it, at most 1,024 characters."""
     time_zone: _builtins.str
     """IANA name of its time zone; empty is the district's."""
     @_builtins.property
@@ -387,7 +387,7 @@ class Term(_message.Message):
     term_id: _builtins.str
     """Its id, unique within the calendar."""
     display_name: _builtins.str
-    """Its name, at most 1,024 characters."""
+    """What people call it, at most 1,024 characters."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """Its first day."""

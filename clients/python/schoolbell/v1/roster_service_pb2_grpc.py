@@ -116,16 +116,25 @@ class RosterServiceServicer:
     def ImportRoster(self, request_iterator, context):
         """Imports records: a header, records, and a footer with their count. Staged, then applied whole or
         not at all; without a matching footer nothing is applied, and after the footer it finishes
-        without the client (GetImport tells). The same `import_id` with the same header again answers
-        the import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
+        without the client (GetImport tells). The same `import_id` with the same header again answers the
+        import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
         IMPORT_ID_REUSED.
+
+        - Callers: publishers.
+        - Answers: the finished import with its report.
+        - Refuses: SOURCE_NOT_ALLOWED, IMPORT_ID_REUSED, IMPORT_IN_PROGRESS, IMPORT_INCOMPLETE,
+        IMPORT_COUNT_MISMATCH, IMPORT_RECORDS_REFUSED, IMPORT_GUARD_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetImport(self, request, context):
-        """Answers the state and report of an import. NOT_FOUND / IMPORT_NOT_FOUND.
+        """Answers the state and report of an import.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the import with its report.
+        - Refuses: IMPORT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +142,10 @@ class RosterServiceServicer:
 
     def ListImports(self, request, context):
         """Lists imports, newest first, without their problems.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of imports, newest first, without their problems.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +153,10 @@ class RosterServiceServicer:
 
     def UpsertRecords(self, request, context):
         """Writes some records, all or none.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: how many records were created, updated and unchanged.
+        - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,15 +164,23 @@ class RosterServiceServicer:
 
     def DeactivateRecords(self, request, context):
         """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-        is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
-        IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
+        is A relationship whose bar would be lost is FAILED_PRECONDITION / IMPORT_GUARD_EXCEEDED unless
+        `allow_bar_loss` is set.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: how many records were deactivated.
+        - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND, IMPORT_GUARD_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStudent(self, request, context):
-        """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND.
+        """Answers a student with relationships and enrollments.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: the student with relationships and enrollments.
+        - Refuses: STUDENT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,20 +188,32 @@ class RosterServiceServicer:
 
     def ListStudents(self, request, context):
         """Lists students, by id.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: a page of students, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND.
+        """Answers an account with the students it is related to.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: the account with its relationships as a guardian.
+        - Refuses: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS.
+        """Lists accounts whose id or name matches, by id.
+
+        - Callers: administrators with EXPLANATIONS READ.
+        - Answers: a page of accounts, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,6 +221,10 @@ class RosterServiceServicer:
 
     def ListSchools(self, request, context):
         """Lists schools, by id.
+
+        - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: a page of schools, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +232,10 @@ class RosterServiceServicer:
 
     def ListCalendars(self, request, context):
         """Lists calendars with the names of their schools, by id.
+
+        - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: a page of calendars, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,14 +243,22 @@ class RosterServiceServicer:
 
     def SetBar(self, request, context):
         """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
-        attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+        attempt of any delivery. Repeated, it answers the same.
+
+        - Callers: administrators with BARS WRITE, operators.
+        - Answers: all bars of the pair that stand.
+        - Refuses: STUDENT_NOT_FOUND, USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBars(self, request, context):
-        """Lists the bars that stand, by student and person. Needs the tool right BARS.
+        """Lists the bars that stand, by student and person.
+
+        - Callers: administrators with BARS READ, operators.
+        - Answers: a page of bars, by student and person.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,6 +266,10 @@ class RosterServiceServicer:
 
     def SetActiveSchoolYear(self, request, context):
         """Sets the district's one active school year: every calendar changes over at once.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: the active school year and how many calendars are in it.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,41 +38,109 @@ class RosterServiceStub:
     ImportRoster: _grpc.StreamUnaryMultiCallable[_roster_service_pb2.ImportRosterRequest, _roster_service_pb2.ImportRosterResponse]
     """Imports records: a header, records, and a footer with their count. Staged, then applied whole or
     not at all; without a matching footer nothing is applied, and after the footer it finishes
-    without the client (GetImport tells). The same `import_id` with the same header again answers
-    the import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
+    without the client (GetImport tells). The same `import_id` with the same header again answers the
+    import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
     IMPORT_ID_REUSED.
+
+    - Callers: publishers.
+    - Answers: the finished import with its report.
+    - Refuses: SOURCE_NOT_ALLOWED, IMPORT_ID_REUSED, IMPORT_IN_PROGRESS, IMPORT_INCOMPLETE,
+      IMPORT_COUNT_MISMATCH, IMPORT_RECORDS_REFUSED, IMPORT_GUARD_EXCEEDED.
     """
     GetImport: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.GetImportRequest, _roster_service_pb2.GetImportResponse]
-    """Answers the state and report of an import. NOT_FOUND / IMPORT_NOT_FOUND."""
+    """Answers the state and report of an import.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the import with its report.
+    - Refuses: IMPORT_NOT_FOUND.
+    """
     ListImports: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListImportsRequest, _roster_service_pb2.ListImportsResponse]
-    """Lists imports, newest first, without their problems."""
+    """Lists imports, newest first, without their problems.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of imports, newest first, without their problems.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpsertRecords: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.UpsertRecordsRequest, _roster_service_pb2.UpsertRecordsResponse]
-    """Writes some records, all or none."""
+    """Writes some records, all or none.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: how many records were created, updated and unchanged.
+    - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND.
+    """
     DeactivateRecords: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.DeactivateRecordsRequest, _roster_service_pb2.DeactivateRecordsResponse]
     """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-    is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
-    IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
+    is A relationship whose bar would be lost is FAILED_PRECONDITION / IMPORT_GUARD_EXCEEDED unless
+    `allow_bar_loss` is set.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: how many records were deactivated.
+    - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND, IMPORT_GUARD_EXCEEDED.
     """
     GetStudent: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.GetStudentRequest, _roster_service_pb2.GetStudentResponse]
-    """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND."""
+    """Answers a student with relationships and enrollments.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: the student with relationships and enrollments.
+    - Refuses: STUDENT_NOT_FOUND.
+    """
     ListStudents: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListStudentsRequest, _roster_service_pb2.ListStudentsResponse]
-    """Lists students, by id."""
+    """Lists students, by id.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: a page of students, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     GetUser: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.GetUserRequest, _roster_service_pb2.GetUserResponse]
-    """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND."""
+    """Answers an account with the students it is related to.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: the account with its relationships as a guardian.
+    - Refuses: USER_NOT_FOUND.
+    """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListUsersRequest, _roster_service_pb2.ListUsersResponse]
-    """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS."""
+    """Lists accounts whose id or name matches, by id.
+
+    - Callers: administrators with EXPLANATIONS READ.
+    - Answers: a page of accounts, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ListSchools: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListSchoolsRequest, _roster_service_pb2.ListSchoolsResponse]
-    """Lists schools, by id."""
+    """Lists schools, by id.
+
+    - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: a page of schools, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ListCalendars: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListCalendarsRequest, _roster_service_pb2.ListCalendarsResponse]
-    """Lists calendars with the names of their schools, by id."""
+    """Lists calendars with the names of their schools, by id.
+
+    - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: a page of calendars, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     SetBar: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.SetBarRequest, _roster_service_pb2.SetBarResponse]
     """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
-    attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+    attempt of any delivery. Repeated, it answers the same.
+
+    - Callers: administrators with BARS WRITE, operators.
+    - Answers: all bars of the pair that stand.
+    - Refuses: STUDENT_NOT_FOUND, USER_NOT_FOUND.
     """
     ListBars: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.ListBarsRequest, _roster_service_pb2.ListBarsResponse]
-    """Lists the bars that stand, by student and person. Needs the tool right BARS."""
+    """Lists the bars that stand, by student and person.
+
+    - Callers: administrators with BARS READ, operators.
+    - Answers: a page of bars, by student and person.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     SetActiveSchoolYear: _grpc.UnaryUnaryMultiCallable[_roster_service_pb2.SetActiveSchoolYearRequest, _roster_service_pb2.SetActiveSchoolYearResponse]
-    """Sets the district's one active school year: every calendar changes over at once."""
+    """Sets the district's one active school year: every calendar changes over at once.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: the active school year and how many calendars are in it.
+    - Refuses: only the common reasons.
+    """
 
 @_typing.type_check_only
 class RosterServiceAsyncStub(RosterServiceStub):
@@ -84,41 +152,109 @@ class RosterServiceAsyncStub(RosterServiceStub):
     ImportRoster: _aio.StreamUnaryMultiCallable[_roster_service_pb2.ImportRosterRequest, _roster_service_pb2.ImportRosterResponse]  # type: ignore[assignment]
     """Imports records: a header, records, and a footer with their count. Staged, then applied whole or
     not at all; without a matching footer nothing is applied, and after the footer it finishes
-    without the client (GetImport tells). The same `import_id` with the same header again answers
-    the import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
+    without the client (GetImport tells). The same `import_id` with the same header again answers the
+    import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
     IMPORT_ID_REUSED.
+
+    - Callers: publishers.
+    - Answers: the finished import with its report.
+    - Refuses: SOURCE_NOT_ALLOWED, IMPORT_ID_REUSED, IMPORT_IN_PROGRESS, IMPORT_INCOMPLETE,
+      IMPORT_COUNT_MISMATCH, IMPORT_RECORDS_REFUSED, IMPORT_GUARD_EXCEEDED.
     """
     GetImport: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.GetImportRequest, _roster_service_pb2.GetImportResponse]  # type: ignore[assignment]
-    """Answers the state and report of an import. NOT_FOUND / IMPORT_NOT_FOUND."""
+    """Answers the state and report of an import.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the import with its report.
+    - Refuses: IMPORT_NOT_FOUND.
+    """
     ListImports: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListImportsRequest, _roster_service_pb2.ListImportsResponse]  # type: ignore[assignment]
-    """Lists imports, newest first, without their problems."""
+    """Lists imports, newest first, without their problems.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of imports, newest first, without their problems.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpsertRecords: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.UpsertRecordsRequest, _roster_service_pb2.UpsertRecordsResponse]  # type: ignore[assignment]
-    """Writes some records, all or none."""
+    """Writes some records, all or none.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: how many records were created, updated and unchanged.
+    - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND.
+    """
     DeactivateRecords: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.DeactivateRecordsRequest, _roster_service_pb2.DeactivateRecordsResponse]  # type: ignore[assignment]
     """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-    is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
-    IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
+    is A relationship whose bar would be lost is FAILED_PRECONDITION / IMPORT_GUARD_EXCEEDED unless
+    `allow_bar_loss` is set.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: how many records were deactivated.
+    - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND, IMPORT_GUARD_EXCEEDED.
     """
     GetStudent: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.GetStudentRequest, _roster_service_pb2.GetStudentResponse]  # type: ignore[assignment]
-    """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND."""
+    """Answers a student with relationships and enrollments.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: the student with relationships and enrollments.
+    - Refuses: STUDENT_NOT_FOUND.
+    """
     ListStudents: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListStudentsRequest, _roster_service_pb2.ListStudentsResponse]  # type: ignore[assignment]
-    """Lists students, by id."""
+    """Lists students, by id.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: a page of students, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     GetUser: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.GetUserRequest, _roster_service_pb2.GetUserResponse]  # type: ignore[assignment]
-    """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND."""
+    """Answers an account with the students it is related to.
+
+    - Callers: publishers, administrators with EXPLANATIONS READ.
+    - Answers: the account with its relationships as a guardian.
+    - Refuses: USER_NOT_FOUND.
+    """
     ListUsers: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListUsersRequest, _roster_service_pb2.ListUsersResponse]  # type: ignore[assignment]
-    """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS."""
+    """Lists accounts whose id or name matches, by id.
+
+    - Callers: administrators with EXPLANATIONS READ.
+    - Answers: a page of accounts, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ListSchools: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListSchoolsRequest, _roster_service_pb2.ListSchoolsResponse]  # type: ignore[assignment]
-    """Lists schools, by id."""
+    """Lists schools, by id.
+
+    - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: a page of schools, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     ListCalendars: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListCalendarsRequest, _roster_service_pb2.ListCalendarsResponse]  # type: ignore[assignment]
-    """Lists calendars with the names of their schools, by id."""
+    """Lists calendars with the names of their schools, by id.
+
+    - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: a page of calendars, by id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     SetBar: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.SetBarRequest, _roster_service_pb2.SetBarResponse]  # type: ignore[assignment]
     """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
-    attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+    attempt of any delivery. Repeated, it answers the same.
+
+    - Callers: administrators with BARS WRITE, operators.
+    - Answers: all bars of the pair that stand.
+    - Refuses: STUDENT_NOT_FOUND, USER_NOT_FOUND.
     """
     ListBars: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.ListBarsRequest, _roster_service_pb2.ListBarsResponse]  # type: ignore[assignment]
-    """Lists the bars that stand, by student and person. Needs the tool right BARS."""
+    """Lists the bars that stand, by student and person.
+
+    - Callers: administrators with BARS READ, operators.
+    - Answers: a page of bars, by student and person.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     SetActiveSchoolYear: _aio.UnaryUnaryMultiCallable[_roster_service_pb2.SetActiveSchoolYearRequest, _roster_service_pb2.SetActiveSchoolYearResponse]  # type: ignore[assignment]
-    """Sets the district's one active school year: every calendar changes over at once."""
+    """Sets the district's one active school year: every calendar changes over at once.
+
+    - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: the active school year and how many calendars are in it.
+    - Refuses: only the common reasons.
+    """
 
 class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who goes where and who belongs to whom, as the SIS knows it. For the SIS. The service works
@@ -133,9 +269,14 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_roster_service_pb2.ImportRosterResponse, _abc.Awaitable[_roster_service_pb2.ImportRosterResponse]]:
         """Imports records: a header, records, and a footer with their count. Staged, then applied whole or
         not at all; without a matching footer nothing is applied, and after the footer it finishes
-        without the client (GetImport tells). The same `import_id` with the same header again answers
-        the import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
+        without the client (GetImport tells). The same `import_id` with the same header again answers the
+        import that was applied, else starts anew; with another header it is ALREADY_EXISTS /
         IMPORT_ID_REUSED.
+
+        - Callers: publishers.
+        - Answers: the finished import with its report.
+        - Refuses: SOURCE_NOT_ALLOWED, IMPORT_ID_REUSED, IMPORT_IN_PROGRESS, IMPORT_INCOMPLETE,
+          IMPORT_COUNT_MISMATCH, IMPORT_RECORDS_REFUSED, IMPORT_GUARD_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -144,7 +285,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.GetImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.GetImportResponse, _abc.Awaitable[_roster_service_pb2.GetImportResponse]]:
-        """Answers the state and report of an import. NOT_FOUND / IMPORT_NOT_FOUND."""
+        """Answers the state and report of an import.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the import with its report.
+        - Refuses: IMPORT_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListImports(
@@ -152,7 +298,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.ListImportsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.ListImportsResponse, _abc.Awaitable[_roster_service_pb2.ListImportsResponse]]:
-        """Lists imports, newest first, without their problems."""
+        """Lists imports, newest first, without their problems.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of imports, newest first, without their problems.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def UpsertRecords(
@@ -160,7 +311,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.UpsertRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.UpsertRecordsResponse, _abc.Awaitable[_roster_service_pb2.UpsertRecordsResponse]]:
-        """Writes some records, all or none."""
+        """Writes some records, all or none.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: how many records were created, updated and unchanged.
+        - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def DeactivateRecords(
@@ -169,8 +325,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.DeactivateRecordsResponse, _abc.Awaitable[_roster_service_pb2.DeactivateRecordsResponse]]:
         """Deactivates some records, all or none. One that is already inactive stays so; one that never was
-        is NOT_FOUND / RECORD_NOT_FOUND. A relationship whose bar would be lost is FAILED_PRECONDITION /
-        IMPORT_GUARD_EXCEEDED unless `allow_bar_loss` is set.
+        is A relationship whose bar would be lost is FAILED_PRECONDITION / IMPORT_GUARD_EXCEEDED unless
+        `allow_bar_loss` is set.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: how many records were deactivated.
+        - Refuses: SOURCE_NOT_ALLOWED, RECORD_NOT_FOUND, IMPORT_GUARD_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -179,7 +339,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.GetStudentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.GetStudentResponse, _abc.Awaitable[_roster_service_pb2.GetStudentResponse]]:
-        """Answers a student with relationships and enrollments. NOT_FOUND / STUDENT_NOT_FOUND."""
+        """Answers a student with relationships and enrollments.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: the student with relationships and enrollments.
+        - Refuses: STUDENT_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListStudents(
@@ -187,7 +352,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.ListStudentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.ListStudentsResponse, _abc.Awaitable[_roster_service_pb2.ListStudentsResponse]]:
-        """Lists students, by id."""
+        """Lists students, by id.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: a page of students, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -195,7 +365,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.GetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.GetUserResponse, _abc.Awaitable[_roster_service_pb2.GetUserResponse]]:
-        """Answers an account with the students it is related to. NOT_FOUND / USER_NOT_FOUND."""
+        """Answers an account with the students it is related to.
+
+        - Callers: publishers, administrators with EXPLANATIONS READ.
+        - Answers: the account with its relationships as a guardian.
+        - Refuses: USER_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListUsers(
@@ -203,7 +378,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.ListUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.ListUsersResponse, _abc.Awaitable[_roster_service_pb2.ListUsersResponse]]:
-        """Lists accounts whose id or name matches, by id. Needs the tool right EXPLANATIONS."""
+        """Lists accounts whose id or name matches, by id.
+
+        - Callers: administrators with EXPLANATIONS READ.
+        - Answers: a page of accounts, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ListSchools(
@@ -211,7 +391,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.ListSchoolsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.ListSchoolsResponse, _abc.Awaitable[_roster_service_pb2.ListSchoolsResponse]]:
-        """Lists schools, by id."""
+        """Lists schools, by id.
+
+        - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: a page of schools, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ListCalendars(
@@ -219,7 +404,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.ListCalendarsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.ListCalendarsResponse, _abc.Awaitable[_roster_service_pb2.ListCalendarsResponse]]:
-        """Lists calendars with the names of their schools, by id."""
+        """Lists calendars with the names of their schools, by id.
+
+        - Callers: publishers, administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: a page of calendars, by id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def SetBar(
@@ -228,7 +418,11 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.SetBarResponse, _abc.Awaitable[_roster_service_pb2.SetBarResponse]]:
         """Sets or lifts the district's bar of a person from a student's data. Takes effect before the next
-        attempt of any delivery. Repeated, it answers the same. Needs the tool right BARS.
+        attempt of any delivery. Repeated, it answers the same.
+
+        - Callers: administrators with BARS WRITE, operators.
+        - Answers: all bars of the pair that stand.
+        - Refuses: STUDENT_NOT_FOUND, USER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -237,7 +431,12 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.ListBarsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.ListBarsResponse, _abc.Awaitable[_roster_service_pb2.ListBarsResponse]]:
-        """Lists the bars that stand, by student and person. Needs the tool right BARS."""
+        """Lists the bars that stand, by student and person.
+
+        - Callers: administrators with BARS READ, operators.
+        - Answers: a page of bars, by student and person.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def SetActiveSchoolYear(
@@ -245,6 +444,11 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_service_pb2.SetActiveSchoolYearRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_service_pb2.SetActiveSchoolYearResponse, _abc.Awaitable[_roster_service_pb2.SetActiveSchoolYearResponse]]:
-        """Sets the district's one active school year: every calendar changes over at once."""
+        """Sets the district's one active school year: every calendar changes over at once.
+
+        - Callers: publishers, administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: the active school year and how many calendars are in it.
+        - Refuses: only the common reasons.
+        """
 
 def add_RosterServiceServicer_to_server(servicer: RosterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -75,6 +75,10 @@ class SettingsServiceServicer:
 
     def GetSettings(self, request, context):
         """Answers the settings with the state of the service: all that the page shows.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the settings with the state of the service.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,15 +86,23 @@ class SettingsServiceServicer:
 
     def UpdateSettings(self, request, context):
         """Changes the masked settings for all schools of the district. An update whose fields already hold
-        the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-        ETAG_MISMATCH. What it closes stops every delivery whose attempt has not started.
+        the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        What it closes stops every delivery whose attempt has not started.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: the settings as stored, with the state of the service.
+        - Refuses: ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDisplayOptions(self, request, context):
-        """Answers a calendar's display options. NOT_FOUND / CALENDAR_NOT_FOUND.
+        """Answers a calendar's display options.
+
+        - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: the calendar's own display options, else the district's default.
+        - Refuses: CALENDAR_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +110,10 @@ class SettingsServiceServicer:
 
     def ListDisplayOptions(self, request, context):
         """Lists the display options of all calendars, by calendar id.
+
+        - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: a page of display options, by calendar id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,13 +121,22 @@ class SettingsServiceServicer:
 
     def UpdateDisplayOptions(self, request, context):
         """Changes the display options of some calendars, all or none. Roster imports never touch them.
+
+        - Callers: administrators with DISPLAY_OPTIONS WRITE.
+        - Answers: the display options as stored, in the order of the request.
+        - Refuses: CALENDAR_NOT_FOUND, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetDisplayOptions(self, request, context):
-        """Drops what some calendars store, all or none, so that the district's default holds for them again.
+        """Drops what some calendars store, all or none, so that the district's default holds for them
+        again.
+
+        - Callers: administrators with DISPLAY_OPTIONS WRITE.
+        - Answers: the inherited display options, in the order of the request.
+        - Refuses: CALENDAR_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

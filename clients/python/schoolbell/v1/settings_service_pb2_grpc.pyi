@@ -36,20 +36,50 @@ class SettingsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SettingsServiceAsyncStub: ...
     GetSettings: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.GetSettingsRequest, _settings_service_pb2.GetSettingsResponse]
-    """Answers the settings with the state of the service: all that the page shows."""
+    """Answers the settings with the state of the service: all that the page shows.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the settings with the state of the service.
+    - Refuses: only the common reasons.
+    """
     UpdateSettings: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.UpdateSettingsRequest, _settings_service_pb2.UpdateSettingsResponse]
     """Changes the masked settings for all schools of the district. An update whose fields already hold
-    the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-    ETAG_MISMATCH. What it closes stops every delivery whose attempt has not started.
+    the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+    What it closes stops every delivery whose attempt has not started.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: the settings as stored, with the state of the service.
+    - Refuses: ETAG_MISMATCH.
     """
     GetDisplayOptions: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.GetDisplayOptionsRequest, _settings_service_pb2.GetDisplayOptionsResponse]
-    """Answers a calendar's display options. NOT_FOUND / CALENDAR_NOT_FOUND."""
+    """Answers a calendar's display options.
+
+    - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: the calendar's own display options, else the district's default.
+    - Refuses: CALENDAR_NOT_FOUND.
+    """
     ListDisplayOptions: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.ListDisplayOptionsRequest, _settings_service_pb2.ListDisplayOptionsResponse]
-    """Lists the display options of all calendars, by calendar id."""
+    """Lists the display options of all calendars, by calendar id.
+
+    - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: a page of display options, by calendar id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpdateDisplayOptions: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.UpdateDisplayOptionsRequest, _settings_service_pb2.UpdateDisplayOptionsResponse]
-    """Changes the display options of some calendars, all or none. Roster imports never touch them."""
+    """Changes the display options of some calendars, all or none. Roster imports never touch them.
+
+    - Callers: administrators with DISPLAY_OPTIONS WRITE.
+    - Answers: the display options as stored, in the order of the request.
+    - Refuses: CALENDAR_NOT_FOUND, ETAG_MISMATCH.
+    """
     ResetDisplayOptions: _grpc.UnaryUnaryMultiCallable[_settings_service_pb2.ResetDisplayOptionsRequest, _settings_service_pb2.ResetDisplayOptionsResponse]
-    """Drops what some calendars store, all or none, so that the district's default holds for them again."""
+    """Drops what some calendars store, all or none, so that the district's default holds for them
+    again.
+
+    - Callers: administrators with DISPLAY_OPTIONS WRITE.
+    - Answers: the inherited display options, in the order of the request.
+    - Refuses: CALENDAR_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class SettingsServiceAsyncStub(SettingsServiceStub):
@@ -59,20 +89,50 @@ class SettingsServiceAsyncStub(SettingsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSettings: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.GetSettingsRequest, _settings_service_pb2.GetSettingsResponse]  # type: ignore[assignment]
-    """Answers the settings with the state of the service: all that the page shows."""
+    """Answers the settings with the state of the service: all that the page shows.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the settings with the state of the service.
+    - Refuses: only the common reasons.
+    """
     UpdateSettings: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.UpdateSettingsRequest, _settings_service_pb2.UpdateSettingsResponse]  # type: ignore[assignment]
     """Changes the masked settings for all schools of the district. An update whose fields already hold
-    the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-    ETAG_MISMATCH. What it closes stops every delivery whose attempt has not started.
+    the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+    What it closes stops every delivery whose attempt has not started.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS WRITE.
+    - Answers: the settings as stored, with the state of the service.
+    - Refuses: ETAG_MISMATCH.
     """
     GetDisplayOptions: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.GetDisplayOptionsRequest, _settings_service_pb2.GetDisplayOptionsResponse]  # type: ignore[assignment]
-    """Answers a calendar's display options. NOT_FOUND / CALENDAR_NOT_FOUND."""
+    """Answers a calendar's display options.
+
+    - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: the calendar's own display options, else the district's default.
+    - Refuses: CALENDAR_NOT_FOUND.
+    """
     ListDisplayOptions: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.ListDisplayOptionsRequest, _settings_service_pb2.ListDisplayOptionsResponse]  # type: ignore[assignment]
-    """Lists the display options of all calendars, by calendar id."""
+    """Lists the display options of all calendars, by calendar id.
+
+    - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+    - Answers: a page of display options, by calendar id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     UpdateDisplayOptions: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.UpdateDisplayOptionsRequest, _settings_service_pb2.UpdateDisplayOptionsResponse]  # type: ignore[assignment]
-    """Changes the display options of some calendars, all or none. Roster imports never touch them."""
+    """Changes the display options of some calendars, all or none. Roster imports never touch them.
+
+    - Callers: administrators with DISPLAY_OPTIONS WRITE.
+    - Answers: the display options as stored, in the order of the request.
+    - Refuses: CALENDAR_NOT_FOUND, ETAG_MISMATCH.
+    """
     ResetDisplayOptions: _aio.UnaryUnaryMultiCallable[_settings_service_pb2.ResetDisplayOptionsRequest, _settings_service_pb2.ResetDisplayOptionsResponse]  # type: ignore[assignment]
-    """Drops what some calendars store, all or none, so that the district's default holds for them again."""
+    """Drops what some calendars store, all or none, so that the district's default holds for them
+    again.
+
+    - Callers: administrators with DISPLAY_OPTIONS WRITE.
+    - Answers: the inherited display options, in the order of the request.
+    - Refuses: CALENDAR_NOT_FOUND.
+    """
 
 class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an administrator sees and sets on the portal preference page "Push Notifications", and the
@@ -85,7 +145,12 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_service_pb2.GetSettingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.GetSettingsResponse, _abc.Awaitable[_settings_service_pb2.GetSettingsResponse]]:
-        """Answers the settings with the state of the service: all that the page shows."""
+        """Answers the settings with the state of the service: all that the page shows.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the settings with the state of the service.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def UpdateSettings(
@@ -94,8 +159,12 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.UpdateSettingsResponse, _abc.Awaitable[_settings_service_pb2.UpdateSettingsResponse]]:
         """Changes the masked settings for all schools of the district. An update whose fields already hold
-        the asked values answers OK whatever its etag; otherwise another etag is ABORTED /
-        ETAG_MISMATCH. What it closes stops every delivery whose attempt has not started.
+        the asked values answers OK whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        What it closes stops every delivery whose attempt has not started.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS WRITE.
+        - Answers: the settings as stored, with the state of the service.
+        - Refuses: ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +173,12 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_service_pb2.GetDisplayOptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.GetDisplayOptionsResponse, _abc.Awaitable[_settings_service_pb2.GetDisplayOptionsResponse]]:
-        """Answers a calendar's display options. NOT_FOUND / CALENDAR_NOT_FOUND."""
+        """Answers a calendar's display options.
+
+        - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: the calendar's own display options, else the district's default.
+        - Refuses: CALENDAR_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListDisplayOptions(
@@ -112,7 +186,12 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_service_pb2.ListDisplayOptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.ListDisplayOptionsResponse, _abc.Awaitable[_settings_service_pb2.ListDisplayOptionsResponse]]:
-        """Lists the display options of all calendars, by calendar id."""
+        """Lists the display options of all calendars, by calendar id.
+
+        - Callers: administrators with DISPLAY_OPTIONS READ, operators.
+        - Answers: a page of display options, by calendar id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def UpdateDisplayOptions(
@@ -120,7 +199,12 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_service_pb2.UpdateDisplayOptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.UpdateDisplayOptionsResponse, _abc.Awaitable[_settings_service_pb2.UpdateDisplayOptionsResponse]]:
-        """Changes the display options of some calendars, all or none. Roster imports never touch them."""
+        """Changes the display options of some calendars, all or none. Roster imports never touch them.
+
+        - Callers: administrators with DISPLAY_OPTIONS WRITE.
+        - Answers: the display options as stored, in the order of the request.
+        - Refuses: CALENDAR_NOT_FOUND, ETAG_MISMATCH.
+        """
 
     @_abc_1.abstractmethod
     def ResetDisplayOptions(
@@ -128,6 +212,12 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settings_service_pb2.ResetDisplayOptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settings_service_pb2.ResetDisplayOptionsResponse, _abc.Awaitable[_settings_service_pb2.ResetDisplayOptionsResponse]]:
-        """Drops what some calendars store, all or none, so that the district's default holds for them again."""
+        """Drops what some calendars store, all or none, so that the district's default holds for them
+        again.
+
+        - Callers: administrators with DISPLAY_OPTIONS WRITE.
+        - Answers: the inherited display options, in the order of the request.
+        - Refuses: CALENDAR_NOT_FOUND.
+        """
 
 def add_SettingsServiceServicer_to_server(servicer: SettingsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -220,8 +220,10 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     being used. Metadata `setting`.
     """
     WARNING_CODE_SECRETS_EXPOSED: _WarningCode.ValueType  # 15
-    """A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
-    the file's name.
+    """A file or folder with secrets is open to other users of the machine. Metadata `setting`."""
+    WARNING_CODE_TRANSPORT_UNPROVEN: _WarningCode.ValueType  # 16
+    """The transport to the providers names its faults in other words than this version knows, so that
+    pushes that never left count as perhaps sent. Metadata `setting`.
     """
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
@@ -264,8 +266,10 @@ WARNING_CODE_CREDENTIAL_INVALID: WarningCode.ValueType  # 14
 being used. Metadata `setting`.
 """
 WARNING_CODE_SECRETS_EXPOSED: WarningCode.ValueType  # 15
-"""A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
-the file's name.
+"""A file or folder with secrets is open to other users of the machine. Metadata `setting`."""
+WARNING_CODE_TRANSPORT_UNPROVEN: WarningCode.ValueType  # 16
+"""The transport to the providers names its faults in other words than this version knows, so that
+pushes that never left count as perhaps sent. Metadata `setting`.
 """
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
@@ -481,25 +485,25 @@ class Rates(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGES_PER_SECOND_FIELD_NUMBER: _builtins.int
-    ATTEMPTS_PER_SECOND_FIELD_NUMBER: _builtins.int
-    ACCEPTED_PER_SECOND_FIELD_NUMBER: _builtins.int
-    changes_per_second: _builtins.float
+    CHANGE_RATE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_RATE_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_RATE_FIELD_NUMBER: _builtins.int
+    change_rate: _builtins.float
     """Changes accepted."""
-    attempts_per_second: _builtins.float
+    attempt_rate: _builtins.float
     """Attempts made."""
-    accepted_per_second: _builtins.float
+    acceptance_rate: _builtins.float
     """Deliveries that providers accepted."""
     def __init__(
         self,
         *,
-        changes_per_second: _builtins.float = ...,
-        attempts_per_second: _builtins.float = ...,
-        accepted_per_second: _builtins.float = ...,
+        change_rate: _builtins.float = ...,
+        attempt_rate: _builtins.float = ...,
+        acceptance_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_per_second", b"accepted_per_second", "attempts_per_second", b"attempts_per_second", "changes_per_second", b"changes_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance_rate", b"acceptance_rate", "attempt_rate", b"attempt_rate", "change_rate", b"change_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

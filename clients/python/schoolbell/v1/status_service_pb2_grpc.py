@@ -85,6 +85,10 @@ class StatusServiceServicer:
 
     def GetStatus(self, request, context):
         """Answers the state of the service for a district.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the state of the service.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,25 +96,38 @@ class StatusServiceServicer:
 
     def ListServiceStates(self, request, context):
         """Lists the states of the service for several districts, by district id.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of states, by district id.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchStatus(self, request, context):
-        """Streams what changes, from a position on. The first response comes at once, with a token and, where
-        asked for, the present state; silence never lasts longer than 30 s. Deliveries are snapshots with
-        a rising revision, at least once, in order for each delivery; nothing committed is skipped. A slow
-        reader is late, nothing worse. Another store's token is INVALID_ARGUMENT / RESUME_TOKEN_FOREIGN,
-        one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the list's token. A drain
-        ends the stream with UNAVAILABLE / DRAINING: watch again from the last token.
+        """Streams what changes, from a position on. The first response comes at once, with a token and,
+        where asked for, the present state; silence never lasts longer than 30 s. Deliveries are
+        snapshots with a rising revision, at least once, in order for each delivery; nothing committed is
+        skipped. A slow reader is late, nothing worse. Another store's token is INVALID_ARGUMENT /
+        RESUME_TOKEN_FOREIGN, one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the
+        list's token. A drain ends the stream with UNAVAILABLE / DRAINING: watch again from the last
+        token.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a stream of what changes; each response carries the position after it.
+        - Refuses: RESUME_TOKEN_INVALID, RESUME_TOKEN_FOREIGN, RESUME_TOKEN_EXPIRED, DRAINING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDelivery(self, request, context):
-        """Answers a delivery with all its attempts. NOT_FOUND / DELIVERY_NOT_FOUND.
+        """Answers a delivery with all its attempts.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the delivery with all its attempts.
+        - Refuses: DELIVERY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,6 +135,10 @@ class StatusServiceServicer:
 
     def ListDeliveries(self, request, context):
         """Lists deliveries, newest first.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of deliveries, newest first, without the list of attempts.
+        - Refuses: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +146,10 @@ class StatusServiceServicer:
 
     def GetTallies(self, request, context):
         """Counts changes, refusals and deliveries, by kind.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: counts by district and kind.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +158,10 @@ class StatusServiceServicer:
     def RetryDeliveries(self, request, context):
         """Returns unexpired FAILED deliveries to PENDING with fresh attempts; UNCERTAIN ones only if the
         filter names that state.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+        - Answers: how many deliveries returned to PENDING.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,6 +170,10 @@ class StatusServiceServicer:
     def CancelDeliveries(self, request, context):
         """Cancels deliveries that have not left, such as those of a mass false absence. A cancel during an
         attempt applies when its outcome is written.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+        - Answers: how many deliveries are cancelled.
+        - Refuses: only the common reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

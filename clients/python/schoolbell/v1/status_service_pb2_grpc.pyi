@@ -36,30 +36,68 @@ class StatusServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StatusServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetStatusRequest, _status_service_pb2.GetStatusResponse]
-    """Answers the state of the service for a district."""
+    """Answers the state of the service for a district.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the state of the service.
+    - Refuses: only the common reasons.
+    """
     ListServiceStates: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListServiceStatesRequest, _status_service_pb2.ListServiceStatesResponse]
-    """Lists the states of the service for several districts, by district id."""
+    """Lists the states of the service for several districts, by district id.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of states, by district id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     WatchStatus: _grpc.UnaryStreamMultiCallable[_status_service_pb2.WatchStatusRequest, _status_service_pb2.WatchStatusResponse]
-    """Streams what changes, from a position on. The first response comes at once, with a token and, where
-    asked for, the present state; silence never lasts longer than 30 s. Deliveries are snapshots with
-    a rising revision, at least once, in order for each delivery; nothing committed is skipped. A slow
-    reader is late, nothing worse. Another store's token is INVALID_ARGUMENT / RESUME_TOKEN_FOREIGN,
-    one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the list's token. A drain
-    ends the stream with UNAVAILABLE / DRAINING: watch again from the last token.
+    """Streams what changes, from a position on. The first response comes at once, with a token and,
+    where asked for, the present state; silence never lasts longer than 30 s. Deliveries are
+    snapshots with a rising revision, at least once, in order for each delivery; nothing committed is
+    skipped. A slow reader is late, nothing worse. Another store's token is INVALID_ARGUMENT /
+    RESUME_TOKEN_FOREIGN, one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the
+    list's token. A drain ends the stream with UNAVAILABLE / DRAINING: watch again from the last
+    token.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a stream of what changes; each response carries the position after it.
+    - Refuses: RESUME_TOKEN_INVALID, RESUME_TOKEN_FOREIGN, RESUME_TOKEN_EXPIRED, DRAINING.
     """
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetDeliveryRequest, _status_service_pb2.GetDeliveryResponse]
-    """Answers a delivery with all its attempts. NOT_FOUND / DELIVERY_NOT_FOUND."""
+    """Answers a delivery with all its attempts.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the delivery with all its attempts.
+    - Refuses: DELIVERY_NOT_FOUND.
+    """
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListDeliveriesRequest, _status_service_pb2.ListDeliveriesResponse]
-    """Lists deliveries, newest first."""
+    """Lists deliveries, newest first.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of deliveries, newest first, without the list of attempts.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     GetTallies: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetTalliesRequest, _status_service_pb2.GetTalliesResponse]
-    """Counts changes, refusals and deliveries, by kind."""
+    """Counts changes, refusals and deliveries, by kind.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: counts by district and kind.
+    - Refuses: only the common reasons.
+    """
     RetryDeliveries: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.RetryDeliveriesRequest, _status_service_pb2.RetryDeliveriesResponse]
     """Returns unexpired FAILED deliveries to PENDING with fresh attempts; UNCERTAIN ones only if the
     filter names that state.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+    - Answers: how many deliveries returned to PENDING.
+    - Refuses: only the common reasons.
     """
     CancelDeliveries: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.CancelDeliveriesRequest, _status_service_pb2.CancelDeliveriesResponse]
     """Cancels deliveries that have not left, such as those of a mass false absence. A cancel during an
     attempt applies when its outcome is written.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+    - Answers: how many deliveries are cancelled.
+    - Refuses: only the common reasons.
     """
 
 @_typing.type_check_only
@@ -70,30 +108,68 @@ class StatusServiceAsyncStub(StatusServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetStatusRequest, _status_service_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Answers the state of the service for a district."""
+    """Answers the state of the service for a district.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the state of the service.
+    - Refuses: only the common reasons.
+    """
     ListServiceStates: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListServiceStatesRequest, _status_service_pb2.ListServiceStatesResponse]  # type: ignore[assignment]
-    """Lists the states of the service for several districts, by district id."""
+    """Lists the states of the service for several districts, by district id.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of states, by district id.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     WatchStatus: _aio.UnaryStreamMultiCallable[_status_service_pb2.WatchStatusRequest, _status_service_pb2.WatchStatusResponse]  # type: ignore[assignment]
-    """Streams what changes, from a position on. The first response comes at once, with a token and, where
-    asked for, the present state; silence never lasts longer than 30 s. Deliveries are snapshots with
-    a rising revision, at least once, in order for each delivery; nothing committed is skipped. A slow
-    reader is late, nothing worse. Another store's token is INVALID_ARGUMENT / RESUME_TOKEN_FOREIGN,
-    one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the list's token. A drain
-    ends the stream with UNAVAILABLE / DRAINING: watch again from the last token.
+    """Streams what changes, from a position on. The first response comes at once, with a token and,
+    where asked for, the present state; silence never lasts longer than 30 s. Deliveries are
+    snapshots with a rising revision, at least once, in order for each delivery; nothing committed is
+    skipped. A slow reader is late, nothing worse. Another store's token is INVALID_ARGUMENT /
+    RESUME_TOKEN_FOREIGN, one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the
+    list's token. A drain ends the stream with UNAVAILABLE / DRAINING: watch again from the last
+    token.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a stream of what changes; each response carries the position after it.
+    - Refuses: RESUME_TOKEN_INVALID, RESUME_TOKEN_FOREIGN, RESUME_TOKEN_EXPIRED, DRAINING.
     """
     GetDelivery: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetDeliveryRequest, _status_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
-    """Answers a delivery with all its attempts. NOT_FOUND / DELIVERY_NOT_FOUND."""
+    """Answers a delivery with all its attempts.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: the delivery with all its attempts.
+    - Refuses: DELIVERY_NOT_FOUND.
+    """
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListDeliveriesRequest, _status_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
-    """Lists deliveries, newest first."""
+    """Lists deliveries, newest first.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: a page of deliveries, newest first, without the list of attempts.
+    - Refuses: PAGE_TOKEN_INVALID.
+    """
     GetTallies: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetTalliesRequest, _status_service_pb2.GetTalliesResponse]  # type: ignore[assignment]
-    """Counts changes, refusals and deliveries, by kind."""
+    """Counts changes, refusals and deliveries, by kind.
+
+    - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+    - Answers: counts by district and kind.
+    - Refuses: only the common reasons.
+    """
     RetryDeliveries: _aio.UnaryUnaryMultiCallable[_status_service_pb2.RetryDeliveriesRequest, _status_service_pb2.RetryDeliveriesResponse]  # type: ignore[assignment]
     """Returns unexpired FAILED deliveries to PENDING with fresh attempts; UNCERTAIN ones only if the
     filter names that state.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+    - Answers: how many deliveries returned to PENDING.
+    - Refuses: only the common reasons.
     """
     CancelDeliveries: _aio.UnaryUnaryMultiCallable[_status_service_pb2.CancelDeliveriesRequest, _status_service_pb2.CancelDeliveriesResponse]  # type: ignore[assignment]
     """Cancels deliveries that have not left, such as those of a mass false absence. A cancel during an
     attempt applies when its outcome is written.
+
+    - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+    - Answers: how many deliveries are cancelled.
+    - Refuses: only the common reasons.
     """
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,7 +183,12 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.GetStatusResponse, _abc.Awaitable[_status_service_pb2.GetStatusResponse]]:
-        """Answers the state of the service for a district."""
+        """Answers the state of the service for a district.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the state of the service.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def ListServiceStates(
@@ -115,7 +196,12 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.ListServiceStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.ListServiceStatesResponse, _abc.Awaitable[_status_service_pb2.ListServiceStatesResponse]]:
-        """Lists the states of the service for several districts, by district id."""
+        """Lists the states of the service for several districts, by district id.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of states, by district id.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def WatchStatus(
@@ -123,12 +209,17 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.WatchStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_status_service_pb2.WatchStatusResponse], _abc.AsyncIterator[_status_service_pb2.WatchStatusResponse]]:
-        """Streams what changes, from a position on. The first response comes at once, with a token and, where
-        asked for, the present state; silence never lasts longer than 30 s. Deliveries are snapshots with
-        a rising revision, at least once, in order for each delivery; nothing committed is skipped. A slow
-        reader is late, nothing worse. Another store's token is INVALID_ARGUMENT / RESUME_TOKEN_FOREIGN,
-        one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the list's token. A drain
-        ends the stream with UNAVAILABLE / DRAINING: watch again from the last token.
+        """Streams what changes, from a position on. The first response comes at once, with a token and,
+        where asked for, the present state; silence never lasts longer than 30 s. Deliveries are
+        snapshots with a rising revision, at least once, in order for each delivery; nothing committed is
+        skipped. A slow reader is late, nothing worse. Another store's token is INVALID_ARGUMENT /
+        RESUME_TOKEN_FOREIGN, one too old OUT_OF_RANGE / RESUME_TOKEN_EXPIRED: list, then watch from the
+        list's token. A drain ends the stream with UNAVAILABLE / DRAINING: watch again from the last
+        token.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a stream of what changes; each response carries the position after it.
+        - Refuses: RESUME_TOKEN_INVALID, RESUME_TOKEN_FOREIGN, RESUME_TOKEN_EXPIRED, DRAINING.
         """
 
     @_abc_1.abstractmethod
@@ -137,7 +228,12 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.GetDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.GetDeliveryResponse, _abc.Awaitable[_status_service_pb2.GetDeliveryResponse]]:
-        """Answers a delivery with all its attempts. NOT_FOUND / DELIVERY_NOT_FOUND."""
+        """Answers a delivery with all its attempts.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: the delivery with all its attempts.
+        - Refuses: DELIVERY_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListDeliveries(
@@ -145,7 +241,12 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.ListDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_status_service_pb2.ListDeliveriesResponse]]:
-        """Lists deliveries, newest first."""
+        """Lists deliveries, newest first.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: a page of deliveries, newest first, without the list of attempts.
+        - Refuses: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def GetTallies(
@@ -153,7 +254,12 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.GetTalliesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.GetTalliesResponse, _abc.Awaitable[_status_service_pb2.GetTalliesResponse]]:
-        """Counts changes, refusals and deliveries, by kind."""
+        """Counts changes, refusals and deliveries, by kind.
+
+        - Callers: monitors, administrators with PUSH_NOTIFICATIONS READ, operators.
+        - Answers: counts by district and kind.
+        - Refuses: only the common reasons.
+        """
 
     @_abc_1.abstractmethod
     def RetryDeliveries(
@@ -163,6 +269,10 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_status_service_pb2.RetryDeliveriesResponse, _abc.Awaitable[_status_service_pb2.RetryDeliveriesResponse]]:
         """Returns unexpired FAILED deliveries to PENDING with fresh attempts; UNCERTAIN ones only if the
         filter names that state.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+        - Answers: how many deliveries returned to PENDING.
+        - Refuses: only the common reasons.
         """
 
     @_abc_1.abstractmethod
@@ -173,6 +283,10 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_status_service_pb2.CancelDeliveriesResponse, _abc.Awaitable[_status_service_pb2.CancelDeliveriesResponse]]:
         """Cancels deliveries that have not left, such as those of a mass false absence. A cancel during an
         attempt applies when its outcome is written.
+
+        - Callers: administrators with PUSH_NOTIFICATIONS WRITE, operators.
+        - Answers: how many deliveries are cancelled.
+        - Refuses: only the common reasons.
         """
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

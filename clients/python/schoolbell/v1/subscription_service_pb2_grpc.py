@@ -62,6 +62,10 @@ class SubscriptionServiceServicer:
 
     def GetSubscriptions(self, request, context):
         """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
+
+        - Callers: mobile backends, administrators with EXPLANATIONS READ.
+        - Answers: every student and kind, what is chosen, and what is offered.
+        - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -69,16 +73,24 @@ class SubscriptionServiceServicer:
 
     def UpdateSubscriptions(self, request, context):
         """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
-        not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
-        whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        not related to is An update that changes nothing answers OK whatever its etag; otherwise another
+        etag is ABORTED / ETAG_MISMATCH.
+
+        - Callers: mobile backends.
+        - Answers: the whole page as it is then.
+        - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, STUDENT_NOT_FOUND, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetSubscriptions(self, request, context):
-        """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
-        a device's from the person, a person's from the district's defaults.
+        """Drops what is stored for the named students and kinds, all or none, so that they are inherited
+        again: a device's from the person, a person's from the district's defaults.
+
+        - Callers: mobile backends.
+        - Answers: the whole page as it is then.
+        - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,15 +37,28 @@ class SubscriptionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SubscriptionServiceAsyncStub: ...
     GetSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionsRequest, _subscription_service_pb2.GetSubscriptionsResponse]
-    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered."""
+    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
+
+    - Callers: mobile backends, administrators with EXPLANATIONS READ.
+    - Answers: every student and kind, what is chosen, and what is offered.
+    - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND.
+    """
     UpdateSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.UpdateSubscriptionsRequest, _subscription_service_pb2.UpdateSubscriptionsResponse]
     """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
-    not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
-    whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+    not related to is An update that changes nothing answers OK whatever its etag; otherwise another
+    etag is ABORTED / ETAG_MISMATCH.
+
+    - Callers: mobile backends.
+    - Answers: the whole page as it is then.
+    - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, STUDENT_NOT_FOUND, ETAG_MISMATCH.
     """
     ResetSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscription_service_pb2.ResetSubscriptionsRequest, _subscription_service_pb2.ResetSubscriptionsResponse]
-    """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
-    a device's from the person, a person's from the district's defaults.
+    """Drops what is stored for the named students and kinds, all or none, so that they are inherited
+    again: a device's from the person, a person's from the district's defaults.
+
+    - Callers: mobile backends.
+    - Answers: the whole page as it is then.
+    - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, ETAG_MISMATCH.
     """
 
 @_typing.type_check_only
@@ -57,15 +70,28 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.GetSubscriptionsRequest, _subscription_service_pb2.GetSubscriptionsResponse]  # type: ignore[assignment]
-    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered."""
+    """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
+
+    - Callers: mobile backends, administrators with EXPLANATIONS READ.
+    - Answers: every student and kind, what is chosen, and what is offered.
+    - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND.
+    """
     UpdateSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.UpdateSubscriptionsRequest, _subscription_service_pb2.UpdateSubscriptionsResponse]  # type: ignore[assignment]
     """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
-    not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
-    whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+    not related to is An update that changes nothing answers OK whatever its etag; otherwise another
+    etag is ABORTED / ETAG_MISMATCH.
+
+    - Callers: mobile backends.
+    - Answers: the whole page as it is then.
+    - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, STUDENT_NOT_FOUND, ETAG_MISMATCH.
     """
     ResetSubscriptions: _aio.UnaryUnaryMultiCallable[_subscription_service_pb2.ResetSubscriptionsRequest, _subscription_service_pb2.ResetSubscriptionsResponse]  # type: ignore[assignment]
-    """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
-    a device's from the person, a person's from the district's defaults.
+    """Drops what is stored for the named students and kinds, all or none, so that they are inherited
+    again: a device's from the person, a person's from the district's defaults.
+
+    - Callers: mobile backends.
+    - Answers: the whole page as it is then.
+    - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, ETAG_MISMATCH.
     """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,7 +106,12 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.GetSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.GetSubscriptionsResponse, _abc.Awaitable[_subscription_service_pb2.GetSubscriptionsResponse]]:
-        """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered."""
+        """Answers the page that a phone shows: each student and kind, what is chosen, and what is offered.
+
+        - Callers: mobile backends, administrators with EXPLANATIONS READ.
+        - Answers: every student and kind, what is chosen, and what is offered.
+        - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def UpdateSubscriptions(
@@ -89,8 +120,12 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.UpdateSubscriptionsResponse, _abc.Awaitable[_subscription_service_pb2.UpdateSubscriptionsResponse]]:
         """Replaces each named student and kind whole, all or none; others stay. A student whom the user is
-        not related to is NOT_FOUND / STUDENT_NOT_FOUND. An update that changes nothing answers OK
-        whatever its etag; otherwise another etag is ABORTED / ETAG_MISMATCH.
+        not related to is An update that changes nothing answers OK whatever its etag; otherwise another
+        etag is ABORTED / ETAG_MISMATCH.
+
+        - Callers: mobile backends.
+        - Answers: the whole page as it is then.
+        - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, STUDENT_NOT_FOUND, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -99,8 +134,12 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscription_service_pb2.ResetSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscription_service_pb2.ResetSubscriptionsResponse, _abc.Awaitable[_subscription_service_pb2.ResetSubscriptionsResponse]]:
-        """Drops what is stored for the named students and kinds, all or none, so that they are inherited again:
-        a device's from the person, a person's from the district's defaults.
+        """Drops what is stored for the named students and kinds, all or none, so that they are inherited
+        again: a device's from the person, a person's from the district's defaults.
+
+        - Callers: mobile backends.
+        - Answers: the whole page as it is then.
+        - Refuses: USER_NOT_FOUND, DEVICE_NOT_FOUND, ETAG_MISMATCH.
         """
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

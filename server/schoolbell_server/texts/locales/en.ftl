@@ -24,6 +24,21 @@ session = { $naming ->
 }
 slot = { $date }, period { $period }
 
+# The course, which the publisher may have left out.
+in-course = { $has_course ->
+    [yes] { " " }in { $course }
+   *[no] { "" }
+}
+# The assignment, which may have no title.
+work = { $has_title ->
+    [yes] { $title }
+   *[no] An assignment
+}
+not-handed-in = { $has_title ->
+    [yes] { $title } was not handed in.
+   *[no] An assignment was not handed in.
+}
+
 test =
     .generic-title = Schoolbell
     .generic-body = This is a test. Notifications arrive on this phone.
@@ -31,66 +46,66 @@ test =
 assignment-assigned =
     .generic-title = New assignment
     .generic-body = A new assignment was given.
-    .student-title = New assignment in { $course }
-    .student-body = { $title }
-    .parent-title = { child }: new assignment in { $course }
-    .parent-body = { $title }
+    .student-title = New assignment{ in-course }
+    .student-body = { work }
+    .parent-title = { child }: new assignment{ in-course }
+    .parent-body = { work }
 assignment-scored =
     .generic-title = New score
     .generic-body = An assignment was scored.
-    .student-title = New score in { $course }
-    .student-body = { $title }: { $percent }
-    .parent-title = { child }: new score in { $course }
-    .parent-body = { $title }: { $percent }
+    .student-title = New score{ in-course }
+    .student-body = { work }: { $percent }
+    .parent-title = { child }: new score{ in-course }
+    .parent-body = { work }: { $percent }
 assignment-scored-points =
     .generic-title = New score
     .generic-body = An assignment was scored.
-    .student-title = New score in { $course }
-    .student-body = { $title }: { score }
-    .parent-title = { child }: new score in { $course }
-    .parent-body = { $title }: { score }
+    .student-title = New score{ in-course }
+    .student-body = { work }: { score }
+    .parent-title = { child }: new score{ in-course }
+    .parent-body = { work }: { score }
 assignment-missing =
     .generic-title = Missing assignment
     .generic-body = An assignment was not handed in.
-    .student-title = Missing assignment in { $course }
-    .student-body = { $title } was not handed in.
-    .parent-title = { child }: missing assignment in { $course }
-    .parent-body = { $title } was not handed in.
+    .student-title = Missing assignment{ in-course }
+    .student-body = { not-handed-in }
+    .parent-title = { child }: missing assignment{ in-course }
+    .parent-body = { not-handed-in }
 assignment-due-date-moved =
     .generic-title = Due date moved
     .generic-body = An assignment is due on another date.
-    .student-title = Due date moved in { $course }
-    .student-body = { $title } is now due { $date }.
-    .parent-title = { child }: due date moved in { $course }
-    .parent-body = { $title } is now due { $date }.
+    .student-title = Due date moved{ in-course }
+    .student-body = { work } is now due { $date }.
+    .parent-title = { child }: due date moved{ in-course }
+    .parent-body = { work } is now due { $date }.
 assignment-withdrawn =
     .generic-title = Assignment withdrawn
     .generic-body = An assignment was withdrawn.
-    .student-title = Assignment withdrawn in { $course }
-    .student-body = { $title }
-    .parent-title = { child }: assignment withdrawn in { $course }
-    .parent-body = { $title }
+    .student-title = Assignment withdrawn{ in-course }
+    .student-body = { work }
+    .parent-title = { child }: assignment withdrawn{ in-course }
+    .parent-body = { work }
 
 grade-posted =
     .generic-title = New grade posted
     .generic-body = A grade was posted.
-    .student-title = New grade in { $course }
+    .student-title = New grade{ in-course }
     .student-body = { $grading_task }: { $percent }
-    .parent-title = { child }: new grade in { $course }
+    .parent-title = { child }: new grade{ in-course }
     .parent-body = { $grading_task }: { $percent }
 grade-posted-mark =
     .generic-title = New grade posted
     .generic-body = A grade was posted.
-    .student-title = New grade in { $course }
+    .student-title = New grade{ in-course }
     .student-body = { $grading_task }: { $mark }
-    .parent-title = { child }: new grade in { $course }
+    .parent-title = { child }: new grade{ in-course }
     .parent-body = { $grading_task }: { $mark }
 grade-removed =
     .generic-title = Grade removed
     .generic-body = A grade was removed.
-    .student-title = Grade removed in { $course }
+    .student-title = Grade removed{ in-course }
     .student-body = { $grading_task }
-    .parent-title = { child }: grade removed in { $course }
+    .parent-title = { child }: grade removed{ in-course }
     .parent-body = { $grading_task }
 
 attendance-absent =

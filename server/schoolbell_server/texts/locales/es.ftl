@@ -24,6 +24,21 @@ session = { $naming ->
 }
 slot = { $date }, periodo { $period }
 
+# El curso, que puede faltar.
+in-course = { $has_course ->
+    [yes] { " " }en { $course }
+   *[no] { "" }
+}
+# La tarea, que puede no tener título.
+work = { $has_title ->
+    [yes] { $title }
+   *[no] Una tarea
+}
+not-handed-in = { $has_title ->
+    [yes] No se entregó: { $title }.
+   *[no] No se entregó una tarea.
+}
+
 test =
     .generic-title = Schoolbell
     .generic-body = Esto es una prueba. Las notificaciones llegan a este teléfono.
@@ -31,66 +46,66 @@ test =
 assignment-assigned =
     .generic-title = Nueva tarea
     .generic-body = Se asignó una nueva tarea.
-    .student-title = Nueva tarea en { $course }
-    .student-body = { $title }
-    .parent-title = { child }: nueva tarea en { $course }
-    .parent-body = { $title }
+    .student-title = Nueva tarea{ in-course }
+    .student-body = { work }
+    .parent-title = { child }: nueva tarea{ in-course }
+    .parent-body = { work }
 assignment-scored =
     .generic-title = Nueva puntuación
     .generic-body = Se calificó una tarea.
-    .student-title = Nueva puntuación en { $course }
-    .student-body = { $title }: { $percent }
-    .parent-title = { child }: nueva puntuación en { $course }
-    .parent-body = { $title }: { $percent }
+    .student-title = Nueva puntuación{ in-course }
+    .student-body = { work }: { $percent }
+    .parent-title = { child }: nueva puntuación{ in-course }
+    .parent-body = { work }: { $percent }
 assignment-scored-points =
     .generic-title = Nueva puntuación
     .generic-body = Se calificó una tarea.
-    .student-title = Nueva puntuación en { $course }
-    .student-body = { $title }: { score }
-    .parent-title = { child }: nueva puntuación en { $course }
-    .parent-body = { $title }: { score }
+    .student-title = Nueva puntuación{ in-course }
+    .student-body = { work }: { score }
+    .parent-title = { child }: nueva puntuación{ in-course }
+    .parent-body = { work }: { score }
 assignment-missing =
     .generic-title = Tarea no entregada
     .generic-body = No se entregó una tarea.
-    .student-title = Tarea no entregada en { $course }
-    .student-body = No se entregó: { $title }.
-    .parent-title = { child }: tarea no entregada en { $course }
-    .parent-body = No se entregó: { $title }.
+    .student-title = Tarea no entregada{ in-course }
+    .student-body = { not-handed-in }
+    .parent-title = { child }: tarea no entregada{ in-course }
+    .parent-body = { not-handed-in }
 assignment-due-date-moved =
     .generic-title = Nueva fecha de entrega
     .generic-body = Una tarea tiene otra fecha de entrega.
-    .student-title = Nueva fecha de entrega en { $course }
-    .student-body = { $title } se entrega ahora el { $date }.
-    .parent-title = { child }: nueva fecha de entrega en { $course }
-    .parent-body = { $title } se entrega ahora el { $date }.
+    .student-title = Nueva fecha de entrega{ in-course }
+    .student-body = { work } se entrega ahora el { $date }.
+    .parent-title = { child }: nueva fecha de entrega{ in-course }
+    .parent-body = { work } se entrega ahora el { $date }.
 assignment-withdrawn =
     .generic-title = Tarea retirada
     .generic-body = Se retiró una tarea.
-    .student-title = Tarea retirada en { $course }
-    .student-body = { $title }
-    .parent-title = { child }: tarea retirada en { $course }
-    .parent-body = { $title }
+    .student-title = Tarea retirada{ in-course }
+    .student-body = { work }
+    .parent-title = { child }: tarea retirada{ in-course }
+    .parent-body = { work }
 
 grade-posted =
     .generic-title = Nueva calificación publicada
     .generic-body = Se publicó una calificación.
-    .student-title = Nueva calificación en { $course }
+    .student-title = Nueva calificación{ in-course }
     .student-body = { $grading_task }: { $percent }
-    .parent-title = { child }: nueva calificación en { $course }
+    .parent-title = { child }: nueva calificación{ in-course }
     .parent-body = { $grading_task }: { $percent }
 grade-posted-mark =
     .generic-title = Nueva calificación publicada
     .generic-body = Se publicó una calificación.
-    .student-title = Nueva calificación en { $course }
+    .student-title = Nueva calificación{ in-course }
     .student-body = { $grading_task }: { $mark }
-    .parent-title = { child }: nueva calificación en { $course }
+    .parent-title = { child }: nueva calificación{ in-course }
     .parent-body = { $grading_task }: { $mark }
 grade-removed =
     .generic-title = Calificación eliminada
     .generic-body = Se eliminó una calificación.
-    .student-title = Calificación eliminada en { $course }
+    .student-title = Calificación eliminada{ in-course }
     .student-body = { $grading_task }
-    .parent-title = { child }: calificación eliminada en { $course }
+    .parent-title = { child }: calificación eliminada{ in-course }
     .parent-body = { $grading_task }
 
 attendance-absent =

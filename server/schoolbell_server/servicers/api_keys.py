@@ -1,0 +1,249 @@
+"""API keys: make them, list them, end them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell.v1 import access_service_pb2 as messages
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.access import check_key, write_key
+from schoolbell_server.contract.fields import read_id, read_time
+from schoolbell_server.rpc.caller import current_caller
+from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.security.api_key import (
+    EVERY_DISTRICT,
+    ApiKey,
+    Right,
+    Role,
+    Tool,
+    new_api_key,
+)
+from schoolbell_server.security.key_store import StoredKeys, row_of
+from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.paging import read_page
+from schoolbell_storage.audit import Document, append_audit
+from schoolbell_storage.districts import get_district
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.keys import (
+    ApiKeyRow,
+    KeyQuery,
+    find_key,
+    find_requested,
+    insert_key,
+    list_keys,
+    replace_secret,
+    revoke_key,
+)
+
+_SERVICE = "schoolbell.v1.AccessService"
+_LIFE = dt.timedelta(days=365)
+_REMEMBERED = dt.timedelta(days=1)
+_TAIL = 4  # characters
+
+
+class ApiKeys:
+    """The keys of calling services."""
+
+    def __init__(
+        self, storage: Storage, known: StoredKeys, clock: Callable[[], dt.datetime]
+    ) -> None:
+        self._storage = storage
+        self._known = known
+        self._clock = clock
+
+    async def create(self, request: messages.CreateApiKeyRequest) -> messages.CreateApiKeyResponse:
+        """Create a key and answer its secret, once; a repeated request replaces the secret."""
+        violations, now = Violations(), self._clock()
+        violations.required(request, "api_key")
+        read_id(request.request_id, "request_id", violations.add, required=False)
+        asked = request.api_key
+        role = violations.member(Role, asked.role, "api_key.role")
+        check_key(asked, request.district_id, violations.add)
+        expire_time = _expire_time(asked, now, violations)
+        violations.refuse()
+        assert role is not None
+        districts = frozenset(asked.district_ids or [request.district_id])
+        _may_hand_out(role, districts)
+        key, credential = new_api_key(
+            district_ids=districts,
+            role=role,
+            display_name=asked.display_name,
+            sources=frozenset(asked.sources),
+            user_id=asked.user_id,
+            expire_time=expire_time,
+        )
+        async with self._storage.write() as connection:
+            row = await self._store(connection, request, key, credential[-_TAIL:])
+        self._known.forget()
+        secret = credential.replace(key.key_id, row.key_id)
+        return messages.CreateApiKeyResponse(api_key=write_key(row), secret=secret)
+
+    async def _store(
+        self,
+        connection: AsyncConnection,
+        request: messages.CreateApiKeyRequest,
+        key: ApiKey,
+        tail: str,
+    ) -> ApiKeyRow:
+        """Store a key, or the secret of the one that this request has made before."""
+        now, creator = self._clock(), current_caller().name
+        for district_id in sorted(key.district_ids - {EVERY_DISTRICT}):
+            if await get_district(connection, district_id) is None:
+                raise no_district(district_id)
+        if request.request_id:
+            made = await find_requested(connection, creator, request.request_id, now - _REMEMBERED)
+            if made is not None:
+                return await self._renew(connection, request, made, key, tail)
+        row = row_of(key, now, creator, tail, request.request_id, _hash(request))
+        await insert_key(connection, row)
+        await _audit(connection, row.district_ids, now, "CreateApiKey", row, {}, _shown(row))
+        return row
+
+    async def _renew(
+        self,
+        connection: AsyncConnection,
+        request: messages.CreateApiKeyRequest,
+        made: ApiKeyRow,
+        key: ApiKey,
+        tail: str,
+    ) -> ApiKeyRow:
+        if made.request_hash != _hash(request) or made.revoke_time is not None:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_REQUEST_ID_REUSED,
+                "the request id was used for another key",
+                metadata={"request_id": request.request_id},
+            )
+        await replace_secret(connection, made.key_id, key.secret_hash, tail)
+        old, new = {"secret_tail": made.secret_tail}, {"secret_tail": tail}
+        now = self._clock()
+        await _audit(connection, made.district_ids, now, "CreateApiKey", made, old, new)
+        renewed = await find_key(connection, made.key_id)
+        assert renewed is not None
+        return renewed
+
+    async def list(self, request: messages.ListApiKeysRequest) -> messages.ListApiKeysResponse:
+        """List keys without their secrets."""
+        violations = Violations()
+        page = read_page(request, (str,), violations)
+        read_id(request.user_id, "user_id", violations.add, required=False)
+        violations.refuse()
+        query = KeyQuery(
+            district_id=request.district_id,
+            role=request.role,
+            user_id=request.user_id,
+            living_at=None if request.include_ended else self._clock(),
+            after=str(page.after[0]) if page.after else "",
+            limit=page.limit,
+        )
+        async with self._storage.read() as connection:
+            found = await list_keys(connection, query)
+        shown, token = page.cut(found, lambda row: (row.key_id,))
+        return messages.ListApiKeysResponse(
+            api_keys=[write_key(row) for row in shown], next_page_token=token
+        )
+
+    async def revoke(self, request: messages.RevokeApiKeyRequest) -> messages.RevokeApiKeyResponse:
+        """Revoke a key in all its districts; repeated, the answer is the same."""
+        violations, now = Violations(), self._clock()
+        read_id(request.api_key_id, "api_key_id", violations.add)
+        violations.refuse()
+        async with self._storage.write() as connection:
+            before = await find_key(connection, request.api_key_id)
+            if before is None or request.district_id not in before.district_ids:
+                raise _no_key(request.api_key_id)
+            _needs_access(before.district_ids)
+            await revoke_key(connection, before.key_id, now)
+            if before.revoke_time is None:
+                old, new = {"revoked": False}, {"revoked": True}
+                await _audit(connection, before.district_ids, now, "RevokeApiKey", before, old, new)
+            row = await find_key(connection, before.key_id)
+            assert row is not None
+        self._known.forget()
+        return messages.RevokeApiKeyResponse(api_key=write_key(row))
+
+
+async def _audit(
+    connection: AsyncConnection,
+    district_ids: Iterable[str],
+    now: dt.datetime,
+    method: str,
+    row: ApiKeyRow,
+    before: Document,
+    after: Document,
+) -> None:
+    """Write what was done with a key into the audit log of each of its districts."""
+    for district_id in district_ids:
+        await append_audit(
+            connection,
+            district_id=district_id,
+            now=now,
+            actor=current_caller().actor,
+            action=f"{_SERVICE}/{method}",
+            changes=[(f"keys/{row.key_id}", before, after)],
+        )
+
+
+def _expire_time(asked: messages.ApiKey, now: dt.datetime, violations: Violations) -> dt.datetime:
+    if not asked.HasField("expire_time"):
+        return now + _LIFE
+    given = read_time(asked.expire_time, "api_key.expire_time", violations.add)
+    if given is None:
+        return now + _LIFE
+    if given <= now:
+        violations.add("api_key.expire_time", "must lie in the future")
+    return given
+
+
+def _may_hand_out(role: Role, district_ids: frozenset[str]) -> None:
+    """Nobody makes a key that may do more than the caller: only operators make operators."""
+    if role is Role.OPERATOR and current_caller().role is not Role.OPERATOR:
+        raise SchoolbellError(
+            ErrorReason.ERROR_REASON_PERMISSION_DENIED, "only an operator makes operators' keys"
+        )
+    _needs_access(district_ids)
+
+
+def _needs_access(district_ids: Iterable[str]) -> None:
+    """Check that the caller may write the access of every one of these districts."""
+    key = current_caller().key
+    for district_id in sorted(district_ids):
+        allowed = key.covers(district_id) and (
+            key.role is Role.OPERATOR
+            or key.rights.get(district_id, {}).get(Tool.ACCESS, 0) >= Right.WRITE
+        )
+        if not allowed:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                f"the caller may not hand out keys for the district {district_id}",
+                metadata={"tool": Tool.ACCESS.name, "right": Right.WRITE.name},
+            )
+
+
+def _hash(request: messages.CreateApiKeyRequest) -> str:
+    """Return a digest of what is asked for, without the request id."""
+    asked = messages.CreateApiKeyRequest(district_id=request.district_id, api_key=request.api_key)
+    return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _shown(row: ApiKeyRow) -> dict[str, Any]:
+    return {
+        "role": Role(row.role).name,
+        "display_name": row.display_name,
+        "user_id": row.user_id,
+        "district_ids": list(row.district_ids),
+        "sources": list(row.sources),
+    }
+
+
+def _no_key(key_id: str) -> SchoolbellError:
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_API_KEY_NOT_FOUND,
+        "there is no such API key",
+        metadata={"api_key_id": key_id},
+    )

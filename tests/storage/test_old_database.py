@@ -1,0 +1,92 @@
+"""A database that an earlier Schoolbell made comes along to the present schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, Table, select
+
+from schoolbell_server.security.sealer import Sealer
+from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.migrate import migrate
+from schoolbell_storage.status_log import position
+from schoolbell_storage.tables import metadata
+from tests.storage.engines import SQLITE, databases
+from tests.storage.old_database import FIRST, Row, old_database, old_rows, write_files
+
+
+@databases()
+async def test_the_saved_rows_are_all_there(database: str, tmp_path: Path) -> None:
+    async with old_database(database, tmp_path) as url:
+        storage = open_storage(url)
+        async with storage.read() as connection:
+            saved = await connection.run_sync(old_rows)
+            assert await connection.run_sync(_revision) == FIRST
+            found = await connection.run_sync(_found, saved)
+        await storage.close()
+        assert {name: len(rows) for name, rows in found.items()} == {
+            name: len(rows) for name, rows in saved.items()
+        }
+        assert found == saved
+
+
+@databases()
+async def test_it_migrates_to_the_present_schema_and_stays_the_same_store(
+    database: str, tmp_path: Path
+) -> None:
+    async with old_database(database, tmp_path) as url:
+        storage = open_storage(url)
+        before = await _store(storage)
+        await migrate(storage)
+        assert await _store(storage) == before
+        async with storage.write() as connection:
+            assert await connection.run_sync(_differences) == []
+        await storage.close()
+
+
+async def test_its_keys_open_what_the_server_that_made_it_had_sealed(tmp_path: Path) -> None:
+    write_files(tmp_path / "data")
+    sealer = Sealer.load(tmp_path / "data" / "keys")
+    async with old_database(SQLITE, tmp_path) as url:
+        storage = open_storage(url)
+        async with storage.read() as connection:
+            devices = (await connection.run_sync(old_rows))["device"]
+        await storage.close()
+    sealed = [one for one in devices if one["address"] is not None]
+    assert len(sealed) > 100
+    for one in sealed:
+        address = sealer.unseal(one["address"], one["device_id"].encode()).decode()
+        assert address.endswith(one["address_tail"])
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def _found(connection: Connection, saved: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Return the present rows of the saved tables, in the order of the saved ones."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return {name: _read(connection, tables.tables[name], rows) for name, rows in saved.items()}
+
+
+def _read(connection: Connection, table: Table, saved: list[Row]) -> list[Row]:
+    def key(row: Row) -> tuple[Any, ...]:
+        return tuple(row[one.name] for one in table.primary_key.columns)
+
+    order = {key(row): place for place, row in enumerate(saved)}
+    columns = [one for one in table.columns if one.computed is None]
+    found = [dict(row._mapping) for row in connection.execute(select(*columns))]
+    return sorted(found, key=lambda row: order[key(row)])
+
+
+async def _store(storage: Storage) -> str:
+    async with storage.read() as connection:
+        return (await position(connection)).store_id
