@@ -1,4 +1,4 @@
-"""Where a person is named in what is no record of theirs: the audit log and import reports."""
+"""Where a person is named in what is no record of theirs: audit log, import reports, bars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Page, Person, Place
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.rows import among
-from schoolbell_storage.tables import audit_entry, roster_import
+from schoolbell_storage.tables import audit_entry, bar, roster_import
 
 ERASED = "erased"
 """What stands in place of the id of a person whose data were erased."""
@@ -100,10 +100,10 @@ def _principal(principal: Principal, user_id: str) -> Principal:
 def _target(target: str, user_id: str) -> str:
     if target == f"persons/{user_id}":
         return f"persons/{ERASED}"
-    for sort in ("rights/user/", "relationships/"):
+    for sort in ("rights/user/", "relationships/", "bars/"):
         if target.startswith(f"{sort}{user_id}/"):
             target = f"{sort}{ERASED}{target[len(sort) + len(user_id) :]}"
-    if target.startswith("relationships/") and target.endswith(f"/{user_id}"):
+    if target.startswith(("relationships/", "bars/")) and target.endswith(f"/{user_id}"):
         return f"{target.removesuffix(user_id)}{ERASED}"
     return target
 
@@ -142,6 +142,24 @@ async def forget_in_imports(connection: AsyncConnection, person: Person) -> int:
                 update(roster_import).where(same).values(report=encode_report(forgotten))
             )
     return count
+
+
+async def forget_in_bars(connection: AsyncConnection, person: Person) -> int:
+    """Forget the person in the comments on others' bars; return how many named them."""
+    found = await connection.execute(
+        select(*bar.primary_key.columns, bar.c.comment)
+        .where(
+            bar.c.district_id == person.district_id,
+            bar.c.comment.contains(person.user_id, autoescape=True),
+        )
+        .order_by(*bar.primary_key.columns)
+        .with_for_update()
+    )
+    keys = [tuple(row)[:-1] for row in found.all() if mentions(row.comment, person.user_id)]
+    if keys:
+        named = tuple_(*bar.primary_key.columns).in_(keys)
+        await connection.execute(update(bar).where(named).values(comment=ERASED))
+    return len(keys)
 
 
 def _report(report: ImportReport, user_id: str) -> ImportReport:

@@ -32,6 +32,7 @@ from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,
     api_key_district,
+    bar,
     change,
     change_key,
     delivery,
@@ -170,9 +171,11 @@ def ties(person: Person) -> list[Holding]:
     """Return how a person hangs together with others; the rest is found by it, so it goes last."""
     here, own = person.district_id, person.user_id
     either = or_(relationship.c.student_id == own, relationship.c.guardian_id == own)
+    barred = or_(bar.c.student_id == own, bar.c.guardian_id == own)
     stays = and_(enrollment.c.district_id == here, enrollment.c.student_id == own)
     return [
         Holding("enrollment", enrollment, stays),
+        Holding("bar", bar, and_(bar.c.district_id == here, barred)),
         Holding("relationship", relationship, and_(relationship.c.district_id == here, either)),
     ]
 
@@ -296,7 +299,7 @@ def _for_district(district_id: str) -> ColumnElement[bool]:
 
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
-    """Forget that a person last saved settings or made keys; return how many rows said so."""
+    """Forget that a person last saved settings, made keys or set bars; return how many rows."""
     count = 0
     here = person.district_id
     for table, column, places in (
@@ -304,6 +307,7 @@ async def forget_writer(connection: AsyncConnection, person: Person) -> int:
         (district, district.c.settings_acting_user_id, district.c.district_id == here),
         (display_options, display_options.c.updater, display_options.c.district_id == here),
         (api_key, api_key.c.creator, _for_district(here)),
+        (bar, bar.c.acting_user_id, bar.c.district_id == here),
     ):
         forgotten = await connection.execute(
             update(table).where(places, column == person.user_id).values({column: ""})

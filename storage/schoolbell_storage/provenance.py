@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import AppType, Kind
+from schoolbell_storage.bars import BarRow, bars_of_students
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.rows import among, among_district
 from schoolbell_storage.tables import (
@@ -56,6 +57,8 @@ class Provenance:
     users: Mapping[str, Origin]
     relationships: Mapping[str, Origin]
     """By the guardian's user_id."""
+    bars: Mapping[tuple[str, str], Origin]
+    """By the person's user_id and the source; of the district's own it is who set them."""
     enrollments: Mapping[str, Origin]
     devices: Mapping[str, Origin]
     device_subscriptions: Mapping[str, Origin]
@@ -94,6 +97,7 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
         ),
         users=await _by_id(connection, asked, user_account.c.user_id, asked.user_ids),
         relationships=await _where(connection, asked, relationship.c.guardian_id, same),
+        bars=await _bars(connection, asked),
         enrollments=await _where(connection, asked, enrollment.c.enrollment_id, own),
         devices=await _devices(connection, asked),
         device_subscriptions=of_devices,
@@ -164,6 +168,20 @@ async def _devices(connection: AsyncConnection, asked: Asked) -> dict[str, Origi
         )
     )
     return {row.device_id: Origin(row.user_id, from_micros(row.update_time)) for row in found}
+
+
+async def _bars(connection: AsyncConnection, asked: Asked) -> dict[tuple[str, str], Origin]:
+    bars = await bars_of_students(connection, asked.district_id, [asked.student_id])
+    return {
+        (row.guardian_id, row.source): Origin(row.source or _setter(row), row.set_time)
+        for rows in bars.values()
+        for row in rows
+    }
+
+
+def _setter(row: BarRow) -> str:
+    """Return who set a bar of the district; nobody in particular where that was not recorded."""
+    return "district" if row.principal is None else row.principal.name
 
 
 async def _subscriptions(

@@ -126,6 +126,7 @@ calendar = Table(
     _id("district_id", primary_key=True),
     _id("calendar_id", primary_key=True),
     _id("school_id"),
+    _text("display_name"),
     Column("school_year", Integer, nullable=False),
     _id("start_date"),
     _id("end_date"),
@@ -170,8 +171,6 @@ relationship = Table(
     _id("guardian_id", primary_key=True),
     _text("relation"),
     _flag("portal_enabled"),
-    _flag("barred"),
-    _flag("locally_set"),
     _flag("adult_consent"),
     Column("start_date", Text),
     Column("end_date", Text),
@@ -180,6 +179,23 @@ relationship = Table(
     _time("update_time"),
     Index("relationship_by_guardian", "district_id", "guardian_id"),
 )
+
+bar = Table(
+    "bar",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("student_id", primary_key=True),
+    _id("guardian_id", primary_key=True),
+    _id("source", primary_key=True),
+    _time("set_time"),
+    _text("comment"),
+    _enum("principal_type", nullable=True),
+    _text("principal_id"),
+    _text("acting_user_id"),
+    Index("bar_by_guardian", "district_id", "guardian_id"),
+)
+"""Whoever is in a row may see nothing of the student, related or not; the empty source is the
+district itself, and only its bars have a comment and a principal."""
 
 enrollment = Table(
     "enrollment",
@@ -207,6 +223,9 @@ roster_import = Table(
     _text("source"),
     _flag("validate_only"),
     Column("max_deactivated_percent", Double, nullable=False),
+    Column("max_portal_loss_percent", Double, nullable=False, server_default=text("5")),
+    Column("max_birth_date_loss_percent", Double, nullable=False, server_default=text("5")),
+    _flag("allow_bar_loss"),
     _id("state"),
     _count("attempt", default=1),
     Column("report", Text, nullable=False, server_default="{}"),

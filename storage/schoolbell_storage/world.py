@@ -41,6 +41,7 @@ from schoolbell_storage.settings import (
     decode_settings,
 )
 from schoolbell_storage.tables import (
+    bar,
     calendar,
     device,
     display_options,
@@ -94,6 +95,11 @@ _RELATIONSHIPS = (
     select(relationship)
     .where(among_district(relationship.c.student_id, _OF, _IDS))
     .order_by(relationship.c.guardian_id)
+)
+_BARS = (
+    select(bar.c.student_id, bar.c.guardian_id, bar.c.source)
+    .where(among_district(bar.c.student_id, _OF, _IDS))
+    .order_by(bar.c.source)
 )
 _USERS = select(user_account).where(among_district(user_account.c.user_id, _OF, _IDS))
 _DEVICES = (
@@ -260,6 +266,7 @@ async def _students(
     kinds: Collection[Kind],
 ) -> dict[str, StudentFacts]:
     relationships = await _relationship_rows(connection, district_id, student_ids)
+    bars = await _bars(connection, district_id, student_ids)
     people = set(student_ids) | {row.guardian_id for row in relationships}
     users = await fetch_users(connection, district_id, people, student_ids, kinds)
     ties: dict[str, list[RelationshipFacts]] = defaultdict(list)
@@ -271,6 +278,7 @@ async def _students(
             student=users[name],
             enrollments=tuple(enrollments.get(name, ())),
             relationships=tuple(ties.get(name, ())),
+            bars=bars.get(name, {}),
         )
         for name in student_ids
         if name in users
@@ -284,12 +292,23 @@ async def _relationship_rows(
     return list(found.all())
 
 
+async def _bars(
+    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
+) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """Return who bars whom, by student and person."""
+    found = await connection.execute(_BARS, _given(district_id, student_ids))
+    bars: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for student_id, guardian_id, source in found.all():
+        own = bars[student_id]
+        own[guardian_id] = (*own.get(guardian_id, ()), source)
+    return bars
+
+
 def _relationship(row: Row[Any], guardian: UserFacts) -> RelationshipFacts:
     return RelationshipFacts(
         guardian=guardian,
         relation=row.relation,
         portal_enabled=row.portal_enabled,
-        barred=row.barred,
         adult_consent=row.adult_consent,
         start_date=optional_date(row.start_date),
         end_date=optional_date(row.end_date),

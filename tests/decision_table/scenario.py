@@ -236,4 +236,5 @@ def _student(plain: dict[str, Any], student_id: str, users: dict[str, UserFacts]
             build(RelationshipFacts, {**tie, "guardian": users[guardian_id]})
             for guardian_id, tie in own.get("guardians", {}).items()
         ),
+        bars={user_id: tuple(sources) for user_id, sources in own.get("bars", {}).items()},
     )

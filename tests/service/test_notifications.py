@@ -18,7 +18,13 @@ from schoolbell.errors import (
     PermissionDenied,
 )
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import common_pb2, delivery_pb2, roster_pb2, settings_service_pb2
+from schoolbell.v1 import (
+    common_pb2,
+    delivery_pb2,
+    roster_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+)
 from schoolbell.v1.device_service_pb2 import (
     RETIREMENT_REASON_TOKEN_DEAD,
     Device,
@@ -168,6 +174,27 @@ async def test_who_may_no_longer_see_the_student_finds_nothing(
         assert (await notification(service, name)).body
         await upsert(service, roster_pb2.RosterRecord(**record))
         assert await is_gone(service, name)
+
+
+async def test_a_bar_of_the_district_closes_what_was_told_and_what_comes(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        name = (await told(service)).delivery_id
+        for barred in (True, False):
+            async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+                await administrator.roster.SetBar(
+                    roster_service_pb2.SetBarRequest(
+                        district_id=DISTRICT,
+                        student_id=STUDENT,
+                        guardian_id=MOTHER,
+                        barred=barred,
+                        comment="court order",
+                    )
+                )
+            if barred:
+                assert await is_gone(service, name)
+        assert (await notification(service, name)).body
 
 
 async def test_a_district_or_calendar_that_is_switched_off_shows_nothing(tmp_path: Path) -> None:

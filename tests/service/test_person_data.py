@@ -20,6 +20,7 @@ from schoolbell.v1 import (
     delivery_pb2,
     device_service_pb2,
     roster_pb2,
+    roster_service_pb2,
     status_service_pb2,
     subscription_pb2,
     subscription_service_pb2,
@@ -106,6 +107,17 @@ async def live(service: Whole) -> dict[str, str]:
         )
     barred = roster_pb2.Relationship(student_id=SIBLING, guardian_id=FATHER, barred=True)
     await upsert(service, roster_pb2.RosterRecord(relationship=barred))
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        for student_id, guardian_id in ((SIBLING, MOTHER), (SIBLING, FATHER)):
+            await administrator.roster.SetBar(
+                roster_service_pb2.SetBarRequest(
+                    district_id=DISTRICT,
+                    student_id=student_id,
+                    guardian_id=guardian_id,
+                    barred=True,
+                    comment=f"asked for by {MOTHER}.",
+                )
+            )
     return devices
 
 
@@ -209,6 +221,8 @@ async def test_others_keep_what_is_theirs(database: str, tmp_path: Path) -> None
             after = await export(client, FATHER)
             for name in ("user", "device", "delivery", "decision", "relationship", "tool_right"):
                 assert after[name] == before[name] != [], name
+            assert [one["comment"] for one in before["bar"]] == [f"asked for by {MOTHER}.", ""]
+            assert [one["comment"] for one in after["bar"]] == ["erased", ""]
             found = await client.changes.ListDecisions(
                 ListDecisionsRequest(
                     district_id=DISTRICT, filter=DecisionFilter(change_keys=[absence("a1").key])
@@ -282,6 +296,8 @@ async def test_an_export_has_everything_and_no_secret(database: str, tmp_path: P
             f"persons/{MOTHER}",
             f"persons/{STUDENT}",
         ]
+        (bar,) = mother["bar"]
+        assert (bar["student_id"], bar["acting_user_id"]) == (SIBLING, "principal")
         token = token_of(phone(MOTHER))
         assert token not in str(mother)
         assert "secret_hash" not in str(mother)

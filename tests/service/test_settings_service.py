@@ -483,7 +483,9 @@ async def test_a_reset_calendar_follows_the_default_again(tmp_path: Path) -> Non
         entries = [
             one for one in await service.audit() if one.action.endswith("ResetDisplayOptions")
         ]
-        assert [(one.target, one.actor.principal.name) for one in entries] == [("calendars/north:2027", "ada")]
+        assert [(one.target, one.actor.principal.name) for one in entries] == [
+            ("calendars/north:2027", "ada")
+        ]
         assert entries[0].before == {"enabled": False, "inherited": False}
         assert entries[0].after == {"enabled": True, "inherited": True}
         assert await reset(service, "north:2027") == [inherited]

@@ -57,6 +57,8 @@ class Model:
     roster: dict[RecordName, Record] = field(default_factory=dict)
     gone: frozenset[RecordName] = frozenset()
     """The records that the roster deactivated."""
+    bars: frozenset[tuple[str, ...]] = frozenset()
+    """The (student, guardian) whom the source bars."""
     options: dict[str, DisplayOptions] = field(default_factory=dict)
     devices: dict[str, DeviceRow] = field(default_factory=dict)
     wishes: dict[Owner, Wishes] = field(default_factory=dict)
@@ -65,7 +67,24 @@ class Model:
     def with_records(self, records: Iterable[Record]) -> Model:
         """Return the district after these records were written; what was gone is back."""
         new = {name_of(one): one for one in records}
-        return replace(self, roster=self.roster | new, gone=self.gone - new.keys())
+        ties = [one for one in new.values() if isinstance(one, RelationshipRecord)]
+        said = {(one.student_id, one.guardian_id): one.barred for one in ties}
+        lifted = {pair for pair, barred in said.items() if barred is False}
+        return replace(
+            self,
+            roster=self.roster | new,
+            gone=self.gone - new.keys(),
+            bars=self.bars - lifted | {pair for pair, barred in said.items() if barred},
+        )
+
+    def without(self, name: RecordName) -> Model:
+        """Return the district after a record was deactivated, with the bars that it carries."""
+        if name in self.gone:
+            return self
+        carried = {pair for pair in self.bars if pair == name.ids}
+        if name.record_type is RecordType.USER:
+            carried = {pair for pair in self.bars if name.ids[0] in pair}
+        return replace(self, gone=self.gone | {name}, bars=self.bars - carried)
 
     def with_devices(self, *devices: DeviceRow) -> Model:
         """Return the district with these devices as they are now."""
@@ -85,7 +104,12 @@ class Model:
         account = self.user(student_id, student_id)
         stays = [_stay(one) for one in self._stays[student_id] if not self._is_gone(one)]
         ties = [self._tie(one, student_id) for one in self._ties[student_id]]
-        student = StudentFacts(student=account, enrollments=tuple(stays), relationships=tuple(ties))
+        student = StudentFacts(
+            student=account,
+            enrollments=tuple(stays),
+            relationships=tuple(ties),
+            bars=self._bars(student_id),
+        )
         named = {stay.calendar_id for stay in stays} | {change.calendar_id}
         return World(
             district=self.district(facts_version),
@@ -154,12 +178,15 @@ class Model:
             subscriptions={name: wish for name, wish in wishes.items() if name[0] == student_id},
         )
 
+    def _bars(self, student_id: str) -> dict[str, tuple[str, ...]]:
+        """Return who is barred from a student, and by whom."""
+        return {person: ("sis",) for student, person in self.bars if student == student_id}
+
     def _tie(self, record: RelationshipRecord, student_id: str) -> RelationshipFacts:
         return RelationshipFacts(
             guardian=self.user(record.guardian_id, student_id),
             relation=record.relation,
             portal_enabled=record.portal_enabled,
-            barred=record.barred,
             adult_consent=record.adult_consent,
             start_date=record.start_date,
             end_date=record.end_date,

@@ -74,6 +74,11 @@ class RecipientCase:
     user: UserFacts
     ties: tuple[RelationshipFacts, ...] = ()
 
+    @property
+    def bars(self) -> tuple[str, ...]:
+        """Return who bars the person from the student's data: sources, '' for the district."""
+        return self.case.student.bars.get(self.user.user_id, ())
+
 
 @dataclass(slots=True)
 class DeviceCase:

@@ -29,18 +29,24 @@ class EntityKind(StrEnum):
     ENROLLMENT = "enrollment"
     USER = "user"
     RELATIONSHIP = "relationship"
+    BAR = "bar"
     DEVICE = "device"
     SUBSCRIPTION = "subscription"
     PERSON_SUBSCRIPTION = "person_subscription"
     FACT = "fact"
 
 
+BAR_ID = "\n"
+"""Joins the two parts of a bar's id; no id has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeenFact:
     """One value that a gate looked at.
 
-    A relationship's id is its guardian's user_id, a subscription's its device_id or the user_id of
-    the person whose it is, a term's its term_id: the change names the rest.
+    A relationship's id is its guardian's user_id, a bar's the person's and the source joined by
+    `BAR_ID`, a subscription's its device_id or the user_id of the person whose it is, a term's its
+    term_id: the change names the rest.
     """
 
     name: str

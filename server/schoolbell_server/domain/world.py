@@ -210,7 +210,6 @@ class RelationshipFacts:
     guardian: UserFacts
     relation: str = ""
     portal_enabled: bool = False
-    barred: bool = False
     adult_consent: bool = False
     """A student of age has agreed that this guardian is still told."""
     start_date: date | None = None
@@ -225,6 +224,9 @@ class StudentFacts:
     student: UserFacts
     enrollments: tuple[EnrollmentFacts, ...] = ()
     relationships: tuple[RelationshipFacts, ...] = ()
+    bars: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Who set the bars of a person, related or not, by user_id: the sources, and '' for the
+    district, which comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,4 +187,6 @@ def _first_failed(rows: Iterable[GateRow], without: frozenset[RefusalReason]) ->
 
 
 def _why(row: GateRow) -> Why:
-    return Why(row.gate, row.reason, {fact.name: fact.value for fact in row.facts})
+    # Of several facts of a name the first counts, as of several bars the district's.
+    facts = {fact.name: fact.value for fact in reversed(row.facts)}
+    return Why(row.gate, row.reason, facts)

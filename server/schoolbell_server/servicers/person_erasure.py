@@ -58,6 +58,7 @@ class Erasure:
             count += await self._erase(holding)
         count += await self._write(lambda one: persons.forget_writer(one, person))
         count += await self._write(lambda one: mentions.forget_in_imports(one, person))
+        count += await self._write(lambda one: mentions.forget_in_bars(one, person))
         await self._forget_in_log(person)
         count += await self._forget_in_audit(person)
         self._storage.erased.set()

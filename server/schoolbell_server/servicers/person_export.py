@@ -57,6 +57,7 @@ _INNER = frozenset(
         "lane",
         "lease_owner",
         "position",
+        "principal_type",
         "secret_hash",
         "token_revision",
         "update_day",

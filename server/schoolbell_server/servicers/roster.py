@@ -22,6 +22,7 @@ from schoolbell_server.contract.roster_records import read_school_year
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.bars import Bars
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.missing import no_district, no_import, no_student, no_user
 from schoolbell_server.servicers.paging import read_page
@@ -31,6 +32,7 @@ from schoolbell_server.servicers.roster_changes import (
     write_by_hand,
 )
 from schoolbell_server.servicers.roster_import import ImportReceiver
+from schoolbell_server.servicers.roster_lists import RosterLists
 from schoolbell_storage import roster, roster_imports
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.codec import to_micros
@@ -59,6 +61,8 @@ class RosterServicer(RosterServiceServicer):
         self._storage = storage
         self._now = now
         self._receiver = ImportReceiver(storage, finisher, now)
+        self._lists = RosterLists(storage)
+        self._bars = Bars(storage, now)
 
     async def ImportRoster(
         self, request_iterator: Any, _context: Any
@@ -163,31 +167,31 @@ class RosterServicer(RosterServiceServicer):
         self, request: messages.ListUsersRequest, _context: Any
     ) -> messages.ListUsersResponse:
         """List accounts whose id or name matches."""
-        raise NotImplementedError
+        return await self._lists.users(request)
 
     async def ListSchools(
         self, request: messages.ListSchoolsRequest, _context: Any
     ) -> messages.ListSchoolsResponse:
         """List schools."""
-        raise NotImplementedError
+        return await self._lists.schools(request)
 
     async def ListCalendars(
         self, request: messages.ListCalendarsRequest, _context: Any
     ) -> messages.ListCalendarsResponse:
         """List calendars."""
-        raise NotImplementedError
+        return await self._lists.calendars(request)
 
     async def SetBar(
         self, request: messages.SetBarRequest, _context: Any
     ) -> messages.SetBarResponse:
         """Set or lift the district's bar."""
-        raise NotImplementedError
+        return await self._bars.set(request)
 
     async def ListBars(
         self, request: messages.ListBarsRequest, _context: Any
     ) -> messages.ListBarsResponse:
         """List the bars that stand."""
-        raise NotImplementedError
+        return await self._bars.list(request)
 
     async def GetUser(
         self, request: messages.GetUserRequest, _context: Any
@@ -213,7 +217,7 @@ class RosterServicer(RosterServiceServicer):
         violations = Violations()
         year = read_school_year(request.school_year, "school_year", violations.add)
         violations.refuse()
-        async with self._storage.write() as connection:
+        async with self._storage.write(keep=not request.validate_only) as connection:
             known = await get_district(connection, request.district_id, lock=True)
             if known is None:
                 raise no_district(request.district_id)

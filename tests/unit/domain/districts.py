@@ -270,7 +270,6 @@ def _tie(random: Random, guardian: UserFacts) -> RelationshipFacts:
     return RelationshipFacts(
         guardian=guardian,
         portal_enabled=_mostly(random),
-        barred=not _mostly(random),
         adult_consent=random.random() < 0.5,
         start_date=None if _mostly(random) else _day(random),
         end_date=None if _mostly(random) else _day(random),
@@ -287,6 +286,7 @@ def _student(random: Random, kind: Kind) -> StudentFacts:
         student=_user(random, "ann", kind),
         enrollments=tuple(enrollments),
         relationships=tuple(ties),
+        bars={one.user_id: ("sis",) for one in guardians if not _mostly(random)},
     )
 
 

@@ -68,7 +68,7 @@ def test_every_gate_has_its_row() -> None:
 def test_everybody_related_is_explained_also_the_barred_and_the_ended() -> None:
     explanation = _given(
         {
-            "students.ann.guardians.mom.barred": True,
+            "students.ann.bars.mom": ["sis"],
             "students.ann.guardians.dad.active": False,
             "users.aunt": {},
             "students.ann.guardians.aunt": {"relation": "aunt"},
@@ -397,6 +397,7 @@ _OWNERS = {
         (EntityKind.CHANGE, "c1"),
         (EntityKind.USER, "ann"),
         (EntityKind.DISTRICT, "maple-valley"),
+        (EntityKind.BAR, "mom"),
         (EntityKind.RELATIONSHIP, "mom"),
     },
     Gate.ACCOUNT: {(EntityKind.USER, "mom")},
@@ -419,6 +420,20 @@ def test_every_fact_says_whose_it_is() -> None:
     rows = (*explanation.gates, *mom.gates, *mom.devices[0].gates)
     owners = {row.gate: {(fact.entity, fact.entity_id) for fact in row.facts} for row in rows}
     assert owners == _OWNERS
+
+
+def test_bars_are_seen_with_their_origin_also_of_the_unrelated() -> None:
+    given = {"students.ann.bars": {"mom": ["", "sis"], "aunt": ["vendor"]}, "users.aunt": {}}
+    mom = _row(_person(_given(given), "mom").gates, Gate.RELATED)
+    bars = [fact for fact in mom.facts if fact.entity is EntityKind.BAR]
+    assert [(fact.name, fact.value, fact.entity_id) for fact in bars] == [
+        ("barred", "true", "mom\n"),
+        ("bar_origin", "district", "mom\n"),
+        ("barred", "true", "mom\nsis"),
+        ("bar_origin", "source", "mom\nsis"),
+    ]
+    (aunt,) = _explain(scenario(given=given), user_id="aunt").recipients
+    assert _row(aunt.gates, Gate.RELATED).reason is RefusalReason.BARRED
 
 
 def test_dates_and_times_are_seen() -> None:

@@ -35,9 +35,7 @@ def test_a_person_counts_once_a_change_however_many_devices() -> None:
 
 def test_refusals_are_counted_by_gate_and_reason() -> None:
     off = _decision({"district.enabled": False})
-    barred = _decision(
-        {"students.ann.guardians.mom.barred": True, "students.ann.guardians.dad.barred": True}
-    )
+    barred = _decision({"students.ann.bars": {"mom": ["sis"], "dad": [""]}})
     rehearsal = rehearse([off, off, barred])
     assert (rehearsal.recipients, rehearsal.devices) == (1, 1)
     assert rehearsal.refusals == {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from schoolbell.cli.bars import bars
 from schoolbell.cli.changes import changes
 from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
@@ -13,6 +14,7 @@ from schoolbell.cli.display_options import display_options
 from schoolbell.cli.districts import districts, keys
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
+from schoolbell.cli.places import calendars, schools, users
 from schoolbell.cli.printing import Group
 from schoolbell.cli.roster import roster
 from schoolbell.cli.session import DEFAULT_TARGET, open_session
@@ -62,6 +64,8 @@ def main(
 
 
 for command in (
+    bars,
+    calendars,
     changes,
     deliveries,
     devices,
@@ -71,9 +75,11 @@ for command in (
     keys,
     persons,
     roster,
+    schools,
     settings,
     status,
     subscriptions,
+    users,
     watch,
 ):
     main.add_command(command)

@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 from schoolbell import oneroster
 from schoolbell.blocking import Client
+from schoolbell.cli.guards import guard_options
 from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session, to_json
 from schoolbell.errors import SchoolbellError
@@ -58,9 +60,11 @@ def roster() -> None:
 @click.option("--import-id", default="", help="Your own id; the same again is not imported twice.")
 @click.option("--active-year", type=int, help="Make this the active school year (it ends in).")
 @click.option("--validate-only", is_flag=True, help="Check everything and change nothing.")
+@guard_options
 @click.pass_obj
 def import_roster(
     session: Session,
+    /,
     *,
     directory: Path,
     relationships: Path | None,
@@ -70,6 +74,7 @@ def import_roster(
     import_id: str,
     active_year: int | None,
     validate_only: bool,
+    **guards: Any,
 ) -> None:
     """Import a whole roster."""
     try:
@@ -86,6 +91,7 @@ def import_roster(
         mode=roster_pb2.IMPORT_MODE_FULL,
         source=source,
         validate_only=validate_only,
+        guards=roster_service_pb2.ImportGuards(**guards),
     )
     with session.client() as client:
         parts = import_parts(district_id, header, read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,16 @@ class Session:
         self.console.print(table)
 
 
+def every_page(call: Callable[[Any], Any], request: Any) -> Iterator[Any]:
+    """Yield the answer of every page of a list, the first by the request as it is."""
+    while True:
+        page = call(request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 def to_json(message: Message, indent: int | None = 2) -> str:
     """Return a message as ProtoJSON."""
     return escape_json(json_format.MessageToJson(message, indent=indent, ensure_ascii=False))
@@ -110,4 +120,4 @@ def open_session(
     )
 
 
-__all__ = ["DEFAULT_TARGET", "Session", "open_session", "to_json"]
+__all__ = ["DEFAULT_TARGET", "Session", "every_page", "open_session", "to_json"]

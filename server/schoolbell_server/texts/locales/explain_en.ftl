@@ -63,6 +63,10 @@ reason-student-inactive = The student is no longer in the roster.
 reason-no-relationship = This person is not related to the student.
 reason-portal-off = The relationship to the student does not have the portal flag.
 reason-barred = This person is barred from the student's records.
+    .detailed = { $bar_origin ->
+        [district] This person is barred from the student's records by the district.
+       *[source] This person is barred from the student's records by a source of the roster.
+    }
 reason-relationship-ended = The relationship to the student has ended.
 reason-relationship-not-started = The relationship to the student has not begun yet.
 reason-adult-student = The student is 18 and has not agreed that this person is told.

@@ -63,6 +63,10 @@ reason-student-inactive = El estudiante ya no figura en el registro escolar.
 reason-no-relationship = Esta persona no tiene relación con el estudiante.
 reason-portal-off = La relación con el estudiante no tiene marcada la casilla del portal.
 reason-barred = Esta persona tiene prohibido ver los datos del estudiante.
+    .detailed = { $bar_origin ->
+        [district] El distrito prohíbe a esta persona ver los datos del estudiante.
+       *[source] Una fuente del registro escolar prohíbe a esta persona ver los datos del estudiante.
+    }
 reason-relationship-ended = La relación con el estudiante ha terminado.
 reason-relationship-not-started = La relación con el estudiante aún no ha comenzado.
 reason-adult-student = El estudiante tiene 18 años y no ha aceptado que se avise a esta persona.
