@@ -180,9 +180,15 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
     elif action is AssignmentAction.DUE_DATE_MOVED:
         complain(f"{path}.due_date", "is required for DUE_DATE_MOVED")
     percent = _optional_percent(message, "score_percent", path, complain)
-    scored = message.HasField("score_percent") or message.HasField("points")
+    mark = read_text(message.mark, f"{path}.mark", complain, most=MAX_ID)
+    scored = message.HasField("score_percent") or message.HasField("points") or mark
     if action is AssignmentAction.SCORED and not scored:
-        complain(f"{path}.score_percent", "or points is required for SCORED")
+        complain(f"{path}.score_percent", "or points or mark is required for SCORED")
+    due_before = None
+    if message.HasField("previous_due_date"):
+        due_before = read_date(message.previous_due_date, f"{path}.previous_due_date", complain)
+        if action is not None and action is not AssignmentAction.DUE_DATE_MOVED:
+            complain(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only")
     assignment_id = read_id(message.assignment_id, f"{path}.assignment_id", complain)
     section_id = read_id(message.section_id, f"{path}.section_id", complain)
     title = read_text(message.title, f"{path}.title", complain)
@@ -203,6 +209,8 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
         previous_score_percent=previous,
         points=points,
         points_possible=possible,
+        mark=mark,
+        previous_due_date=due_before,
     )
 
 

@@ -23,6 +23,7 @@ class ScoreValue:
     percent: Decimal | None = None
     points: Decimal | None = None
     missing: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

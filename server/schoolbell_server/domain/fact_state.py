@@ -145,7 +145,7 @@ def encode_value(value: Value | None) -> Document | None:
         case None:
             return None
         case ScoreValue():
-            return ["score", _text(value.percent), _text(value.points), value.missing]
+            return ["score", _text(value.percent), _text(value.points), value.missing, value.mark]
         case AssignedValue():
             return ["assigned", value.withdrawn]
         case DueDateValue():
@@ -165,8 +165,8 @@ def decode_value(document: Document | None) -> Value | None:
     match document:
         case None:
             return None
-        case ["score", percent, points, missing]:
-            return ScoreValue(_decimal(percent), _decimal(points), missing)
+        case ["score", percent, points, missing, *mark]:  # earlier versions wrote no mark
+            return ScoreValue(_decimal(percent), _decimal(points), missing, *mark)
         case ["assigned", withdrawn]:
             return AssignedValue(withdrawn)
         case ["due", due]:

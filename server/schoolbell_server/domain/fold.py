@@ -36,6 +36,7 @@ from schoolbell_server.domain.fact_state import FactState, Mark, Setter
 from schoolbell_server.domain.kinds import AssignmentAction, ResponsiveScheduleAction
 
 States = Mapping[FactKey, FactState]
+_WITHOUT_SCORE = frozenset({AssignmentAction.ASSIGNED, AssignmentAction.WITHDRAWN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +54,16 @@ def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
     """Fold one change into the states that are known; those it lacks are unknown."""
     if isinstance(change.payload, AttendanceChange):
         return _fold_mark(change, change.payload, receive_time, states)
-    key = fact_key(change)
-    state = states.get(key)
+    key, current, setter = fact_key(change), _value(change), setter_of(change)
+    state = _completed(states.get(key), change, current)
     others = _fold_others(change, receive_time, states)
     differing = tuple(name for name, new in others.items() if _differs(states.get(name), new))
     if state is not None and change.occur_time < state.occur_time:
         update = _older(key, state, state.occur_time)
         return Folded(update=update, states=others, changed_keys=differing)
-    current, setter = _value(change), setter_of(change)
     previous = _previous(change, state)
-    changed = previous.value is None or previous.value != current or bool(differing)
+    changed = previous.value != current or bool(differing)
+    nothing_to_clear = previous.value is None and current is None
     update = FactUpdate(
         key=key,
         other_key=_moved_from(change),
@@ -70,7 +71,7 @@ def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
         current=current,
         known_time=None if state is None else state.occur_time,
         changed=changed,
-        same_setter=state is not None and state.setter == setter,
+        same_setter=nothing_to_clear or (state is not None and state.setter == setter),
     )
     new = {key: _restate(change, receive_time, state, current, setter)} | others
     return Folded(
@@ -111,15 +112,34 @@ def _restate(
     )
 
 
-def _value(change: Change) -> Value:
+def _completed(
+    state: FactState | None, change: Change, current: Value | None
+) -> FactState | None:
+    """Return what is known of a score with the percentage that the change derives of its points.
+
+    Without it, a score in points that was stored when `points_possible` was not published, or not
+    looked at, would be news when it is published again as it was.
+    """
+    if state is None or not isinstance(state.value, ScoreValue) or state.value.percent is not None:
+        return state
+    derived = isinstance(change.payload, AssignmentChange) and change.payload.score_percent is None
+    if derived and isinstance(current, ScoreValue) and state.value.points == current.points:
+        return replace(state, value=replace(state.value, percent=current.percent))
+    return state
+
+
+def _value(change: Change) -> Value | None:
+    """Return what a change says; None where it says that there is no value any more."""
     match change.payload:
         case AssignmentChange(action=AssignmentAction.ASSIGNED | AssignmentAction.WITHDRAWN) as one:
             return AssignedValue(one.action is AssignmentAction.WITHDRAWN)
         case AssignmentChange(action=AssignmentAction.DUE_DATE_MOVED) as one:
             return DueDateValue(one.due_date)
+        case AssignmentChange(action=AssignmentAction.CLEARED):
+            return None
         case AssignmentChange() as one:
             missing = one.action is AssignmentAction.MISSING
-            return ScoreValue(one.score_percent, one.points, missing)
+            return ScoreValue(one.percent, one.points, missing, one.mark)
         case GradeChange() as one:
             return GradeValue(one.percent, one.mark)
         case LunchBalanceChange() as one:
@@ -141,13 +161,17 @@ def _previous(change: Change, state: FactState | None) -> Previous:
 def _said_before(change: Change) -> Value | None:
     """Return the value before the change as its publisher gives it.
 
-    The publisher gives only a number: where it is the present one, nothing changed.
+    The publisher gives only a number or a date: where it is the present one, nothing changed.
     """
     match change.payload:
+        case AssignmentChange(action=AssignmentAction.DUE_DATE_MOVED, previous_due_date=due):
+            return None if due is None else DueDateValue(due)
         case AssignmentChange(previous_score_percent=percent) as one if percent is not None:
-            if _value(change) == ScoreValue(percent, one.points):
-                return ScoreValue(percent, one.points)
-            return ScoreValue(percent)
+            if one.action in _WITHOUT_SCORE:
+                return None
+            current = _value(change)
+            same = isinstance(current, ScoreValue) and not current.missing
+            return current if same and one.percent == percent else ScoreValue(percent)
         case GradeChange(previous_percent=percent) as one if percent is not None:
             return GradeValue(percent, one.mark if percent == one.percent else "")
         case LunchBalanceChange(previous_balance=balance) if balance is not None:

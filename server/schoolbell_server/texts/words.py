@@ -25,8 +25,10 @@ _LONGEST = 200  # characters of a name within a text
 def message_of(change: Change, *, correction: bool) -> str:
     """Return the id of the message that tells a change."""
     match change.payload:
-        case AssignmentChange(action=AssignmentAction.SCORED, score_percent=None):
+        case AssignmentChange(action=AssignmentAction.SCORED, score_percent=None, mark=""):
             return "assignment-scored-points"
+        case AssignmentChange(action=AssignmentAction.SCORED, score_percent=None):
+            return "assignment-scored-mark"
         case AssignmentChange(action=action):
             return f"assignment-{_slug(action.name)}"
         case GradeChange(percent=None, mark=""):
@@ -68,6 +70,7 @@ def _assignment(one: AssignmentChange) -> Values:
         "title": _named(one.title, one.assignment_id),
         "percent": _percent(one.score_percent),
         "points": UNKNOWN if one.points is None else fluent_number(one.points),
+        "mark": _named(one.mark),
         "date": _date(one.due_date),
     }
 
