@@ -198,7 +198,7 @@ def expected_of(found: Scene, one: Change) -> Decision:
 
 
 async def decided(storage: Storage, changes: Sequence[Change]) -> list[Decision]:
-    """Rehearse the transaction that accepts, and return what it decided."""
+    """Run the transaction that accepts, and return what it decided."""
     acceptance = Acceptance(APPS, replay=False, new_id=new_delivery_id)
     submitted = [
         Submitted(

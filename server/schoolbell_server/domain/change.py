@@ -84,6 +84,8 @@ class LunchBalanceChange:
     account_id: str
     balance: Decimal
     previous_balance: Decimal | None = None
+    shared_student_ids: tuple[str, ...] = ()
+    """The students who share the account beside the change's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,3 +142,10 @@ class Change:
     def kind(self) -> Kind:
         """Return the kind that the payload implies."""
         return _KIND_OF[type(self.payload)]
+
+    @property
+    def student_ids(self) -> tuple[str, ...]:
+        """Return whom it is about: the student, then those who share the lunch account."""
+        payload = self.payload
+        shared = payload.shared_student_ids if isinstance(payload, LunchBalanceChange) else ()
+        return (self.student_id, *shared)

@@ -141,7 +141,11 @@ def _see_condition(case: DeviceCase) -> tuple[SeenFact, ...]:
 def _choices(condition: Condition | None) -> dict[str, Seeable]:
     match condition:
         case AssignmentCondition(actions=actions, below_percent=below, limit_trigger=limit_trigger):
-            return {"actions": names_of(actions), "below": below, "limit_trigger": limit_trigger.name}
+            return {
+                "actions": names_of(actions),
+                "below": below,
+                "limit_trigger": limit_trigger.name,
+            }
         case GradeCondition(below_percent=below, limit_trigger=limit_trigger):
             return {"below": below, "limit_trigger": limit_trigger.name}
         case LunchBalanceCondition(below_balance=below, limit_trigger=limit_trigger):

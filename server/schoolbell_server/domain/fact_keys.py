@@ -6,6 +6,7 @@ facts collide.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -66,14 +67,20 @@ def fact_key(change: Change) -> FactKey:
             day, period = payload.date.isoformat(), payload.period
             return _key(Kind.ATTENDANCE, student, change.calendar_id, day, period)
         case LunchBalanceChange() as payload:
-            return _key(Kind.LUNCH_BALANCE, student, payload.account_id)
+            return _key(Kind.LUNCH_BALANCE, payload.account_id)
         case ResponsiveScheduleChange() as payload:
             return _slot(change, payload.date.isoformat(), payload.period)
 
 
 def other_keys(change: Change) -> tuple[FactKey, ...]:
-    """Return what else a change touches: a move's old place, a withdrawal's other aspects."""
+    """Return what else a change touches.
+
+    That is a move's old place, a withdrawal's other aspects, and what was said of a lunch account
+    for each student who shares it.
+    """
     payload = change.payload
+    if isinstance(payload, LunchBalanceChange):
+        return tuple(balance_key(student, payload.account_id) for student in change.student_ids)
     if isinstance(payload, AssignmentChange) and payload.action is AssignmentAction.WITHDRAWN:
         aspects = (Aspect.SCORE, Aspect.DUE_DATE)
         return tuple(_assignment(change.student_id, payload, aspect) for aspect in aspects)
@@ -86,6 +93,20 @@ def other_keys(change: Change) -> tuple[FactKey, ...]:
         old = _slot(change, date.isoformat(), period)
         return () if old == fact_key(change) else (old,)
     return ()
+
+
+def balance_key(student_id: str, account_id: str) -> FactKey:
+    """Return the fact of what was last said of a lunch account for one student.
+
+    The account's own fact names no student: siblings share it.
+    """
+    return _key(Kind.LUNCH_BALANCE, student_id, account_id)
+
+
+def account_key(key: FactKey) -> FactKey:
+    """Return the fact of the account that a key of `balance_key` is about."""
+    kind, _student, account = json.loads(key)
+    return compact.encode((kind, account))
 
 
 def all_keys(change: Change) -> tuple[FactKey, ...]:

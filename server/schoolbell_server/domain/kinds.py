@@ -172,6 +172,17 @@ class CancelCause(IntEnum):
 
 
 @unique
+class PrincipalType(IntEnum):
+    """The sorts of callers."""
+
+    USER = 1
+    API_KEY = 2
+    CERTIFICATE = 3
+    TOKEN = 4
+    SYSTEM = 5
+
+
+@unique
 class RetirementReason(IntEnum):
     """Why a device no longer receives anything."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from schoolbell_server.domain.kinds import PrincipalType
+from schoolbell_server.domain.principal import Principal
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Role
 
 
@@ -24,6 +26,11 @@ class Caller:
     def name(self) -> str:
         """Who it is, for the audit log: the person behind the key, else the key."""
         return self.key.user_id or self.key.key_id
+
+    @property
+    def principal(self) -> Principal:
+        """Who it is, for records of what was done: the key, and the person behind it."""
+        return Principal(PrincipalType.API_KEY, self.key.key_id, self.key.user_id)
 
     def district(self, asked: str) -> str | None:
         """Return the one district to read for a `district_id`; None is every district."""

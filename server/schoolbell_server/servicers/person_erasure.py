@@ -13,7 +13,9 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import CancelCause
+from schoolbell_server.domain.principal import encode_principal
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.servicers.person_pages import pages
 from schoolbell_server.status import journal
 from schoolbell_server.status.forgetting import blanked
@@ -84,7 +86,12 @@ class Erasure:
                 rows = (await fetch_deliveries(connection, names, lock=True)).values()
                 now = self._clock()
                 cancelled = await cancel_deliveries(
-                    connection, rows, CancelCause.PERSON, _CANCELLED, now
+                    connection,
+                    rows,
+                    CancelCause.PERSON,
+                    _CANCELLED,
+                    now,
+                    principal=encode_principal(current_caller().principal),
                 )
                 await journal.record(connection, now, cancelled)
             self._on_written()

@@ -303,7 +303,11 @@ def test_an_app_that_is_not_the_district_s_has_no_side() -> None:
 
 
 def test_a_condition_shows_its_facts() -> None:
-    condition = {"below_percent": 70, "limit_trigger": "WHILE_BELOW", "actions": ["SCORED", "MISSING"]}
+    condition = {
+        "below_percent": 70,
+        "limit_trigger": "WHILE_BELOW",
+        "actions": ["SCORED", "MISSING"],
+    }
     facts = {
         "devices.mom-phone.subscriptions.ann.ASSIGNMENT": {"enabled": True, "condition": condition},
         "known.percent": 75,

@@ -1,4 +1,4 @@
-"""Rehearse a publish: what it would do, counted without writing anything."""
+"""Run a publish dry: what it would do, counted without writing anything."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from schoolbell_server.domain.rehearsal import DryRun, rehearse
+from schoolbell_server.domain.dry_run import DryRun, dry_run
 from schoolbell_server.pipeline.acceptance import Acceptance
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_storage.engine import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
+class DryAnswers:
     """What publishing would answer, and what it would tell and refuse."""
 
     answers: Sequence[Answer]
     counts: DryRun
 
 
-class Rehearser:
+class DryRunner:
     """Runs the accepting transaction and takes it back."""
 
     def __init__(
@@ -30,10 +30,10 @@ class Rehearser:
         self._acceptance = acceptance
         self._clock = clock
 
-    async def rehearse(self, submission: Submission) -> Rehearsed:
+    async def run(self, submission: Submission) -> DryAnswers:
         """Return what publishing would do now; the very code that would do it decides."""
         async with self._storage.write(keep=False) as connection:
             answers, written = await self._acceptance.accept(
                 connection, [submission], self._clock()
             )
-        return Rehearsed(answers=answers[0], counts=rehearse(written.decisions))
+        return DryAnswers(answers=answers[0], counts=dry_run(written.decisions))
