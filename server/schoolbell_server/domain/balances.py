@@ -42,18 +42,14 @@ def fold_balance(
     }
     sharing = _sharing(account, change)
     new[key] = replace(restate(change, receive_time, account, current, setter), students=sharing)
-    changed = account is None or account.value != current
-    update = FactUpdate(
-        key=key,
-        previous=updates[change.student_id].previous,
-        current=current,
-        known_time=None if account is None else account.occur_time,
-        changed=changed,
-        same_setter=account is not None and account.setter == setter,
-        set_time=None if account is None else account.set_time,
+    stays = account is not None and account.value == current
+    update = replace(
+        updates[change.student_id],
+        value_time=account.set_time if stays and account is not None else None,
         by_student=updates,
     )
-    return Folded(update=update, states=new, changed_keys=(key,))
+    news = any(one.changed for one in updates.values())
+    return Folded(update=update, states=new, changed_keys=tuple(new) if news else ())
 
 
 def _sharing(account: FactState | None, change: Change) -> tuple[str, ...]:
@@ -99,12 +95,16 @@ def _update(
 def _previous(
     payload: LunchBalanceChange, account: FactState | None, state: FactState | None
 ) -> Previous:
-    """Return the balance before: as said for the student, else of the account, else published."""
+    """Return the balance before: another one that was said for the student, or of the account.
+
+    Where neither is another, nothing changed for a student of whom the balance was said; of the
+    others the publisher knows what was before.
+    """
     for known in (state, account):
-        if known is None or known.value is None:
-            continue
-        if known is state or known.value != BalanceValue(payload.balance):
+        if known is not None and known.value not in (None, BalanceValue(payload.balance)):
             return Previous(value=known.value, set_time=known.set_time)
+    if state is not None and state.value is not None:
+        return Previous(value=state.value, set_time=state.set_time)
     if payload.previous_balance is None:
         return Previous()
     return Previous(value=BalanceValue(payload.previous_balance), from_publisher=True)

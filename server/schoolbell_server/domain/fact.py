@@ -117,8 +117,8 @@ class FactUpdate:
     """The known value was last set by this change's own source and section."""
     lifted: bool = False
     """An attendance mark is lifted: from absent, tardy or early leave to present or no mark."""
-    set_time: dt.datetime | None = None
-    """Of a lunch account whose balance stays as it was: since when it was known."""
+    value_time: dt.datetime | None = None
+    """Of a lunch account whose balance stays as it was: since when it is known."""
     by_student: Mapping[str, FactUpdate] = field(default_factory=dict)
     """Of a lunch account: what the change does to what was said of each student's account."""
 

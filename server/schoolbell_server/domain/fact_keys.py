@@ -103,6 +103,11 @@ def balance_key(student_id: str, account_id: str) -> FactKey:
     return _key(Kind.LUNCH_BALANCE, student_id, account_id)
 
 
+def balance_range(student_id: str) -> tuple[FactKey, FactKey]:
+    """Return the range, as `key_prefixes` does, of what was said of accounts for a student."""
+    return _range(Kind.LUNCH_BALANCE, student_id)
+
+
 def account_key(key: FactKey) -> FactKey:
     """Return the fact of the account that a key of `balance_key` is about."""
     kind, _student, account = json.loads(key)
@@ -116,8 +121,12 @@ def all_keys(change: Change) -> tuple[FactKey, ...]:
 
 def key_prefixes(student_id: str) -> list[tuple[FactKey, FactKey]]:
     """Return the ranges, by bytes and without their ends, in which a student's keys lie."""
-    begins = [_key(kind, student_id).removesuffix("]") for kind in NAME_OF]
-    return [(f"{begin},", f"{begin}-") for begin in begins]  # "-" is the byte behind ","
+    return [_range(kind, student_id) for kind in NAME_OF]
+
+
+def _range(kind: Kind, student_id: str) -> tuple[FactKey, FactKey]:
+    begin = _key(kind, student_id).removesuffix("]")
+    return f"{begin},", f"{begin}-"  # "-" is the byte behind ","
 
 
 def _assignment(student: str, payload: AssignmentChange, aspect: Aspect) -> FactKey:

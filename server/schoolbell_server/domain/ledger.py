@@ -108,7 +108,7 @@ class Ledger:
     def plan(self, update: FactUpdate, fresh: Sequence[PlannedDelivery]) -> None:
         """Take in the deliveries of a change, once what they supersede is out."""
         self._unsent[update.key].extend(fresh)
-        if update.changed:
+        if update.value_time is None:
             self._telling[update.key].clear()
         self._telling[update.key].update(delivery.device_id for delivery in fresh)
 
@@ -149,8 +149,8 @@ class Ledger:
         baselines: dict[str, Baseline] = {}
         for delivery in self._unsent.get(update.key, ()):
             baselines.setdefault(delivery.device_id, Baseline(previous=delivery.previous))
-        if not update.changed:
-            told = Previous(value=update.current, set_time=update.set_time)
+        if update.value_time is not None:
+            told = Previous(value=update.current, set_time=update.value_time)
             for device_id in self._telling.get(update.key, _NOBODY):
                 baselines[device_id] = Baseline(previous=told)
         return baselines

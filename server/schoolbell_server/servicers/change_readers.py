@@ -28,6 +28,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.paging import Page, read_page
 from schoolbell_storage import status_log
+from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.changes import (
     ChangePlace,
     ChangeQuery,
@@ -123,11 +124,15 @@ class ChangeReaders:
     async def _of_users(
         self, connection: AsyncConnection, query: ChangeQuery, wanted: _Wanted
     ) -> ChangeQuery:
-        """Narrow the changes to the students whom the users are, or are related to."""
+        """Narrow the changes to the students whom the users are, or are related to.
+
+        A change of a lunch account is found by the student who shares it, too.
+        """
         if not wanted.users or query.student_ids or query.district_id is None:
             return query
-        students = await students_of(connection, query.district_id, wanted.users)
-        return replace(query, student_ids=sorted(students | wanted.users))
+        students = wanted.users | await students_of(connection, query.district_id, wanted.users)
+        students |= await sharers_of(connection, query.district_id, sorted(students))
+        return replace(query, student_ids=sorted(students))
 
 
 @dataclass(frozen=True, slots=True)

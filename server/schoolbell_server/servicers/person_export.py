@@ -36,6 +36,7 @@ _ENUMS: Mapping[str, type[IntEnum]] = {
     "detail_level": kinds.DetailLevel,
     "environment": kinds.ProviderEnvironment,
     "granted": Right,
+    "hold_cause": kinds.HoldCause,
     "kind": kinds.Kind,
     "platform": kinds.Platform,
     "retirement_reason": kinds.RetirementReason,
@@ -48,6 +49,7 @@ _INNER = frozenset(
     {
         "address_hash",
         "budget_start",
+        "cancel_principal",
         "district_id",
         "facts_version",
         "grantee_type",
@@ -77,7 +79,7 @@ async def export(storage: Storage, person: Person) -> AsyncIterator[ExportPerson
         held = partial(persons.read_holding, holding=holding, limit=_PAGE)
         async for rows in pages(storage, held):
             yield _message(holding.record_type, [_row(holding.table, row) for row in rows])
-    for student_id in (person.user_id, *person.related):
+    for student_id in (person.user_id, *person.students):
         own = partial(persons.decisions, person=person, student_id=student_id, limit=_PAGE)
         async for decided in pages(storage, own):
             yield _message("decision", [_decision(one, person.user_id) for one in decided])
