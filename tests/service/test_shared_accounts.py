@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from google.type.money_pb2 import Money
 
-from schoolbell.errors import InvalidArgument, NotFound
+from schoolbell.errors import InvalidArgument, NotFound, from_status
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, delivery_pb2, subscription_pb2
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
+    BatchPublishChangesRequest,
     DecisionFilter,
     ExplainChangeRequest,
     ListDecisionsRequest,
 )
 from schoolbell.v1.device_service_pb2 import GetNotificationRequest, Notification
+from schoolbell.v1.error_reason_pb2 import ErrorReason
 from tests.service.accounts import PEOPLE, STEPFATHER, balance, live_together, tie
 from tests.service.asking import about, explain
 from tests.service.following import following
@@ -171,32 +173,32 @@ async def test_one_subscription_among_the_siblings_is_enough(database: str, tmp_
         assert detail.title == "Ana and Ben: lunch account"
 
 
-def _field(change: Change, path: str) -> tuple[Change, str]:
-    return change, path
+BAD_ACCOUNTS = [
+    (balance("a", shared=(SIBLING, SIBLING)), "shared_student_ids[1]"),
+    (balance("b", shared=(STUDENT,)), "shared_student_ids[0]"),
+    (balance("c", shared=("",)), "shared_student_ids[0]"),
+    (balance("d", shared=("a\nb",)), "shared_student_ids[0]"),
+    (balance("e", shared=tuple(f"s{number}" for number in range(21))), "shared_student_ids"),
+    (balance("f", currency="EUR"), "balance.currency_code"),
+    (balance("g", units=-5, nanos=500_000_000), "balance"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        _field(balance("b", shared=(SIBLING, SIBLING)), "shared_student_ids[1]"),
-        _field(balance("b", shared=(STUDENT,)), "shared_student_ids[0]"),
-        _field(balance("b", shared=("",)), "shared_student_ids[0]"),
-        _field(balance("b", shared=("a\nb",)), "shared_student_ids[0]"),
-        _field(balance("b", shared=tuple(f"s{n}" for n in range(21))), "shared_student_ids"),
-        _field(balance("b", currency="EUR"), "balance.currency_code"),
-        _field(balance("b", units=-5, nanos=500_000_000), "balance"),
-    ],
-)
-async def test_a_bad_account_is_refused_by_its_field(
-    change: Change, field: str, tmp_path: Path
-) -> None:
+async def test_a_bad_account_is_refused_by_its_field(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await live_together(service)
-        with pytest.raises(InvalidArgument) as refused:
-            await publish(service, change)
-        assert f"lunch_balance.{field}" in [one.field for one in refused.value.fields]
-        with pytest.raises(InvalidArgument):
-            await explain(service, ExplainChangeRequest(change=change))
+        async with service.client(access.ROLE_PUBLISHER) as publisher:
+            answer = await publisher.changes.BatchPublishChanges(
+                BatchPublishChangesRequest(
+                    district_id=DISTRICT, changes=[change for change, _ in BAD_ACCOUNTS]
+                )
+            )
+        for ack, (change, field) in zip(answer.acks, BAD_ACCOUNTS, strict=True):
+            assert ack.reason == ErrorReason.ERROR_REASON_INVALID_FIELD
+            paths = [one.path for one in from_status(ack.error).fields]
+            assert paths == [f"lunch_balance.{field}"], change.key.change_id
+            with pytest.raises(InvalidArgument):
+                await explain(service, ExplainChangeRequest(change=change))
 
 
 @databases()

@@ -98,7 +98,7 @@ def read_change(
     )
     student_id = read_id(message.student_id, "student_id", complaints.add)
     payload = _payload(message, complaints.add)
-    lunch = isinstance(payload, LunchBalanceChange)
+    lunch = message.WhichOneof("payload") == "lunch_balance"
     calendar_id = read_id(message.calendar_id, "calendar_id", complaints.add, required=not lunch)
     if not message.HasField("occur_time"):
         complaints.add("occur_time", "is required")
