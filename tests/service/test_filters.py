@@ -260,7 +260,8 @@ async def test_a_cancel_that_names_nothing_and_too_many_values_are_refused(
             with pytest.raises(InvalidArgument) as refused:
                 async for _ in client.watch(
                     WatchStatusRequest(
-                        district_id=DISTRICT, change_filter=ChangeFilter(sources=many, student_ids=many)
+                        district_id=DISTRICT,
+                        change_filter=ChangeFilter(sources=many, student_ids=many),
                     )
                 ):
                     pass
