@@ -178,7 +178,7 @@ async def test_a_mass_false_absence_is_stopped_in_one_school(database: str, tmp_
         assert (await client.status.CancelDeliveries(asked)).delivery_count == 2
         asked.validate_only = False
         assert (await client.status.CancelDeliveries(asked)).delivery_count == 2
-        person = {"cancel_causes": [delivery_pb2.CANCEL_CAUSE_PERSON]}
+        person: dict[str, Any] = {"cancel_causes": [delivery_pb2.CANCEL_CAUSE_PERSON]}
         assert await ids(client, **person) == ["a2", "a2"]
         answer = await client.status.ListDeliveries(
             ListDeliveriesRequest(district_id=DISTRICT, filter=DeliveryFilter(**person))
@@ -223,7 +223,7 @@ async def test_a_cancel_that_names_nothing_and_too_many_values_are_refused(
                     await client.status.CancelDeliveries(
                         CancelDeliveriesRequest(
                             district_id=DISTRICT,
-                            filter=DeliveryFilter(**vague),  # type: ignore[arg-type]
+                            filter=DeliveryFilter(**vague),
                         )
                     )
                 (of_filter, of_comment) = refused.value.fields
@@ -252,7 +252,7 @@ async def test_a_cancel_that_names_nothing_and_too_many_values_are_refused(
                     async for _ in client.watch(
                         WatchStatusRequest(
                             district_id=DISTRICT,
-                            delivery_filter=DeliveryFilter(**fields),  # type: ignore[arg-type]
+                            delivery_filter=DeliveryFilter(**fields),
                         )
                     ):
                         pass

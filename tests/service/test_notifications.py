@@ -289,7 +289,7 @@ async def test_a_notification_is_found_by_its_id_and_by_its_own_user_alone(
         async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
 
             async def get(**fields: str) -> Notification:
-                request = GetNotificationRequest(**{"district_id": DISTRICT, **fields})  # type: ignore[arg-type]
+                request = GetNotificationRequest(**{"district_id": DISTRICT, **fields})
                 return (await backend.devices.GetNotification(request)).notification
 
             detail = await get(user_id=MOTHER, notification_id=name)

@@ -60,7 +60,7 @@ async def told(
 async def notification(service: Whole, user_id: str, **target: str) -> Notification:
     async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
         answer = await backend.devices.GetNotification(
-            GetNotificationRequest(district_id=DISTRICT, user_id=user_id, **target)  # type: ignore[arg-type]
+            GetNotificationRequest(district_id=DISTRICT, user_id=user_id, **target)
         )
     return answer.notification
 
