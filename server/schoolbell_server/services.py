@@ -25,9 +25,9 @@ from schoolbell.v1 import (
     subscription_service_pb2_grpc,
 )
 from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.pipeline.dry_run import DryRunner
 from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.pipeline import Pipeline
-from schoolbell_server.pipeline.rehearsal import Rehearser
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
@@ -115,7 +115,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     change_service_pb2_grpc.add_ChangeServiceServicer_to_server(
         ChangeServicer(
             parts.pipeline.acceptor,
-            Rehearser(storage, parts.pipeline.acceptance, clock),
+            DryRunner(storage, parts.pipeline.acceptance, clock),
             ChangeReaders(storage),
             Explainer(storage, apps=parts.apps, clock=clock, replay=parts.replay),
         ),

@@ -96,7 +96,7 @@ class Storage:
     ) -> AsyncIterator[AsyncConnection]:
         """Run one transaction: commit where the block ends well, else roll back.
 
-        Without `keep` it is rolled back in any case: a rehearsal. Without `hurry` it may take as
+        Without `keep` it is rolled back in any case: a dry run. Without `hurry` it may take as
         long as it takes.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another

@@ -7,7 +7,7 @@ size; the audit log, import reports and the status log, which name them, are loo
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    func,
     or_,
     select,
     tuple_,
@@ -24,8 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain import compact
 from schoolbell_server.domain.fact_keys import key_prefixes
+from schoolbell_server.domain.fact_state import decode_told, encode_told
+from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
+from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.deliveries import UNSENT
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.rights import USER
@@ -58,6 +63,14 @@ class Person:
     district_id: str
     user_id: str
     related: tuple[str, ...]
+    sharing: tuple[str, ...] = ()
+    """Who shares a lunch account with the person or with somebody related: a change of theirs may
+    name the person, or have told them."""
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Return the others whose changes may have been told to the person."""
+        return tuple(sorted({*self.related, *self.sharing} - {self.user_id}))
 
 
 Place = tuple[Any, ...]
@@ -90,8 +103,14 @@ async def find_person(connection: AsyncConnection, district_id: str, user_id: st
         select(relationship.c.guardian_id).where(here, relationship.c.student_id == user_id),
         select(relationship.c.student_id).where(here, relationship.c.guardian_id == user_id),
     )
-    found = (await connection.execute(related)).scalars()
-    return Person(district_id=district_id, user_id=user_id, related=tuple(sorted(found)))
+    found = set((await connection.execute(related)).scalars())
+    sharing = await sharers_of(connection, district_id, [user_id, *sorted(found)])
+    return Person(
+        district_id=district_id,
+        user_id=user_id,
+        related=tuple(sorted(found)),
+        sharing=tuple(sorted(sharing - {user_id})),
+    )
 
 
 def account(person: Person) -> Holding:
@@ -291,6 +310,87 @@ async def forget_recipient(connection: AsyncConnection, decided: Decided, user_i
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An accepted change: (district_id, source, change_id), and the server's bytes."""
+
+    name: tuple[str, str, str]
+    content: bytes
+
+
+async def published(
+    connection: AsyncConnection,
+    person: Person,
+    student_id: str,
+    kind: Kind,
+    after: Place | None,
+    limit: int,
+) -> Page[Published]:
+    """Look through a page of a student's changes of a kind for those that name the person.
+
+    `after` is as for `decisions`. What is found may only seem to name them.
+    """
+    place = (change.c.accept_time, change.c.source, change.c.change_id)
+    page = select(change).where(_changes_of(person, student_id), change.c.kind == int(kind))
+    if after is not None:
+        page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
+    rows = list(await connection.execute(page.order_by(*place).limit(limit)))
+    named = person.user_id.encode()
+    found = [
+        Published((row.district_id, row.source, row.change_id), row.content)
+        for row in rows
+        if named in row.content
+    ]
+    last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
+    return Page(found, last if len(rows) == limit else None)
+
+
+async def lock_published(
+    connection: AsyncConnection, found: Collection[Published]
+) -> Sequence[Published]:
+    """Lock changes, and return them as they are now."""
+    key = list(change.primary_key)
+    names = sorted(one.name for one in found)
+    rows = await connection.execute(
+        select(change).where(tuple_(*key).in_(names)).order_by(*key).with_for_update()
+    )
+    return [
+        Published((row.district_id, row.source, row.change_id), row.content) for row in rows.all()
+    ]
+
+
+async def forget_sharer(connection: AsyncConnection, left: Published, user_id: str) -> None:
+    """Store a change that no longer names a person, and that its deliveries do not either."""
+    district_id, source, change_id = left.name
+    await connection.execute(
+        update(change)
+        .where(
+            change.c.district_id == district_id,
+            change.c.source == source,
+            change.c.change_id == change_id,
+        )
+        .values(content=left.content)
+    )
+    of_change = and_(
+        delivery.c.district_id == district_id,
+        delivery.c.source == source,
+        delivery.c.change_id == change_id,
+    )
+    rows = await connection.execute(
+        select(delivery.c.delivery_id, delivery.c.told)
+        .where(of_change)
+        .order_by(delivery.c.delivery_id)
+        .with_for_update()
+    )
+    for delivery_id, text in rows.all():
+        told = decode_told(text)
+        others = tuple(one for one in told.shared_student_ids if one != user_id)
+        if others != told.shared_student_ids:
+            forgotten = encode_told(replace(told, shared_student_ids=others))
+            same = delivery.c.delivery_id == delivery_id
+            await connection.execute(update(delivery).where(same).values(told=forgotten))
+
+
 def _for_district(district_id: str) -> ColumnElement[bool]:
     """Tell the keys that are for a district and no other."""
     mine = select(api_key_district.c.key_id).where(api_key_district.c.district_id == district_id)
@@ -299,8 +399,8 @@ def _for_district(district_id: str) -> ColumnElement[bool]:
 
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
-    """Forget that a person last saved settings, made keys or set bars; return how many rows."""
-    count = 0
+    """Forget that a person saved settings, made keys, set bars or cancelled; return how many rows."""
+    count = await _forget_canceller(connection, person)
     here = person.district_id
     for table, column, places in (
         (district, district.c.settings_updater, district.c.district_id == here),
@@ -314,3 +414,17 @@ async def forget_writer(connection: AsyncConnection, person: Person) -> int:
         )
         count += forgotten.rowcount
     return count
+
+
+async def _forget_canceller(connection: AsyncConnection, person: Person) -> int:
+    quoted = compact.encode(person.user_id)
+    forgotten = await connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.district_id == person.district_id,
+            delivery.c.cancel_cause == int(CancelCause.PERSON),
+            delivery.c.cancel_principal.contains(quoted, autoescape=True),
+        )
+        .values(cancel_principal=func.replace(delivery.c.cancel_principal, quoted, '""'))
+    )
+    return forgotten.rowcount

@@ -135,7 +135,7 @@ def _update(plain: dict[str, Any], name: str, change: Change) -> FactUpdate:
     if "known" in plain:
         known = build(_VALUES[name], plain["known"])
         previous = Previous(value=known, set_time=plain.get("known_set"))
-        folded = replace(folded, previous=previous, changed=known != folded.current)
+        folded = replace(folded, previous=previous, changed=known != folded.current, by_student={})
     raw = dict(plain.get("update", {}))
     if "current" in raw:
         raw["current"] = build(_VALUES[name], raw["current"])

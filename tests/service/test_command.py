@@ -10,6 +10,7 @@ from google.protobuf import json_format
 
 from schoolbell.v1 import access_service_pb2 as access
 from tests.service.command import schoolbell
+from tests.service.held import hold_grades
 from tests.service.scene import MOTHER, STUDENT, absence, grade, lunch, phone, populate, register
 from tests.service.whole import PARENT_APP, whole
 
@@ -143,3 +144,30 @@ async def test_deliveries_are_listed(tmp_path: Path) -> None:
         ended = await schoolbell(service, access.ROLE_MONITOR, "--json", "deliveries", "list")
         (delivery,) = [json.loads(line) for line in ended.out.splitlines()]
         assert delivery["userId"] == STUDENT
+
+
+async def test_deliveries_of_one_school_are_cancelled_and_changes_listed(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await hold_grades(service)
+        await register(service, phone(MOTHER))
+        feed = tmp_path / "feed.jsonl"
+        feed.write_text(json_format.MessageToJson(grade("g1", 90), indent=None) + "\n")
+        await schoolbell(service, access.ROLE_PUBLISHER, "changes", "publish", str(feed))
+        cancel = ("deliveries", "cancel", "--comment", "imported twice", "--kind", "grade")
+        for more, code, out in (
+            (("--school", "oak"), 0, "0\n"),
+            (("--school", "elm", "--until", "2020-01-01"), 0, "0\n"),
+            (("--school", "elm", "--change", "g1"), 2, ""),
+            (("--school", "elm", "--since", "2020-01-01", "--dry-run"), 0, "1\n"),
+            (("--calendar", "elm:2027", "--source", "sis"), 0, "1\n"),
+        ):
+            ended = await schoolbell(service, access.ROLE_ADMINISTRATOR, *cancel, *more)
+            assert (ended.code, ended.out) == (code, out), (more, ended.err)
+        listing = ("--json", "deliveries", "list", "--cause", "person", "--app", PARENT_APP)
+        listed = await schoolbell(service, access.ROLE_MONITOR, *listing)
+        assert json.loads(listed.out)["cancellation"]["comment"] == "imported twice"
+        for narrowed, count in (((), 1), (("--kind", "attendance"), 0), (("--source", "sis"), 1)):
+            command = ("--json", "--district", "-", "changes", "list", *narrowed)
+            listed = await schoolbell(service, access.ROLE_PUBLISHER, *command)
+            assert len(listed.out.splitlines()) == count, listed.err

@@ -1,4 +1,4 @@
-"""Long reads let everybody else go on: in slices, few at a time, rehearsals one after the other."""
+"""Long reads let everybody else go on: in slices, few at a time, dry runs one after the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import settings_service_pb2
 from schoolbell_server.pipeline.acceptance import Acceptance, Written
-from schoolbell_server.pipeline.rehearsal import Rehearser
+from schoolbell_server.pipeline.dry_run import DryRunner
 from schoolbell_server.pipeline.submission import Submission
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.security.api_key import Role
@@ -60,7 +60,7 @@ async def test_reading_changes_and_deliveries_lets_the_loop_turn(
 
         async with storage.read() as connection:
             with finely_sliced(monkeypatch) as turns:
-                changes = ChangeQuery(district_id=MAPLE, limit=ROWS)
+                changes = ChangeQuery(district_ids=[MAPLE], limit=ROWS)
                 assert len(await list_changes(connection, changes)) == ROWS
             assert len(turns) == ROWS
             with finely_sliced(monkeypatch) as turns:
@@ -106,14 +106,12 @@ class Idle(Acceptance):
         return [[]], Written()
 
 
-async def test_a_publisher_waits_for_one_rehearsal_at_most(tmp_path: Path) -> None:
+async def test_a_publisher_waits_for_one_dry_run_at_most(tmp_path: Path) -> None:
     async with open_database(SQLITE, tmp_path) as storage:
         acceptance = Idle()
-        rehearser = Rehearser(storage, acceptance, lambda: NOW)
-        rehearsals = [
-            asyncio.create_task(rehearser.rehearse(cast(Submission, None))) for _ in range(8)
-        ]
+        runner = DryRunner(storage, acceptance, lambda: NOW)
+        dry_runs = [asyncio.create_task(runner.run(cast(Submission, None))) for _ in range(8)]
         await asyncio.sleep(0)
         async with storage.write():
             assert acceptance.transactions <= 1
-        await asyncio.gather(*rehearsals)
+        await asyncio.gather(*dry_runs)

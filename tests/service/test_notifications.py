@@ -420,3 +420,56 @@ async def test_a_request_whose_server_died_is_answered_as_lost(tmp_path: Path) -
         assert answer.attempt.outcome == delivery_pb2.OUTCOME_ANSWER_LOST
         assert answer.attempt.start_time.ToDatetime(dt.UTC) == begun
         assert service.sandbox.ledger.arrivals(token_of(asked)) == []
+
+
+@databases()
+async def test_a_notification_is_found_by_its_id_and_by_its_own_user_alone(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        asked = phone(MOTHER, number=2, ios=False)
+        asked.device.locale = "es"
+        await register(service, phone(MOTHER), asked, phone(FATHER))
+        async with following(service) as followed:
+            await publish(service, grade("g1", 68.5))
+            found = await followed.until_states(ACCEPTED, ACCEPTED, ACCEPTED)
+        own = [one for one in found if one.user_id == MOTHER]
+        (name,) = {one.notification_id for one in own}
+        for registered in (phone(MOTHER), asked):
+            (push,) = service.sandbox.ledger.arrivals(token_of(registered))
+            assert name.encode() in push.payload
+        async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+
+            async def get(**fields: str) -> Notification:
+                request = GetNotificationRequest(**{"district_id": DISTRICT, **fields})
+                return (await backend.devices.GetNotification(request)).notification
+
+            detail = await get(user_id=MOTHER, notification_id=name)
+            assert (detail.notification_id, detail.locale) == (name, "en")
+            assert (await get(user_id=MOTHER, notification_id=name, locale="es")).locale == "es"
+            android = next(one for one in own if one.platform == common_pb2.PLATFORM_ANDROID)
+            by_delivery = await get(user_id=MOTHER, delivery_id=android.delivery_id)
+            assert (by_delivery.notification_id, by_delivery.locale) == (name, "es")
+            (change,) = detail.changes
+            assert (change.section_id, change.grading_task) == ("algebra-1", "Semester grade")
+            assert (change.grading_period, change.calendar_id) == ("S1", CALENDAR)
+            others = next(one.notification_id for one in found if one.user_id == FATHER)
+            for hostile in (
+                {"user_id": FATHER, "notification_id": name},
+                {"user_id": MOTHER, "notification_id": others},
+                {"user_id": MOTHER, "notification_id": own[0].delivery_id},
+                {"user_id": MOTHER, "notification_id": "ffffffff-ffff-8fff-bfff-ffffffffffff"},
+                {"user_id": MOTHER, "notification_id": name.upper()},
+                {"user_id": MOTHER, "notification_id": name, "district_id": "oak-county"},
+            ):
+                with pytest.raises((NotFound, PermissionDenied)):
+                    await get(**hostile)
+            for bad, path in (
+                ({"user_id": MOTHER}, "target"),
+                ({"user_id": MOTHER, "notification_id": ""}, "notification_id"),
+                ({"user_id": MOTHER, "notification_id": name, "locale": "?"}, "locale"),
+            ):
+                with pytest.raises(InvalidArgument) as refused:
+                    await get(**bad)
+                assert [one.path for one in refused.value.fields] == [path]

@@ -154,7 +154,7 @@ async def test_too_many_deactivations_are_refused(tmp_path: Path) -> None:
     assert done.report.portal_relationship_count == 9
 
 
-async def test_a_rehearsal_reports_and_applies_nothing(tmp_path: Path) -> None:
+async def test_a_dry_run_reports_and_applies_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
         version = await service.facts_version()

@@ -117,7 +117,7 @@ async def test_every_bad_field_is_named_with_its_record(tmp_path: Path) -> None:
             assert set(refusal.fields) == {"records"}
 
 
-async def test_a_rehearsal_counts_and_writes_nothing(tmp_path: Path) -> None:
+async def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
         await upsert(service, user("a"))

@@ -106,11 +106,11 @@ def change_case(
         change,
         change.kind,
         moment,
-        update,
+        update.of(change.student_id),
         world.district,
         world.zone_of(change.calendar_id),
         student or StudentFacts(student=_nobody(change.student_id)),
-        Baseline(previous=update.previous),
+        Baseline(previous=update.of(change.student_id).previous),
         lifts(update, baselines),
     )
 

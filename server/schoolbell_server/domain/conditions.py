@@ -1,7 +1,7 @@
 """Gate 13: the whole condition of a subscription.
 
-No condition is every change; but what is told only when named (a withdrawal, a PRESENT or
-CLEARED mark) still has to be named.
+No condition is every change; but what is told only when named (a withdrawal, a cleared score, a
+PRESENT or CLEARED mark) still has to be named.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from schoolbell_server.domain.world import (
     LunchBalanceCondition,
 )
 
+_ONLY_IF_NAMED = frozenset({AssignmentAction.WITHDRAWN, AssignmentAction.CLEARED})
 _EVERY_ASSIGNMENT = AssignmentCondition()
 _EVERY_GRADE = GradeCondition()
 _EVERY_MARK = AttendanceCondition()
@@ -89,7 +90,7 @@ def _refuse_assignment(
 def _is_chosen(action: AssignmentAction, condition: AssignmentCondition) -> bool:
     if condition.actions:
         return action in condition.actions
-    return action is not AssignmentAction.WITHDRAWN
+    return action not in _ONLY_IF_NAMED
 
 
 def _refuse_mark(case: DeviceCase, condition: AttendanceCondition) -> Refusal | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 
-from schoolbell_server.domain.kinds import DeliveryState, Outcome
+from schoolbell_server.domain.kinds import DeliveryState, HoldCause, Outcome
 
 UNSENT = frozenset({DeliveryState.PENDING, DeliveryState.HELD})
 """Waiting for an attempt: what can be leased, cancelled and expired."""
@@ -34,6 +34,8 @@ class Progress:
     """The attempt count at the last replay: the budget counts from it."""
     answer_lost: bool = False
     """The phone may have shown it although no answer says so."""
+    hold_cause: HoldCause | None = None
+    """Why it waits; says nothing unless it is HELD."""
     cancel_asked: bool = False
     """A cancel came during an attempt and waits for its outcome."""
 
@@ -76,7 +78,9 @@ def _again(counted: Progress, attempt: Attempted, waiting: DeliveryState) -> Pro
         return replace(counted, state=spent)
     if attempt.retry_time >= counted.expire_time:
         return expire(counted)
-    return replace(counted, state=waiting, due_time=attempt.retry_time)
+    return replace(
+        counted, state=waiting, due_time=attempt.retry_time, hold_cause=HoldCause.CIRCUIT
+    )
 
 
 def hold(progress: Progress, due_time: dt.datetime) -> Progress:
@@ -85,7 +89,9 @@ def hold(progress: Progress, due_time: dt.datetime) -> Progress:
         return progress
     if progress.cancel_asked:
         return replace(progress, state=DeliveryState.CANCELLED)
-    return replace(progress, state=DeliveryState.HELD, due_time=due_time)
+    return replace(
+        progress, state=DeliveryState.HELD, due_time=due_time, hold_cause=HoldCause.CIRCUIT
+    )
 
 
 def expire(progress: Progress) -> Progress:

@@ -103,7 +103,7 @@ def _is_unchanged(case: DeviceCase) -> bool:
     update, known = case.recipient.case.update, case.baseline.previous.value
     if not update.changed:
         return True
-    return update.other_key is None and known is not None and known == update.current
+    return update.other_key is None and known == update.current
 
 
 def _said_so_itself(case: DeviceCase) -> bool:

@@ -10,12 +10,26 @@ from enum import IntEnum, StrEnum, unique
 from typing import Generic, TypeVar
 
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.kinds import Gate
+from schoolbell_server.domain.kinds import Gate, GateScope
 
 Case = TypeVar("Case")
 
 GATE_ORDER = (*map(Gate, range(1, 8)), Gate.NEWEST, *map(Gate, range(8, 16)))
 """The order of evaluation: gate 16 is the last of the change's own."""
+
+
+def scope_of(gate: Gate) -> GateScope:
+    """Return what a gate judges."""
+    return _SCOPES.get(gate, GateScope.CHANGE)
+
+
+_SCOPES = {
+    Gate.TOOL_SHOWN: GateScope.APP,
+    Gate.RELATED: GateScope.RECIPIENT,
+    Gate.ACCOUNT: GateScope.RECIPIENT,
+    **dict.fromkeys(map(Gate, range(Gate.DEVICE_USABLE, Gate.NEWEST)), GateScope.DEVICE),
+}
+"""Of the gates that judge anything but the change itself."""
 
 
 @unique

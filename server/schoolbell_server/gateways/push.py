@@ -32,6 +32,8 @@ class Push:
     delivery_id: str
     """A UUID, the same at every attempt: APNs' `apns-id`, and in every payload."""
     app_id: str
+    notification_id: str = ""
+    """What the person is told, the same on all devices; '' for a test notification."""
     address: str
     """The device token (or, on Android, an FCM registration token)."""
     fid: bool = False

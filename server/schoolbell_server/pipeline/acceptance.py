@@ -83,7 +83,7 @@ class _Group:
             if repeated.fingerprint != first.fingerprint:
                 self.answer(where, refusals.reused(repeated.change.key))
             elif isinstance(answer, Accepted):
-                self.answer(where, Duplicate(answer.resume_token))
+                self.answer(where, Duplicate(answer.resume_token, answer.delivery_count))
             elif answer is not None:
                 self.answer(where, answer)
 
@@ -160,7 +160,8 @@ class Acceptance:
     def _known(self, submitted: Submitted, known: change_store.KnownKey, group: _Group) -> Answer:
         if known.fingerprint != submitted.fingerprint:
             return refusals.reused(submitted.change.key)
-        return Duplicate(_token(group.position, known.token_revision))
+        token = _token(group.position, known.token_revision)
+        return Duplicate(token, known.delivery_count)
 
     async def _take_district(
         self,
@@ -178,10 +179,10 @@ class Acceptance:
             refusal = refusals.of_world(
                 district_id, submitted, world, group.now, replay=self._replay
             )
-            group.answer(group.pending[name], refusal or Accepted(group.token))
             if refusal is None:
                 taken.append(submitted)
             else:
+                group.answer(group.pending[name], refusal)
                 refused.append(name)
         await change_store.free_keys(connection, refused)
         if world is not None and taken:
@@ -190,7 +191,7 @@ class Acceptance:
     async def _world(
         self, connection: AsyncConnection, district_id: str, changes: Collection[Change]
     ) -> World | None:
-        students = {change.student_id for change in changes}
+        students = {student_id for change in changes for student_id in change.student_ids}
         calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
         kinds = {change.kind for change in changes}
         return await fetch_world(connection, district_id, students, calendars, self._apps, kinds)
@@ -256,6 +257,8 @@ class Acceptance:
         rows = []
         for index, (submitted, decision) in enumerate(zip(taken, plan.decisions, strict=True)):
             change, counted = submitted.change, count_refusals([decision])
+            where = group.pending[world.district.district_id, change.key]
+            group.answer(where, Accepted(group.token, told[index]))
             record = DecisionRecord(
                 decision=decision,
                 facts_version=world.district.facts_version,

@@ -51,6 +51,7 @@ async def cancel_deliveries(
     comment: str,
     now: dt.datetime,
     refusal: Refusal | None = None,
+    principal: str = "",
 ) -> list[DeliveryRow]:
     """Cancel those of these locked deliveries that may be; return their snapshots for the journal.
 
@@ -60,6 +61,8 @@ async def cancel_deliveries(
     for row in rows:
         progress = cancel(progress_of(row), leased=bool(row.lease_owner))
         if progress is not None and row.cancel_cause is None:
-            cancelled.append(moved_to(marked(row, cause, refusal, comment), progress, now))
+            cancelled.append(
+                moved_to(marked(row, cause, refusal, comment, principal), progress, now)
+            )
     await store_deliveries(connection, cancelled)
     return cancelled

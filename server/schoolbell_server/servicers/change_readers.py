@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import change_pb2, common_pb2, explanation_pb2
 from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.change_filters import read_change_filter
 from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.explanations import write_recorded
 from schoolbell_server.contract.fields import read_time
@@ -22,11 +23,19 @@ from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal, count_refusals
 from schoolbell_server.domain.kinds import AppType, Gate, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.paging import Page, read_page
 from schoolbell_storage import status_log
-from schoolbell_storage.changes import ChangeQuery, ChangeRow, fetch_changes, list_changes
+from schoolbell_storage.accounts import sharers_of
+from schoolbell_storage.changes import (
+    ChangePlace,
+    ChangeQuery,
+    ChangeRow,
+    fetch_changes,
+    list_changes,
+)
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
@@ -39,6 +48,7 @@ _Member = TypeVar("_Member", bound=IntEnum)
 _SCANNED = 2_000
 """Changes that one page of decisions looks through at most."""
 _ALL = 100_000
+_POSITION = (int, int, str)
 
 
 class ChangeReaders:
@@ -61,21 +71,10 @@ class ChangeReaders:
     async def list(self, request: messages.ListChangesRequest) -> messages.ListChangesResponse:
         """Return a page of changes, newest first."""
         violations = Violations()
-        page = read_page(request, (int, int), violations)
-        asked = request.filter
-        for field in ("sources", "student_ids", "kinds"):
-            violations.count(getattr(asked, field), f"filter.{field}", most=MOST_VALUES)
-        kinds = read_each(Kind, asked.kinds, "filter.kinds", violations)
-        query = ChangeQuery(
-            district_id=request.district_id,
-            sources=list(asked.sources),
-            student_ids=list(asked.student_ids),
-            kinds=kinds,
-            start_time=_time(asked, "start_accept_time", violations),
-            end_time=_time(asked, "end_accept_time", violations),
-            before=_before(page),
-            limit=page.limit,
-        )
+        page = read_page(request, _POSITION, violations)
+        districts = current_caller().districts(request.district_id)
+        wanted = read_change_filter(request.filter, districts, "filter", violations.add)
+        query = replace(wanted, before=_before(page), limit=page.limit)
         violations.refuse()
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
@@ -96,7 +95,7 @@ class ChangeReaders:
         behind the last change that was looked at.
         """
         violations = Violations()
-        page = read_page(request, (int, int), violations)
+        page = read_page(request, _POSITION, violations)
         asked = request.filter
         for field in ("user_ids", "student_ids", "change_keys", "kinds", "gates"):
             violations.count(getattr(asked, field), f"filter.{field}", most=MOST_VALUES)
@@ -105,7 +104,7 @@ class ChangeReaders:
             gates=frozenset(read_each(Gate, asked.gates, "filter.gates", violations)),
         )
         query = ChangeQuery(
-            district_id=request.district_id,
+            district_ids=[request.district_id],
             keys=[ChangeKey(source=k.source, change_id=k.change_id) for k in asked.change_keys],
             student_ids=list(asked.student_ids),
             kinds=read_each(Kind, asked.kinds, "filter.kinds", violations),
@@ -116,7 +115,7 @@ class ChangeReaders:
         )
         violations.refuse()
         async with self._storage.read() as connection:
-            query = await self._of_users(connection, query, wanted)
+            query = await self._of_users(connection, request.district_id, query, wanted)
             found = await list_changes(connection, query)
             shown, token = page.cut(found, _place)
             deliveries = await _deliveries(connection, request.district_id, shown)
@@ -126,13 +125,17 @@ class ChangeReaders:
         return messages.ListDecisionsResponse(decisions=decisions, next_page_token=token)
 
     async def _of_users(
-        self, connection: AsyncConnection, query: ChangeQuery, wanted: _Wanted
+        self, connection: AsyncConnection, district_id: str, query: ChangeQuery, wanted: _Wanted
     ) -> ChangeQuery:
-        """Narrow the changes to the students whom the users are, or are related to."""
+        """Narrow the changes to the students whom the users are, or are related to.
+
+        A change of a lunch account is found by the student who shares it, too.
+        """
         if not wanted.users or query.student_ids:
             return query
-        students = await students_of(connection, query.district_id, wanted.users)
-        return replace(query, student_ids=sorted(students | wanted.users))
+        students = wanted.users | await students_of(connection, district_id, wanted.users)
+        students |= await sharers_of(connection, district_id, sorted(students))
+        return replace(query, student_ids=sorted(students))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +182,15 @@ def _time(asked: Message, field: str, violations: Violations) -> dt.datetime | N
     return read_time(getattr(asked, field), f"filter.{field}", violations.add)
 
 
-def _before(page: Page) -> tuple[int, int] | None:
+def _before(page: Page) -> ChangePlace | None:
     if page.after is None:
         return None
-    accept_time, position = page.after
-    return int(accept_time), int(position)
+    accept_time, position, district_id = page.after
+    return int(accept_time), int(position), str(district_id)
 
 
-def _place(row: ChangeRow) -> tuple[int, int]:
-    return to_micros(row.accept_time), row.position
+def _place(row: ChangeRow) -> ChangePlace:
+    return to_micros(row.accept_time), row.position, row.district_id
 
 
 Deliveries = dict[tuple[ChangeKey, str], DeliveryRow]

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.kinds import CancelCause
+from schoolbell.v1.change_pb2 import Change
+from schoolbell_server.contract.changes import normalise
+from schoolbell_server.domain.kinds import CancelCause, Kind
+from schoolbell_server.domain.principal import encode_principal
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.servicers.person_pages import pages
 from schoolbell_server.status import journal
 from schoolbell_server.status.forgetting import blanked
 from schoolbell_storage import mentions, persons, status_log
+from schoolbell_storage.accounts import leave_accounts
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.persons import Holding, Person
+from schoolbell_storage.persons import Holding, Person, Published
 from schoolbell_storage.status_log import LogEntry
 
 _STEP = 500  # rows in one transaction
@@ -81,6 +87,7 @@ class Erasure:
 
     async def _pass(self, person: Person) -> int:
         found = await self._forget_recipient(person)
+        found += await self._forget_sharing(person)
         for holding in (*persons.records(person), persons.changes(person)):
             found += await self._erase(holding)
         return found
@@ -104,7 +111,12 @@ class Erasure:
                 rows = (await fetch_deliveries(connection, names, lock=True)).values()
                 now = self._clock()
                 cancelled = await cancel_deliveries(
-                    connection, rows, CancelCause.PERSON, _CANCELLED, now
+                    connection,
+                    rows,
+                    CancelCause.PERSON,
+                    _CANCELLED,
+                    now,
+                    principal=encode_principal(current_caller().principal),
                 )
                 await journal.record(connection, now, cancelled)
             self._on_written()
@@ -114,7 +126,7 @@ class Erasure:
     async def _forget_recipient(self, person: Person) -> int:
         """Take the person out of the recorded decisions of others' changes."""
         count = 0
-        for student_id in person.related:
+        for student_id in person.students:
             named = partial(persons.decisions, person=person, student_id=student_id, limit=_STEP)
             async for found in pages(self._storage, named):
                 async with self._storage.write() as connection:
@@ -122,6 +134,27 @@ class Erasure:
                         await persons.forget_recipient(connection, one, person.user_id)
                 count += len(found)
         return count
+
+    async def _forget_sharing(self, person: Person) -> int:
+        """Take the person out of lunch accounts that others share, and of their changes."""
+        count = 0
+        for student_id in person.sharing:
+            named = partial(
+                persons.published,
+                person=person,
+                student_id=student_id,
+                kind=Kind.LUNCH_BALANCE,
+                limit=_STEP,
+            )
+            async for found in pages(self._storage, named):
+                async with self._storage.write() as connection:
+                    for one in await persons.lock_published(connection, found):
+                        left = _left(one, person.user_id)
+                        if left is not None:
+                            await persons.forget_sharer(connection, left, person.user_id)
+                            count += 1
+        district_id, user_id = person.district_id, person.user_id
+        return count + await self._write(lambda one: leave_accounts(one, district_id, user_id))
 
     async def _forget_in_log(self, person: Person) -> None:
         """Blank what the status log says of the person; positions in it stay what they are."""
@@ -154,6 +187,18 @@ class Erasure:
                     await mentions.rewrite_entry(connection, forgotten)
             count += len(found)
         return count
+
+
+def _left(published: Published, user_id: str) -> Published | None:
+    """Return a change without somebody who shares the account; None if it does not name them."""
+    change = Change.FromString(published.content)
+    shared = change.lunch_balance.shared_student_ids
+    if user_id not in shared:
+        return None
+    others = [one for one in shared if one != user_id]
+    del shared[:]
+    shared.extend(others)
+    return replace(published, content=normalise(change))
 
 
 async def _close(connection: AsyncConnection, person: Person) -> int:

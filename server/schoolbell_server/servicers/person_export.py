@@ -38,6 +38,7 @@ _ENUMS: Mapping[str, type[IntEnum]] = {
     "detail_level": kinds.DetailLevel,
     "environment": kinds.ProviderEnvironment,
     "granted": Right,
+    "hold_cause": kinds.HoldCause,
     "kind": kinds.Kind,
     "platform": kinds.Platform,
     "retirement_reason": kinds.RetirementReason,
@@ -50,6 +51,7 @@ _INNER = frozenset(
     {
         "address_hash",
         "budget_start",
+        "cancel_principal",
         "district_id",
         "facts_version",
         "grantee_type",
@@ -80,7 +82,7 @@ async def export(storage: Storage, person: Person) -> AsyncIterator[ExportPerson
         async for rows in pages(storage, held):
             documents = [_row(holding.table, row) async for row in paced(rows)]
             yield await _message(holding.record_type, documents)
-    for student_id in (person.user_id, *person.related):
+    for student_id in (person.user_id, *person.students):
         own = partial(persons.decisions, person=person, student_id=student_id, limit=_PAGE)
         async for decided in pages(storage, own):
             told = [_decision(one, person.user_id) async for one in paced(decided)]

@@ -94,7 +94,7 @@ def _take(
     now: dt.datetime,
 ) -> messages.ReceiptResult:
     if error is not None:
-        return messages.ReceiptResult(error=to_status(error))
+        return messages.ReceiptResult(error=to_status(error), reason=error.reason)
     row = known.get(receipt.delivery_id)
     if row is None:
         missing = SchoolbellError(
@@ -102,7 +102,7 @@ def _take(
             "the user has no such delivery",
             metadata={"delivery_id": receipt.delivery_id},
         )
-        return messages.ReceiptResult(error=to_status(missing))
+        return messages.ReceiptResult(error=to_status(missing), reason=missing.reason)
     event = _EVENTS[receipt.event]
     progress = after_receipt(progress_of(row), event, leased=bool(row.lease_owner))
     if progress is not None:

@@ -10,6 +10,7 @@ from schoolbell.v1 import status_pb2
 from schoolbell.v1 import status_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell.v1.status_service_pb2_grpc import StatusServiceServicer
+from schoolbell_server.contract.change_filters import ChangeTest, read_change_filter
 from schoolbell_server.contract.deliveries import write_delivery
 from schoolbell_server.contract.delivery_filters import read_filter, write_test
 from schoolbell_server.contract.resume_tokens import ResumeToken, read_token, write_token
@@ -22,6 +23,7 @@ from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.service_state import ServiceStateSource
 from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.tallies import read_tallies
+from schoolbell_server.status.calendars import Calendars
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.status.watch import Watch, Wish
 from schoolbell_storage import status_log
@@ -86,12 +88,14 @@ class StatusServicer(StatusServiceServicer):
         """Stream what changes, from a position on."""
         violations = Violations()
         districts = current_caller().districts(request.district_id)
-        query = read_filter(request.delivery_filter, None, violations.add)
+        query = read_filter(request.delivery_filter, None, violations.add, "delivery_filter")
+        changes = read_change_filter(request.change_filter, None, "change_filter", violations.add)
         topics = set(request.topics) or {_Topic.WATCH_TOPIC_STATE, _Topic.WATCH_TOPIC_DELIVERIES}
         if _Topic.WATCH_TOPIC_UNSPECIFIED in topics:
             violations.add("topics", "must name topics")
         violations.refuse()
         await self._district_ids(request.district_id)
+        calendars = Calendars(self._storage)
         watch = Watch(
             tail=self._tail,
             wish=Wish(
@@ -99,7 +103,9 @@ class StatusServicer(StatusServiceServicer):
                 states=_Topic.WATCH_TOPIC_STATE in topics,
                 deliveries=_Topic.WATCH_TOPIC_DELIVERIES in topics,
                 changes=_Topic.WATCH_TOPIC_CHANGES in topics,
-                test=write_test(query),
+                test=write_test(query, calendars.schools),
+                change_test=ChangeTest(changes),
+                calendars=calendars if query.school_ids else None,
             ),
             position=await self._start(request.resume_token),
             states=lambda: self._states_of(request.district_id),

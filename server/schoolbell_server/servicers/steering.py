@@ -9,10 +9,11 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import status_service_pb2 as messages
-from schoolbell_server.contract.delivery_filters import names_something, read_filter
+from schoolbell_server.contract.delivery_filters import MUST_NAME, names_something, read_filter
 from schoolbell_server.contract.fields import read_text
 from schoolbell_server.domain.delivery import replay
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
+from schoolbell_server.domain.principal import encode_principal
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
 from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.rpc.caller import current_caller
@@ -78,19 +79,21 @@ class Steering:
         """Cancel deliveries that have not left."""
         violations = Violations()
         if not names_something(request.filter):
-            violations.add("filter", "must name a change, student, user, device or kind")
+            violations.add("filter", MUST_NAME)
         if not request.comment:
-            violations.add("reason", REQUIRED)
+            violations.add("comment", REQUIRED)
         read_text(request.comment, "comment", violations.add)
         query = read_filter(request.filter, [request.district_id], violations.add)
         violations.refuse()
         unsent = {DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING}
         chosen = list(unsent & set(query.states)) if query.states else list(unsent)
-        now = self._clock()
+        now, principal = self._clock(), encode_principal(current_caller().principal)
 
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-            cause = CancelCause.PERSON
-            done = await cancel_deliveries(connection, rows, cause, request.comment, now)
+            cause, comment = CancelCause.PERSON, request.comment
+            done = await cancel_deliveries(
+                connection, rows, cause, comment, now, principal=principal
+            )
             await bump_facts(connection, request.district_id)
             return done
 
@@ -99,7 +102,7 @@ class Steering:
             query = replace(query, states=chosen)
             count = await self._walk(query, step, write=not request.validate_only)
         if not request.validate_only:
-            what = {"cancelled": count, "reason": request.comment}
+            what = {"cancelled": count, "comment": request.comment}
             await self._audit(request.district_id, "CancelDeliveries", what, now)
         return messages.CancelDeliveriesResponse(delivery_count=count)
 

@@ -94,7 +94,8 @@ def _relation(recipient: explanation_pb2.ExplainedRecipient) -> str:
         return "the student"
     if not recipient.HasField("relationship"):
         return "not related"
-    return recipient.relationship.relation or "guardian"
+    related = recipient.relationship
+    return f"{related.relation or 'guardian'} of {related.student_id}"
 
 
 def _details(recipient: explanation_pb2.ExplainedRecipient) -> Iterator[str]:

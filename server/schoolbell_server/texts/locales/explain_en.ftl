@@ -124,9 +124,6 @@ still-open-there = { $devices ->
 }
 undecided = Nothing was decided about this person.
 
-relation = { $relation } of { $student }
-relation-unnamed = guardian of { $student }
-relation-self = the student
 
 whole-told = Accepted on { $time }. { $people ->
     [0] Nobody was told.

@@ -124,9 +124,6 @@ still-open-there = { $devices ->
 }
 undecided = No se decidió nada sobre esta persona.
 
-relation = { $relation } de { $student }
-relation-unnamed = tutor de { $student }
-relation-self = el estudiante
 
 whole-told = Aceptado el { $time }. { $people ->
     [0] No se avisó a nadie.

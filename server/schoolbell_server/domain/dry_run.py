@@ -1,4 +1,4 @@
-"""A rehearsal: what publishing would do, counted."""
+"""A dry run: what publishing would do, counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DryRun:
     """Each refusal once, where it is recorded."""
 
 
-def rehearse(decisions: Sequence[Decision]) -> DryRun:
+def dry_run(decisions: Sequence[Decision]) -> DryRun:
     """Count what decisions would tell and refuse."""
     recipients = devices = 0
     for decision in decisions:

@@ -1,4 +1,4 @@
-"""Rehearse a publish: what it would do, counted without writing anything."""
+"""Run a publish dry: what it would do, counted without writing anything."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from schoolbell_server.domain.rehearsal import DryRun, rehearse
+from schoolbell_server.domain.dry_run import DryRun, dry_run
 from schoolbell_server.pipeline.acceptance import Acceptance
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_storage.engine import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
+class DryAnswers:
     """What publishing would answer, and what it would tell and refuse."""
 
     answers: Sequence[Answer]
     counts: DryRun
 
 
-class Rehearser:
+class DryRunner:
     """Runs the accepting transaction and takes it back."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Rehearser:
         self._clock = clock
         self._one = asyncio.Lock()
 
-    async def rehearse(self, submission: Submission) -> Rehearsed:
+    async def run(self, submission: Submission) -> DryAnswers:
         """Return what publishing would do now; the very code that would do it decides.
 
         One at a time, with rests as long as the work: SQLite has one writer, and publishers wait
@@ -46,4 +46,4 @@ class Rehearser:
                     connection, [submission], self._clock()
                 )
             await asyncio.sleep(perf_counter() - start)
-        return Rehearsed(answers=answers[0], counts=rehearse(written.decisions))
+        return DryAnswers(answers=answers[0], counts=dry_run(written.decisions))
