@@ -36,10 +36,12 @@ from schoolbell_server.rpc.validation import MAX_PAGE
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.operator_key import ensure_operator_key
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
@@ -135,7 +137,8 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             await server.stop(grace)
             background.ask()
             # Storage that does not answer must not keep the server from ending.
-            async with asyncio.timeout(grace + _LAST_WRITES):
+            async with asyncio.timeout(2 * grace + _LAST_WRITES):
+                await parts.unattended.drain(grace)
                 await parts.finisher.drain()
                 await parts.pipeline.drain()
             for task in work:
@@ -244,6 +247,8 @@ async def _parts(
         tail=tail,
         pipeline=pipeline,
         finisher=ImportFinisher(storage),
+        unattended=Unattended(),
+        pseudonyms=Pseudonyms.load(folder),
         clock=utc_now,
         replay=replay,
         limits=_limits(config),

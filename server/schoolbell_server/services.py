@@ -31,6 +31,7 @@ from schoolbell_server.pipeline.rehearsal import Rehearser
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.servicers.access import AccessServicer
 from schoolbell_server.servicers.change import ChangeServicer
@@ -41,6 +42,7 @@ from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.notifications import Notifications
+from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.receipts import Receipts
 from schoolbell_server.servicers.registration import Registrar
 from schoolbell_server.servicers.roster import RosterServicer
@@ -48,6 +50,7 @@ from schoolbell_server.servicers.settings import SettingsServicer
 from schoolbell_server.servicers.status import StatusServicer
 from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.subscription import SubscriptionServicer
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -82,6 +85,8 @@ class Parts:
     tail: Tail
     pipeline: Pipeline
     finisher: ImportFinisher
+    unattended: Unattended
+    pseudonyms: Pseudonyms
     clock: Callable[[], dt.datetime]
     replay: bool
     limits: access_service_pb2.ServerLimits
@@ -95,7 +100,12 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             apps=parts.apps,
             sealer=parts.sealer,
-            removal=DistrictRemoval(storage, clock=clock, on_deleted=parts.keys.forget),
+            removal=DistrictRemoval(
+                storage,
+                clock=clock,
+                on_deleted=parts.keys.forget,
+                unattended=parts.unattended,
+            ),
         ),
         server,
     )
@@ -124,13 +134,20 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             states=parts.monitor,
             tail=parts.tail,
-            steering=Steering(storage, clock=clock, on_written=wake),
+            steering=Steering(storage, unattended=parts.unattended, clock=clock, on_written=wake),
             clock=clock,
         ),
         server,
     )
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake, limits=parts.limits),
+        AccessServicer(
+            storage,
+            keys=parts.keys,
+            clock=clock,
+            erasure=Erasure(storage, pseudonyms=parts.pseudonyms, clock=clock, on_written=wake),
+            unattended=parts.unattended,
+            limits=parts.limits,
+        ),
         server,
     )
     return [name for file in _FILES for name in _services_of(file)]

@@ -25,19 +25,24 @@ MOST = 100
 _REQUIRED = "is required"
 
 
-def check_key(asked: messages.ApiKey, district_id: str, complain: Complain) -> None:
-    """Complain of every bad field of a new key."""
+def check_key(asked: messages.ApiKey, district_id: str, complain: Complain, *, named: bool) -> None:
+    """Complain of every bad field of a new key; `named`: it must name the person it acts for."""
     _check_districts(asked, district_id, complain)
     if not asked.display_name:
         complain("api_key.display_name", _REQUIRED)
     read_text(asked.display_name, "api_key.display_name", complain)
-    read_id(asked.user_id, "api_key.user_id", complain, required=False)
-    if asked.role == messages.ROLE_ADMINISTRATOR and not asked.user_id:
+    if asked.role not in (messages.ROLE_ADMINISTRATOR, 0) and asked.user_id:
+        complain("api_key.user_id", "must be empty: the role's keys act for nobody else")
+    else:
+        read_id(asked.user_id, "api_key.user_id", complain, required=False)
+    if asked.role == messages.ROLE_ADMINISTRATOR and named and not asked.user_id:
         complain("api_key.user_id", f"{_REQUIRED} for ADMINISTRATOR: whose rights it has")
     if asked.role == messages.ROLE_ADMINISTRATOR and district_id == EVERY_DISTRICT:
-        complain("api_key.role", "ADMINISTRATOR is for one district, as rights are")
+        complain("api_key.role", "ADMINISTRATOR is for districts by name, as rights are")
     if len(asked.sources) > MOST:
         complain("api_key.sources", f"must have at most {MOST} values")
+    if asked.sources and asked.role in (messages.ROLE_MOBILE_BACKEND, messages.ROLE_OPERATOR):
+        complain("api_key.sources", "must be empty: nothing that the role may do is of a source")
     for index, source in enumerate(asked.sources):
         read_id(source, f"api_key.sources[{index}]", complain)
 
@@ -55,8 +60,10 @@ def _check_districts(asked: messages.ApiKey, district_id: str, complain: Complai
         complain(path, "must name `-` alone, or districts")
 
 
-def read_rights(asked: Sequence[messages.ToolRight], complain: Complain) -> list[RightRow]:
-    """Return the rights that a request names."""
+def read_rights(
+    asked: Sequence[messages.ToolRight], complain: Complain, *, granting: bool
+) -> list[RightRow]:
+    """Return the rights that a request names; a group's can be revoked, and not be granted."""
     if not 1 <= len(asked) <= MOST:
         complain("rights", f"must have from 1 to {MOST} values, has {len(asked)}")
     for index, right in enumerate(asked):
@@ -65,6 +72,12 @@ def read_rights(asked: Sequence[messages.ToolRight], complain: Complain) -> list
         for field in ("grantee_type", "tool", "right"):
             if not getattr(right, field):
                 complain(f"{path}.{field}", _REQUIRED)
+        if granting and right.grantee_type == messages.GRANTEE_TYPE_GROUP:
+            complain(
+                f"{path}.grantee_type",
+                "must be USER: no credential names the groups of its holder yet, so a right of a "
+                "group would have no effect",
+            )
     return [
         RightRow(right.grantee_type, right.grantee_id, right.tool, right.right) for right in asked
     ]

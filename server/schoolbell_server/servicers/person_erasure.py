@@ -1,19 +1,27 @@
 """Erase a person: first what lets anything new come, then everything in small steps.
 
 How a person hangs together with others goes last, because the rest is found by it: an erasure that
-broke off is finished by asking again.
+broke off is finished by asking again. Each step has its entry in the audit log, which names the
+person by a pseudonym from the first one on.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import CancelCause
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
+from schoolbell_server.rpc.caller import current_caller
+from schoolbell_server.security.api_key import Right, Tool
+from schoolbell_server.security.pseudonyms import Pseudonyms
+from schoolbell_server.servicers.audit_trail import Trail
+from schoolbell_server.servicers.last_access import change_in_turn, keep_access
+from schoolbell_server.servicers.missing import no_user
 from schoolbell_server.servicers.person_pages import pages
 from schoolbell_server.status import journal
 from schoolbell_server.status.forgetting import blanked
@@ -22,12 +30,14 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.persons import Holding, Person
+from schoolbell_storage.rights import holders
 from schoolbell_storage.status_log import LogEntry
 
 _STEP = 500  # rows in one transaction
 _ALL = 2**31 - 1  # rows
 _LOG_STEP = 100  # entries of the status log, each a whole transaction's
 _CANCELLED = "the person's data were erased"
+METHOD = "schoolbell.v1.AccessService/ErasePersonData"
 
 Step = Callable[[AsyncConnection], Awaitable[int]]
 
@@ -36,29 +46,37 @@ class Erasure:
     """Erases persons."""
 
     def __init__(
-        self, storage: Storage, clock: Callable[[], dt.datetime], on_written: Callable[[], None]
+        self,
+        storage: Storage,
+        *,
+        pseudonyms: Pseudonyms,
+        clock: Callable[[], dt.datetime],
+        on_written: Callable[[], None],
     ) -> None:
         """Call `on_written` when watchers have something to see."""
         self._storage = storage
+        self._pseudonyms = pseudonyms
         self._clock = clock
         self._on_written = on_written
 
+    async def check(self, person: Person) -> None:
+        """Check that a person can be erased, or was before; SchoolbellError if neither."""
+        async with self._storage.read() as connection:
+            if await persons.is_known(connection, person):
+                return
+            name = self._pseudonyms.of(person.district_id, person.user_id)
+            if not await mentions.was_erased(connection, person.district_id, METHOD, name):
+                raise no_user(person.user_id)
+
     async def erase(self, person: Person) -> int:
         """Erase everything that is stored of a person; return how many records were erased."""
-        count = await self._write(lambda one: _close(one, person))
-        for holding in persons.deliveries(person):
-            await self._cancel(holding)
-        while True:  # what was being published meanwhile is found by the next pass
-            found = await self._pass(person)
-            count += found
-            if not found:
-                break
-        for holding in persons.ties(person):
-            count += await self._erase(holding)
-        count += await self._write(lambda one: persons.forget_writer(one, person))
-        count += await self._write(lambda one: mentions.forget_in_imports(one, person))
-        await self._forget_in_log(person)
-        return count + await self._forget_in_audit(person)
+        return await _Erasing(
+            self._storage,
+            person,
+            pseudonym=self._pseudonyms.of(person.district_id, person.user_id),
+            clock=self._clock,
+            on_written=self._on_written,
+        ).erase()
 
     async def count(self, person: Person) -> int:
         """Return how many records `erase` would erase now; nothing is written."""
@@ -75,6 +93,61 @@ class Erasure:
         entries = partial(mentions.audit_mentions, person=person, limit=_STEP)
         return count + sum([len(found) async for found in pages(self._storage, entries)])
 
+
+class _Erasing:
+    """One erasure under way."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        person: Person,
+        *,
+        pseudonym: str,
+        clock: Callable[[], dt.datetime],
+        on_written: Callable[[], None],
+    ) -> None:
+        self._storage = storage
+        self._person = person
+        self._pseudonym = pseudonym
+        self._clock = clock
+        self._on_written = on_written
+        actor = current_caller().actor
+        who = mentions.principal(actor.principal, person.user_id, pseudonym)
+        self._trail = Trail(
+            district_id=person.district_id,
+            method=METHOD,
+            subject=f"persons/{pseudonym}",
+            clock=clock,
+            actor=replace(actor, principal=who),
+        )
+
+    async def erase(self) -> int:
+        person = self._person
+        count = await self._write(self._close)
+        for holding in persons.deliveries(person):
+            await self._cancel(holding)
+        while True:  # what was being published meanwhile is found by the next pass
+            found = await self._pass(person)
+            count += found
+            if not found:
+                break
+        for holding in persons.ties(person):
+            count += await self._erase(holding)
+        count += await self._write(lambda one: persons.forget_writer(one, person))
+        count += await self._write(lambda one: mentions.forget_in_imports(one, person))
+        await self._forget_in_log(person)
+        return count + await self._forget_in_audit(person)
+
+    async def _close(self, connection: AsyncConnection) -> int:
+        """Remove the account: from here on no change of the person is accepted and none is sent."""
+        person = self._person
+        await change_in_turn(connection, [person.district_id])
+        able = await holders(connection, person.district_id, Tool.ACCESS, Right.WRITE)
+        if person.user_id in able:
+            await keep_access(connection, [person.district_id], self._clock(), person.user_id)
+        await bump_facts(connection, person.district_id)
+        return await persons.erase(connection, persons.account(person), 1)
+
     async def _pass(self, person: Person) -> int:
         found = await self._forget_recipient(person)
         for holding in (*persons.records(person), persons.changes(person)):
@@ -83,7 +156,9 @@ class Erasure:
 
     async def _write(self, step: Step) -> int:
         async with self._storage.write() as connection:
-            return await step(connection)
+            count = await step(connection)
+            await self._trail.record(connection, records=count)
+        return count
 
     async def _erase(self, holding: Holding) -> int:
         count, rows = 0, _STEP
@@ -102,6 +177,7 @@ class Erasure:
                 cancelled = await cancel_deliveries(
                     connection, rows, CancelCause.PERSON, _CANCELLED, now
                 )
+                await self._trail.record(connection, cancelled=len(cancelled))
                 await journal.record(connection, now, cancelled)
             self._on_written()
             if len(names) < _STEP:
@@ -116,6 +192,7 @@ class Erasure:
                 async with self._storage.write() as connection:
                     for one in await persons.lock_decisions(connection, found):
                         await persons.forget_recipient(connection, one, person.user_id)
+                    await self._trail.record(connection, records=len(found))
                 count += len(found)
         return count
 
@@ -146,13 +223,8 @@ class Erasure:
         async for found in pages(self._storage, named):
             async with self._storage.write() as connection:
                 for entry in await mentions.lock_entries(connection, found):
-                    forgotten = mentions.without_person(entry, person.user_id)
-                    await mentions.rewrite_entry(connection, forgotten)
+                    renamed = mentions.renamed(entry, person.user_id, self._pseudonym)
+                    await mentions.rewrite_entry(connection, renamed)
+                await self._trail.record(connection, records=len(found))
             count += len(found)
         return count
-
-
-async def _close(connection: AsyncConnection, person: Person) -> int:
-    """Remove the account: from here on no change of the person is accepted and none is sent."""
-    await bump_facts(connection, person.district_id)
-    return await persons.erase(connection, persons.account(person), 1)

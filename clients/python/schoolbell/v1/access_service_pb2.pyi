@@ -201,7 +201,9 @@ class ApiKey(_message.Message):
     role: Global___Role.ValueType
     """What it may do."""
     user_id: _builtins.str
-    """For ADMINISTRATOR only. The person whose tool rights it has."""
+    """For ADMINISTRATOR only. The person whose tool rights it has; an administrator makes keys that act
+    for the same person, which is the default there.
+    """
     secret_tail: _builtins.str
     """The last characters of the secret, to tell one from another."""
     @_builtins.property
@@ -933,7 +935,7 @@ class ListAuditEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """The district."""
+    """The district; `-` is the log of what is for all districts, which only operators may ask for."""
     page_size: _builtins.int
     """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str

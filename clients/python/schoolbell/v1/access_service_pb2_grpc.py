@@ -172,7 +172,8 @@ class AccessServiceServicer:
 
     def ErasePersonData(self, request, context):
         """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-        OK. The audit log keeps that it was done.
+        OK. The audit log keeps that it was done, and a pseudonym in place of the person. NOT_FOUND /
+        USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,8 @@ class AccessServiceStub:
     """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
     ErasePersonData: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]
     """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-    OK. The audit log keeps that it was done.
+    OK. The audit log keeps that it was done, and a pseudonym in place of the person. NOT_FOUND /
+    USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
     """
 
 @_typing.type_check_only
@@ -97,7 +98,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
     ErasePersonData: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]  # type: ignore[assignment]
     """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-    OK. The audit log keeps that it was done.
+    OK. The audit log keeps that it was done, and a pseudonym in place of the person. NOT_FOUND /
+    USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
     """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -196,7 +198,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ErasePersonDataResponse, _abc.Awaitable[_access_service_pb2.ErasePersonDataResponse]]:
         """Removes everything that is stored of a person, and cancels what has not left. Repeated, it answers
-        OK. The audit log keeps that it was done.
+        OK. The audit log keeps that it was done, and a pseudonym in place of the person. NOT_FOUND /
+        USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
