@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import click
 from grpc_health.v1 import health as standard
@@ -16,6 +17,7 @@ from schoolbell.v1.access_service_pb2 import ServerLimits
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
+from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
@@ -33,9 +35,14 @@ from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.rpc.validation import MAX_PAGE
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Role
 from schoolbell_server.security.fingerprint import TokenFingerprints
-from schoolbell_server.security.key_store import StoredKeys
-from schoolbell_server.security.operator_key import ensure_operator_key
+from schoolbell_server.security.key_store import StoredKeys, row_of
+from schoolbell_server.security.operator_key import (
+    ensure_operator_key,
+    operator_key_file,
+    renew_operator_key,
+)
 from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
@@ -46,8 +53,10 @@ from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
+from schoolbell_storage.audit import Actor, append_audit
 from schoolbell_storage.data_directory import exclusive, taking_turns
 from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.keys import insert_key
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
@@ -88,6 +97,27 @@ async def restored(config: Config) -> None:
         storage = await _open_storage(config, stack)
         async with storage.write() as connection:
             await rename_store(connection)
+
+
+async def operator_key(config: Config) -> Path:
+    """Make another key for the operator, and return the file that holds its credential."""
+    data_dir = config.server.data_dir
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        with taking_turns(data_dir):
+            key = renew_operator_key(data_dir)
+            row = row_of(key, utc_now(), OPERATOR_KEY.id, "")
+            async with storage.write() as connection:
+                await insert_key(connection, row)
+                await append_audit(
+                    connection,
+                    district_id=EVERY_DISTRICT,
+                    now=row.create_time,
+                    actor=Actor(OPERATOR_KEY),
+                    action=f"schoolbell-server {OPERATOR_KEY.id}",
+                    changes=[(f"keys/{row.key_id}", {}, {"role": Role.OPERATOR.name})],
+                )
+        return operator_key_file(data_dir)
 
 
 @asynccontextmanager
@@ -196,8 +226,14 @@ async def _parts(
     fingerprints = TokenFingerprints.load(folder)
     keys = StoredKeys(storage)
     operator, path = ensure_operator_key(config.server.data_dir)
-    await keys.ensure(operator)
-    _logger.info("operator's key", extra={"path": str(path)})
+    if fault := await keys.ensure(operator, utc_now()):
+        _logger.warning("operator's key is dead", extra={"path": str(path), "cause": fault})
+        click.echo(
+            f"Warning: the key in {path} {fault}; `schoolbell-server operator-key` makes another",
+            err=True,
+        )
+    else:
+        _logger.info("operator's key", extra={"path": str(path)})
     gateways = build_gateways(
         config.apps,
         in_flight=config.delivery.in_flight,

@@ -124,7 +124,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         ChangeServicer(
             parts.pipeline.acceptor,
             Rehearser(storage, parts.pipeline.acceptance, clock),
-            ChangeReaders(storage),
+            ChangeReaders(storage, clock),
             Explainer(storage, apps=parts.apps, clock=clock, replay=parts.replay),
         ),
         server,

@@ -24,6 +24,7 @@ class DeliveryQuery:
     district_ids: Collection[str] | None
     """None is every district."""
     keys: Collection[ChangeKey] = ()
+    sources: Collection[str] = ()
     student_ids: Collection[str] = ()
     user_ids: Collection[str] = ()
     device_ids: Collection[str] = ()
@@ -68,6 +69,7 @@ def conditions(query: DeliveryQuery) -> Iterable[Any]:
             )
         )
     for column, chosen in (
+        (delivery.c.source, query.sources),
         (delivery.c.student_id, query.student_ids),
         (delivery.c.user_id, query.user_ids),
         (delivery.c.device_id, query.device_ids),

@@ -34,3 +34,6 @@ class Principal:
 
 START = Principal(PrincipalType.SYSTEM, "start")
 """The service as it starts."""
+
+OPERATOR_KEY = Principal(PrincipalType.SYSTEM, "operator-key")
+"""The command of the server's machine that makes another key for the operator."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_storage.audit import Actor, Document, append_audit
+from schoolbell_storage.engine import Storage
 
 MOST_VALUES = 20
 """Values of a list that an entry names; beyond them only their count."""
@@ -56,6 +57,27 @@ class Trail:
             actor=self.actor,
             action=self.method,
             changes=[(self.subject, {}, {**asked, "step": self._steps, **done})],
+        )
+
+
+async def audit_act(
+    storage: Storage,
+    *,
+    district_id: str,
+    method: str,
+    subject: str,
+    now: dt.datetime,
+    asked: Document,
+) -> None:
+    """Write down an act that changes nothing stored, such as a look, before it is answered."""
+    async with storage.write() as connection:
+        await append_audit(
+            connection,
+            district_id=district_id,
+            now=now,
+            actor=current_caller().actor,
+            action=method,
+            changes=[(subject, {}, asked)],
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
@@ -24,7 +24,9 @@ from schoolbell_server.domain.kinds import AppType, Gate, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.paging import Page, read_page
+from schoolbell_server.servicers.sources import check_source, own_sources
 from schoolbell_storage import status_log
 from schoolbell_storage.changes import ChangeQuery, ChangeRow, fetch_changes, list_changes
 from schoolbell_storage.codec import to_micros
@@ -43,11 +45,13 @@ _ALL = 100_000
 class ChangeReaders:
     """Reads what the accepting transactions wrote."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
         self._storage = storage
+        self._clock = clock
 
     async def get(self, request: messages.GetChangeRequest) -> messages.GetChangeResponse:
         """Return one change with what was decided."""
+        check_source(request.key.source)
         key = ChangeKey(source=request.key.source, change_id=request.key.change_id)
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
@@ -67,7 +71,7 @@ class ChangeReaders:
         kinds = read_each(Kind, asked.kinds, "filter.kinds", violations)
         query = ChangeQuery(
             district_id=request.district_id,
-            sources=list(asked.sources),
+            sources=own_sources(asked.sources),
             student_ids=list(asked.student_ids),
             kinds=kinds,
             start_time=_time(asked, "start_accept_time", violations),
@@ -119,6 +123,14 @@ class ChangeReaders:
             found = await list_changes(connection, query)
             shown, token = page.cut(found, _place)
             deliveries = await _deliveries(connection, request.district_id, shown)
+        await audit_act(
+            self._storage,
+            district_id=request.district_id,
+            method="schoolbell.v1.ChangeService/ListDecisions",
+            subject="decisions",
+            now=self._clock(),
+            asked=asked_of(request.filter),
+        )
         decisions = [one for row in shown for one in _decisions(row, wanted, deliveries)]
         return messages.ListDecisionsResponse(decisions=decisions, next_page_token=token)
 

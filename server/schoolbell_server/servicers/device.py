@@ -29,6 +29,7 @@ from schoolbell_server.domain.kinds import (
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import audit_act
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import masked_paths
 from schoolbell_server.servicers.missing import no_district, no_user
@@ -234,6 +235,14 @@ class DeviceServicer(DeviceServiceServicer):
             row = await named_device(connection, request)
         if row.retirement_reason is not None or row.address is None:
             raise device_retired(row.device_id)
+        await audit_act(
+            self._storage,
+            district_id=row.district_id,
+            method="schoolbell.v1.DeviceService/SendTestNotification",
+            subject=f"devices/{row.device_id}",
+            now=self._clock(),
+            asked={"user_id": row.user_id, "app_id": row.app_id},
+        )
         return await self._notifications.send_test(row, row.address)
 
     def _message(self, row: DeviceRow) -> messages.Device:

@@ -15,14 +15,16 @@ from schoolbell_server.contract.roster_records import read_record
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import bounded
 from schoolbell_server.servicers.missing import no_district, no_record
-from schoolbell_server.servicers.sources import check_source
+from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.districts import get_district, lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import relationships_by_key
 from schoolbell_storage.roster_checks import RecordsRefused
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
+from schoolbell_storage.roster_layout import name_of
 from schoolbell_storage.roster_records import (
     Record,
     RecordName,
@@ -32,7 +34,8 @@ from schoolbell_storage.roster_records import (
 from schoolbell_storage.roster_write import Counts, RosterWrite, write_records
 
 MOST_RECORDS = 500
-UPSERT_RECORDS = "schoolbell.v1.RosterService/UpsertRecords"
+_SERVICE = "schoolbell.v1.RosterService"
+UPSERT_RECORDS = f"{_SERVICE}/UpsertRecords"
 
 Named = tuple[str, Record | RecordName]
 """A record, or the name of one, with the path of the field that holds it."""
@@ -101,14 +104,49 @@ async def write_by_hand(
             await lock_roster(connection, write.district_id)
             if await get_district(connection, write.district_id) is None:
                 raise no_district(write.district_id)
-            await _audit_bars(connection, write, [record for _, record in named])
-            return await write_records(connection, write, _one_batch(named))
+            records = [record for _, record in named]
+            await check_records(connection, write.district_id, records)
+            await _audit_bars(connection, write, records)
+            counts = await write_records(connection, write, _one_batch(named))
+            await _audit_records(connection, write, request, records)
+            return counts
     except RecordsRefused as refused:
         raise _refusal(refused, named) from None
 
 
 async def _one_batch(named: Sequence[Named]) -> AsyncIterator[bytes]:
     yield encode_incoming(IncomingRecord(index, record) for index, (_, record) in enumerate(named))
+
+
+async def _audit_records(
+    connection: AsyncConnection,
+    write: RosterWrite,
+    request: messages.UpsertRecordsRequest | messages.DeactivateRecordsRequest,
+    records: Sequence[Record | RecordName],
+) -> None:
+    """Write down which records a caller wrote or deactivated, by their names alone."""
+    named: dict[str, list[object]] = {}
+    for record in records:
+        name = record if isinstance(record, RecordName) else name_of(record)
+        field, value = _subject(name)
+        named.setdefault(field, []).append(value)
+    rpc = type(request).__name__.removesuffix("Request")
+    await append_audit(
+        connection,
+        district_id=write.district_id,
+        now=write.now,
+        actor=current_caller().actor,
+        action=f"{_SERVICE}/{rpc}",
+        changes=[("roster", {}, {"source": write.source, **bounded(named)})],
+    )
+
+
+def _subject(name: RecordName) -> tuple[str, object]:
+    """Return the field of a record's name in the audit log, and the name."""
+    if name.record_type is RecordType.RELATIONSHIP:
+        student_id, guardian_id = name.ids
+        return "relationships", {"student_id": student_id, "guardian_id": guardian_id}
+    return f"{name.record_type.name.lower()}_ids", name.ids[0]
 
 
 async def _audit_bars(

@@ -43,6 +43,8 @@ class Wish:
     deliveries: bool
     changes: bool
     test: Test | None
+    sources: frozenset[str] = frozenset()
+    """Whose deliveries and changes; empty is all."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,8 @@ class Watch:
         if not update.district_id:
             return False  # blanked: it was of a person whose data were erased
         if self.wish.districts is not None and district_id not in self.wish.districts:
+            return False
+        if self.wish.sources and update.change_key.source not in self.wish.sources:
             return False
         if isinstance(update, delivery_pb2.Delivery):
             return self.wish.deliveries and (self.wish.test is None or self.wish.test(update))
