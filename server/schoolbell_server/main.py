@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
@@ -154,9 +155,10 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
         known = Pseudonyms.load(folder)
     except SecretExposed as error:
         raise click.ClickException(str(error)) from None
-    lines: Iterable[str] = user_ids or click.get_text_stream("stdin")
-    for user_id in filter(None, map(str.strip, lines)):
-        click.echo(f"{known.of(district_id, user_id)} {user_id}")
+    lines: Iterable[str] = user_ids or sys.stdin
+    for line in lines:
+        if user_id := line.strip():
+            click.echo(f"{known.of(district_id, user_id)} {user_id}")
 
 
 main.add_command(sandbox_command, "sandbox")

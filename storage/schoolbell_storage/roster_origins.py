@@ -17,6 +17,7 @@ from schoolbell_storage.roster_records import (
     RelationshipRecord,
 )
 from schoolbell_storage.rows import among_district
+from schoolbell_storage.tables import enrollment
 
 
 async def foreign_records(
@@ -43,6 +44,18 @@ async def foreign_records(
         stored = {RecordName(record_type, tuple(row)) for row in found}
         foreign += sorted(stored & names, key=lambda name: name.ids)
     return foreign
+
+
+async def students_enrolled(
+    connection: AsyncConnection, district_id: str, enrollment_ids: Collection[str]
+) -> list[str]:
+    """Return the students of these enrollments, by id."""
+    found = await connection.execute(
+        select(enrollment.c.student_id)
+        .where(among_district(enrollment.c.enrollment_id, district_id, enrollment_ids))
+        .order_by(enrollment.c.student_id)
+    )
+    return list(found.scalars())
 
 
 def _touched(record: Record | RecordName) -> Iterable[RecordName]:

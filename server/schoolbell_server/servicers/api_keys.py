@@ -83,7 +83,7 @@ class ApiKeys:
             expire_time=expire_time,
         )
         async with self._storage.write() as connection:
-            row = await self._store(connection, request, key, credential[-_TAIL:])
+            row = await self._store(connection, request, key, now, credential[-_TAIL:])
         self._known.forget()
         secret = credential.replace(key.key_id, row.key_id)
         return messages.CreateApiKeyResponse(api_key=write_key(row), secret=secret)
@@ -93,10 +93,11 @@ class ApiKeys:
         connection: AsyncConnection,
         request: messages.CreateApiKeyRequest,
         key: ApiKey,
+        now: dt.datetime,
         tail: str,
     ) -> ApiKeyRow:
         """Store a key, or the secret of the one that this request has made before."""
-        now, creator = self._clock(), current_caller().name
+        creator = current_caller().name
         for district_id in sorted(key.district_ids - {EVERY_DISTRICT}):
             if await get_district(connection, district_id) is None:
                 raise no_district(district_id)

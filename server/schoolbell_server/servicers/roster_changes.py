@@ -25,7 +25,9 @@ from schoolbell_storage.roster import relationships_by_key
 from schoolbell_storage.roster_checks import RecordsRefused
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_layout import name_of
+from schoolbell_storage.roster_origins import students_enrolled
 from schoolbell_storage.roster_records import (
+    EnrollmentRecord,
     Record,
     RecordName,
     RecordType,
@@ -124,12 +126,28 @@ async def _audit_records(
     request: messages.UpsertRecordsRequest | messages.DeactivateRecordsRequest,
     records: Sequence[Record | RecordName],
 ) -> None:
-    """Write down which records a caller wrote or deactivated, by their names alone."""
+    """Write down which records a caller wrote or deactivated, by their names alone.
+
+    An enrollment is named by its student: an erasure finds persons in the log, and no enrollments.
+    """
     named: dict[str, list[object]] = {}
+    enrolled = [one.student_id for one in records if isinstance(one, EnrollmentRecord)]
+    ended: list[str] = []
     for record in records:
         name = record if isinstance(record, RecordName) else name_of(record)
-        field, value = _subject(name)
-        named.setdefault(field, []).append(value)
+        match name.record_type:
+            case RecordType.ENROLLMENT:
+                ended += name.ids if isinstance(record, RecordName) else ()
+            case RecordType.RELATIONSHIP:
+                student_id, guardian_id = name.ids
+                tie = {"student_id": student_id, "guardian_id": guardian_id}
+                named.setdefault("relationships", []).append(tie)
+            case other:
+                named.setdefault(f"{other.name.lower()}_ids", []).append(name.ids[0])
+    if ended:
+        enrolled += await students_enrolled(connection, write.district_id, ended)
+    if enrolled:
+        named["enrollments"] = [{"student_id": student_id} for student_id in enrolled]
     rpc = type(request).__name__.removesuffix("Request")
     await append_audit(
         connection,
@@ -139,14 +157,6 @@ async def _audit_records(
         action=f"{_SERVICE}/{rpc}",
         changes=[("roster", {}, {"source": write.source, **bounded(named)})],
     )
-
-
-def _subject(name: RecordName) -> tuple[str, object]:
-    """Return the field of a record's name in the audit log, and the name."""
-    if name.record_type is RecordType.RELATIONSHIP:
-        student_id, guardian_id = name.ids
-        return "relationships", {"student_id": student_id, "guardian_id": guardian_id}
-    return f"{name.record_type.name.lower()}_ids", name.ids[0]
 
 
 async def _audit_bars(
