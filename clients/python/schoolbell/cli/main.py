@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from schoolbell.cli.access import audit, keys, server_info, whoami
 from schoolbell.cli.changes import changes
 from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
-from schoolbell.cli.districts import districts, keys
+from schoolbell.cli.districts import districts
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
 from schoolbell.cli.roster import roster
@@ -60,6 +61,7 @@ def main(
 
 
 for command in (
+    audit,
     changes,
     deliveries,
     devices,
@@ -68,9 +70,11 @@ for command in (
     keys,
     persons,
     roster,
+    server_info,
     settings,
     status,
     subscriptions,
     watch,
+    whoami,
 ):
     main.add_command(command)
