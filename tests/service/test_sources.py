@@ -24,7 +24,6 @@ from tests.service.scene import (
     SIBLING,
     SOURCE,
     STUDENT,
-    change,
     date,
     lunch,
     phone,
@@ -229,7 +228,7 @@ async def test_changes_and_deliveries_of_other_sources_are_not_seen(
                 ),
                 client.changes.PublishChange(
                     change_service_pb2.PublishChangeRequest(
-                        district_id=DISTRICT, change=change("another")
+                        district_id=DISTRICT, change=lunch("another", 4)
                     )
                 ),
             ):
