@@ -142,8 +142,8 @@ async def test_a_look_at_persons_and_a_test_are_on_record(database: str, tmp_pat
 async def test_an_erasure_hides_no_deed(database: str, tmp_path: Path) -> None:
     async with whole(tmp_path, database=database) as service:
         await populate(service)
-        await upsert(service, user("clerk"), user("WRITE"), user("PUBLISHER"))
         operator_id = service.key(access.ROLE_OPERATOR).split("_")[1]
+        await upsert(service, user("clerk"), user("WRITE"), user("PUBLISHER"), user(operator_id))
         rights = [right("clerk", tool, WRITE) for tool in access.Tool.values()[1:]]
         secret = await administrator(service, "clerk", *rights)
         async with service.client_of(secret) as clerk:

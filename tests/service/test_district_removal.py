@@ -25,9 +25,11 @@ from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import metadata
 from tests.service.following import PATIENCE
 from tests.service.granting import add_district, create, entries
+from tests.service.scene import STUDENT, lunch, phone, publish, register, upsert
 from tests.service.stored import stored
 from tests.service.test_permissions import Calls, _calls, _plain
 from tests.service.test_person_data import live
+from tests.service.test_sources import user
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
 from tests.unit.contract import methods
@@ -122,6 +124,14 @@ async def test_what_is_called_for_a_deleted_district_is_not_found_and_writes_not
         for role in (*access.Role.values()[1:4], OPERATOR):
             async with _calls(service, role) as calls:
                 await _all(calls)
+        for call in (
+            publish(service, lunch("l1", 4)),
+            register(service, phone(STUDENT)),
+            upsert(service, user("somebody")),
+        ):
+            with pytest.raises(NotFound) as refused:
+                await call
+            assert refused.value.reason == "DISTRICT_NOT_FOUND"
         async with service.client() as operator:
             for call in (
                 operator.status.GetStatus(GetStatusRequest(district_id=DISTRICT)),

@@ -29,6 +29,7 @@ from schoolbell_storage import mentions, persons, status_log
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.keys import find_key
 from schoolbell_storage.persons import Holding, Person
 from schoolbell_storage.rights import holders
 from schoolbell_storage.status_log import LogEntry
@@ -60,8 +61,13 @@ class Erasure:
         self._on_written = on_written
 
     async def check(self, person: Person) -> None:
-        """Check that a person can be erased, or was before; SchoolbellError if neither."""
+        """Check that a person can be erased, or was before; SchoolbellError if neither.
+
+        A key's id names no person, whatever the roster says: who made keys and settings stays.
+        """
         async with self._storage.read() as connection:
+            if await find_key(connection, person.user_id) is not None:
+                raise no_user(person.user_id)
             if await persons.is_known(connection, person):
                 return
             name = self._pseudonyms.of(person.district_id, person.user_id)
