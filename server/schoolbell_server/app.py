@@ -28,6 +28,7 @@ from schoolbell_server.observability.standard_services import (
     set_serving,
 )
 from schoolbell_server.pipeline.ageing import Ageing
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
 from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
@@ -185,6 +186,7 @@ def _start(
     if role.answers:
         tasks.create_task(parts.tail.run(stop), name="status log")
         tasks.create_task(parts.heard.run(stop), name="last heard")
+    tasks.create_task(parts.audit_sealer.run(stop), name="audit chain")
     if role.sends:
         ageing = Ageing(parts.storage, config.devices.stale_after, metrics, utc_now)
         tasks.create_task(ageing.run(stop), name="ageing")
@@ -285,6 +287,7 @@ async def _parts(
         finisher=ImportFinisher(storage),
         unattended=Unattended(),
         pseudonyms=Pseudonyms.load(folder),
+        audit_sealer=AuditSealer(storage, config.audit.export_file, utc_now),
         clock=utc_now,
         replay=replay,
         limits=_limits(config),

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import uvloop
 
+from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
 from schoolbell_server.config import (
     Config,
@@ -161,6 +162,7 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
             click.echo(f"{known.of(district_id, user_id)} {user_id}")
 
 
+main.add_command(audit_command)
 main.add_command(sandbox_command, "sandbox")
 
 

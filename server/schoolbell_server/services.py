@@ -25,6 +25,7 @@ from schoolbell.v1 import (
     subscription_service_pb2_grpc,
 )
 from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
 from schoolbell_server.pipeline.last_heard import LastHeard
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.rehearsal import Rehearser
@@ -87,6 +88,7 @@ class Parts:
     finisher: ImportFinisher
     unattended: Unattended
     pseudonyms: Pseudonyms
+    audit_sealer: AuditSealer
     clock: Callable[[], dt.datetime]
     replay: bool
     limits: access_service_pb2.ServerLimits
@@ -146,6 +148,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             clock=clock,
             erasure=Erasure(storage, pseudonyms=parts.pseudonyms, clock=clock, on_written=wake),
             unattended=parts.unattended,
+            sealer=parts.audit_sealer,
             limits=parts.limits,
         ),
         server,

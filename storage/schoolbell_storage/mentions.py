@@ -86,7 +86,7 @@ async def lock_entries(
 
 
 async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
-    """Store an entry that no longer names a person."""
+    """Store an entry that no longer names a person; what it was cannot be checked any more."""
     await connection.execute(
         update(audit_entry)
         .where(audit_entry.c.audit_entry_id == entry.audit_entry_id)
@@ -94,6 +94,7 @@ async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
             caller=entry.actor.principal.id,
             acting_user_id=entry.actor.principal.acting_user_id,
             target=entry.target,
+            salt="",
             before=to_json(entry.before),
             after=to_json(entry.after),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from schoolbell.v1 import access_service_pb2 as messages
@@ -16,8 +17,11 @@ from schoolbell_server.contract.fields import (
 from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Rights
 from schoolbell_storage.audit import AuditEntry, AuditQuery, PrincipalFilter
+from schoolbell_storage.audit_chain import Check, Head
 from schoolbell_storage.keys import ApiKeyRow
 from schoolbell_storage.rights import RightRow
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 MOST = 100
 """Rights in a request, and sources of a key."""
@@ -154,6 +158,32 @@ def read_audit_filter(
         start_time=start,
         end_time=end,
     )
+
+
+def read_head(request: messages.VerifyAuditLogRequest, complain: Complain) -> Head | None:
+    """Return the head that a caller kept, if there is one."""
+    if not request.HasField("head"):
+        return None
+    head = request.head
+    if head.entry_number < 0:
+        complain("head.entry_number", "must not be negative")
+    if not _DIGEST.fullmatch(head.digest):
+        complain("head.digest", "must have 64 hexadecimal digits in lower case")
+    return Head(head.entry_number, head.digest)
+
+
+def write_check(check: Check) -> messages.VerifyAuditLogResponse:
+    """Return how an audit log was found."""
+    found = messages.VerifyAuditLogResponse(
+        fault=messages.AuditFault.ValueType(check.fault or 0),
+        audit_entry_id=check.faulty,
+        first_entry_number=check.first_sequence,
+        entry_count=check.entries,
+        erased_entry_count=check.erased,
+    )
+    if check.head is not None:
+        found.head.entry_number, found.head.digest = check.head.sequence, check.head.digest
+    return found
 
 
 def write_district_rights(district_id: str, rights: Rights) -> messages.DistrictRights:

@@ -36,6 +36,7 @@ FIELDS = frozenset(
         "delivery_id",
         "device_id",
         "devices",
+        "digest",
         "district_id",
         "environment",
         "import_id",

@@ -202,6 +202,7 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.AccessService/ListApiKeys": _READ_ALL_ACCESS,
     "/schoolbell.v1.AccessService/RevokeApiKey": _WRITE_ALL_ACCESS,
     "/schoolbell.v1.AccessService/ListAuditEntries": _READ_ALL_ACCESS,
+    "/schoolbell.v1.AccessService/VerifyAuditLog": _READ_ALL_ACCESS,
     "/schoolbell.v1.AccessService/ExportPersonData": _administrator(Tool.ACCESS, Right.READ),
     "/schoolbell.v1.AccessService/ErasePersonData": _administrator(Tool.ACCESS, Right.WRITE),
     "/grpc.health.v1.Health/Check": _PUBLIC,

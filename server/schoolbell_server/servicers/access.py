@@ -15,13 +15,16 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server import VERSION
 from schoolbell_server.contract.access import (
     read_audit_filter,
+    read_head,
     read_rights,
+    write_check,
     write_district_rights,
     write_entry,
     write_right,
 )
 from schoolbell_server.contract.fields import read_id, write_time
 from schoolbell_server.contract.principals import write_principal
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -40,6 +43,7 @@ from schoolbell_storage.audit import (
     append_audit,
     list_audit,
 )
+from schoolbell_storage.audit_chain import check_chain
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
@@ -67,11 +71,13 @@ class AccessServicer(AccessServiceServicer):
         clock: Callable[[], dt.datetime],
         erasure: Erasure,
         unattended: Unattended,
+        sealer: AuditSealer,
         limits: messages.ServerLimits,
     ) -> None:
         self._storage = storage
         self._erasure = erasure
         self._unattended = unattended
+        self._sealer = sealer
         self._keys = ApiKeys(storage, keys, clock)
         self._known = keys
         self._clock = clock
@@ -191,6 +197,17 @@ class AccessServicer(AccessServiceServicer):
         return messages.ListAuditEntriesResponse(
             audit_entries=[write_entry(one) for one in shown], next_page_token=token
         )
+
+    async def VerifyAuditLog(
+        self, request: messages.VerifyAuditLogRequest, _context: Any
+    ) -> messages.VerifyAuditLogResponse:
+        """Check the chain of an audit log, with everything that is written by now."""
+        violations = Violations()
+        wanted = read_head(request, violations.add)
+        violations.refuse()
+        await self._sealer.seal(request.district_id)
+        async with self._storage.read() as connection:
+            return write_check(await check_chain(connection, request.district_id, wanted))
 
     async def _change_rights(
         self,

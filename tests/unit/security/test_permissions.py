@@ -73,7 +73,7 @@ ALLOWED: dict[Role, set[str]] = {
         "GetStatus ListServiceStates WatchStatus GetDelivery ListDeliveries GetTallies",
         "RetryDeliveries CancelDeliveries",
         "GrantRights RevokeRights ListRights CreateApiKey ListApiKeys RevokeApiKey",
-        "ListAuditEntries ExportPersonData ErasePersonData",
+        "ListAuditEntries VerifyAuditLog ExportPersonData ErasePersonData",
     },
     Role.OPERATOR: {
         "CreateDistrict GetDistrict ListDistricts UpdateDistrict DeleteDistrict",
@@ -82,7 +82,7 @@ ALLOWED: dict[Role, set[str]] = {
         "GetStatus ListServiceStates WatchStatus GetDelivery ListDeliveries GetTallies",
         "RetryDeliveries CancelDeliveries",
         "GrantRights RevokeRights ListRights CreateApiKey ListApiKeys RevokeApiKey",
-        "ListAuditEntries",
+        "ListAuditEntries VerifyAuditLog",
     },
 }
 
@@ -153,7 +153,7 @@ def test_an_administrator_needs_the_very_tool_right(method: str) -> None:
 
 
 def test_mutations_need_the_right_to_write() -> None:
-    reading = ("Get", "List", "Watch", "Explain", "Export")
+    reading = ("Get", "List", "Watch", "Explain", "Export", "Verify")
     for method in METHODS:
         rule = RULES[method]
         if rule.right is Right.READ:

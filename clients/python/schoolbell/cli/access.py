@@ -173,3 +173,18 @@ def list_audit(
         for one in found
     ]
     session.show_rows(found, ("time", "who", "method", "subject", "after"), rows)
+
+
+@audit.command("verify")
+@click.option("--head", default="", help="A digest that you kept: the log must lead through it.")
+@click.pass_obj
+def verify_audit(session: Session, *, head: str) -> None:
+    """Check that nothing was changed in the log or taken out of it; show where it ends."""
+    request = access_service_pb2.VerifyAuditLogRequest(district_id=session.need_district())
+    if head:
+        request.head.digest = head
+    with session.client() as client:
+        found = client.access.VerifyAuditLog(request)
+    session.show(found)
+    if found.fault:
+        raise SystemExit(1)

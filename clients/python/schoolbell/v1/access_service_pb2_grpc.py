@@ -81,6 +81,11 @@ class AccessServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.VerifyAuditLog = channel.unary_unary(
+                '/schoolbell.v1.AccessService/VerifyAuditLog',
+                request_serializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogResponse.FromString,
+                _registered_method=True)
         self.ExportPersonData = channel.unary_stream(
                 '/schoolbell.v1.AccessService/ExportPersonData',
                 request_serializer=schoolbell_dot_v1_dot_access__service__pb2.ExportPersonDataRequest.SerializeToString,
@@ -163,6 +168,13 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyAuditLog(self, request, context):
+        """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportPersonData(self, request, context):
         """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND.
         """
@@ -226,6 +238,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'VerifyAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAuditLog,
+                    request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogResponse.SerializeToString,
             ),
             'ExportPersonData': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportPersonData,
@@ -483,6 +500,33 @@ class AccessService:
             '/schoolbell.v1.AccessService/ListAuditEntries',
             schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.SerializeToString,
             schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.AccessService/VerifyAuditLog',
+            schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogRequest.SerializeToString,
+            schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

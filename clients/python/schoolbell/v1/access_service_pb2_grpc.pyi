@@ -57,6 +57,8 @@ class AccessServiceStub:
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]
     """Lists who changed what, newest first."""
+    VerifyAuditLog: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.VerifyAuditLogRequest, _access_service_pb2.VerifyAuditLogResponse]
+    """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends."""
     ExportPersonData: _grpc.UnaryStreamMultiCallable[_access_service_pb2.ExportPersonDataRequest, _access_service_pb2.ExportPersonDataResponse]
     """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
     ErasePersonData: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]
@@ -94,6 +96,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListAuditEntriesRequest, _access_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists who changed what, newest first."""
+    VerifyAuditLog: _aio.UnaryUnaryMultiCallable[_access_service_pb2.VerifyAuditLogRequest, _access_service_pb2.VerifyAuditLogResponse]  # type: ignore[assignment]
+    """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends."""
     ExportPersonData: _aio.UnaryStreamMultiCallable[_access_service_pb2.ExportPersonDataRequest, _access_service_pb2.ExportPersonDataResponse]  # type: ignore[assignment]
     """Streams everything that is stored of a person. NOT_FOUND / USER_NOT_FOUND."""
     ErasePersonData: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]  # type: ignore[assignment]
@@ -182,6 +186,14 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_access_service_pb2.ListAuditEntriesResponse]]:
         """Lists who changed what, newest first."""
+
+    @_abc_1.abstractmethod
+    def VerifyAuditLog(
+        self,
+        request: _access_service_pb2.VerifyAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.VerifyAuditLogResponse, _abc.Awaitable[_access_service_pb2.VerifyAuditLogResponse]]:
+        """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends."""
 
     @_abc_1.abstractmethod
     def ExportPersonData(
