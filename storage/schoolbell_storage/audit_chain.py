@@ -185,7 +185,7 @@ async def seal(connection: AsyncConnection, district_id: str, most: int) -> list
         .where(audit_entry.c.district_id == district_id, audit_entry.c.sequence.is_(None))
         .order_by(audit_entry.c.create_time, audit_entry.c.audit_entry_id)
         .limit(most)
-        .with_for_update()
+        .with_for_update(skip_locked=True)  # an erasure locks in another order
     )
     rows = waiting.all()
     if not rows:

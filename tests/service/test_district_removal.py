@@ -124,13 +124,13 @@ async def test_what_is_called_for_a_deleted_district_is_not_found_and_writes_not
         for role in (*access.Role.values()[1:4], OPERATOR):
             async with _calls(service, role) as calls:
                 await _all(calls)
-        for call in (
+        for writing in (
             publish(service, lunch("l1", 4)),
             register(service, phone(STUDENT)),
             upsert(service, user("somebody")),
         ):
             with pytest.raises(NotFound) as refused:
-                await call
+                await writing
             assert refused.value.reason == "DISTRICT_NOT_FOUND"
         async with service.client() as operator:
             for call in (
