@@ -53,7 +53,7 @@ class Keys:
 
     def new(self, role: Role, district_id: str = DISTRICT, **limits: Any) -> str:
         """Add a key and return its credential."""
-        rights = EVERY_RIGHT if role is Role.ADMINISTRATOR else {}
+        rights = {district_id: EVERY_RIGHT} if role is Role.ADMINISTRATOR else {}
         limits = {"rights": rights, **limits}
         key, credential = new_api_key(district_ids=[district_id], role=role, **limits)
         self.by_id[key.key_id] = key

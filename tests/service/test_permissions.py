@@ -89,6 +89,9 @@ def _oddities(method: MethodDescriptor) -> Iterator[bytes]:
 def _fill(message: Message, text: str, number: int, depth: int) -> None:
     """Set every field of a message, and of the messages in it."""
     for field in message.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            getattr(message, field.name)[text] = text
+            continue
         if field.message_type is not None:
             if depth and not field.message_type.full_name.startswith("google.protobuf.Struct"):
                 inner = getattr(message, field.name)
