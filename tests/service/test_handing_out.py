@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,27 @@ async def test_the_last_access_of_a_district_is_not_taken_away_from_within(
             assert own not in await revoke(client, own)
         async with service.client() as operator:
             await revoke(operator, right("ada", ACCESS, READ))
+
+
+@databases()
+async def test_two_who_remove_each_other_at_once_do_not_both_go(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await service.create_district()
+        names = ("ada", "bob")
+        rights = {name: right(name, ACCESS, WRITE) for name in names}
+        async with service.client() as operator:
+            await revoke(operator, right("principal", ACCESS, READ))
+        secrets = [await administrator(service, name, rights[name]) for name in names]
+        async with service.client_of(secrets[0]) as ada, service.client_of(secrets[1]) as bob:
+            for _ in range(5):
+                ended = await asyncio.gather(
+                    revoke(ada, rights["bob"]), revoke(bob, rights["ada"]), return_exceptions=True
+                )
+                assert any(isinstance(one, Exception) for one in ended)
+                async with service.client() as operator:
+                    await grant(operator, *rights.values())
 
 
 @databases()
