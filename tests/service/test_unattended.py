@@ -13,8 +13,9 @@ from google.protobuf.json_format import MessageToDict
 from schoolbell import AsyncClient
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2, status_service_pb2
+from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.servicers import person_erasure, steering
-from schoolbell_server.servicers.unattended import MOST, Unattended
+from schoolbell_server.servicers.unattended import MOST, MOST_OF_ONE, Unattended
 from tests.service.following import PATIENCE
 from tests.service.granting import entries
 from tests.service.held import hold_grades
@@ -155,21 +156,26 @@ async def test_no_more_works_than_may_be_are_under_way() -> None:
     async def wait() -> None:
         await going.wait()
 
-    calls = [asyncio.create_task(works.run(wait())) for _ in range(MOST)]
+    owners = [f"key-{number // MOST_OF_ONE}" for number in range(MOST)]
+    calls = [asyncio.create_task(works.run(wait(), owner)) for owner in owners[:MOST_OF_ONE]]
     await asyncio.sleep(0)
-    with pytest.raises(Exception, match="under way"):
-        await works.run(wait())
+    with pytest.raises(SchoolbellError, match="4 calls of this key"):
+        await works.run(wait(), owners[0])
+    calls += [asyncio.create_task(works.run(wait(), owner)) for owner in owners[MOST_OF_ONE:]]
+    await asyncio.sleep(0)
+    with pytest.raises(SchoolbellError, match="32 in all"):
+        await works.run(wait(), "another")
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
     going.set()
     await works.drain(PATIENCE)
-    await works.run(wait())
+    await works.run(wait(), "another")
 
 
 async def test_a_server_that_ends_breaks_off_what_takes_too_long() -> None:
     works = Unattended()
-    call = asyncio.create_task(works.run(asyncio.Event().wait()))
+    call = asyncio.create_task(works.run(asyncio.Event().wait(), "key"))
     await asyncio.sleep(0)
     call.cancel()
     await works.drain(0)

@@ -253,7 +253,7 @@ class AccessServicer(AccessServiceServicer):
         await self._erasure.check(person)
         if request.validate_only:
             return messages.ErasePersonDataResponse(record_count=await self._erasure.count(person))
-        count = await self._unattended.run(self._erasure.erase(person))
+        count = await self._unattended.run(self._erasure.erase(person), current_caller().key.key_id)
         self._known.forget()
         return messages.ErasePersonDataResponse(record_count=count)
 

@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from schoolbell.v1 import district_service_pb2 as messages
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_server.servicers.audit_trail import Trail
@@ -56,7 +57,9 @@ class DistrictRemoval:
             async with self._storage.read() as connection:
                 count = await count_records(connection, district_id)
         else:
-            count = await self._unattended.run(self._delete(district_id))
+            count = await self._unattended.run(
+                self._delete(district_id), current_caller().key.key_id
+            )
         return messages.DeleteDistrictResponse(record_count=count)
 
     async def _delete(self, district_id: str) -> int:

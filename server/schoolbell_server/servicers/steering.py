@@ -15,6 +15,7 @@ from schoolbell_server.domain.delivery import replay
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
 from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.servicers.audit_trail import Trail, asked_of
 from schoolbell_server.servicers.unattended import Unattended
@@ -72,7 +73,9 @@ class Steering:
 
         query = replace(query, states=chosen)
         trail = None if request.validate_only else self._trail(request)
-        count = await self._unattended.run(self._walk(query, step, trail, "replayed"))
+        count = await self._unattended.run(
+            self._walk(query, step, trail, "replayed"), current_caller().key.key_id
+        )
         self._on_written()
         return messages.RetryDeliveriesResponse(delivery_count=count)
 
@@ -100,7 +103,9 @@ class Steering:
 
         query = replace(query, states=chosen)
         trail = None if request.validate_only else self._trail(request)
-        count = await self._unattended.run(self._walk(query, step, trail, "cancelled"))
+        count = await self._unattended.run(
+            self._walk(query, step, trail, "cancelled"), current_caller().key.key_id
+        )
         return messages.CancelDeliveriesResponse(delivery_count=count)
 
     async def _walk(

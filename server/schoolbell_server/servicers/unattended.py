@@ -18,6 +18,8 @@ from schoolbell_server.rpc.errors import SchoolbellError
 
 MOST = 32
 """Works at once, those included whose callers have gone."""
+MOST_OF_ONE = 4
+"""Works at once of one owner."""
 
 Result = TypeVar("Result")
 logger = get_logger(__name__)
@@ -27,20 +29,25 @@ class Unattended:
     """Runs works to their end; `drain` before the storage is closed."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], str] = {}
 
-    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Return what a work returns; it goes on if the caller is cancelled meanwhile."""
-        if len(self._tasks) >= MOST:
+    async def run(self, work: Coroutine[Any, Any, Result], owner: str) -> Result:
+        """Return what a work returns; it goes on if the caller is cancelled meanwhile.
+
+        `owner` is the key whose work it is: none may fill all the places.
+        """
+        of_one = sum(1 for other in self._tasks.values() if other == owner)
+        if len(self._tasks) >= MOST or of_one >= MOST_OF_ONE:
             work.close()
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_TOO_MANY_CALLS,
-                f"{MOST} calls that work in steps are under way; call again",
+                f"{of_one} calls of this key that work in steps are under way, and "
+                f"{len(self._tasks)} in all; call again",
                 retry_after=COME_BACK,
             )
         task = asyncio.create_task(work, name="work in steps")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = owner
+        task.add_done_callback(self._tasks.pop)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -51,7 +58,7 @@ class Unattended:
         """Wait until nothing is under way; what takes longer breaks off."""
         if not self._tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        _, late = await asyncio.wait(list(self._tasks), timeout=seconds)
         for task in late:
             task.cancel()
         if late:
