@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import click
 from sqlalchemy.engine import URL, make_url
@@ -17,6 +18,7 @@ from schoolbell.v1.access_service_pb2 import ServerLimits
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
+from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.gateways.transport import knows_unsent
 from schoolbell_server.observability.health import Health, add_health, set_serving
@@ -26,6 +28,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
 from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.pipeline import last_seen
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
 from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.log_emptying import run_log_emptying
 from schoolbell_server.pipeline.periodic import Periodic
@@ -36,15 +39,22 @@ from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.rpc.validation import MAX_PAGE
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Role
 from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_gate import KeyGate, Proofs
-from schoolbell_server.security.key_store import StoredKeys
-from schoolbell_server.security.operator_key import ensure_operator_key
+from schoolbell_server.security.key_store import StoredKeys, row_of
+from schoolbell_server.security.operator_key import (
+    ensure_operator_key,
+    operator_key_file,
+    renew_operator_key,
+)
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links
@@ -54,9 +64,11 @@ from schoolbell_server.status.rates import Rates
 from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
+from schoolbell_storage.audit import Actor, append_audit
 from schoolbell_storage.data_directory import exclusive, taking_turns
 from schoolbell_storage.engine import Storage, open_storage, sqlite_url
 from schoolbell_storage.errors import StorageUnavailable
+from schoolbell_storage.keys import insert_key
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
@@ -99,6 +111,27 @@ async def restored(config: Config) -> None:
         storage = await _open_storage(config, stack)
         async with storage.write() as connection:
             await rename_store(connection)
+
+
+async def operator_key(config: Config) -> Path:
+    """Make another key for the operator, and return the file that holds its credential."""
+    data_dir = config.server.data_dir
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        with taking_turns(data_dir):
+            key = renew_operator_key(data_dir)
+            row = row_of(key, utc_now(), OPERATOR_KEY.id, "")
+            async with storage.write() as connection:
+                await insert_key(connection, row)
+                await append_audit(
+                    connection,
+                    district_id=EVERY_DISTRICT,
+                    now=row.create_time,
+                    actor=Actor(OPERATOR_KEY),
+                    action=f"schoolbell-server {OPERATOR_KEY.id}",
+                    changes=[(f"keys/{row.key_id}", {}, {"role": Role.OPERATOR.name})],
+                )
+        return operator_key_file(data_dir)
 
 
 @asynccontextmanager
@@ -153,7 +186,8 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             await server.stop(grace)
             background.ask()
             # Storage that does not answer must not keep the server from ending.
-            async with asyncio.timeout(grace + _LAST_WRITES):
+            async with asyncio.timeout(2 * grace + _LAST_WRITES):
+                await parts.unattended.drain(grace)
                 await parts.finisher.drain()
                 await parts.pipeline.drain()
             for task in work:
@@ -182,6 +216,7 @@ def _start(
             at_end=True,
         )
         supervisor.start(noting.task, partial(noting.run, stop))
+    supervisor.start("audit chain", lambda: parts.audit_sealer.run(stop))
     return work
 
 
@@ -259,9 +294,15 @@ async def _parts(
     )
     keys = StoredKeys(storage, gate=gate)
     operator, path = ensure_operator_key(config.server.data_dir)
-    await keys.ensure(operator)
+    if fault := await keys.ensure(operator, utc_now()):
+        _logger.warning("operator's key is dead", extra={"path": str(path), "cause": fault})
+        click.echo(
+            f"Warning: the key in {path} {fault}; `schoolbell-server operator-key` makes another",
+            err=True,
+        )
+    else:
+        _logger.info("operator's key", extra={"path": str(path)})
     await keys.start()
-    _logger.info("operator's key", extra={"path": str(path)})
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
@@ -318,6 +359,9 @@ async def _parts(
         tail=tail,
         pipeline=pipeline,
         finisher=ImportFinisher(storage),
+        unattended=Unattended(),
+        pseudonyms=Pseudonyms.load(folder),
+        audit_sealer=AuditSealer(storage, config.audit.export_file, utc_now),
         clock=utc_now,
         replay=replay,
         limits=_limits(config),

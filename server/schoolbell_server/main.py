@@ -1,4 +1,4 @@
-"""The `schoolbell-server` command: serve, migrate, backup, restored, sandbox."""
+"""The `schoolbell-server` command: serve, migrate, backup, restored, keys, sandbox."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 import uvloop
 
+from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
 from schoolbell_server.config import (
     Config,
@@ -34,6 +35,7 @@ from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.sandbox.command import sandbox_command
 from schoolbell_server.security.credential_files import CredentialUnusable
 from schoolbell_server.security.operator_key import OperatorKeyBroken
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import SealBroken
 from schoolbell_server.security.secret_file import SecretExposed
 from schoolbell_server.security.tls import TlsBroken
@@ -130,6 +132,47 @@ def restored(config_file: Path | None) -> None:
     _run(app.restored(config))
 
 
+@main.command("operator-key")
+@_config_option
+def operator_key(config_file: Path | None) -> None:
+    """Make another key for the operator, and print the file that holds it.
+
+    The former key stays good until it is revoked. With SQLite, stop the server first.
+    """
+    config = _load(config_file)
+    configure_logging(config.log)
+    from schoolbell_server import app
+
+    async def make() -> None:
+        click.echo(await app.operator_key(config))
+
+    _run(make())
+
+
+@main.command()
+@_config_option
+@click.argument("district_id")
+@click.argument("user_ids", nargs=-1)
+def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, ...]) -> None:
+    """Print what stands in a district's audit log for persons once they are erased.
+
+    A line each, with the id behind it. Without ids they are read from the standard input, one a
+    line, so that a list of staff finds who acted.
+    """
+    folder = _load(config_file).server.data_dir / "keys"
+    if not (folder / "fingerprint.key").exists():
+        raise click.ClickException(f"{folder} holds no fingerprint.key")
+    try:
+        known = Pseudonyms.load(folder)
+    except SecretExposed as error:
+        raise click.ClickException(str(error)) from None
+    lines: Iterable[str] = user_ids or sys.stdin
+    for line in lines:
+        if user_id := line.strip():
+            click.echo(f"{known.of(district_id, user_id)} {user_id}")
+
+
+main.add_command(audit_command)
 main.add_command(sandbox_command, "sandbox")
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -32,6 +33,7 @@ from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.keys import take_from_keys
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
@@ -94,6 +96,8 @@ class Holding:
     record_type: str
     table: Table
     where: ColumnElement[bool]
+    district_id: str = ""
+    """Of keys: the district that is taken from them, for they may be for others too."""
 
 
 async def find_person(connection: AsyncConnection, district_id: str, user_id: str) -> Person:
@@ -152,7 +156,7 @@ def records(person: Person) -> list[Holding]:
                 tool_right.c.grantee_id == own,
             ),
         ),
-        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own)),
+        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own), here),
     ]
 
 
@@ -199,6 +203,19 @@ def ties(person: Person) -> list[Holding]:
     ]
 
 
+async def is_known(connection: AsyncConnection, person: Person) -> bool:
+    """Return whether a person is of the roster, or anything came to be of them by the service.
+
+    Keys and rights alone make nobody a person of this kind.
+    """
+    own = [one for one in records(person) if one.table not in (tool_right, api_key)]
+    for holding in (account(person), *ties(person), *own, changes(person)):
+        found = await connection.execute(select(exists().where(holding.where)))
+        if found.scalar_one():
+            return True
+    return False
+
+
 async def read_holding(
     connection: AsyncConnection, holding: Holding, after: Place | None, limit: int
 ) -> Page[Row[Any]]:
@@ -220,7 +237,10 @@ async def erase(connection: AsyncConnection, holding: Holding, most: int) -> int
     )
     names = [tuple(row) for row in rows]
     if names:
-        await connection.execute(delete(holding.table).where(tuple_(*key).in_(names)))
+        if holding.table is api_key:
+            await take_from_keys(connection, holding.district_id, [name for (name,) in names])
+        else:
+            await connection.execute(delete(holding.table).where(tuple_(*key).in_(names)))
         if holding.table is change:
             await _erase_keys(connection, names)
     return len(names)
@@ -392,10 +412,9 @@ async def forget_sharer(connection: AsyncConnection, left: Published, user_id: s
 
 
 def _for_district(district_id: str) -> ColumnElement[bool]:
-    """Tell the keys that are for a district and no other."""
+    """Tell the keys that are for a district, and perhaps for others."""
     mine = select(api_key_district.c.key_id).where(api_key_district.c.district_id == district_id)
-    others = select(api_key_district.c.key_id).where(api_key_district.c.district_id != district_id)
-    return and_(api_key.c.key_id.in_(mine), api_key.c.key_id.not_in(others))
+    return api_key.c.key_id.in_(mine)
 
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:

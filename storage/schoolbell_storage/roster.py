@@ -64,6 +64,8 @@ class StudentQuery:
     calendar_id: str | None = None
     guardian_id: str | None = None
     include_inactive: bool = False
+    sources: Collection[str] = ()
+    """Where they come from; empty is anywhere."""
     after: str = ""
     limit: int = 50
 
@@ -97,6 +99,8 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
     )
     if not query.include_inactive:
         page = page.where(user_account.c.active)
+    if query.sources:
+        page = page.where(user_account.c.source.in_(list(query.sources)))
     if query.calendar_id is not None:
         stays = enrollment.c
         page = page.where(

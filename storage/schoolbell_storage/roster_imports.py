@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum, unique
 from typing import Any
@@ -246,11 +246,17 @@ async def list_imports(
     connection: AsyncConnection,
     district_id: str,
     *,
+    sources: Collection[str] = (),
     before: tuple[int, str] | None,
     limit: int,
 ) -> Sequence[ImportRow]:
-    """Return a page of imports, newest first; `before` is (microseconds, id) of the last one."""
+    """Return a page of imports, newest first; `before` is (microseconds, id) of the last one.
+
+    `sources` narrows it to theirs; empty is all.
+    """
     page = select(roster_import).where(roster_import.c.district_id == district_id)
+    if sources:
+        page = page.where(roster_import.c.source.in_(list(sources)))
     if before is not None:
         time, name = before
         same_time = and_(roster_import.c.create_time == time, roster_import.c.import_id < name)

@@ -530,5 +530,25 @@ audit_entry = Table(
     _text("target"),
     Column("before", Text, nullable=False, server_default="{}"),
     Column("after", Text, nullable=False, server_default="{}"),
+    _text("salt"),
+    _text("commitment"),
+    Column("sequence", BigInteger),
+    _text("digest"),
     Index("audit_entry_by_time", "district_id", "create_time"),
+    Index("audit_entry_by_sequence", "district_id", "sequence"),
+    Index(
+        "audit_entry_unsealed",
+        "district_id",
+        sqlite_where=text("sequence IS NULL"),
+        postgresql_where=text("sequence IS NULL"),
+    ),
 )
+
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    _id("district_id", primary_key=True),
+    _count("sequence"),
+    _text("digest"),
+)
+"""Where the chain over a district's audit log ends."""

@@ -46,6 +46,7 @@ from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_storage.audit import AuditEntry, AuditQuery, list_audit
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions
@@ -255,7 +256,9 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
                 storage,
                 apps=APPS,
                 sealer=sealer,
-                removal=DistrictRemoval(storage, clock=clock, on_deleted=_nothing),
+                removal=DistrictRemoval(
+                    storage, clock=clock, on_deleted=_nothing, unattended=Unattended()
+                ),
                 now=clock,
             ),
             server,

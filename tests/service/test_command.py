@@ -12,7 +12,7 @@ from schoolbell.v1 import access_service_pb2 as access
 from tests.service.command import schoolbell
 from tests.service.held import hold_grades
 from tests.service.scene import MOTHER, STUDENT, absence, grade, lunch, phone, populate, register
-from tests.service.whole import PARENT_APP, whole
+from tests.service.whole import DISTRICT, PARENT_APP, whole
 
 LINES = 10_000
 BAD = 7_321
@@ -132,6 +132,41 @@ async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
         assert "PERMISSION_DENIED" in refused.err
         status = await schoolbell(service, access.ROLE_MONITOR, "--json", "status")
         assert json.loads(status.out.splitlines()[0])["serviceStatus"] == "SERVICE_STATUS_INACTIVE"
+
+
+async def test_an_operator_sees_who_is_who_and_deletes_a_district(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        administrator = access.ROLE_ADMINISTRATOR
+
+        async def run(*command: str, role: access.Role.ValueType = access.ROLE_OPERATOR) -> str:
+            ended = await schoolbell(service, role, *command)
+            assert ended.code == 0, ended.err
+            return ended.out
+
+        who = json.loads(await run("whoami", role=administrator))
+        assert who["principal"]["actingUserId"] == "principal"
+        assert json.loads(await run("server-info"))["version"]
+        made = ("keys", "create", "--role", "monitor", "--name", "m", "--request-id", "r-1")
+        first = await run(*made, "--district", DISTRICT)
+        assert (await run(*made, "--district", DISTRICT)).split("_")[1] == first.split("_")[1]
+        of_whom = ("--role", "administrator", "--user", "principal")
+        listed = await run("--json", "keys", "list", *of_whom)
+        assert [json.loads(line)["userId"] for line in listed.splitlines()] == ["principal"]
+        told = await run(
+            *("--json", "audit", "list", "--user", "principal", "--subject", "settings"),
+            *("--since", "2020-01-01", "--limit", "1"),
+            role=administrator,
+        )
+        assert json.loads(told)["method"] == "schoolbell.v1.SettingsService/UpdateSettings"
+        assert "settings" in await run("audit", "list", "--subject", "settings")
+        dry = json.loads(await run("persons", "erase", MOTHER, "--dry-run", role=administrator))
+        erased = json.loads(await run("persons", "erase", MOTHER, "--yes", role=administrator))
+        assert dry == erased
+        delete = ("districts", "delete", DISTRICT, "--confirm", DISTRICT)
+        dry = json.loads(await run(*delete, "--dry-run"))
+        assert json.loads(await run(*delete)) == dry
+        assert await run("--json", "districts", "list") == ""
 
 
 async def test_deliveries_are_listed(tmp_path: Path) -> None:

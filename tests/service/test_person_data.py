@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -313,8 +314,16 @@ async def test_the_audit_log_keeps_that_it_was_done_and_not_whom(tmp_path: Path)
             )
             (entry,) = audit.audit_entries
             assert entry.method == "schoolbell.v1.AccessService/ErasePersonData"
-            assert (entry.principal.id, entry.subject) == ("principal", "persons/erased")
-            assert MessageToDict(entry.after) == {"records": count}
+            assert entry.principal.acting_user_id == "principal"
+            assert re.fullmatch("persons/erased-[0-9a-f]{32}", entry.subject)
+            found = await client.access.ListAuditEntries(
+                access.ListAuditEntriesRequest(
+                    district_id=DISTRICT, filter=access.AuditFilter(subjects=[entry.subject])
+                )
+            )
+            done = [MessageToDict(one.after) for one in reversed(found.audit_entries)]
+            assert [one["step"] for one in done] == list(range(1, len(done) + 1))
+            assert sum(one.get("records", 0) for one in done) == count
             with pytest.raises(NotFound) as refused:
                 await export(client, MOTHER)
             assert refused.value.reason == "USER_NOT_FOUND"

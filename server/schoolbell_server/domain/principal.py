@@ -48,3 +48,7 @@ def decode_principal(text: str) -> Principal:
     """Return the principal that `encode_principal` wrote."""
     number, name, acting_user_id = json.loads(text)
     return Principal(PrincipalType(number), name, acting_user_id)
+
+
+OPERATOR_KEY = Principal(PrincipalType.SYSTEM, "operator-key")
+"""The command of the server's machine that makes another key for the operator."""

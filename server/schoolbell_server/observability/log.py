@@ -43,6 +43,7 @@ FIELDS = frozenset(
         "delivery_id",
         "device_id",
         "devices",
+        "digest",
         "district_id",
         "environment",
         "import_id",

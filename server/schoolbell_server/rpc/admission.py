@@ -81,6 +81,12 @@ class Admission:
         metadata = {"method": self.method.removeprefix("/")}
         if found.tool and found.right:
             metadata |= {"tool": found.tool.name, "right": found.right.name}
+        if found.sources:
+            return SchoolbellError(
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                "the API key is limited to sources, and this call is not for single sources",
+                metadata=metadata,
+            )
         return SchoolbellError(
             ErrorReason.ERROR_REASON_PERMISSION_DENIED,
             "the caller may not do this in this district",

@@ -82,11 +82,11 @@ class Authenticator:
         if stored is None:
             raise _unauthenticated()
         self._check_standing(stored)
-        if (stored.role, stored.district_ids, stored.rights) != (
-            key.role,
-            key.district_ids,
-            key.rights,
-        ):
+        if stored.secret_hash != key.secret_hash:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_KEY_REVOKED, "the API key has another secret now"
+            )
+        if _scope(stored) != _scope(key):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_KEY_REVOKED, "the API key's rights changed; call again"
             )
@@ -101,6 +101,11 @@ class Authenticator:
                 f"the API key expired at {when}",
                 metadata={"expire_time": when},
             )
+
+
+def _scope(key: ApiKey) -> tuple[object, ...]:
+    """Return what a key may do."""
+    return key.role, key.district_ids, key.rights, key.sources
 
 
 def _bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from schoolbell_server.domain.principal import START
-from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool
+from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Right, Role, Tool
 from schoolbell_server.security.key_gate import KeyGate
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, newest_key_ids
@@ -68,11 +68,17 @@ class StoredKeys:
             async with self._storage.read() as connection:
                 self.gate.learn(await newest_key_ids(connection, _LEARNED))
 
-    async def ensure(self, key: ApiKey) -> None:
-        """Store the operator's key as its file has it, if it is not there."""
+    async def ensure(self, key: ApiKey, now: dt.datetime) -> str:
+        """Store the operator's key as its file has it, if it is not there.
+
+        Return why the file's key is good for nothing, such as `was revoked`; empty if it is good.
+        """
         async with self._storage.write() as connection:
-            if await find_key(connection, key.key_id) is None:
-                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), START.id, ""))
+            row = await find_key(connection, key.key_id)
+            if row is None:
+                await insert_key(connection, row_of(key, now, START.id, ""))
+                return ""
+        return _fault(key_of(row, {}), key, now)
 
     async def _read(self, key_id: str) -> ApiKey | None:
         async with self._storage.read() as connection:
@@ -83,6 +89,19 @@ class StoredKeys:
             if row.user_id:
                 rights = await rights_of(connection, row.district_ids, row.user_id)
         return key_of(row, rights)
+
+
+def _fault(stored: ApiKey, shown: ApiKey, now: dt.datetime) -> str:
+    """Return why a key that is shown is not a good operator's key as it is stored."""
+    if stored.revoke_time is not None:
+        return "was revoked"
+    if stored.expire_time is not None and stored.expire_time <= now:
+        return "has expired"
+    if stored.secret_hash != shown.secret_hash:
+        return "has another secret in the database"
+    if stored.role is not Role.OPERATOR or not stored.covers(EVERY_DISTRICT):
+        return "is not an operator's for every district in the database"
+    return ""
 
 
 def row_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
@@ -26,7 +26,9 @@ from schoolbell_server.domain.record import DecisionRecord, decode_record
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.paging import Page, read_page
+from schoolbell_server.servicers.sources import check_source, own_sources
 from schoolbell_storage import status_log
 from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.changes import (
@@ -54,11 +56,13 @@ _POSITION = (int, int, str)
 class ChangeReaders:
     """Reads what the accepting transactions wrote."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
         self._storage = storage
+        self._clock = clock
 
     async def get(self, request: messages.GetChangeRequest) -> messages.GetChangeResponse:
         """Return one change with what was decided."""
+        check_source(request.key.source)
         key = ChangeKey(source=request.key.source, change_id=request.key.change_id)
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
@@ -74,7 +78,12 @@ class ChangeReaders:
         page = read_page(request, _POSITION, violations)
         districts = current_caller().districts(request.district_id)
         wanted = read_change_filter(request.filter, districts, "filter", violations.add)
-        query = replace(wanted, before=_before(page), limit=page.limit)
+        query = replace(
+            wanted,
+            sources=own_sources(wanted.sources),
+            before=_before(page),
+            limit=page.limit,
+        )
         violations.refuse()
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
@@ -119,6 +128,14 @@ class ChangeReaders:
             found = await list_changes(connection, query)
             shown, token = page.cut(found, _place)
             deliveries = await _deliveries(connection, request.district_id, shown)
+        await audit_act(
+            self._storage,
+            district_id=request.district_id,
+            method="schoolbell.v1.ChangeService/ListDecisions",
+            subject="decisions",
+            now=self._clock(),
+            asked=asked_of(request.filter),
+        )
         decisions = [
             one async for row in paced(shown) for one in _decisions(row, wanted, deliveries)
         ]

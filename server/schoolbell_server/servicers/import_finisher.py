@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_storage import roster_imports as imports
+from schoolbell_storage.audit import Actor, Document, append_audit
 from schoolbell_storage.districts import lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import count_portal_relationships
@@ -26,6 +28,9 @@ from schoolbell_storage.roster_imports import (
 from schoolbell_storage.roster_report import ImportRefusal, ImportReport
 from schoolbell_storage.roster_write import RosterWrite, write_records
 
+IMPORT_ROSTER = "schoolbell.v1.RosterService/ImportRoster"
+_FINISHER = Actor(Principal(PrincipalType.SYSTEM, "imports"))
+"""Who applies what arrived whole: the server, also if its caller is long gone."""
 logger = get_logger(__name__)
 
 
@@ -111,6 +116,7 @@ class ImportFinisher:
         )
         ended = dataclasses.replace(row, update_time=write.now)
         await imports.end_import(connection, ended, ImportState.APPLIED, report)
+        await audit_import(connection, header, write.now, _FINISHER, _result("applied", report))
         return report
 
     async def _end(self, row: ImportRow, state: ImportState, report: ImportReport) -> None:
@@ -118,6 +124,8 @@ class ImportFinisher:
             if await self._lock(connection, row):
                 ended = dataclasses.replace(row, update_time=self._now())
                 await imports.end_import(connection, ended, state, report)
+                result = _result(state.value, report)
+                await audit_import(connection, row.header, ended.update_time, _FINISHER, result)
 
     async def _lock(self, connection: AsyncConnection, row: ImportRow) -> bool:
         """Keep other writers of the roster away; False if another server was faster."""
@@ -127,6 +135,44 @@ class ImportFinisher:
             connection, header.district_id, header.import_id, lock=True
         )
         return present is not None and present.state is ImportState.APPLYING
+
+
+async def audit_import(
+    connection: AsyncConnection,
+    header: ImportHeader,
+    now: dt.datetime,
+    actor: Actor,
+    what: Document,
+) -> None:
+    """Write down that an import arrived, by its caller, or how it ended, by the service.
+
+    One that is only validated leaves no entry: it changes nothing.
+    """
+    if not header.validate_only:
+        await append_audit(
+            connection,
+            district_id=header.district_id,
+            now=now,
+            actor=actor,
+            action=IMPORT_ROSTER,
+            changes=[
+                (
+                    f"imports/{header.import_id}",
+                    {},
+                    {"source": header.source, "mode": header.mode.value, **what},
+                )
+            ],
+        )
+
+
+def _result(state: str, report: ImportReport) -> Document:
+    """Return how an import ended, and how many records it wrote by type."""
+    counts = {
+        record_type.name.lower(): {"created": one.created, "updated": one.updated}
+        | {"deactivated": one.deactivated}
+        for record_type, one in sorted(report.counts.items())
+    }
+    return {"state": state, "counts": counts}
 
 
 def refused_records(header: ImportHeader, problems: Sequence[Problem], total: int) -> ImportReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,6 +34,7 @@ from schoolbell_server.servicers.roster_changes import (
 )
 from schoolbell_server.servicers.roster_import import ImportReceiver
 from schoolbell_server.servicers.roster_lists import RosterLists
+from schoolbell_server.servicers.sources import is_own, own, own_sources
 from schoolbell_storage import roster, roster_imports
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.codec import to_micros
@@ -82,7 +84,7 @@ class RosterServicer(RosterServiceServicer):
             row = await roster_imports.find_import(
                 connection, request.district_id, request.import_id
             )
-        if row is None:
+        if row is None or not is_own(row.header.source):
             raise no_import(request.import_id)
         return messages.GetImportResponse(roster_import=write_import(row))
 
@@ -97,7 +99,11 @@ class RosterServicer(RosterServiceServicer):
         async with self._storage.read() as connection:
             await _check_district(connection, request.district_id)
             found = await roster_imports.list_imports(
-                connection, request.district_id, before=before, limit=page.limit
+                connection,
+                request.district_id,
+                sources=own_sources(()),
+                before=before,
+                limit=page.limit,
             )
         shown, token = page.cut(
             found, lambda row: (to_micros(row.create_time), row.header.import_id)
@@ -133,9 +139,9 @@ class RosterServicer(RosterServiceServicer):
         async with self._storage.read() as connection:
             await _check_district(connection, request.district_id)
             found = await roster.get_student(connection, request.district_id, request.student_id)
-        if found is None:
+        if found is None or not is_own(found.user.origin.source):
             raise no_student(request.student_id)
-        return messages.GetStudentResponse(student=write_student(found))
+        return messages.GetStudentResponse(student=write_student(_own_ties(found)))
 
     async def ListStudents(
         self, request: messages.ListStudentsRequest, _context: Any
@@ -151,6 +157,7 @@ class RosterServicer(RosterServiceServicer):
             calendar_id=request.calendar_id or None,
             guardian_id=request.guardian_id or None,
             include_inactive=request.include_inactive,
+            sources=own_sources(()),
             after=str(page.after[0]) if page.after else "",
             limit=page.limit,
         )
@@ -159,7 +166,7 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.list_students(connection, query)
         shown, token = page.cut(found, lambda student: (student.user.record.user_id,))
         return messages.ListStudentsResponse(
-            students=[write_student(student) async for student in paced(shown)],
+            students=[write_student(_own_ties(student)) async for student in paced(shown)],
             next_page_token=token,
         )
 
@@ -203,11 +210,11 @@ class RosterServicer(RosterServiceServicer):
         async with self._storage.read() as connection:
             await _check_district(connection, request.district_id)
             found = await roster.get_user(connection, request.district_id, request.user_id)
-        if found is None:
+        if found is None or not is_own(found[0].origin.source):
             raise no_user(request.user_id)
         user, ties = found
         return messages.GetUserResponse(
-            user=write_user(user), relationships=[write_relationship(tie) for tie in ties]
+            user=write_user(user), relationships=[write_relationship(tie) for tie in own(ties)]
         )
 
     async def SetActiveSchoolYear(
@@ -239,6 +246,13 @@ class RosterServicer(RosterServiceServicer):
             action=SET_ACTIVE_SCHOOL_YEAR,
             changes=[(name, {name: known.active_school_year}, {name: year})],
         )
+
+
+def _own_ties(student: roster.Student) -> roster.Student:
+    """Return a student with the ties that the caller may see."""
+    return replace(
+        student, relationships=own(student.relationships), enrollments=own(student.enrollments)
+    )
 
 
 async def _check_district(connection: AsyncConnection, district_id: str) -> None:

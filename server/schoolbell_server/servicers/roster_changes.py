@@ -14,9 +14,10 @@ from schoolbell_server.contract.roster_records import ReadRecord, read_record
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import bounded
 from schoolbell_server.servicers.import_finisher import guard_metadata
 from schoolbell_server.servicers.missing import no_district, no_record
-from schoolbell_server.servicers.sources import check_source
+from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.bars import barred_by
 from schoolbell_storage.districts import get_district, lock_roster
@@ -25,12 +26,14 @@ from schoolbell_storage.roster_checks import Problem, RecordsRefused
 from schoolbell_storage.roster_guards import Counts, Guards, GuardsExceeded
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_layout import name_of
-from schoolbell_storage.roster_records import RecordName, RecordType
+from schoolbell_storage.roster_origins import students_enrolled
+from schoolbell_storage.roster_records import EnrollmentRecord, Record, RecordName, RecordType
 from schoolbell_storage.roster_write import RosterWrite, write_records
 
 MOST_RECORDS = 500
-UPSERT_RECORDS = "schoolbell.v1.RosterService/UpsertRecords"
-DEACTIVATE_RECORDS = "schoolbell.v1.RosterService/DeactivateRecords"
+_SERVICE = "schoolbell.v1.RosterService"
+UPSERT_RECORDS = f"{_SERVICE}/UpsertRecords"
+DEACTIVATE_RECORDS = f"{_SERVICE}/DeactivateRecords"
 
 Named = tuple[str, ReadRecord]
 """A record, or the name of one, with the path of the field that holds it."""
@@ -104,10 +107,13 @@ async def write_by_hand(
             await lock_roster(connection, write.district_id)
             if await get_district(connection, write.district_id) is None:
                 raise no_district(write.district_id)
+            records = [record.content for _, record in named]
+            await check_records(connection, write.district_id, records)
             before = await _own_bars(connection, write, named)
             done = await write_records(connection, write, _one_batch(named))
             after = await _own_bars(connection, write, named)
             await _audit_bars(connection, write, action, before, after)
+            await _audit_records(connection, write, action, records)
             return done.counts
     except RecordsRefused as refused:
         raise _refusal(refused, named) from None
@@ -141,6 +147,44 @@ async def _own_bars(
 
 
 _OF_PEOPLE = frozenset({RecordType.USER, RecordType.RELATIONSHIP})
+
+
+async def _audit_records(
+    connection: AsyncConnection,
+    write: RosterWrite,
+    action: str,
+    records: Sequence[Record | RecordName],
+) -> None:
+    """Write down which records a caller wrote or deactivated, by their names alone.
+
+    An enrollment is named by its student: an erasure finds persons in the log, and no enrollments.
+    """
+    named: dict[str, list[object]] = {}
+    enrolled = [one.student_id for one in records if isinstance(one, EnrollmentRecord)]
+    ended: list[str] = []
+    for record in records:
+        name = record if isinstance(record, RecordName) else name_of(record)
+        match name.record_type:
+            case RecordType.ENROLLMENT:
+                ended += name.ids if isinstance(record, RecordName) else ()
+            case RecordType.RELATIONSHIP:
+                student_id, guardian_id = name.ids
+                tie = {"student_id": student_id, "guardian_id": guardian_id}
+                named.setdefault("relationships", []).append(tie)
+            case other:
+                named.setdefault(f"{other.name.lower()}_ids", []).append(name.ids[0])
+    if ended:
+        enrolled += await students_enrolled(connection, write.district_id, ended)
+    if enrolled:
+        named["enrollments"] = [{"student_id": student_id} for student_id in enrolled]
+    await append_audit(
+        connection,
+        district_id=write.district_id,
+        now=write.now,
+        actor=current_caller().actor,
+        action=action,
+        changes=[("roster", {}, {"source": write.source, **bounded(named)})],
+    )
 
 
 async def _audit_bars(

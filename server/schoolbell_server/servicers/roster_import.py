@@ -17,15 +17,17 @@ from schoolbell_server.contract.roster_answers import write_import
 from schoolbell_server.contract.roster_guards import read_guards
 from schoolbell_server.contract.roster_records import read_record, record_name
 from schoolbell_server.rpc.authentication import utc_now
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.import_finisher import (
     ImportFinisher,
+    audit_import,
     refused_records,
     refused_whole,
 )
 from schoolbell_server.servicers.missing import no_district
-from schoolbell_server.servicers.sources import check_source
+from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage import roster_imports as imports
 from schoolbell_storage.districts import get_district, lock_roster
 from schoolbell_storage.engine import Storage
@@ -189,6 +191,9 @@ class _Reception:
             await self._stage_in(connection)
 
     async def _stage_in(self, connection: AsyncConnection) -> None:
+        await check_records(
+            connection, self._begun.header.district_id, (one.content for one in self._batch)
+        )
         batch, self._batch = encode_incoming(self._batch), []
         staged = await imports.stage_batch(
             connection, self._begun, self._position, batch, self._now()
@@ -206,6 +211,13 @@ class _Reception:
                 return
             await self._stage_in(connection)
             self._check_own(await imports.complete_import(connection, self._begun, self._now()))
+            await audit_import(
+                connection,
+                self._begun.header,
+                self._now(),
+                current_caller().actor,
+                {"record_count": record_count},
+            )
 
     def _refusal(self, record_count: int) -> ImportReport | None:
         header = self._begun.header

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from schoolbell.v1 import status_pb2
@@ -21,6 +22,7 @@ from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.service_state import ServiceStateSource
+from schoolbell_server.servicers.sources import is_own, own_sources
 from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.tallies import read_tallies
 from schoolbell_server.status.calendars import Calendars
@@ -106,6 +108,7 @@ class StatusServicer(StatusServiceServicer):
                 test=write_test(query, calendars.schools),
                 change_test=ChangeTest(changes),
                 calendars=calendars if query.school_ids else None,
+                sources=current_caller().key.sources,
             ),
             position=await self._start(request.resume_token),
             states=lambda: self._states_of(request.district_id),
@@ -125,7 +128,7 @@ class StatusServicer(StatusServiceServicer):
         async with self._storage.read() as connection:
             found = await fetch_deliveries(connection, [request.delivery_id])
         row = found.get(request.delivery_id)
-        if row is None or row.district_id != request.district_id:
+        if row is None or row.district_id != request.district_id or not is_own(row.key.source):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
                 "there is no such delivery, or it is no longer kept",
@@ -144,6 +147,7 @@ class StatusServicer(StatusServiceServicer):
             request.filter, None if districts is None else sorted(districts), violations.add
         )
         violations.refuse()
+        query = replace(query, sources=own_sources(query.sources))
         await self._district_ids(request.district_id)
         async with self._storage.read() as connection:
             position = await status_log.position(connection)

@@ -16,6 +16,7 @@ from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.gateways.push import Gateway, Push, PushResult
 from schoolbell_server.pipeline.collapse_keys import Opener
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.servicers.audit_trail import audit_act
 from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
 from schoolbell_server.texts import Texts
 from schoolbell_storage.devices import DeadToken, DeviceRow, retire_dead
@@ -76,16 +77,29 @@ class TestSender:
             raise device_retired(row.device_id)
         gateway = self._gateway(row)
         if not asked.request_id:
+            await self._audit(row)
             return await self._send(gateway, row, row.address)
         async with self._storage.write() as connection:
             earlier = await claim_request(connection, asked)
         if earlier is not None:
             return await self._answer_of(asked, earlier)
+        await self._audit(row)
         # A caller who hangs up may ask again: what became of it is found out all the same.
         task = asyncio.create_task(self._send_and_remember(asked, gateway, row, row.address))
         self._sending.add(task)
         task.add_done_callback(self._end)
         return await asyncio.shield(task)
+
+    async def _audit(self, row: DeviceRow) -> None:
+        """Write down who has a test sent to whose device, before it is sent."""
+        await audit_act(
+            self._storage,
+            district_id=row.district_id,
+            method="schoolbell.v1.DeviceService/SendTestNotification",
+            subject=f"devices/{row.device_id}",
+            now=self._clock(),
+            asked={"user_id": row.user_id, "app_id": row.app_id},
+        )
 
     def _end(self, task: asyncio.Task[Response]) -> None:
         self._sending.discard(task)

@@ -50,6 +50,8 @@ class Wish:
     """Of changes, likewise."""
     calendars: Calendars | None = None
     """What the test of deliveries asks for schools; None if it asks for none."""
+    sources: frozenset[str] = frozenset()
+    """Whose deliveries and changes; empty is all."""
 
 
 @dataclass(slots=True)
@@ -108,6 +110,8 @@ class Watch:
         if not update.district_id:
             return False  # blanked: it was of a person whose data were erased
         if self.wish.districts is not None and district_id not in self.wish.districts:
+            return False
+        if self.wish.sources and update.change_key.source not in self.wish.sources:
             return False
         if isinstance(update, delivery_pb2.Delivery):
             return self.wish.deliveries and (self.wish.test is None or self.wish.test(update))

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from schoolbell.cli.access import audit, keys, server_info, whoami
 from schoolbell.cli.bars import bars
 from schoolbell.cli.changes import changes
 from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
 from schoolbell.cli.display_options import display_options
-from schoolbell.cli.districts import districts, keys
+from schoolbell.cli.districts import districts
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
 from schoolbell.cli.places import calendars, schools, users
@@ -66,6 +67,7 @@ def main(
 for command in (
     bars,
     calendars,
+    audit,
     changes,
     deliveries,
     devices,
@@ -76,10 +78,12 @@ for command in (
     persons,
     roster,
     schools,
+    server_info,
     settings,
     status,
     subscriptions,
     users,
     watch,
+    whoami,
 ):
     main.add_command(command)

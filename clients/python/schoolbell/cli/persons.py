@@ -32,10 +32,15 @@ def export_person(session: Session, *, user_id: str) -> None:
 
 @persons.command("erase")
 @click.argument("user_id")
-@click.confirmation_option(prompt="Erase everything that is known of this person?")
+@click.option("--dry-run", is_flag=True, help="Only count what would be erased.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def erase_person(session: Session, *, user_id: str) -> None:
+def erase_person(session: Session, *, user_id: str, dry_run: bool, yes: bool) -> None:
     """Erase everything that is stored of a person, and cancel what has not left."""
-    request = ErasePersonDataRequest(district_id=session.need_district(), user_id=user_id)
+    if not (dry_run or yes):
+        click.confirm("Erase everything that is known of this person?", abort=True)
+    request = ErasePersonDataRequest(
+        district_id=session.need_district(), user_id=user_id, validate_only=dry_run
+    )
     with session.client() as client:
         session.show(client.access.ErasePersonData(request))
