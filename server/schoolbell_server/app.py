@@ -115,6 +115,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             metrics,
             most_bytes=config.limits.message_bytes,
             most_calls=config.limits.concurrent_calls,
+            page_key=parts.fingerprints.derived_key("page tokens"),
         )
         server = ConductedServer(
             conduct, config.limits.message_bytes, share_port=config.server.share_port

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from google.type.date_pb2 import Date
 
 from schoolbell.v1 import roster_pb2, roster_service_pb2
-from schoolbell_server.contract.fields import MAX_TEXT, write_date, write_time
+from schoolbell_server.contract.fields import write_date, write_time
+from schoolbell_server.rpc.texts import MAX_TEXT
 from schoolbell_storage.roster import Stored, Student
 from schoolbell_storage.roster_checks import Problem
 from schoolbell_storage.roster_imports import ImportMode, ImportRow, ImportState

@@ -10,13 +10,13 @@ from google.type.date_pb2 import Date
 from schoolbell.v1 import roster_pb2
 from schoolbell_server.contract.districts import read_time_zone
 from schoolbell_server.contract.fields import (
-    MAX_ID,
     Complain,
     read_date,
     read_id,
-    read_text,
 )
 from schoolbell_server.domain.world import Term
+from schoolbell_server.rpc.texts import MAX_ID
+from schoolbell_server.rpc.values import bad_values
 from schoolbell_storage.roster_records import (
     CalendarRecord,
     EnrollmentRecord,
@@ -65,6 +65,8 @@ def read_record(
 
     Complains under `path` (which ends with a dot) and then returns something of no use.
     """
+    for found in bad_values(message, prefix=path):
+        complain(found.field, found.description)
     arm = message.WhichOneof("record")
     if arm is None:
         complain(f"{path}record", "is required")
@@ -105,7 +107,7 @@ def _read(
 def _read_school(message: roster_pb2.School, path: str, complain: Complain) -> SchoolRecord:
     return SchoolRecord(
         school_id=read_id(message.school_id, f"{path}school_id", complain),
-        display_name=read_text(message.display_name, f"{path}display_name", complain),
+        display_name=message.display_name,
         time_zone=read_time_zone(message.time_zone, f"{path}time_zone", complain, required=False),
     )
 
@@ -135,7 +137,7 @@ def _read_terms(
         if term_id in read:
             complain(f"{here}term_id", "came before in this calendar")
         start, end = _read_span(message, here, complain)
-        name = read_text(message.display_name, f"{here}display_name", complain)
+        name = message.display_name
         read[term_id] = Term(term_id=term_id, name=name, start_date=start, end_date=end)
     return tuple(read.values())
 
@@ -146,9 +148,9 @@ def _read_user(message: roster_pb2.User, path: str, complain: Complain) -> UserR
         user_id=read_id(message.user_id, f"{path}user_id", complain),
         enabled=message.enabled,
         birth_date=_read_birth_date(message, f"{path}birth_date", complain),
-        given_name=read_text(names.given_name, f"{path}names.given_name", complain),
-        family_name=read_text(names.family_name, f"{path}names.family_name", complain),
-        preferred_name=read_text(names.preferred_name, f"{path}names.preferred_name", complain),
+        given_name=names.given_name,
+        family_name=names.family_name,
+        preferred_name=names.preferred_name,
     )
 
 
@@ -176,7 +178,7 @@ def _read_relationship(
     return RelationshipRecord(
         student_id=student_id,
         guardian_id=guardian_id,
-        relation=read_text(message.relation, f"{path}relation", complain, most=MAX_ID),
+        relation=message.relation,
         portal_enabled=message.portal_enabled,
         barred=message.barred,
         adult_consent=message.adult_consent,

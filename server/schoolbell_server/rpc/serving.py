@@ -46,6 +46,7 @@ class Calls(Protocol):
     """All calls of a server, as one of them sees them."""
 
     authenticator: Authenticator
+    page_key: bytes
 
     def enter(self, *, public: bool) -> None:
         """Take a call in; SchoolbellError if there is no room or no time left."""
@@ -90,6 +91,7 @@ class Serving:
                     key=key,
                     rule=self._method.admission.rule,
                     request_id=self.call.request_id,
+                    page_key=self._calls.page_key,
                     client_address=host_of(self._context.peer()),
                 )
             )

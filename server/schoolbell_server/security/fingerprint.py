@@ -1,4 +1,7 @@
-"""Look device addresses up without storing them readable: a keyed hash."""
+"""Look device addresses up without storing them readable: a keyed hash.
+
+The same key of the installation, which all servers of a database share, yields further ones.
+"""
 
 from __future__ import annotations
 
@@ -28,3 +31,10 @@ class TokenFingerprints:
         """Return 64 hex digits, the same for the same address of the same app."""
         message = f"{len(app_id)}:{app_id}{address}".encode()
         return hmac.digest(self._key, message, hashlib.sha256).hex()
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for another purpose; nobody learns one of the two by the other.
+
+        Fingerprints are hashed with a length before them, so that no purpose is one of theirs.
+        """
+        return hmac.digest(self._key, f"key for {purpose}".encode(), hashlib.sha256)

@@ -61,7 +61,6 @@ class ApiKeys:
         """Create a key and answer its secret, once; a repeated request replaces the secret."""
         violations, now = Violations(), self._clock()
         violations.required(request, "api_key")
-        read_id(request.request_id, "request_id", violations.add, required=False)
         asked = request.api_key
         role = violations.member(Role, asked.role, "api_key.role")
         check_key(asked, request.district_id, violations.add)
@@ -131,7 +130,6 @@ class ApiKeys:
         """List keys without their secrets."""
         violations = Violations()
         page = read_page(request, (str,), violations)
-        read_id(request.user_id, "user_id", violations.add, required=False)
         violations.refuse()
         query = KeyQuery(
             district_id=request.district_id,

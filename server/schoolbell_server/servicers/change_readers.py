@@ -16,7 +16,7 @@ from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.explanations import write_recorded
-from schoolbell_server.contract.fields import read_time
+from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal, count_refusals
@@ -48,7 +48,12 @@ class ChangeReaders:
 
     async def get(self, request: messages.GetChangeRequest) -> messages.GetChangeResponse:
         """Return one change with what was decided."""
-        key = ChangeKey(source=request.key.source, change_id=request.key.change_id)
+        violations = Violations()
+        key = ChangeKey(
+            source=read_id(request.key.source, "key.source", violations.add),
+            change_id=read_id(request.key.change_id, "key.change_id", violations.add),
+        )
+        violations.refuse()
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
             found = await fetch_changes(connection, [(request.district_id, key)])

@@ -138,8 +138,6 @@ class RosterServicer(RosterServiceServicer):
         """List students."""
         violations = Violations()
         page = read_page(request, (str,), violations)
-        read_id(request.calendar_id, "calendar_id", violations.add, required=False)
-        read_id(request.guardian_id, "guardian_id", violations.add, required=False)
         violations.refuse()
         query = roster.StudentQuery(
             district_id=request.district_id,
