@@ -37,6 +37,9 @@ _IDS = frozenset(
 
 _ADDRESSES = frozenset({"device_token", "firebase_installation_id", "registration_token"})
 _NAMES = frozenset({"display_name", "family_name", "given_name", "preferred_name", "relation"})
+_HINT = "schoolbell.v1.Device.locale"
+"""What a phone sends by itself: a bad one is passed over and never stored, not refused."""
+
 _LIMITS = {"mark": MAX_ID, "relation": MAX_ID}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -56,7 +59,9 @@ def check_of(field: FieldDescriptor) -> Check | None:
     if name in _ADDRESSES:
         return partial(_printable_ascii, MAX_ADDRESS)
     if name.endswith("_token"):
-        return partial(_printable_ascii, MAX_TOKEN)
+        return _token
+    if field.full_name == _HINT:
+        return None
     if name in _IDS or name.endswith(("_id", "_ids")):
         return _id
     most = _LIMITS.get(name, MAX_TEXT)
@@ -67,6 +72,11 @@ def _id(value: str) -> str:
     if len(value) > MAX_ID or not value.isprintable() or value != value.strip():
         return f"must be 1 to {MAX_ID} printable characters without surrounding space"
     return ""
+
+
+def _token(value: str) -> str:
+    """Check a token, whose reader takes only what a server wrote; nothing else is stored."""
+    return f"must be at most {MAX_TOKEN} characters" if len(value) > MAX_TOKEN else ""
 
 
 def _printable_ascii(most: int, value: str) -> str:
