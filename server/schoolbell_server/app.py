@@ -45,6 +45,7 @@ from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.notices import Notices
@@ -303,6 +304,11 @@ async def _parts(
         clock=utc_now,
         replay=replay,
         limits=_limits(config),
+        import_limits=ImportLimits(
+            records=config.limits.import_records,
+            bytes=config.limits.import_bytes,
+            silence=config.limits.import_silence,
+        ),
     )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.fuzz.run import Findings, fuzz
 from tests.storage.engines import POSTGRESQL, SQLITE
 
-_REQUESTS, _LONG = 6_000, 100_000
+_REQUESTS, _LONG = 25_000, 100_000
 
 
 def main() -> int:

@@ -123,9 +123,9 @@ class Lane:
         """Send so many requests."""
         for _ in range(count):
             method = self._dice.choice(self._methods)
-            parts = self._parts(method)
+            caller = self._caller(method)
+            parts = self._parts(method, caller)
             if parts:
-                caller = self._caller(method)
                 outcome = await call(self._channel, method, parts, caller.metadata, self._dice)
                 self._judge(method, parts, caller, outcome)
 
@@ -141,10 +141,16 @@ class Lane:
         ]
         return dice.choice(fit)
 
-    def _parts(self, method: MethodDescriptor) -> list[bytes]:
+    def _parts(self, method: MethodDescriptor, caller: Caller) -> list[bytes]:
         """Return the messages of a call; none if it would end what the run needs."""
         dice, kind = self._dice, GetMessageClass(method.input_type)
-        made = self._maker.requests(method)
+        made: list[Any] = list(self._maker.requests(method))
+        if (
+            caller.district_id == FOREIGN
+            and hasattr(made[0], "district_id")
+            and dice.random() < 0.5
+        ):
+            made[0].district_id = FOREIGN
         for _ in range(dice.choice((0, 0, 1, 1, 3))):
             mutate(dice, dice.choice(made))
         parts = [one.SerializeToString() for one in made]

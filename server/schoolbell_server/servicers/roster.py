@@ -23,6 +23,7 @@ from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits
 from schoolbell_server.servicers.missing import no_district, no_import, no_student, no_user
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.roster_changes import (
@@ -54,10 +55,11 @@ class RosterServicer(RosterServiceServicer):
         *,
         finisher: ImportFinisher,
         now: Callable[[], dt.datetime] = utc_now,
+        limits: ImportLimits = DEFAULT_LIMITS,
     ) -> None:
         self._storage = storage
         self._now = now
-        self._receiver = ImportReceiver(storage, finisher, now)
+        self._receiver = ImportReceiver(storage, finisher, now, limits)
 
     async def ImportRoster(
         self, request_iterator: Any, _context: Any
