@@ -22,6 +22,8 @@ from tests.service.whole import DISTRICT, TOPICS, Whole
 
 NOBODY, FORGER = "nobody", "forger"
 _OWN = "caller-"
+_PERSONS = (_OWN, "principal")
+"""How the ids of the persons behind the keys begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ async def make_callers(service: Whole) -> list[Caller]:
         Caller("operator", operator, access.ROLE_OPERATOR),
         Caller(NOBODY, ""),
         Caller(FORGER, operator[:-3] + "xyz"),
+        *(
+            Caller(f"scene:{access.Role.Name(role)[5:].lower()}", service.key(role), role, DISTRICT)
+            for role in access.Role.values()[1:5]
+        ),
     ]
     async with service.client() as client:
         await client.districts.CreateDistrict(
@@ -122,9 +128,9 @@ def is_spared(message: Message, callers: Sequence[Caller]) -> bool:
         case access.RevokeApiKeyRequest():
             return message.api_key_id in {caller.key_id for caller in callers}
         case access.RevokeRightsRequest():
-            return any(right.grantee_id.startswith(_OWN) for right in message.rights)
+            return any(right.grantee_id.startswith(_PERSONS) for right in message.rights)
         case access.ErasePersonDataRequest():
-            return message.user_id.startswith(_OWN)
+            return message.user_id.startswith(_PERSONS)
         case district_service_pb2.DeleteDistrictRequest():
             return message.district_id in (DISTRICT, FOREIGN)
     return False

@@ -40,7 +40,7 @@ class Maker:
             behavior = behaviors(field)
             oneof = field.containing_oneof
             several = oneof is not None and len(oneof.fields) > 1
-            if several and arms[oneof] is not field:
+            if several and oneof is not None and arms[oneof] is not field:
                 continue
             if "OUTPUT_ONLY" in behavior:
                 wanted = self._dice.random() < 0.02
@@ -108,7 +108,8 @@ def _google(descriptor: Descriptor, dice: random.Random) -> Message | None:
             message.currency_code, message.units = "USD", dice.randrange(-5, 50)
         case _:
             return None
-    return message
+    found: Message = message
+    return found
 
 
 def _import(parts: list[Any]) -> list[Message]:

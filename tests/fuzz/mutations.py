@@ -52,7 +52,7 @@ def damage(dice: random.Random, data: bytes) -> bytes:
     return dice.choice(_DAMAGES)(dice, data)
 
 
-def _places(message: Message, depth: int = 8) -> Iterator[tuple[Any, FieldDescriptor]]:
+def _places(message: Message, depth: int = 8) -> Iterator[tuple[Any, Any]]:
     """Return every field that is set, and every text, number or enum that could be."""
     for field in message.DESCRIPTOR.fields:
         inner = field.message_type
