@@ -25,6 +25,8 @@ _REQUESTS, _LONG = 25_000, 100_000
 def main() -> int:
     """Run; return the exit code of the program."""
     logging.basicConfig(level=logging.ERROR)
+    # gRPC's client leaves tasks of the streams that are cut here.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     seed = int(os.environ.get("SEED") or secrets.randbelow(10**9))
     usual = _LONG if os.environ.get("LONG") else _REQUESTS
     requests = int(os.environ.get("REQUESTS") or usual)

@@ -97,6 +97,7 @@ async def _read(going: Any, outcome: Outcome, *, open_ended: bool) -> None:
         except TimeoutError:
             if not open_ended:
                 raise
+            outcome.code = outcome.code if outcome.answers else StatusCode.CANCELLED
             break
         if answer is grpc.aio.EOF:
             code = await going.code()

@@ -169,7 +169,7 @@ class Lane:
         findings.counts[name, code.name] += 1
         wrong = code not in PERMITTED
         if code is StatusCode.CANCELLED or outcome.details == FAILED_WRITE:
-            wrong = not method.client_streaming
+            wrong = not (method.client_streaming or method.server_streaming)
         elif code is StatusCode.UNAUTHENTICATED:
             wrong = caller.name not in (NOBODY, FORGER)
         elif code is StatusCode.OK:
