@@ -20,11 +20,12 @@ ONCE ?=
 ROSTER ?=
 CHANGES ?=
 LONG ?=
+SEED ?=
 ROWS ?=
 ARGS ?=
-export ONCE ROSTER CHANGES LONG
+export ONCE ROSTER CHANGES LONG SEED
 
-.PHONY: help setup run test lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
 
 help: ## Show this
@@ -34,6 +35,9 @@ setup: $(READY) ## Make .venv with everything pinned (done by itself where neede
 
 run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
 	@exec $(BIN)/python -m schoolbell_server.demo
+
+fuzz: $(READY) ## Fuzz all RPCs on both databases; SEED= repeats a run, LONG=1 sends 100,000 requests a database
+	@PYTHONPATH=. $(BIN)/python -m tests.fuzz
 
 test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one core), LONG=1 plays the long forms whole
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)

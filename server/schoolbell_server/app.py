@@ -54,6 +54,7 @@ from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
@@ -152,6 +153,7 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
             metrics,
             limits=config.limits,
+            page_key=parts.fingerprints.derive("page tokens"),
         )
         if config.server.role.sends:
             await _check_transport(notices)
@@ -365,6 +367,11 @@ async def _parts(
         clock=utc_now,
         replay=replay,
         limits=_limits(config),
+        import_limits=ImportLimits(
+            records=config.limits.import_records,
+            bytes=config.limits.import_bytes,
+            silence=config.limits.import_silence,
+        ),
     )
 
 

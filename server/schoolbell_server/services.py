@@ -42,6 +42,7 @@ from schoolbell_server.servicers.district import DistrictServicer
 from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.receipts import Receipts
@@ -94,6 +95,7 @@ class Parts:
     clock: Callable[[], dt.datetime]
     replay: bool
     limits: access_service_pb2.ServerLimits
+    import_limits: ImportLimits
 
 
 def add_services(server: ConductedServer, parts: Parts) -> list[str]:
@@ -117,7 +119,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         SettingsServicer(storage, states=parts.monitor), server
     )
     roster_service_pb2_grpc.add_RosterServiceServicer_to_server(
-        RosterServicer(storage, finisher=parts.finisher), server
+        RosterServicer(storage, finisher=parts.finisher, limits=parts.import_limits), server
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(

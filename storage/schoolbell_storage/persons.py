@@ -418,7 +418,7 @@ def _for_district(district_id: str) -> ColumnElement[bool]:
 
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
-    """Forget that a person saved settings, made keys, set bars or cancelled; return how many rows."""
+    """Forget that a person saved settings, made keys, set bars or cancelled; count the rows."""
     count = await _forget_canceller(connection, person)
     here = person.district_id
     for table, column, places in (

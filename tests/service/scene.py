@@ -53,6 +53,11 @@ def at(time: dt.datetime) -> Timestamp:
 async def populate(service: Whole) -> None:
     """Create the district with its people; the mother sees both children, the father one."""
     await service.create_district()
+    await restore(service)
+
+
+async def restore(service: Whole) -> None:
+    """Write the people and the settings of the scene, also over what became of them."""
     await upsert(service, *_records())
     async with service.client(access.ROLE_PUBLISHER) as publisher:
         await publisher.roster.SetActiveSchoolYear(

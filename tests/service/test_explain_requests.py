@@ -80,8 +80,9 @@ def tomorrow() -> ExplainChangeRequest:
 
 def incomplete() -> ExplainChangeRequest:
     """Return a question with several bad fields."""
-    request = ExplainChangeRequest(user_id="x" * 129, device_id=" d", locale="not a tag")
+    request = ExplainChangeRequest(locale="not a tag")
     request.change.grade.percent = 2000
+    request.change.grade.section_id = " s"
     return request
 
 
@@ -100,7 +101,7 @@ def incomplete() -> ExplainChangeRequest:
         (
             incomplete,
             "INVALID_FIELD",
-            ("change.student_id", "change.grade.percent", "user_id", "device_id", "locale"),
+            ("change.student_id", "change.grade.percent", "change.grade.section_id", "locale"),
         ),
     ],
 )

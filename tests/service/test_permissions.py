@@ -19,6 +19,7 @@ from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.permissions import RULES
 from tests.service.scene import MOTHER, STUDENT, phone, populate, register
 from tests.service.whole import DISTRICT, Whole, whole
+from tests.storage.engines import databases
 from tests.unit.contract import methods
 
 ROLES = access.Role.values()[1:]
@@ -39,10 +40,13 @@ async def test_every_rpc_answers_each_role_as_its_rule_says(tmp_path: Path) -> N
     assert not wrong
 
 
-async def test_no_rpc_answers_unknown_or_internal_to_any_input(tmp_path: Path) -> None:
+@databases()
+async def test_no_rpc_answers_unknown_or_internal_to_any_input(
+    database: str, tmp_path: Path
+) -> None:
     """Bytes that are no message, and messages full of the oddest values that fields can hold."""
     faults = []
-    async with whole(tmp_path) as service:
+    async with whole(tmp_path, database=database) as service:
         await populate(service)
         await register(service, phone(STUDENT), phone(MOTHER))
         for role in ROLES:

@@ -164,7 +164,7 @@ async def test_what_cannot_be_deactivated_is_refused(tmp_path: Path) -> None:
         await service.add_district()
         with refused("INVALID_FIELD") as refusal:
             bad = [messages.RelationshipKey(student_id="a")]
-            await deactivate(service, school_ids=[" "], relationships=bad)
+            await deactivate(service, school_ids=[""], relationships=bad)
         assert set(refusal.fields) == {"school_ids[0]", "relationships[0].guardian_id"}
         for count in (0, 501):
             with refused("INVALID_FIELD"):

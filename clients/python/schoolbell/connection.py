@@ -126,7 +126,7 @@ def _services() -> list[ServiceDescriptor]:
 
 
 def _is_safe(method: MethodDescriptor) -> bool:
-    """Tell whether a unary call may be repeated, as the contract says; streams resume themselves."""
+    """Tell whether a unary call may be repeated by the contract; streams resume themselves."""
     if method.client_streaming or method.server_streaming:
         return False
     level = method.GetOptions().idempotency_level

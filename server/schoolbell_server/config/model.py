@@ -215,6 +215,14 @@ class LimitsConfig:
         timedelta, Range(timedelta(milliseconds=100), timedelta(minutes=10))
     ] = timedelta(seconds=10)
     """How long the one request of a call may take to arrive."""
+    import_records: Annotated[int, Range(1_000, 100_000_000)] = 5_000_000
+    """Records of one roster import."""
+    import_bytes: Annotated[int, Range(MIB, 64 * 1024 * MIB)] = 2_048 * MIB
+    """Bytes of one roster import, all its parts together."""
+    import_silence: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(minutes=10))] = (
+        timedelta(minutes=1)
+    )
+    """Between two parts of an import; after it, the import is abandoned and its records dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

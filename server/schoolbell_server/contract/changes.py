@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from schoolbell.v1 import change_pb2
 from schoolbell_server.contract.fields import (
-    MAX_ID,
     MAX_SCORE_PERCENT,
     Complain,
     read_date,
@@ -18,7 +17,6 @@ from schoolbell_server.contract.fields import (
     read_money,
     read_percent,
     read_points,
-    read_text,
     read_time,
 )
 from schoolbell_server.domain.change import (
@@ -180,7 +178,7 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
     elif action is AssignmentAction.DUE_DATE_MOVED:
         complain(f"{path}.due_date", "is required for DUE_DATE_MOVED")
     percent = _optional_percent(message, "score_percent", path, complain)
-    mark = read_text(message.mark, f"{path}.mark", complain, most=MAX_ID)
+    mark = message.mark
     scored = message.HasField("score_percent") or message.HasField("points") or mark
     if action is AssignmentAction.SCORED and not scored:
         complain(f"{path}.score_percent", "or points or mark is required for SCORED")
@@ -191,9 +189,9 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
             complain(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only")
     assignment_id = read_id(message.assignment_id, f"{path}.assignment_id", complain)
     section_id = read_id(message.section_id, f"{path}.section_id", complain)
-    title = read_text(message.title, f"{path}.title", complain)
-    course = read_text(message.course_name, f"{path}.course_name", complain)
-    term = read_id(message.term_id, f"{path}.term_id", complain, required=False)
+    title = message.title
+    course = message.course_name
+    term = message.term_id
     previous = _optional_percent(message, "previous_score_percent", path, complain)
     if action is None:
         return None
@@ -220,11 +218,11 @@ def _grade(message: change_pb2.GradeChange, complain: Complain) -> Payload:
         section_id=read_id(message.section_id, f"{path}.section_id", complain),
         grading_task=read_id(message.grading_task, f"{path}.grading_task", complain),
         grading_period=read_id(message.grading_period, f"{path}.grading_period", complain),
-        course_name=read_text(message.course_name, f"{path}.course_name", complain),
-        term_id=read_id(message.term_id, f"{path}.term_id", complain, required=False) or None,
+        course_name=message.course_name,
+        term_id=message.term_id or None,
         percent=_optional_percent(message, "percent", path, complain),
         previous_percent=_optional_percent(message, "previous_percent", path, complain),
-        mark=read_text(message.mark, f"{path}.mark", complain, most=MAX_ID),
+        mark=message.mark,
     )
 
 
@@ -236,10 +234,10 @@ def _attendance(message: change_pb2.AttendanceChange, complain: Complain) -> Pay
     if message.excuse:
         chosen = _member(AttendanceExcuse, message.excuse, f"{path}.excuse", complain)
         excuse = chosen or excuse
-    period = read_id(message.period, f"{path}.period", complain, required=False)
-    section = read_id(message.section_id, f"{path}.section_id", complain, required=False)
-    course = read_text(message.course_name, f"{path}.course_name", complain)
-    comment = read_text(message.comment, f"{path}.comment", complain)
+    period = message.period
+    section = message.section_id
+    course = message.course_name
+    comment = message.comment
     if date is None or status is None:
         return None
     return AttendanceChange(
@@ -313,19 +311,15 @@ def _responsive(message: change_pb2.ResponsiveScheduleChange, complain: Complain
     action = _member(ResponsiveScheduleAction, message.action, f"{path}.action", complain)
     date = read_date(message.date, f"{path}.date", complain)
     period = read_id(message.period, f"{path}.period", complain)
-    offering = read_text(message.offering_name, f"{path}.offering_name", complain)
+    offering = message.offering_name
     if not offering and action is not None and action is not ResponsiveScheduleAction.REMOVED:
         complain(f"{path}.offering_name", f"is required for {action.name}")
     previous_date = None
     if message.HasField("previous_date"):
         previous_date = read_date(message.previous_date, f"{path}.previous_date", complain)
-    previous_period = read_id(
-        message.previous_period, f"{path}.previous_period", complain, required=False
-    )
-    previous_offering = read_text(
-        message.previous_offering_name, f"{path}.previous_offering_name", complain
-    )
-    location = read_text(message.location, f"{path}.location", complain)
+    previous_period = message.previous_period
+    previous_offering = message.previous_offering_name
+    location = message.location
     if action is ResponsiveScheduleAction.MOVED and not (
         message.HasField("previous_date") or previous_period
     ):

@@ -16,7 +16,6 @@ from schoolbell_server.contract.fields import (
 from schoolbell_server.domain.kinds import APP_PROVIDER, AppType, Platform, ProviderEnvironment
 from schoolbell_storage.devices import DeviceRow
 
-MAX_ADDRESS = 4096  # characters
 SETTABLE = (
     "os_version",
     "app_version",
@@ -51,7 +50,6 @@ def check_settable(message: device_service_pb2.Device, path: str, complain: Comp
     """Complain of every bad field that an update may change."""
     read_version(message.os_version, path + "os_version", complain)
     read_version(message.app_version, path + "app_version", complain)
-    read_id(message.registration_ref, path + "registration_ref", complain, required=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,9 @@ def read_address(
     if target == "apns":
         token = message.apns.device_token
         where = f"{path}.apns.device_token"
-        if _check_text(token, where, complain) and not _APNS_TOKEN.fullmatch(token):
+        if not token:
+            complain(where, "is required")
+        elif not _APNS_TOKEN.fullmatch(token):
             complain(where, "must be an APNs device token in hexadecimal")
         environment = message.apns.environment or ProviderEnvironment.PRODUCTION
         return Address(target, token.lower(), ProviderEnvironment(environment), False)
@@ -88,19 +88,9 @@ def read_address(
     if chosen is None:
         complain(f"{path}.fcm.registration_token", "is required")
         return None
-    text: str = getattr(message.fcm, chosen)
-    _check_text(text, f"{path}.fcm.{chosen}", complain)
+    text = read_id(getattr(message.fcm, chosen), f"{path}.fcm.{chosen}", complain)
     is_installation_id = chosen == "firebase_installation_id"
     return Address(target, text, ProviderEnvironment.PRODUCTION, is_installation_id)
-
-
-def _check_text(text: str, path: str, complain: Complain) -> bool:
-    """Return whether it can be what a provider gave."""
-    good = 0 < len(text) <= MAX_ADDRESS and text.isascii() and text.isprintable()
-    if not good:
-        bound = f"must be at most {MAX_ADDRESS} printable ASCII characters"
-        complain(path, bound if text else "is required")
-    return good
 
 
 def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:

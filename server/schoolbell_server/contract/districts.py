@@ -15,7 +15,6 @@ from schoolbell_server.contract.fields import (
     Complain,
     read_duration,
     read_locale,
-    read_text,
     write_duration,
     write_time,
 )
@@ -52,7 +51,6 @@ def read_district(
     """Return a district with what a message says of it; `path` ends with a dot."""
     if not message.display_name:
         complain(f"{path}display_name", "is required")
-    read_text(message.display_name, f"{path}display_name", complain)
     read_time_zone(message.time_zone, f"{path}time_zone", complain)
     locale = read_locale(message.locale or DEFAULT_LOCALE, f"{path}locale", complain)
     currency_code = message.currency_code or DEFAULT_CURRENCY

@@ -22,8 +22,6 @@ from schoolbell_server.domain.locales import is_well_formed
 Complain = Callable[[str, str], None]
 """Takes the path of a field and what is wrong with it."""
 
-MAX_ID = 128  # characters
-MAX_TEXT = 1024  # characters
 MAX_SCORE_PERCENT = 1000.0
 MAX_LIMIT_PERCENT = 100.0
 _NANOS = 1_000_000_000
@@ -37,27 +35,15 @@ T = TypeVar("T")
 
 
 def read_id(value: str, path: str, complain: Complain, *, required: bool = True) -> str:
-    """Return an id of 1 to 128 printable characters."""
-    if not value:
-        if required:
-            complain(path, "is required")
-    elif len(value) > MAX_ID or not value.isprintable() or value != value.strip():
-        complain(path, f"must be 1 to {MAX_ID} printable characters without surrounding space")
-    return value
-
-
-def read_text(value: str, path: str, complain: Complain, *, most: int = MAX_TEXT) -> str:
-    """Return a text of a bounded length."""
-    if len(value) > most:
-        complain(path, f"must be at most {most} characters, has {len(value)}")
-    elif "\0" in value:
-        complain(path, "must not contain NUL characters")
+    """Return an id; what it may hold was checked as the request came in (`rpc.texts`)."""
+    if required and not value:
+        complain(path, "is required")
     return value
 
 
 def read_locale(value: str, path: str, complain: Complain) -> str:
     """Return the tag of a language; empty passes."""
-    if len(value) > MAX_TEXT or (value and not is_well_formed(value)):
+    if value and not is_well_formed(value):
         complain(path, "must be a BCP 47 tag, such as en or es-MX")
     return value
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from google.type.date_pb2 import Date
 
 from schoolbell.v1 import roster_pb2, roster_service_pb2
-from schoolbell_server.contract.fields import MAX_TEXT, write_date, write_time
+from schoolbell_server.contract.fields import write_date, write_time
 from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.domain.world import Term
+from schoolbell_server.rpc.texts import MAX_TEXT
 from schoolbell_storage.bars import DISTRICT, BarRow
 from schoolbell_storage.roster import Stored, Student, Tie
 from schoolbell_storage.roster_checks import Problem

@@ -12,15 +12,14 @@ from google.type.date_pb2 import Date
 from schoolbell.v1 import roster_pb2
 from schoolbell_server.contract.districts import read_time_zone
 from schoolbell_server.contract.fields import (
-    MAX_ID,
-    MAX_TEXT,
     Complain,
     read_date,
     read_id,
-    read_text,
 )
 from schoolbell_server.contract.roster_masks import read_provided
 from schoolbell_server.domain.world import Term
+from schoolbell_server.rpc.texts import MAX_ID
+from schoolbell_server.rpc.values import bad_values
 from schoolbell_storage.roster_records import (
     CalendarRecord,
     EnrollmentRecord,
@@ -78,6 +77,8 @@ def read_record(
     Complains under `path` (which ends with a dot) and then returns something of no use. Fields that
     the record does not provide are not looked at.
     """
+    for found in bad_values(message, prefix=path):
+        complain(found.field, found.description)
     kind = message.WhichOneof("record")
     if kind is None:
         complain(f"{path}record", "is required")
@@ -121,11 +122,9 @@ class _Fields:
         """Return the id of another record."""
         return read_id(value, self.path + field, self.complain) if field in self else ""
 
-    def text(self, value: str, field: str, *, within: str = "", most: int = MAX_TEXT) -> str:
-        """Return a text; `within` is the message that has it, with a dot."""
-        if field not in self:
-            return ""
-        return read_text(value, self.path + within + field, self.complain, most=most)
+    def text(self, value: str, field: str) -> str:
+        """Return a text."""
+        return value if field in self else ""
 
     def flag(self, message: Message, field: str) -> bool:
         """Return a flag that has to be set."""
@@ -193,7 +192,7 @@ def _read_terms(
         start = _read_required(message, "start_date", here, complain)
         end = _read_required(message, "end_date", here, complain)
         _check_order(start, end, here, complain)
-        name = read_text(message.display_name, f"{here}display_name", complain)
+        name = message.display_name
         read[term_id] = Term(term_id=term_id, name=name, start_date=start, end_date=end)
     return tuple(read.values())
 
@@ -204,9 +203,9 @@ def _read_user(message: roster_pb2.RosterRecord, fields: _Fields) -> UserRecord:
         user_id=fields.key(user.user_id, "user_id"),
         enabled=fields.flag(user, "enabled"),
         birth_date=_read_birth_date(user, fields),
-        given_name=fields.text(names.given_name, "given_name", within="names."),
-        family_name=fields.text(names.family_name, "family_name", within="names."),
-        preferred_name=fields.text(names.preferred_name, "preferred_name", within="names."),
+        given_name=fields.text(names.given_name, "given_name"),
+        family_name=fields.text(names.family_name, "family_name"),
+        preferred_name=fields.text(names.preferred_name, "preferred_name"),
     )
 
 
@@ -232,7 +231,7 @@ def _read_relationship(message: roster_pb2.RosterRecord, fields: _Fields) -> Rel
     return RelationshipRecord(
         student_id=student_id,
         guardian_id=guardian_id,
-        relation=fields.text(tie.relation, "relation", most=MAX_ID),
+        relation=fields.text(tie.relation, "relation"),
         portal_enabled=tie.portal_enabled,
         adult_consent=tie.adult_consent,
         start_date=start,

@@ -1,7 +1,7 @@
 """What every request passes before its servicer sees it, in this order.
 
-Size and bytes, the district id's form, the caller's permission, enum numbers. Credentials were
-checked before the first byte was parsed.
+Size and bytes, the district id's form, the caller's permission, strings and enum numbers.
+Credentials were checked before the first byte was parsed.
 """
 
 from __future__ import annotations
@@ -13,16 +13,11 @@ from google.protobuf.message import DecodeError, Message
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.rpc.call import Call
-from schoolbell_server.rpc.enums import unknown_enums
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.rpc.values import READ_BY_SERVICERS, bad_values
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey
 from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
-
-READ_BY_SERVICERS = frozenset(
-    {"schoolbell.v1.Change", "schoolbell.v1.DeviceRegistration", "schoolbell.v1.Receipt"}
-)
-"""Items whose readers refuse unknown enum numbers themselves, so that none spoils its batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,7 @@ class Admission:
         bound = call.district_id  # by the first message of a stream; later ones may leave it empty
         if not bound or district_id not in ("", bound):
             self._check_district(district_id, call)
-        Violations(unknown_enums(message, apart=READ_BY_SERVICERS)).refuse()
+        Violations(bad_values(message, apart=READ_BY_SERVICERS)).refuse()
         return message
 
     def check_role(self, key: ApiKey) -> None:

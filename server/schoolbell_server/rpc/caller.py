@@ -19,6 +19,8 @@ class Caller:
     rule: Rule
     """The rule of the RPC that is called."""
     request_id: str
+    page_key: bytes
+    """Under which this installation's page tokens are hashed."""
     client_address: str = ""
     """The network address of the caller, without its port; empty if it has none."""
 

@@ -1,10 +1,10 @@
 """The outermost layer of every RPC.
 
 Order: request id, metrics and log, error mapping, credentials, the size and form of each request,
-its district id, permission, enum numbers; then the servicer. gRPC hands raw bytes in here, and
-everything from parsing to serialising happens inside, so nothing is ever answered with UNKNOWN or
-with an exception's text. No request is read before its caller is known and has a place: whoever
-shows no good key costs no memory but that of a header.
+its district id, permission, strings and enum numbers; then the servicer. gRPC hands raw bytes in
+here, and everything from parsing to serialising happens inside, so nothing is ever answered with
+UNKNOWN or with an exception's text. No request is read before its caller is known and has a place:
+whoever shows no good key costs no memory but that of a header.
 
 Servicers are written as generated: coroutines, and asynchronous generators where responses stream.
 They iterate over requests; `context.read` would give raw bytes. Handlers are wrapped once, where
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,8 +52,11 @@ class Conduct:
         rules: Mapping[str, Rule] = RULES,
         limits: LimitsConfig = _DEFAULTS,
         check_again: dt.timedelta = CHECK_AGAIN,
+        page_key: bytes | None = None,
     ) -> None:
+        """`page_key` authenticates page tokens, on all servers of a database; None is a new one."""
         self.authenticator = authenticator
+        self.page_key = page_key or secrets.token_bytes(32)
         self._metrics = metrics
         self._rules = rules
         self.limits = limits

@@ -57,6 +57,7 @@ class Calls(Protocol):
     places: Places
     reads: Turns
     bodies: Turns
+    page_key: bytes
 
     def check_draining(self) -> None:
         """Raise SchoolbellError where the server takes no further calls."""
@@ -134,6 +135,7 @@ class Serving:
                 key=key,
                 rule=self._method.admission.rule,
                 request_id=self.call.request_id,
+                page_key=calls.page_key,
                 client_address=host_of(self._context.peer()),
             )
         )

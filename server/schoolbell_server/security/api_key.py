@@ -104,13 +104,15 @@ def new_api_key(
     sources: frozenset[str] = frozenset(),
     user_id: str = "",
     expire_time: dt.datetime | None = None,
+    key_id: str = "",
     proof: Callable[[str, str], str] = lambda _, __: "",
 ) -> tuple[ApiKey, str]:
     """Return a new key and its credential, which exists nowhere else.
 
-    `proof` is what the secret ends in, made of the key's id and the secret before it.
+    `key_id` is that of a key whose secret is replaced. `proof` is what the secret ends in, made of
+    the key's id and the secret before it.
     """
-    key_id, secret = str(uuid.uuid4()), secrets.token_urlsafe(32)
+    key_id, secret = key_id or str(uuid.uuid4()), secrets.token_urlsafe(32)
     secret += proof(key_id, secret)
     key = ApiKey(
         key_id=key_id,

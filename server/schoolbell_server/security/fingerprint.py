@@ -1,4 +1,7 @@
-"""Look device addresses up without storing them readable: a keyed hash."""
+"""Look device addresses up without storing them readable: a keyed hash.
+
+The same key of the installation, which all servers of a database share, yields further ones.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class TokenFingerprints:
         return cls(read_key(folder))
 
     def derive(self, purpose: str) -> bytes:
-        """Return a secret of this installation for another purpose, 32 bytes."""
+        """Return a secret of this installation for another purpose, 32 bytes.
+
+        Nobody learns one by another: what fingerprints hash begins with a length.
+        """
         return hmac.digest(self._key, f"derive:{purpose}".encode(), hashlib.sha256)
 
     def token_fingerprint(self, app_id: str, address: str) -> str:

@@ -161,7 +161,6 @@ class AccessServicer(AccessServiceServicer):
         """List tool rights, by grantee and tool."""
         violations = Violations()
         page = read_page(request, (int, str, int), violations)
-        read_id(request.grantee_id, "grantee_id", violations.add, required=False)
         violations.refuse()
         after = None
         if page.after:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,6 +50,9 @@ _LIFE = dt.timedelta(days=365)
 _REMEMBERED = dt.timedelta(days=1)
 _TAIL = 4  # characters
 
+_Make = Callable[..., tuple[ApiKey, str]]
+"""Makes a key and its credential; takes the `key_id` of one whose secret it replaces."""
+
 
 class ApiKeys:
     """The keys of calling services."""
@@ -65,7 +69,6 @@ class ApiKeys:
         violations, now = Violations(), self._clock()
         violations.required(request, "api_key")
         caller = current_caller()
-        read_id(request.request_id, "request_id", violations.add, required=False)
         asked = request.api_key
         role = violations.member(Role, asked.role, "api_key.role")
         check_key(asked, request.district_id, violations.add, named=caller.role is Role.OPERATOR)
@@ -74,70 +77,73 @@ class ApiKeys:
         assert role is not None
         districts = frozenset(asked.district_ids or [request.district_id])
         _may_hand_out(asked, role, districts)
-        key, credential = new_api_key(
+        make = partial(
+            new_api_key,
             district_ids=districts,
             role=role,
             display_name=asked.display_name,
             sources=frozenset(asked.sources),
             user_id=asked.user_id or _own_user(role),
             expire_time=expire_time,
+            proof=self._known.proof,
         )
         async with self._storage.write() as connection:
-            row = await self._store(connection, request, key, now, credential[-_TAIL:])
+            row, secret = await self._store(connection, request, make, districts, now)
         self._known.forget()
-        secret = credential.replace(key.key_id, row.key_id)
         return messages.CreateApiKeyResponse(api_key=write_key(row), secret=secret)
 
     async def _store(
         self,
         connection: AsyncConnection,
         request: messages.CreateApiKeyRequest,
-        key: ApiKey,
+        make: _Make,
+        districts: frozenset[str],
         now: dt.datetime,
-        tail: str,
-    ) -> ApiKeyRow:
-        """Store a key, or the secret of the one that this request has made before."""
+    ) -> tuple[ApiKeyRow, str]:
+        """Store a key, or another secret of the one that this request has made before."""
         creator = current_caller().name
-        for district_id in sorted(key.district_ids - {EVERY_DISTRICT}):
+        for district_id in sorted(districts - {EVERY_DISTRICT}):
             if await get_district(connection, district_id) is None:
                 raise no_district(district_id)
         if request.request_id:
             await take_turns(connection, f"request/{creator}/{request.request_id}")
             made = await find_requested(connection, creator, request.request_id, now - _REMEMBERED)
             if made is not None:
-                return await self._renew(connection, request, made, key, tail)
+                return await self._renew(connection, request, made, make)
+        key, credential = make()
+        tail = credential[-_TAIL:]
         row = row_of(key, now, creator, tail, request.request_id, _hash(request))
         await insert_key(connection, row)
         await _audit(connection, row.district_ids, now, "CreateApiKey", row, {}, _shown(row))
-        return row
+        return row, credential
 
     async def _renew(
         self,
         connection: AsyncConnection,
         request: messages.CreateApiKeyRequest,
         made: ApiKeyRow,
-        key: ApiKey,
-        tail: str,
-    ) -> ApiKeyRow:
+        make: _Make,
+    ) -> tuple[ApiKeyRow, str]:
         if made.request_hash != _hash(request) or made.revoke_time is not None:
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_REQUEST_ID_REUSED,
                 "the request id was used for another key",
                 metadata={"request_id": request.request_id},
             )
+        key, credential = make(key_id=made.key_id)
+        tail = credential[-_TAIL:]
         await replace_secret(connection, made.key_id, key.secret_hash, tail)
         old, new = {"secret_tail": made.secret_tail}, {"secret_tail": tail}
         now = self._clock()
         await _audit(connection, made.district_ids, now, "CreateApiKey", made, old, new)
         renewed = await find_key(connection, made.key_id)
         assert renewed is not None
-        return renewed
+        return renewed, credential
 
     async def list(self, request: messages.ListApiKeysRequest) -> messages.ListApiKeysResponse:
         """List keys without their secrets."""
         violations = Violations()
         page = read_page(request, (str,), violations)
-        read_id(request.user_id, "user_id", violations.add, required=False)
         violations.refuse()
         query = KeyQuery(
             district_id=request.district_id,

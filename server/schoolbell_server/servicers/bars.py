@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.contract.fields import read_id, read_text
+from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_answers import write_bar
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -114,7 +114,6 @@ def _check(request: messages.SetBarRequest) -> None:
     violations.required(request, "barred")
     if not request.comment.strip():
         violations.add("comment", REQUIRED)
-    read_text(request.comment, "comment", violations.add)
     read_id(request.source, "source", violations.add, required=False)
     if request.source and request.barred:
         violations.add("source", "must be empty unless its bar is lifted")

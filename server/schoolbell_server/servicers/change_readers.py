@@ -17,7 +17,7 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.change_filters import read_change_filter
 from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.explanations import write_recorded
-from schoolbell_server.contract.fields import read_time
+from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal, count_refusals
@@ -28,7 +28,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.paging import Page, read_page
-from schoolbell_server.servicers.sources import check_source, own_sources
+from schoolbell_server.servicers.sources import own_sources
 from schoolbell_storage import status_log
 from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.changes import (
@@ -62,8 +62,12 @@ class ChangeReaders:
 
     async def get(self, request: messages.GetChangeRequest) -> messages.GetChangeResponse:
         """Return one change with what was decided."""
-        check_source(request.key.source)
-        key = ChangeKey(source=request.key.source, change_id=request.key.change_id)
+        violations = Violations()
+        key = ChangeKey(
+            source=read_id(request.key.source, "key.source", violations.add),
+            change_id=read_id(request.key.change_id, "key.change_id", violations.add),
+        )
+        violations.refuse()
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
             found = await fetch_changes(connection, [(request.district_id, key)])

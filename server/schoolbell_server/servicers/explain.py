@@ -10,6 +10,7 @@ from schoolbell_server.contract.changes import foreign_currencies, normalise, re
 from schoolbell_server.contract.fields import read_id, read_locale
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.pipeline.submission import Submitted
+from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.explain_answer import ExplainAnswer
@@ -75,8 +76,6 @@ class Explainer:
     def _read(self, request: messages.ExplainChangeRequest) -> Question:
         violations = Violations()
         subject = _subject(request, violations)
-        read_id(request.user_id, "user_id", violations.add, required=False)
-        read_id(request.device_id, "device_id", violations.add, required=False)
         read_locale(request.locale, "locale", violations.add)
         violations.refuse()
         assert subject is not None, "the lack of a subject was refused"
@@ -111,6 +110,8 @@ def _hypothetical(
     request: messages.ExplainChangeRequest, violations: Violations
 ) -> Submitted | None:
     message = request.change
+    for one in bad_texts(message, prefix="change."):
+        violations.add(one.field, one.description)
     change = read_change(message, violations.add, prefix="change", keyed=False)
     if change is None:
         return None

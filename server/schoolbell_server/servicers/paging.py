@@ -1,7 +1,8 @@
 """Pages: how many, from where, and the opaque token that asks for the next one.
 
-A token is the position of a page's last row with a digest of the request it belongs to. It is no
-secret and grants nothing: the request that carries it is checked like any other.
+A token is the position of a page's last row under a keyed hash, which binds it to this
+installation, to the request and to the districts that the caller reads. Only positions that a
+server wrote reach storage.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +20,12 @@ from google.protobuf.message import Message
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.domain import compact
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.security.api_key import EVERY_DISTRICT
 
-_DIGEST_BYTES = 12
-_LARGEST_NUMBER = 2**63 - 1
+_TAG_BYTES = 16
 
 Position = tuple[int | str, ...]
 """What orders the rows of a list: the sort key of a page's last row."""
@@ -44,7 +47,8 @@ class Page:
     size: int
     after: Position | None
     """The position of the last row before it; None is the first page."""
-    digest: bytes
+    bound: hmac.HMAC
+    """Has hashed, under the installation's key, what the list's tokens are bound to."""
 
     @property
     def limit(self) -> int:
@@ -56,7 +60,7 @@ class Page:
         if len(found) <= self.size:
             return found, ""
         shown = found[: self.size]
-        return shown, _token(position(shown[-1]), self.digest)
+        return shown, _token(position(shown[-1]), self.bound)
 
 
 def read_page(
@@ -67,45 +71,51 @@ def read_page(
     A bad size is added to the violations; another request's token is PAGE_TOKEN_INVALID.
     """
     size = violations.page_size(request.page_size)
-    digest = _digest(request)
-    after = _position(request.page_token, digest, shape) if request.page_token else None
-    return Page(size, after, digest)
+    bound = _bound(request)
+    after = _position(request.page_token, bound, shape) if request.page_token else None
+    return Page(size, after, bound)
 
 
-def _digest(request: Paged) -> bytes:
-    """Return a digest of everything that says which list it is."""
+def _bound(request: Paged) -> hmac.HMAC:
+    """Return a keyed hash of everything that says which list it is, and for whom."""
     given = cast(Message, request)
     same = type(given)()
     same.CopyFrom(given)
     same.DiscardUnknownFields()
     same.ClearField("page_size")
     same.ClearField("page_token")
+    caller = current_caller()
+    districts = caller.districts(getattr(request, "district_id", "") or EVERY_DISTRICT)
+    scope = EVERY_DISTRICT if districts is None else " ".join(sorted(districts))
+    head = f"{given.DESCRIPTOR.full_name}\n{scope}\n".encode()
     content = same.SerializeToString(deterministic=True)
-    name = given.DESCRIPTOR.full_name.encode()
-    return hashlib.blake2b(name + b"\n" + content, digest_size=_DIGEST_BYTES).digest()
+    length = len(content).to_bytes(8, "big")
+    return hmac.new(caller.page_key, head + length + content, hashlib.sha256)
 
 
-def _token(position: Position, digest: bytes) -> str:
+def _tag(bound: hmac.HMAC, text: bytes) -> bytes:
+    keyed = bound.copy()
+    keyed.update(text)
+    return keyed.digest()[:_TAG_BYTES]
+
+
+def _token(position: Position, bound: hmac.HMAC) -> str:
     text = compact.encode(position).encode()
-    return base64.urlsafe_b64encode(digest + text).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_tag(bound, text) + text).decode().rstrip("=")
 
 
-def _position(token: str, digest: bytes, shape: tuple[type[int] | type[str], ...]) -> Position:
+def _position(token: str, bound: hmac.HMAC, shape: tuple[type[int] | type[str], ...]) -> Position:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        parts = json.loads(raw[_DIGEST_BYTES:]) if raw[:_DIGEST_BYTES] == digest else None
-    except (binascii.Error, UnicodeError, ValueError, RecursionError):
-        parts = None
-    if not isinstance(parts, list) or tuple(type(part) for part in parts) != shape:
+    except (binascii.Error, ValueError):
+        raise _invalid() from None
+    tag, text = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
+    if not hmac.compare_digest(tag, _tag(bound, text)):
         raise _invalid()
-    if not all(map(_storable, parts)):
+    parts = json.loads(text)
+    if tuple(type(part) for part in parts) != shape:  # of another version of the server
         raise _invalid()
     return tuple(parts)
-
-
-def _storable(part: int | str) -> bool:
-    """Tell whether a database takes it: a forged token may say anything."""
-    return part.isprintable() if isinstance(part, str) else abs(part) <= _LARGEST_NUMBER
 
 
 def _invalid() -> SchoolbellError:

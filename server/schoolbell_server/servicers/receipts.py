@@ -15,6 +15,7 @@ from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import to_status
+from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
@@ -74,7 +75,7 @@ class Receipts:
 
 
 def _check(receipt: messages.Receipt) -> SchoolbellError | None:
-    violations = Violations()
+    violations = Violations(bad_texts(receipt))
     read_id(receipt.delivery_id, "delivery_id", violations.add)
     if receipt.event not in _EVENTS:
         violations.add("event", REQUIRED if not receipt.event else "is not a known event")

@@ -12,9 +12,9 @@ from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.devices import check_device, read_address
 from schoolbell_server.contract.fields import read_id
-from schoolbell_server.rpc.enums import unknown_enums
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.rpc.values import bad_values
 from schoolbell_server.servicers.missing import no_district, no_user
 from schoolbell_server.servicers.registered_device import Group, Registration
 from schoolbell_server.servicers.registration import Registrar
@@ -103,7 +103,7 @@ class Registrations:
 
 def _read(message: messages.DeviceRegistration) -> Registration:
     """Return a registration; InvalidFields where its fields break their rules."""
-    Violations(unknown_enums(message)).refuse()
+    Violations(bad_values(message)).refuse()
     violations = Violations()
     read_id(message.user_id, "user_id", violations.add)
     violations.required(message, "device")

@@ -25,6 +25,7 @@ from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.bars import Bars
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits
 from schoolbell_server.servicers.missing import no_district, no_import, no_student, no_user
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.roster_changes import (
@@ -59,10 +60,11 @@ class RosterServicer(RosterServiceServicer):
         *,
         finisher: ImportFinisher,
         now: Callable[[], dt.datetime] = utc_now,
+        limits: ImportLimits = DEFAULT_LIMITS,
     ) -> None:
         self._storage = storage
         self._now = now
-        self._receiver = ImportReceiver(storage, finisher, now)
+        self._receiver = ImportReceiver(storage, finisher, now, limits)
         self._lists = RosterLists(storage)
         self._bars = Bars(storage, now)
 
@@ -149,8 +151,6 @@ class RosterServicer(RosterServiceServicer):
         """List students."""
         violations = Violations()
         page = read_page(request, (str,), violations)
-        read_id(request.calendar_id, "calendar_id", violations.add, required=False)
-        read_id(request.guardian_id, "guardian_id", violations.add, required=False)
         violations.refuse()
         query = roster.StudentQuery(
             district_id=request.district_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,7 @@ from schoolbell_server.servicers.import_finisher import (
     refused_records,
     refused_whole,
 )
+from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits, Parts
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage import roster_imports as imports
@@ -51,8 +52,6 @@ _MODES = {
     roster_pb2.IMPORT_MODE_DELTA: ImportMode.DELTA,
 }
 
-Parts = AsyncIterator[messages.ImportRosterRequest]
-
 
 class ImportReceiver:
     """Receives imports and waits for them to be finished."""
@@ -62,10 +61,12 @@ class ImportReceiver:
         storage: Storage,
         finisher: ImportFinisher,
         now: Callable[[], dt.datetime] = utc_now,
+        limits: ImportLimits = DEFAULT_LIMITS,
     ) -> None:
         self._storage = storage
         self._finisher = finisher
         self._now = now
+        self._limits = limits
 
     async def receive(self, parts: Parts) -> messages.ImportRosterResponse:
         """Receive one import and answer what became of it."""
@@ -96,7 +97,7 @@ class ImportReceiver:
     async def _receive_records(self, begun: ImportRow, parts: Parts) -> None:
         reception = _Reception(self._storage, begun, self._now)
         try:
-            async for part in parts:
+            async for part in self._limits.bounded(parts, begun.header.import_id):
                 if await reception.take(part):
                     return
             raise _incomplete(begun, "the stream ended before the footer")

@@ -14,6 +14,7 @@ from schoolbell.v1.status_service_pb2_grpc import StatusServiceServicer
 from schoolbell_server.contract.change_filters import ChangeTest, read_change_filter
 from schoolbell_server.contract.deliveries import write_delivery
 from schoolbell_server.contract.delivery_filters import read_filter, write_test
+from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.resume_tokens import ResumeToken, read_token, write_token
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -125,6 +126,9 @@ class StatusServicer(StatusServiceServicer):
         self, request: messages.GetDeliveryRequest, _context: Any
     ) -> messages.GetDeliveryResponse:
         """Answer a delivery with all its attempts."""
+        violations = Violations()
+        read_id(request.delivery_id, "delivery_id", violations.add)
+        violations.refuse()
         async with self._storage.read() as connection:
             found = await fetch_deliveries(connection, [request.delivery_id])
         row = found.get(request.delivery_id)

@@ -26,6 +26,7 @@ from schoolbell_server.pipeline.submission import (
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import to_status
+from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import Violations
 
 _Result = messages.PublishResult
@@ -57,7 +58,7 @@ def draft(district_id: str, changes: Sequence[change_pb2.Change]) -> Draft:
 
 
 def _read(message: change_pb2.Change) -> Submitted | Refused:
-    violations = Violations()
+    violations = Violations(bad_texts(message))
     change = read_change(message, violations.add)
     try:
         violations.refuse()

@@ -1,4 +1,4 @@
-"""What an operator should correct, kept as long as it lasts: logged once, and shown in every status.
+"""What an operator should correct, as long as it lasts: logged once, and shown in every status.
 
 Texts name settings, never paths: administrators of districts read them too.
 """

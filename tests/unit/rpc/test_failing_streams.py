@@ -45,7 +45,7 @@ async def test_the_batches_of_one_stream_fail_as_its_call() -> None:
     unheard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     key, _ = new_api_key(district_ids=["d"], role=Role.PUBLISHER)
-    set_caller(Caller(key=key, rule=Rule(), request_id="r"))
+    set_caller(Caller(key=key, rule=Rule(), request_id="r", page_key=b"k"))
     count = WINDOW + 2  # one is answered next, and one waits for a place among the others
     assert await ended_by(FailingAcceptor(count), count) is Conflict
     for _ in range(3):
