@@ -9,6 +9,8 @@ READY := .venv/.ready
 CONTRACT := clients/python/schoolbell/v1
 PROTOS := build/proto
 API_DOCS := docs/api
+SERVICE_CONFIG := proto/service_config.json
+SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json # packages hold their own
 SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
 PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
@@ -55,6 +57,8 @@ proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract 
 	rm -f $(CONTRACT)/*_pb2*
 	scripts/generate-python $(PROTOS) clients/python
 	scripts/generate-api-docs $(PROTOS) $(API_DOCS)
+	scripts/generate-service-config $(PROTOS) $(SERVICE_CONFIG)
+	for copy in $(SERVICE_CONFIG_COPIES); do cp $(SERVICE_CONFIG) $$copy; done
 
 proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and reference are what it generates
 	$(BUF) lint
@@ -65,6 +69,8 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
 	scripts/generate-api-docs $(PROTOS) build/api-docs
 	diff -r build/api-docs $(API_DOCS)
+	scripts/generate-service-config $(PROTOS) build/service_config.json
+	for copy in $(SERVICE_CONFIG) $(SERVICE_CONFIG_COPIES); do diff build/service_config.json $$copy; done
 
 codegen-check: $(PROTOS)/.copied ## Generate Go, Java and TypeScript from the contract and compile it
 	scripts/codegen-check $(PROTOS)

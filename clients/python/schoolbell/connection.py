@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,44 +9,14 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import MethodOptions
 
 from schoolbell.keys import check_key, read_key
+from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
 from schoolbell.targets import is_loopback
-from schoolbell.v1 import (
-    access_service_pb2,
-    change_service_pb2,
-    device_service_pb2,
-    district_service_pb2,
-    roster_service_pb2,
-    settings_service_pb2,
-    status_service_pb2,
-    subscription_service_pb2,
-)
 
 DEFAULT_TARGET = "localhost:7443"
-DEFAULT_DEADLINE = 15.0  # seconds, of a unary call that names none
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
 _USER_AGENT = "schoolbell-python"
-
-_FILES = (
-    access_service_pb2,
-    change_service_pb2,
-    device_service_pb2,
-    district_service_pb2,
-    roster_service_pb2,
-    settings_service_pb2,
-    status_service_pb2,
-    subscription_service_pb2,
-)
-_RETRY_POLICY = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.1s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,28 +87,8 @@ class Connection:
         return grpc.ssl_channel_credentials(self.ca, key, chain)
 
 
-def _services() -> list[ServiceDescriptor]:
-    return [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
-
-
-def _is_safe(method: MethodDescriptor) -> bool:
-    """Tell whether a call may be repeated, as the contract says of each unary method."""
-    level = method.GetOptions().idempotency_level
-    return level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
-
-
-def _service_config() -> str:
-    names = [
-        {"service": service.full_name, "method": method.name}
-        for service in _services()
-        for method in service.methods
-        if _is_safe(method)
-    ]
-    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRY_POLICY}]})
-
-
 _OPTIONS: tuple[tuple[str, Any], ...] = (
-    ("grpc.service_config", _service_config()),
+    ("grpc.service_config", RETRIES),
     ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
