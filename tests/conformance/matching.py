@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -93,6 +94,14 @@ def _has(argument: Any, actual: Any) -> bool:
     )
 
 
+def _number(actual: Any) -> float:
+    """Return a number or the text of one; anything else is neither large nor small."""
+    try:
+        return float(actual)
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def _distinct(argument: str, actual: Any) -> bool:
     values = [repr(at_path(one, argument)) for one in actual]
     return len(values) == len(set(values))
@@ -104,9 +113,9 @@ _MATCHERS: dict[str, Callable[..., Iterator[str]]] = {
     "$regex": _check(
         "a match of", lambda text, actual: bool(isinstance(actual, str) and re.search(text, actual))
     ),
-    "$least": _check("at least", lambda least, actual: float(actual) >= least),
-    "$most": _check("at most", lambda most, actual: float(actual) <= most),
-    "$length": _check("the length", lambda length, actual: len(actual) == length),
+    "$least": _check("at least", lambda least, actual: _number(actual) >= least),
+    "$most": _check("at most", lambda most, actual: _number(actual) <= most),
+    "$length": _check("the length", lambda length, actual: isinstance(actual, list | str) and len(actual) == length),
     "$every": _every,
     "$has": _check("an item like", _has),
     "$distinct": _check("different", _distinct),

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schoolbell import SchoolbellError
 from tests.conformance.district import set_up
 from tests.conformance.environment import Environment
 from tests.conformance.languages import Language
 from tests.conformance.matching import at_path, mismatches
 from tests.conformance.runner import Runner, RunnerBroke, running
-from tests.conformance.scenarios import DRIVER_STEPS, Scenario, Step
+from tests.conformance.scenarios import DRIVER_STEPS, BadScenario, Scenario, Step
 from tests.conformance.values import UnknownVariable, filled
 
 _DISTRICTS = itertools.count(1)
@@ -62,8 +63,8 @@ async def _guarded(
         fault, broke = str(error), True
     except TimeoutError:
         fault, broke = "it took too long", True
-    except (UnknownVariable, KeyError) as error:
-        fault = f"{type(error).__name__}: {error}"
+    except (BadScenario, UnknownVariable, KeyError, SchoolbellError) as error:
+        fault = f"the driver: {type(error).__name__}: {error}"
     # Clients of the scenario end with it, whatever state it left them in.
     if not broke:
         try:

@@ -104,13 +104,13 @@ class _Connection:
 
     async def pass_on(self) -> None:
         """Pass bytes on, both ways, until either side ends."""
-        ways = [
-            asyncio.create_task(self._one_way(self._client[0], self._server[1])),
-            asyncio.create_task(self._one_way(self._server[0], self._client[1])),
-        ]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        from_client = asyncio.create_task(self._one_way(self._client[0], self._server[1]))
+        from_server = asyncio.create_task(self._one_way(self._server[0], self._client[1]))
+        await asyncio.wait((from_client, from_server), return_when=asyncio.FIRST_COMPLETED)
+        if self.silent:  # the client must find out by itself
+            await from_client
         self.end()
-        await asyncio.gather(*ways)
+        await asyncio.gather(from_client, from_server)
 
     async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

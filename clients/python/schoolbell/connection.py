@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from schoolbell.targets import is_loopback
 
 DEFAULT_TARGET = "localhost:7443"
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
-_USER_AGENT = "schoolbell-python"
+_USER_AGENT = f"schoolbell-python/{version('schoolbell-server')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # 60 s by default, whatever the keepalive timeout is
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.primary_user_agent", _USER_AGENT),
