@@ -28,7 +28,8 @@ _SAFE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
 def service_config(files: FileDescriptorSet) -> dict[str, Any]:
     """Return the service config of the contract's services, methods by name."""
-    safe, unsafe = [], []
+    safe: list[dict[str, str]] = []
+    unsafe: list[dict[str, str]] = []
     for name, method in _unary_methods(files):
         (safe if method.options.idempotency_level in _SAFE else unsafe).append(name)
     configs: list[dict[str, Any]] = []

@@ -32,7 +32,8 @@ def main() -> int:
     chosen = [
         one for one in load(given.scenarios) if given.only in one.name or given.only in one.file
     ]
-    here, missing = [], []
+    here: list[Language] = []
+    missing: list[Language] = []
     for name in names:
         (missing if known[name].missing else here).append(known[name])
     results = asyncio.run(play(here, chosen))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
 
 from schoolbell import AsyncClient
@@ -47,7 +47,7 @@ class Environment:
         """Undo whatever a scenario did."""
         self.proxy.reset()
         self.relay.reset()
-        await self.server.start()
+        await self.server.restore()
 
     async def do(self, op: str, arguments: Any, variables: dict[str, Any]) -> dict[str, Any]:
         """Do a step of the driver and return its answer."""
@@ -70,32 +70,22 @@ class Environment:
 
     async def _server(self, what: str) -> None:
         server = self.server
-        match what:
-            case "start":
-                await server.start()
-            case "stop":
-                await server.stop()
-            case "restart":
-                await server.restart()
-            case "kill":
-                await server.stop(SIGKILL)
-            case "kill-and-start":
-                await server.stop(SIGKILL)
-                await server.start()
-            case "rotate":
-                await server.rotate()
-            case "swap-authority":
-                await server.use_authority(server.other_authority)
-            case "restore-authority":
-                await server.use_authority(server.authority)
-            case "require-certificates" | "ignore-certificates":
-                await server.want_certificates(what == "require-certificates")
-            case "forget-positions":
-                await server.forget_positions()
-            case "expire-keys":
-                await server.expire_keys()
-            case _:
-                raise BadScenario(f"the server cannot {what}")
+        steps: dict[str, Callable[[], Awaitable[None]]] = {
+            "start": server.start,
+            "stop": server.stop,
+            "restart": server.restart,
+            "kill": server.kill,
+            "rotate": server.rotate,
+            "swap-authority": partial(server.use_authority, server.other_authority),
+            "restore-authority": partial(server.use_authority, server.authority),
+            "require-certificates": partial(server.want_certificates, True),
+            "ignore-certificates": partial(server.want_certificates, False),
+            "forget-positions": server.forget_positions,
+            "expire-keys": server.expire_keys,
+        }
+        if what not in steps:
+            raise BadScenario(f"the server cannot {what}")
+        await steps[what]()
 
     def _relay(self, given: dict[str, Any]) -> None:
         ((what, fields),) = given.items()

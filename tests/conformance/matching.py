@@ -35,14 +35,14 @@ def _mismatches(expected: Any, actual: Any, path: str) -> Iterator[str]:
         yield from _object(expected, actual, path)
     elif isinstance(expected, list):
         yield from _list(expected, actual, path)
-    elif type(expected) is not type(actual) and not _numbers(expected, actual):
-        yield f"{path}: expected {expected!r}, found {_short(actual)}"
-    elif expected != actual:
+    elif expected != actual or not _comparable(expected, actual):
         yield f"{path}: expected {expected!r}, found {_short(actual)}"
 
 
-def _numbers(*values: Any) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+def _comparable(expected: Any, actual: Any) -> bool:
+    """Tell whether values are of one type; any two numbers are, but true is no 1."""
+    types = {type(expected), type(actual)}
+    return len(types) == 1 or types == {int, float}
 
 
 def _object(expected: dict[str, Any], actual: Any, path: str) -> Iterator[str]:
@@ -102,6 +102,10 @@ def _number(actual: Any) -> float:
         return math.nan
 
 
+def _length(actual: Any) -> int:
+    return len(actual) if isinstance(actual, list | str) else -1
+
+
 def _distinct(argument: str, actual: Any) -> bool:
     values = [repr(at_path(one, argument)) for one in actual]
     return len(values) == len(set(values))
@@ -115,7 +119,7 @@ _MATCHERS: dict[str, Callable[..., Iterator[str]]] = {
     ),
     "$least": _check("at least", lambda least, actual: _number(actual) >= least),
     "$most": _check("at most", lambda most, actual: _number(actual) <= most),
-    "$length": _check("the length", lambda length, actual: isinstance(actual, list | str) and len(actual) == length),
+    "$length": _check("the length", lambda length, actual: _length(actual) == length),
     "$every": _every,
     "$has": _check("an item like", _has),
     "$distinct": _check("different", _distinct),

@@ -105,20 +105,7 @@ class Runner:
 
     async def connect(self, given: dict[str, Any]) -> dict[str, Any]:
         """Open a client."""
-        fields: dict[str, Any] = {
-            key: given[key] for key in ("target", "key", "plaintext", "deadline") if key in given
-        }
-        if "ca_file" in given:
-            fields["ca"] = Path(given["ca_file"]).read_bytes()
-        if "certificate_file" in given:
-            files = (given["private_key_file"], given["certificate_file"])
-            fields["client_certificate"] = tuple(Path(file).read_bytes() for file in files)
-        environment = dict(given.get("environment", {}))
-        if "key_file" in given:
-            environment["SCHOOLBELL_KEY_FILE"] = given["key_file"]
-        with _variables(environment):
-            connection = Connection.from_environment(**fields)
-        self.clients[given["client"]] = AsyncClient(connection)
+        self.clients[given["client"]] = AsyncClient(_connection(given))
         return {}
 
     async def close(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -217,9 +204,25 @@ class Runner:
     def _method(self, given: dict[str, Any]) -> tuple[Any, type[Any]]:
         service, name = given["method"].split("/")
         stub = getattr(self.clients[given["client"]], _STUBS[service])
-        pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+        pool = descriptor_pool.Default()
         method = pool.FindMethodByName(f"schoolbell.v1.{service}.{name}")
         return getattr(stub, name), message_factory.GetMessageClass(method.input_type)
+
+
+def _connection(given: dict[str, Any]) -> Connection:
+    fields: dict[str, Any] = {
+        key: given[key] for key in ("target", "key", "plaintext", "deadline") if key in given
+    }
+    if "ca_file" in given:
+        fields["ca"] = Path(given["ca_file"]).read_bytes()
+    if "certificate_file" in given:
+        files = (given["private_key_file"], given["certificate_file"])
+        fields["client_certificate"] = tuple(Path(file).read_bytes() for file in files)
+    environment = dict(given.get("environment", {}))
+    if "key_file" in given:
+        environment["SCHOOLBELL_KEY_FILE"] = given["key_file"]
+    with _variables(environment):
+        return Connection.from_environment(**fields)
 
 
 @contextmanager

@@ -113,9 +113,8 @@ class Relay:
             for key, value in context.invocation_metadata()
             if key not in _OWN and not key.startswith(":")
         )
-        call = self._channel.stream_stream(method)(
-            requests, metadata=sent, timeout=context.time_remaining()
-        )
+        stub: Any = self._channel.stream_stream(method)
+        call = stub(requests, metadata=sent, timeout=context.time_remaining())
         try:
             async for response in call:
                 yield response

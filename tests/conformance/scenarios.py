@@ -43,6 +43,16 @@ DRIVER_STEPS = frozenset({"server", "proxy", "relay", "await", "inspect", "write
 _ASIDE = {"expect", "keep", "as"}
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML with dates as the texts that they are."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class BadScenario(Exception):
     """A file of scenarios is not as README.md describes."""
 
@@ -73,9 +83,8 @@ def load(folder: Path = FOLDER) -> list[Scenario]:
     """Return the scenarios of a folder, by file; raise `BadScenario` for what is not one."""
     found: list[Scenario] = []
     for path in sorted(folder.glob("*.yaml")):
-        found += [
-            _scenario(path.stem, one) for one in yaml.safe_load(path.read_text(encoding="utf-8"))
-        ]
+        given = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        found += [_scenario(path.stem, one) for one in given]
     names = [scenario.name for scenario in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadScenario(f"names occur twice: {', '.join(twice)}")

@@ -1,4 +1,4 @@
-"""The server of a run: a process of its own with its own certificates, stopped and started at will."""
+"""The server of a run: a process of its own, with its own certificates, started at will."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from schoolbell import Connection, read_key
 from schoolbell_server.demo.stage import configuration
-from schoolbell_server.sandbox.certificates import Authority, CertificatePem
+from schoolbell_server.sandbox.certificates import Authority
 
 PATIENCE = 60.0  # seconds
 SHORT_LIVED = "short-lived"
@@ -40,10 +41,11 @@ class Server:
     _listens: asyncio.Event = field(default_factory=asyncio.Event)
     _reloaded: asyncio.Event = field(default_factory=asyncio.Event)
     _wants_certificates: bool = False
+    _authority: Authority = field(init=False)
 
     def __post_init__(self) -> None:
         """Write the certificates and the configuration."""
-        self._put(self.authority.server())
+        self._put(self.authority)
         (self.folder / "ca.pem").write_bytes(self.authority.pem.certificate)
         (self.folder / "other-ca.pem").write_bytes(self.other_authority.pem.certificate)
         client = self.authority.client(_CLIENTS)
@@ -106,6 +108,10 @@ class Server:
         assert self._reading is not None
         await self._reading
 
+    async def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        await self.stop(signal.SIGKILL)
+
     async def restart(self) -> None:
         """Drain it and start it again."""
         await self.stop()
@@ -114,12 +120,12 @@ class Server:
     async def rotate(self) -> None:
         """Put another certificate of the same authority in place, and wait until it is served."""
         self._reloaded.clear()
-        self._put(self.authority.server())
+        self._put(self.authority)
         await asyncio.wait_for(self._reloaded.wait(), PATIENCE)
 
     async def use_authority(self, authority: Authority) -> None:
         """Serve a certificate of an authority from a restart on."""
-        self._put(authority.server())
+        self._put(authority)
         await self.restart()
 
     async def want_certificates(self, wanted: bool) -> None:
@@ -127,31 +133,40 @@ class Server:
         self._wants_certificates = wanted
         await self.restart()
 
+    async def restore(self) -> None:
+        """Run as at first: with its own authority, and asking nobody for certificates."""
+        if self._authority is not self.authority or self._wants_certificates:
+            await self.stop()
+            self._wants_certificates = False
+            self._put(self.authority)
+        await self.start()
+
     async def forget_positions(self) -> None:
         """Make every resume token expired that was given out so far."""
-        await self._change(
-            "DELETE FROM status_log", "UPDATE revision SET value = value + 10, pruned = value + 10"
-        )
+        await self._change("DELETE FROM status_log")
+        await self._change("UPDATE revision SET value = value + 10, pruned = value + 10")
+        await self.start()
 
     async def expire_keys(self) -> None:
         """Make the keys expired that are called short-lived."""
         now = int(time.time() * 1e6)
         await self._change(
-            "UPDATE api_key SET create_time = create_time - 2000000, "
-            f"expire_time = {now - 1_000_000} WHERE display_name = '{SHORT_LIVED}'"
+            "UPDATE api_key SET create_time = :before, expire_time = :now "
+            "WHERE display_name = :name",
+            {"before": now - 1_000_000, "now": now, "name": SHORT_LIVED},
         )
-
-    async def _change(self, *statements: str) -> None:
-        """Change the store as time would, with nobody in it."""
-        await self.stop()
-        with closing(sqlite3.connect(self.folder / "data" / "schoolbell.db")) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
         await self.start()
 
-    def _put(self, pem: CertificatePem) -> None:
-        """Write a certificate and its key, the key last: a mixed pair is not taken."""
+    async def _change(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+        """Stop it, and change the store as time would."""
+        await self.stop()
+        with closing(sqlite3.connect(self.folder / "data" / "schoolbell.db")) as connection:
+            connection.execute(statement, values or {})
+            connection.commit()
+
+    def _put(self, authority: Authority) -> None:
+        """Write another certificate and its key; a mixed pair is not taken in between."""
+        pem, self._authority = authority.server(), authority
         (self.folder / "server.pem").write_bytes(pem.certificate)
         (self.folder / "server.key").write_bytes(pem.key)
 

@@ -16,7 +16,8 @@ def table(scenarios: Sequence[Scenario], results: Mapping[str, Sequence[Result]]
         marks = (_mark(played[number]) for played in results.values())
         lines.append(scenario.name.ljust(width) + "".join(mark.ljust(12) for mark in marks))
     sums = (f"{sum(_mark(one) == 'pass' for one in played)}" for played in results.values())
-    lines.append(f"{len(scenarios)} scenarios".ljust(width) + "".join(one.ljust(12) for one in sums))
+    total = f"passed, of {len(scenarios)}"
+    lines.append(total.ljust(width) + "".join(one.ljust(12) for one in sums))
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -117,6 +117,9 @@ func typed(err error) error {
 	if err == nil || errors.As(err, &found) {
 		return err
 	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = status.FromContextError(err).Err() // the client's own; gRPC's errors have their code
+	}
 	found = fromStatus(status.Convert(err))
 	switch found.Code {
 	case codes.Canceled:
