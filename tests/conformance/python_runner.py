@@ -276,7 +276,8 @@ async def _answered(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     return answer if set(answer) & {"ok", "error", "fault"} else {"ok": answer}
 
 
-async def _main() -> None:
+async def main() -> None:
+    """Answer requests until stdin ends."""
     runner = Runner()
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=_LONGEST_LINE)
@@ -289,4 +290,4 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(main())
