@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 150.0  # seconds, of one operation
+PATIENCE = 75.0  # seconds, of one operation; keepalive needs 40 to find a silent connection
 _LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _KEPT = 40  # lines of stderr
 
