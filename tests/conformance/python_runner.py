@@ -24,8 +24,9 @@ from schoolbell.errors import from_rpc_error, from_status
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_REFUSED, PublishAck, PublishResult
 from schoolbell.v1.status_service_pb2 import WatchStatusRequest, WatchStatusResponse
+from tests.conformance.python_building import build
 
-OFFERS = ["publisher", "watcher", "environment", "mutual-tls"]
+OFFERS = ["publisher", "watcher", "builders", "environment", "mutual-tls"]
 _LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _STUBS = {
     "AccessService": "access",
@@ -78,6 +79,7 @@ class Runner:
             "watcher.open": self.open_watcher,
             "watcher.take": self.take,
             "watcher.close": self.close_watcher,
+            "build": self.build,
             "wait": self.wait,
             "cancel": self.cancel,
         }
@@ -192,6 +194,13 @@ class Runner:
         await watcher.aclose()
         return {}
 
+    async def build(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Build a change."""
+        try:
+            return {"change": build(given)}
+        except ValueError as error:
+            return _refused(error)
+
     async def wait(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return what a background operation answers."""
         return await self.background.pop(given["of"])
@@ -259,6 +268,11 @@ def _error(error: SchoolbellError) -> dict[str, Any]:
     }
 
 
+def _refused(error: ValueError) -> dict[str, Any]:
+    """Return the answer of what the client refuses before any call."""
+    return {"error": {"code": "CLIENT", "reason": "", "message": str(error)}}
+
+
 async def _answered(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     """Return the answer of an operation: `ok`, `error` or `fault`."""
     try:
@@ -268,7 +282,7 @@ async def _answered(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     except grpc.aio.AioRpcError as error:  # streams of this client are not typed yet
         return {"error": _error(from_rpc_error(error))}
     except InvalidKeyError as error:
-        return {"error": {"code": "CLIENT", "reason": "", "message": str(error)}}
+        return _refused(error)
     except asyncio.CancelledError:
         return {"error": {"code": "CANCELLED", "reason": "", "message": "cancelled"}}
     except Exception:  # noqa: BLE001 - whatever went wrong is for the driver to show

@@ -151,13 +151,17 @@ func failed(err error) object {
 	for _, field := range found.Fields {
 		violations = append(violations, object{"field": field.Path, "description": field.Text})
 	}
+	metadata := found.Metadata
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
 	var delay any
 	if found.RetryAfter > 0 {
 		delay = found.RetryAfter.Seconds()
 	}
 	name := code.Code_name[int32(found.Code)]
 	return object{"error": object{
-		"code": name, "reason": found.Reason, "message": found.Error(), "metadata": found.Metadata,
+		"code": name, "reason": found.Reason, "message": found.Error(), "metadata": metadata,
 		"violations": violations, "retry_delay": delay,
 	}}
 }
