@@ -19,14 +19,22 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
-from schoolbell import AsyncClient, AsyncPublisher, Connection, InvalidKeyError, SchoolbellError
+from schoolbell import (
+    AsyncClient,
+    AsyncPublisher,
+    AsyncWatcher,
+    Connection,
+    InvalidKeyError,
+    SchoolbellError,
+)
 from schoolbell.errors import from_rpc_error, from_status
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_REFUSED, PublishAck, PublishResult
-from schoolbell.v1.status_service_pb2 import WatchStatusRequest, WatchStatusResponse
+from schoolbell.v1.status_service_pb2 import WatchStatusRequest
+from schoolbell.watcher import Update
 from tests.conformance.python_building import build
 
-OFFERS = ["publisher", "watcher", "builders", "environment", "mutual-tls"]
+OFFERS = ["publisher", "watcher", "relisting", "builders", "environment", "mutual-tls"]
 _LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _STUBS = {
     "AccessService": "access",
@@ -54,12 +62,20 @@ class Publishing:
 
 
 @dataclass
+class Watching:
+    """A watcher and its updates."""
+
+    watcher: AsyncWatcher
+    updates: AsyncIterator[Update]
+
+
+@dataclass
 class Runner:
     """The clients of a scenario by name, and what they are doing."""
 
     clients: dict[str, AsyncClient] = field(default_factory=dict)
     publishers: dict[str, Publishing] = field(default_factory=dict)
-    watchers: dict[str, AsyncIterator[WatchStatusResponse]] = field(default_factory=dict)
+    watchers: dict[str, Watching] = field(default_factory=dict)
     background: dict[str, asyncio.Task[dict[str, Any]]] = field(default_factory=dict)
 
     async def do(self, op: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -174,24 +190,25 @@ class Runner:
     async def open_watcher(self, given: dict[str, Any]) -> dict[str, Any]:
         """Open a watcher."""
         request = ParseDict(given["request"], WatchStatusRequest())
-        self.watchers[given["watcher"]] = self.clients[given["client"]].watch(request)
+        watcher = AsyncWatcher(self.clients[given["client"]], request)
+        self.watchers[given["watcher"]] = Watching(watcher, aiter(watcher))
         return {}
 
     async def take(self, given: dict[str, Any]) -> dict[str, Any]:
         """Read on until enough came."""
-        came: dict[str, Any] = {"states": [], "deliveries": [], "changes": [], "lists": 0}
-        watcher = self.watchers[given["watcher"]]
+        came: dict[str, Any] = {"states": [], "deliveries": [], "changes": []}
+        watching = self.watchers[given["watcher"]]
         while any(len(came[what]) < count for what, count in given["count"].items()):
-            response = _json(await anext(watcher))
-            came["resume_token"] = response["resumeToken"]
+            update = await anext(watching.updates)
+            came["resume_token"] = update.resume_token
             for what in ("states", "deliveries", "changes"):
-                came[what] += response.get(what, [])
-        return came
+                came[what] += [_json(one) for one in getattr(update, what)]
+        return {**came, "lists": watching.watcher.lists}
 
     async def close_watcher(self, given: dict[str, Any]) -> dict[str, Any]:
         """Close a watcher."""
-        watcher: Any = self.watchers.pop(given["watcher"])
-        await watcher.aclose()
+        updates: Any = self.watchers.pop(given["watcher"]).updates
+        await updates.aclose()
         return {}
 
     async def build(self, given: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.conformance.scenarios import CAPABILITIES, Scenario, load
 from tests.conformance.table import failures, table
 
 SCENARIOS = load()
-NOT_OFFERED = {"mistakes", "relisting"}
+NOT_OFFERED = {"mistakes"}
 """What the Python client does not offer yet; its runner says the same."""
 
 

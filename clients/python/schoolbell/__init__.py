@@ -12,10 +12,12 @@ from schoolbell.connection import Connection
 from schoolbell.errors import SchoolbellError
 from schoolbell.keys import InvalidKeyError, read_key
 from schoolbell.publisher import AsyncPublisher
+from schoolbell.watcher import AsyncWatcher
 
 __all__ = [
     "AsyncClient",
     "AsyncPublisher",
+    "AsyncWatcher",
     "Client",
     "Connection",
     "InvalidKeyError",

@@ -7,17 +7,11 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"schoolbell.example/go/schoolbell"
-	v1 "schoolbell.example/go/schoolbell/v1"
 )
 
 // runner holds the clients of a scenario by name, and what they are doing.
@@ -32,12 +26,6 @@ type runner struct {
 type task struct {
 	cancel context.CancelFunc
 	answer chan object
-}
-
-// publishing is a publisher and what was submitted since the last flush.
-type publishing struct {
-	publisher *schoolbell.Publisher
-	submitted []*schoolbell.Answer
 }
 
 type operation func(context.Context, request) (object, error)
@@ -223,143 +211,4 @@ func (r *runner) exchange(ctx context.Context, asked request) (object, error) {
 		}
 		responses = append(responses, printed(response))
 	}
-}
-
-func (r *runner) openPublisher(_ context.Context, asked request) (object, error) {
-	publisher := r.clients[asked.Client].NewPublisher(asked.DistrictID)
-	r.publishers[asked.Publisher] = &publishing{publisher: publisher}
-	return object{}, nil
-}
-
-func (r *runner) submit(ctx context.Context, asked request) (object, error) {
-	one := r.publishers[asked.Publisher]
-	for _, text := range asked.Changes {
-		change := &v1.Change{}
-		parse(text, change)
-		answer, err := one.publisher.Submit(ctx, change)
-		if err != nil {
-			return nil, err
-		}
-		one.submitted = append(one.submitted, answer)
-	}
-	return object{}, nil
-}
-
-func (r *runner) flush(ctx context.Context, asked request) (object, error) {
-	one := r.publishers[asked.Publisher]
-	if err := one.publisher.Flush(ctx); err != nil {
-		return nil, err
-	}
-	return one.acks(ctx)
-}
-
-func (r *runner) closePublisher(ctx context.Context, asked request) (object, error) {
-	one := r.publishers[asked.Publisher]
-	delete(r.publishers, asked.Publisher)
-	if err := one.publisher.Close(ctx); err != nil {
-		return nil, err
-	}
-	return one.acks(ctx)
-}
-
-// acks returns the answers of what was submitted since the last flush.
-func (p *publishing) acks(ctx context.Context) (object, error) {
-	acks := []object{}
-	for _, answer := range p.submitted {
-		ack, err := answer.Wait(ctx)
-		if err != nil {
-			return nil, err
-		}
-		reason := ""
-		if refusal := schoolbell.FromStatus(ack.GetError()); refusal != nil {
-			reason = refusal.Reason
-		}
-		acks = append(acks, object{
-			"change_id": answer.Change().GetKey().GetChangeId(),
-			"result":    strings.TrimPrefix(ack.GetResult().String(), "PUBLISH_RESULT_"),
-			"reason":    reason,
-		})
-	}
-	p.submitted = nil
-	return object{"acks": acks}, nil
-}
-
-func (r *runner) openWatcher(_ context.Context, asked request) (object, error) {
-	request := &v1.WatchStatusRequest{}
-	parse(asked.Request, request)
-	r.watchers[asked.Watcher] = r.clients[asked.Client].Watch(request)
-	return object{}, nil
-}
-
-func (r *runner) take(ctx context.Context, asked request) (object, error) {
-	watcher := r.watchers[asked.Watcher]
-	states, deliveries, changes := []json.RawMessage{}, []json.RawMessage{}, []json.RawMessage{}
-	token := ""
-	for len(states) < asked.Count["states"] || len(deliveries) < asked.Count["deliveries"] ||
-		len(changes) < asked.Count["changes"] {
-		update, err := watcher.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, one := range update.States {
-			states = append(states, printed(one))
-		}
-		for _, one := range update.Deliveries {
-			deliveries = append(deliveries, printed(one))
-		}
-		for _, one := range update.Changes {
-			changes = append(changes, printed(one))
-		}
-		token = update.ResumeToken
-	}
-	return object{
-		"states": states, "deliveries": deliveries, "changes": changes, "resume_token": token,
-		"lists": watcher.Lists(),
-	}, nil
-}
-
-func (r *runner) closeWatcher(_ context.Context, asked request) (object, error) {
-	r.watchers[asked.Watcher].Close()
-	delete(r.watchers, asked.Watcher)
-	return object{}, nil
-}
-
-// types returns the full name of a method, and the types of its messages.
-func types(name string) (method string, in, out protoreflect.MessageType) {
-	service, short, _ := strings.Cut(name, "/")
-	full := protoreflect.FullName("schoolbell.v1." + service)
-	found, err := protoregistry.GlobalFiles.FindDescriptorByName(full)
-	if err != nil {
-		panic(err)
-	}
-	described := found.(protoreflect.ServiceDescriptor).Methods().ByName(protoreflect.Name(short))
-	return "/" + string(full) + "/" + short, messageType(described.Input()), messageType(described.Output())
-}
-
-func messageType(described protoreflect.MessageDescriptor) protoreflect.MessageType {
-	found, err := protoregistry.GlobalTypes.FindMessageByName(described.FullName())
-	if err != nil {
-		panic(err)
-	}
-	return found
-}
-
-func parsed(text json.RawMessage, kind protoreflect.MessageType) proto.Message {
-	message := kind.New().Interface()
-	parse(text, message)
-	return message
-}
-
-func parse(text json.RawMessage, message proto.Message) {
-	if err := protojson.Unmarshal(text, message); err != nil {
-		panic(err)
-	}
-}
-
-func printed(message proto.Message) json.RawMessage {
-	text, err := protojson.Marshal(message)
-	if err != nil {
-		panic(err)
-	}
-	return text
 }
