@@ -36,7 +36,7 @@ def main() -> int:
     missing: list[Language] = []
     for name in names:
         (missing if known[name].missing else here).append(known[name])
-    results = asyncio.run(play(here, chosen))
+    results = asyncio.run(play(here, chosen)) if here else {}
     print(table(chosen, results))
     print(failures(results), end="")
     for language in missing:

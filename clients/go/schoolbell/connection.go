@@ -26,7 +26,8 @@ const (
 )
 
 // TokenSource returns the token of a call, such as that of an identity provider. It is asked at every
-// call, so it keeps a token while that is good.
+// call, so it keeps a token while that is good. Its error is UNAUTHENTICATED to the call and ends a
+// publisher or watcher; one that may pass is a gRPC status UNAVAILABLE, and then tried again.
 type TokenSource func(ctx context.Context) (string, error)
 
 // Connection is the address of a service and the caller's credentials.

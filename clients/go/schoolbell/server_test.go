@@ -124,23 +124,41 @@ func (s *statusServer) ListDeliveries(_ context.Context, request *v1.ListDeliver
 
 func serve(t *testing.T, changes *changeServer, states *statusServer) *Client {
 	t.Helper()
+	target := listen(t, func(server *grpc.Server) {
+		if changes != nil {
+			changes.accepted = map[string]int{}
+			v1.RegisterChangeServiceServer(server, changes)
+		}
+		if states != nil {
+			v1.RegisterStatusServiceServer(server, states)
+		}
+	})
+	return connected(t, Connection{
+		Target: target, Plaintext: true, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+func serveEcho(t *testing.T) string {
+	return listen(t, func(server *grpc.Server) { v1.RegisterAccessServiceServer(server, echoServer{}) })
+}
+
+// listen serves what is registered until the test ends, and returns where.
+func listen(t *testing.T, register func(*grpc.Server)) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	if changes != nil {
-		changes.accepted = map[string]int{}
-		v1.RegisterChangeServiceServer(server, changes)
-	}
-	if states != nil {
-		v1.RegisterStatusServiceServer(server, states)
-	}
+	register(server)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	client, err := NewClient(Connection{
-		Target: listener.Addr().String(), Plaintext: true, Logger: slog.New(slog.DiscardHandler),
-	})
+	return listener.Addr().String()
+}
+
+func connected(t *testing.T, connection Connection) *Client {
+	t.Helper()
+	client, err := NewClient(connection)
 	if err != nil {
 		t.Fatal(err)
 	}
