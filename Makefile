@@ -29,7 +29,7 @@ ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
 .PHONY: help setup run test test-clients lint format type proto proto-check proto-accept requirements \
-	codegen-check bench mutation clean
+	codegen-check bench abuse mutation clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must n
 
 bench: $(READY) ## Measure the speed; LONG=1 measures the million sizes, ROWS= picks some
 	@exec $(BIN)/python -m benchmarks $(ROWS)
+
+abuse: $(READY) ## Attack a server and measure what its other callers feel; ARGS= picks attacks
+	@exec $(BIN)/python -m benchmarks.abuse $(ARGS)
 
 mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Python 3.11 or 3.12)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/mutation.txt

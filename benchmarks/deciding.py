@@ -189,9 +189,10 @@ def _student(number: int, condition: Condition, day: dt.date) -> StudentFacts:
 def _user(
     user_id: str, app_id: str, student_id: str, devices: int, condition: Condition
 ) -> UserFacts:
+    app = AppType.STUDENT if user_id == student_id else AppType.PARENT
     wanted = {
-        (student_id, Kind.GRADE): Subscription(enabled=True, condition=condition),
-        (student_id, Kind.ATTENDANCE): Subscription(enabled=True),
+        (app, student_id, Kind.GRADE): Subscription(enabled=True, condition=condition),
+        (app, student_id, Kind.ATTENDANCE): Subscription(enabled=True),
     }
     return UserFacts(
         user_id=user_id,
@@ -204,8 +205,8 @@ def _user(
                 os_version="18.2",
                 app_version="5.3.1",
                 stay_logged_in=True,
-                subscriptions=wanted,
             )
             for number in range(devices)
         ),
+        subscriptions=wanted,
     )

@@ -204,17 +204,21 @@ async def _write_phones(
     fingerprints: TokenFingerprints,
     now: dt.datetime,
 ) -> None:
-    rows = [_device(owner, sealer, fingerprints, now) for owner in owners]
-    await insert_devices(connection, rows)
+    await insert_devices(
+        connection, [_device(owner, sealer, fingerprints, now) for owner in owners]
+    )
     wishes = [
         {
-            "device_id": row.device_id,
+            "district_id": DISTRICT,
+            "user_id": owner.user_id,
+            "app_type": int(AppType.PARENT),
+            "device_id": "",
             "student_id": owner.student_id,
             "kind": int(kind),
             "enabled": True,
             "update_time": to_micros(now),
         }
-        for owner, row in zip(owners, rows, strict=True)
+        for owner in owners
         if owner.user_id != owner.student_id
         for kind in _WANTED
     ]
@@ -244,6 +248,7 @@ def _device(
         app_version="5.3.1",
         locale="en",
         stay_logged_in=True,
+        muted=False,
         detail_level=DetailLevel.DETAILED,
         register_time=now,
         address_time=now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -17,7 +18,6 @@ from sqlalchemy import exists, select
 from benchmarks.databases import database
 from benchmarks.district import write_district
 from benchmarks.machine import cpu_seconds, thread_seconds
-from schoolbell.v1 import access_service_pb2
 from schoolbell_server.demo import stage
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.security.api_key import Role
@@ -62,11 +62,8 @@ class Service:
         arguments = ["serve", "--config", str(self.folder / CONFIGURATION)]
         log = self.folder / "server.log"
         server = await stage.start_process(self._server, arguments, log)
-        self.pids["server"] = server.pid
-        await stage.appears(self.folder / "data" / "tls" / "ca.pem")
-        keys = {access_service_pb2.ROLE_OPERATOR: ""}
-        answering = stage.Stage(port=self.port, folder=self.folder, sandbox={}, keys=keys)
-        await stage.answers(answering)
+        self.pids["server"] = server.process.pid
+        await server.until(server.listening)
 
     async def stop(self) -> None:
         """Drain the server; it can be started again."""
@@ -166,16 +163,19 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
         boxed = await stage.start_process(
             stack, ["sandbox", "--dir", str(providers)], folder / "sandbox.log"
         )
-        facts = json.loads(await stage.appears(providers / "sandbox.json"))
+        written = providers / "sandbox.json"
+        facts = json.loads(
+            await boxed.until(lambda: written.read_text() if written.exists() else "")
+        )
         ports, sink = await start_helper(stack, "benchmarks.sink", providers, folder / ARRIVALS)
         facts |= ports
-        pids = {"sandbox": boxed.pid, "sink": sink}
+        pids = {"sandbox": boxed.process.pid, "sink": sink}
         if empty.pid is not None:
             pids["database"] = empty.pid
         found = Service(
             bench=bench,
             folder=folder,
-            port=stage.free_port(),
+            port=_free_port(),
             storage=storage,
             credentials=credentials,
             pids=pids,
@@ -202,3 +202,8 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):  # what ends this process may have ended that one too
         process.kill()
     await process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -8,48 +8,72 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import click
-from grpc_health.v1 import health as standard
+from sqlalchemy.engine import URL, make_url
 
+from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
+from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.transport import knows_unsent
+from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
-from schoolbell_server.observability.standard_services import (
-    add_health,
-    add_reflection,
-    set_serving,
-)
-from schoolbell_server.pipeline.ageing import Ageing
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.observability.reflection import add_reflection
+from schoolbell_server.pipeline import last_seen
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
+from schoolbell_server.pipeline.last_seen import LastSeen
+from schoolbell_server.pipeline.log_emptying import run_log_emptying
+from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.pipeline import Pipeline
 from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.rpc.validation import MAX_PAGE
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Role
+from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
-from schoolbell_server.security.key_store import StoredKeys
-from schoolbell_server.security.operator_key import ensure_operator_key
+from schoolbell_server.security.key_gate import KeyGate, Proofs
+from schoolbell_server.security.key_store import StoredKeys, row_of
+from schoolbell_server.security.operator_key import (
+    ensure_operator_key,
+    operator_key_file,
+    renew_operator_key,
+)
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.services import Parts, add_services
+from schoolbell_server.status.backlog import Backlog
+from schoolbell_server.status.links import Links
 from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.notices import Notices
+from schoolbell_server.status.rates import Rates
+from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
+from schoolbell_storage.audit import Actor, append_audit
 from schoolbell_storage.data_directory import exclusive, taking_turns
-from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.engine import Storage, open_storage, sqlite_url
+from schoolbell_storage.errors import StorageUnavailable
+from schoolbell_storage.keys import insert_key
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
 
 _HEALTH_INTERVAL = 0.5  # seconds
+_FILES_INTERVAL = 60.0  # seconds
 _LAST_WRITES = 10.0  # seconds
 _logger = get_logger(__name__)
 
@@ -89,26 +113,49 @@ async def restored(config: Config) -> None:
             await rename_store(connection)
 
 
+async def operator_key(config: Config) -> Path:
+    """Make another key for the operator, and return the file that holds its credential."""
+    data_dir = config.server.data_dir
+    async with AsyncExitStack() as stack:
+        storage = await _open_storage(config, stack)
+        with taking_turns(data_dir):
+            key = renew_operator_key(data_dir)
+            row = row_of(key, utc_now(), OPERATOR_KEY.id, "")
+            async with storage.write() as connection:
+                await insert_key(connection, row)
+                await append_audit(
+                    connection,
+                    district_id=EVERY_DISTRICT,
+                    now=row.create_time,
+                    actor=Actor(OPERATOR_KEY),
+                    action=f"schoolbell-server {OPERATOR_KEY.id}",
+                    changes=[(f"keys/{row.key_id}", {}, {"role": Role.OPERATOR.name})],
+                )
+        return operator_key_file(data_dir)
+
+
 @asynccontextmanager
 async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
     """Run a whole server; the end of the block drains it."""
     async with AsyncExitStack() as stack:
         storage = await _open_storage(config, stack)
         metrics = Metrics()
+        storage.on_fault = metrics.count_storage_fault
         if config.server.metrics_listen is not None:
             stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
-            parts = await _parts(config, storage, metrics, replay=replay, stack=stack)
-            tls = _tls(config)
+            notices = Notices(utc_now)
+            parts = await _parts(config, storage, metrics, notices, replay=replay, stack=stack)
+            tls = _tls(config, notices)
+            look_at_files(config, utc_now(), notices.report)
         conduct = Conduct(
-            Authenticator(parts.keys, on_used=parts.heard.key),
+            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
             metrics,
-            most_bytes=config.limits.message_bytes,
-            most_calls=config.limits.concurrent_calls,
+            limits=config.limits,
         )
-        server = ConductedServer(
-            conduct, config.limits.message_bytes, share_port=config.server.share_port
-        )
+        if config.server.role.sends:
+            await _check_transport(notices)
+        server = ConductedServer(conduct, share_port=config.server.share_port)
         names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
@@ -118,14 +165,17 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         port = _listen(config, server, tls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = Stop()
-        work = _start(config, parts, metrics, tasks, background)
+        supervisor = Supervisor(tasks, background, metrics)
+        work = _start(config, parts, supervisor, background)
         if config.server.role.answers:
             await parts.finisher.resume()
         if tls is not None:
-            work.append(tasks.create_task(tls.watch(), name="certificates"))
+            work.append(supervisor.start("certificates", tls.watch))
         await server.start()
-        signs = _show_health(health, ("", *names), parts.monitor, background)
-        tasks.create_task(signs, name="health")
+        supervisor.start("files", lambda: _watch_files(config, notices, background))
+        supervisor.start(
+            "health", lambda: _show_health(health, ("", *names), parts.monitor.health, background)
+        )
         stop = asyncio.Event()
         try:
             yield Running(port, stop)
@@ -136,7 +186,8 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             await server.stop(grace)
             background.ask()
             # Storage that does not answer must not keep the server from ending.
-            async with asyncio.timeout(grace + _LAST_WRITES):
+            async with asyncio.timeout(2 * grace + _LAST_WRITES):
+                await parts.unattended.drain(grace)
                 await parts.finisher.drain()
                 await parts.pipeline.drain()
             for task in work:
@@ -144,63 +195,123 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
 
 
 def _start(
-    config: Config, parts: Parts, metrics: Metrics, tasks: asyncio.TaskGroup, stop: Stop
+    config: Config, parts: Parts, supervisor: Supervisor, stop: Stop
 ) -> list[asyncio.Task[None]]:
     """Start what works beside the calls; return what has to be cancelled, once drained."""
-    role, work = config.server.role, parts.pipeline.run(tasks, stop)
-    work.append(tasks.create_task(parts.monitor.run_probes(), name="probes"))
-    tasks.create_task(parts.monitor.run_backlog(stop), name="backlog")
+    role, work = config.server.role, parts.pipeline.run(supervisor, stop)
+    monitor = parts.monitor
+    for link in monitor.links.probed:
+        work.append(supervisor.start("probe", partial(monitor.links.run_probes, link)))
+    supervisor.start("erasures", lambda: run_log_emptying(parts.storage, stop))
+    supervisor.start("backlog", lambda: monitor.backlog.run(stop))
+    for periodic in monitor.periodic():
+        supervisor.start(periodic.task, partial(periodic.run, stop))
     if role.answers:
-        tasks.create_task(parts.tail.run(stop), name="status log")
-        tasks.create_task(parts.heard.run(stop), name="last heard")
-    if role.sends:
-        ageing = Ageing(parts.storage, config.devices.stale_after, metrics, utc_now)
-        tasks.create_task(ageing.run(stop), name="ageing")
+        supervisor.start("status log", lambda: parts.tail.run(stop))
+        noting = Periodic(
+            task="last use",
+            work=parts.seen.write,
+            interval=last_seen.INTERVAL,
+            failure="last use not noted",
+            at_end=True,
+        )
+        supervisor.start(noting.task, partial(noting.run, stop))
+    supervisor.start("audit chain", lambda: parts.audit_sealer.run(stop))
     return work
 
 
 async def _show_health(
-    health: standard.aio.HealthServicer, names: Sequence[str], monitor: Monitor, stop: Stop
+    health: Health, names: Sequence[str], storage: StorageHealth, stop: Stop
 ) -> None:
     """Say of every service whether it can be called: as long as storage answers."""
     going = True
     while going:
-        await set_serving(health, *names, serving=monitor.storage_answers)
+        await set_serving(health, *names, serving=storage.sound)
         going = await stop.pause(_HEALTH_INTERVAL)
+
+
+async def _check_transport(notices: Notices) -> None:
+    """Tell where it is not known any more which pushes were never sent."""
+    text = (
+        "delivery: a push that was never sent is not told from one that may have been; such "
+        "pushes end as UNKNOWN. Install the pinned packages."
+    )
+    code = status_pb2.WARNING_CODE_TRANSPORT_UNPROVEN
+    notices.report("delivery", "" if await knows_unsent() else text, code=code)
+
+
+async def _watch_files(config: Config, notices: Notices, stop: Stop) -> None:
+    """Look now and then who else may read what the server depends on, and when it ends."""
+    while await stop.pause(_FILES_INTERVAL):
+        await asyncio.to_thread(look_at_files, config, utc_now(), notices.report)
 
 
 async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     """Open the database and bring it to this version's schema."""
-    url = config.storage.url.reveal()
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not url:
+    if text := config.storage.url.reveal():
+        url = make_url(text.replace("postgresql://", "postgresql+asyncpg://", 1))
+    else:
         stack.enter_context(exclusive(config.server.data_dir))
-        url = f"sqlite+aiosqlite:///{(config.server.data_dir / DATABASE).absolute()}"
+        url = sqlite_url(config.server.data_dir / DATABASE)
     storage = open_storage(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        url,
         config.storage.pool_size,
         config.storage.timeout.total_seconds(),
     )
     stack.push_async_callback(storage.close)
-    await migrate_storage(storage)
+    try:
+        await migrate_storage(storage)
+    except StorageUnavailable as error:
+        raise StorageUnavailable(f"{_described(config, url)}: {error}") from error
     return storage
 
 
+def _described(config: Config, url: URL) -> str:
+    """Say which database cannot be reached, and what sets it; never its password."""
+    if url.get_backend_name() == "sqlite":
+        return f"server.data_dir: the database {url.database} cannot be opened"
+    setting = "storage.url" if config.storage.url_file is None else "storage.url_file"
+    host = url.host or url.query.get("host") or "localhost"
+    where = f"{host}:{url.port or 5432}" if isinstance(host, str) else "any of its hosts"
+    return f"{setting}: PostgreSQL at {where}, database {url.database}, cannot be reached"
+
+
 async def _parts(
-    config: Config, storage: Storage, metrics: Metrics, *, replay: bool, stack: AsyncExitStack
+    config: Config,
+    storage: Storage,
+    metrics: Metrics,
+    notices: Notices,
+    *,
+    replay: bool,
+    stack: AsyncExitStack,
 ) -> Parts:
     folder = config.server.data_dir / "keys"
     sealer = Sealer.load(folder)
     fingerprints = TokenFingerprints.load(folder)
-    keys = StoredKeys(storage)
+    gate = KeyGate(
+        Proofs(fingerprints.derive("API keys")), config.limits.unknown_keys, metrics.keys_unknown
+    )
+    keys = StoredKeys(storage, gate=gate)
     operator, path = ensure_operator_key(config.server.data_dir)
-    await keys.ensure(operator)
-    _logger.info("operator's key", extra={"path": str(path)})
+    if fault := await keys.ensure(operator, utc_now()):
+        _logger.warning("operator's key is dead", extra={"path": str(path), "cause": fault})
+        click.echo(
+            f"Warning: the key in {path} {fault}; `schoolbell-server operator-key` makes another",
+            err=True,
+        )
+    else:
+        _logger.info("operator's key", extra={"path": str(path)})
+    await keys.start()
+    lag = LoopLag()
+    stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
         config.apps,
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
+        lag=lag,
+        report=notices.report_file,
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
@@ -208,11 +319,14 @@ async def _parts(
         in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
-        gateways,
-        metrics,
+        links=Links(
+            gateways, metrics, probe_interval=config.delivery.probe_interval, clock=utc_now
+        ),
+        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=utc_now),
+        health=StorageHealth(storage, metrics, utc_now),
+        rates=Rates(),
         warnings=warnings(config, replay=replay),
-        probe_interval=config.delivery.probe_interval,
-        most_backlog=config.limits.backlog,
+        notices=notices,
         clock=utc_now,
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())
@@ -238,13 +352,16 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
-        heard=LastHeard(storage, utc_now),
+        seen=LastSeen(storage, utc_now),
         gateways=gateways,
         texts=texts,
         monitor=monitor,
         tail=tail,
         pipeline=pipeline,
         finisher=ImportFinisher(storage),
+        unattended=Unattended(),
+        pseudonyms=Pseudonyms.load(folder),
+        audit_sealer=AuditSealer(storage, config.audit.export_file, utc_now),
         clock=utc_now,
         replay=replay,
         limits=_limits(config),
@@ -263,9 +380,9 @@ def _limits(config: Config) -> ServerLimits:
     return limits
 
 
-def _tls(config: Config) -> ServerTls | None:
+def _tls(config: Config, notices: Notices) -> ServerTls | None:
     server = config.server
-    return None if server.plaintext else ServerTls(server.tls, server.data_dir)
+    return None if server.plaintext else ServerTls(server.tls, server.data_dir, notices.report)
 
 
 def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:

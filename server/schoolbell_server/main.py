@@ -1,31 +1,41 @@
-"""The `schoolbell-server` command: serve, migrate, backup, restored, sandbox."""
+"""The `schoolbell-server` command: serve, migrate, backup, restored, keys, sandbox."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 import uvloop
 
+from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
 from schoolbell_server.config import (
     Config,
     ConfigError,
     ServerRole,
-    check_replay,
     load_config,
     warnings,
 )
-from schoolbell_server.observability.log import configure_logging, get_logger, log_loop_errors
+from schoolbell_server.observability.log import (
+    configure_logging,
+    get_logger,
+    log_loop_errors,
+    tell_left_out,
+)
 from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
+from schoolbell_server.observability.repeats import Repeats
+from schoolbell_server.open_files import ENOUGH, raise_limit
 from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.sandbox.command import sandbox_command
+from schoolbell_server.security.credential_files import CredentialUnusable
 from schoolbell_server.security.operator_key import OperatorKeyBroken
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import SealBroken
 from schoolbell_server.security.secret_file import SecretExposed
 from schoolbell_server.security.tls import TlsBroken
@@ -35,6 +45,7 @@ DEFAULT_FILE = Path("schoolbell.toml")
 _UNABLE = (
     CannotListen,
     CannotServeMetrics,
+    CredentialUnusable,
     OperatorKeyBroken,
     SealBroken,
     SecretExposed,
@@ -69,12 +80,14 @@ def main() -> None:
 @click.option("--replay", is_flag=True, help="Play a recorded year; only against sandboxes.")
 def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    config = _load(config_file, role=role, replay=replay)
-    configure_logging(config.log)
+    config = _load(config_file, role=role, replay=replay, serving=True)
+    repeats = configure_logging(config.log)
+    if (files := raise_limit()) < ENOUGH:
+        logger.warning("few files may be open", extra={"count": files})
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    _run(_serve(config, replay=replay))
+    _run(_serve(config, repeats, replay=replay))
 
 
 @main.command()
@@ -119,18 +132,66 @@ def restored(config_file: Path | None) -> None:
     _run(app.restored(config))
 
 
+@main.command("operator-key")
+@_config_option
+def operator_key(config_file: Path | None) -> None:
+    """Make another key for the operator, and print the file that holds it.
+
+    The former key stays good until it is revoked. With SQLite, stop the server first.
+    """
+    config = _load(config_file)
+    configure_logging(config.log)
+    from schoolbell_server import app
+
+    async def make() -> None:
+        click.echo(await app.operator_key(config))
+
+    _run(make())
+
+
+@main.command()
+@_config_option
+@click.argument("district_id")
+@click.argument("user_ids", nargs=-1)
+def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, ...]) -> None:
+    """Print what stands in a district's audit log for persons once they are erased.
+
+    A line each, with the id behind it. Without ids they are read from the standard input, one a
+    line, so that a list of staff finds who acted.
+    """
+    folder = _load(config_file).server.data_dir / "keys"
+    if not (folder / "fingerprint.key").exists():
+        raise click.ClickException(f"{folder} holds no fingerprint.key")
+    try:
+        known = Pseudonyms.load(folder)
+    except SecretExposed as error:
+        raise click.ClickException(str(error)) from None
+    lines: Iterable[str] = user_ids or sys.stdin
+    for line in lines:
+        if user_id := line.strip():
+            click.echo(f"{known.of(district_id, user_id)} {user_id}")
+
+
+main.add_command(audit_command)
 main.add_command(sandbox_command, "sandbox")
 
 
-async def _serve(config: Config, *, replay: bool) -> None:
+async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
     from schoolbell_server import app
 
     log_loop_errors(asyncio.get_running_loop())
+    telling = asyncio.create_task(tell_left_out(repeats), name="log")
     # Batches make many objects that die young by their counts; the collector at its usual pace
     # looks through all that lives, again and again, for a tenth of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    await app.serve(config, replay=replay)
+    # A transaction goes back and forth between the loop and SQLite's thread some twenty times; at
+    # the usual interval each time may wait 5 ms behind a long read.
+    sys.setswitchinterval(0.0005)
+    try:
+        await app.serve(config, replay=replay)
+    finally:
+        telling.cancel()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -145,15 +206,18 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         raise SystemExit(1) from None
 
 
-def _load(config_file: Path | None, *, role: str | None = None, replay: bool = False) -> Config:
+def _load(
+    config_file: Path | None,
+    *,
+    role: str | None = None,
+    replay: bool = False,
+    serving: bool = False,
+) -> Config:
     """Load the configuration; a role that was asked for wins over the environment's."""
     over = {} if role is None else {"SCHOOLBELL_SERVER_ROLE": role}
     if config_file is None and DEFAULT_FILE.exists():
         config_file = DEFAULT_FILE
     try:
-        config = load_config(config_file, {**os.environ, **over})
-        if replay:
-            check_replay(config)
+        return load_config(config_file, {**os.environ, **over}, check_files=serving, replay=replay)
     except ConfigError as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    return config

@@ -25,12 +25,14 @@ from schoolbell.v1 import (
     subscription_service_pb2_grpc,
 )
 from schoolbell_server.gateways.factory import Gateways
-from schoolbell_server.pipeline.last_heard import LastHeard
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
+from schoolbell_server.pipeline.dry_run import DryRunner
+from schoolbell_server.pipeline.last_seen import LastSeen
 from schoolbell_server.pipeline.pipeline import Pipeline
-from schoolbell_server.pipeline.rehearsal import Rehearser
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
+from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.servicers.access import AccessServicer
 from schoolbell_server.servicers.change import ChangeServicer
@@ -41,13 +43,17 @@ from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.notifications import Notifications
+from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.receipts import Receipts
 from schoolbell_server.servicers.registration import Registrar
+from schoolbell_server.servicers.registrations import Registrations
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
 from schoolbell_server.servicers.status import StatusServicer
 from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.subscription import SubscriptionServicer
+from schoolbell_server.servicers.test_sender import TestSender
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -75,13 +81,16 @@ class Parts:
     sealer: Sealer
     fingerprints: TokenFingerprints
     keys: StoredKeys
-    heard: LastHeard
+    seen: LastSeen
     gateways: Gateways
     texts: Texts
     monitor: Monitor
     tail: Tail
     pipeline: Pipeline
     finisher: ImportFinisher
+    unattended: Unattended
+    pseudonyms: Pseudonyms
+    audit_sealer: AuditSealer
     clock: Callable[[], dt.datetime]
     replay: bool
     limits: access_service_pb2.ServerLimits
@@ -95,7 +104,12 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             apps=parts.apps,
             sealer=parts.sealer,
-            removal=DistrictRemoval(storage, clock=clock, on_deleted=parts.keys.forget),
+            removal=DistrictRemoval(
+                storage,
+                clock=clock,
+                on_deleted=parts.keys.forget,
+                unattended=parts.unattended,
+            ),
         ),
         server,
     )
@@ -107,14 +121,14 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(
-        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_heard=parts.heard.device),
+        SubscriptionServicer(storage, apps=parts.apps, clock=clock, on_seen=parts.seen.device),
         server,
     )
     change_service_pb2_grpc.add_ChangeServiceServicer_to_server(
         ChangeServicer(
             parts.pipeline.acceptor,
-            Rehearser(storage, parts.pipeline.acceptance, clock),
-            ChangeReaders(storage),
+            DryRunner(storage, parts.pipeline.acceptance, clock),
+            ChangeReaders(storage, clock),
             Explainer(storage, apps=parts.apps, clock=clock, replay=parts.replay),
         ),
         server,
@@ -124,13 +138,21 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             states=parts.monitor,
             tail=parts.tail,
-            steering=Steering(storage, clock=clock, on_written=wake),
+            steering=Steering(storage, unattended=parts.unattended, clock=clock, on_written=wake),
             clock=clock,
         ),
         server,
     )
     access_service_pb2_grpc.add_AccessServiceServicer_to_server(
-        AccessServicer(storage, keys=parts.keys, clock=clock, on_written=wake, limits=parts.limits),
+        AccessServicer(
+            storage,
+            keys=parts.keys,
+            clock=clock,
+            erasure=Erasure(storage, pseudonyms=parts.pseudonyms, clock=clock, on_written=wake),
+            unattended=parts.unattended,
+            sealer=parts.audit_sealer,
+            limits=parts.limits,
+        ),
         server,
     )
     return [name for file in _FILES for name in _services_of(file)]
@@ -140,20 +162,27 @@ def _devices(parts: Parts) -> DeviceServicer:
     return DeviceServicer(
         parts.storage,
         apps=parts.apps,
-        registrar=Registrar(parts.sealer, parts.fingerprints),
-        receipts=Receipts(parts.storage, parts.clock, parts.heard.device),
+        registrations=Registrations(
+            parts.storage, Registrar(parts.sealer, parts.fingerprints), parts.clock
+        ),
+        receipts=Receipts(parts.storage, parts.clock, parts.seen.device),
         notifications=Notifications(
             parts.storage,
             apps=parts.apps,
             texts=parts.texts,
+            clock=parts.clock,
+            on_seen=parts.seen.device,
+            replay=parts.replay,
+        ),
+        tests=TestSender(
+            parts.storage,
+            texts=parts.texts,
             gateways=parts.gateways,
             opener=parts.sealer,
             clock=parts.clock,
-            on_heard=parts.heard.device,
-            replay=parts.replay,
         ),
         clock=parts.clock,
-        on_heard=parts.heard.device,
+        on_seen=parts.seen.device,
         on_written=parts.pipeline.wake,
     )
 

@@ -13,7 +13,9 @@ from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.principal import Principal, PrincipalType
+from schoolbell_storage.audit_chain import commitment, new_salt
 from schoolbell_storage.codec import from_micros, to_json, to_micros
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.tables import audit_entry
 
 Document = Mapping[str, Any]
@@ -59,22 +61,23 @@ async def append_audit(
     """Record (target, before, after) of each thing that an act changes, in its transaction."""
     if not changes:
         return
-    await connection.execute(
-        insert(audit_entry),
-        [
-            {
-                "audit_entry_id": str(uuid.uuid4()),
-                "district_id": district_id,
-                "create_time": to_micros(now),
-                **_encode(actor),
-                "action": action,
-                "target": target,
-                "before": to_json(before),
-                "after": to_json(after),
-            }
-            for target, before, after in changes
-        ],
-    )
+    entries: list[dict[str, object]] = [
+        {
+            "audit_entry_id": str(uuid.uuid4()),
+            "district_id": district_id,
+            "create_time": to_micros(now),
+            **_encode(actor),
+            "action": action,
+            "target": target,
+            "before": to_json(before),
+            "after": to_json(after),
+            "salt": new_salt(),
+        }
+        for target, before, after in changes
+    ]
+    for entry in entries:
+        entry["commitment"] = commitment(str(entry["salt"]), entry)
+    await connection.execute(insert(audit_entry), entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,7 @@ async def list_audit(connection: AsyncConnection, query: AuditQuery) -> list[Aud
         page = page.where(or_(audit_entry.c.create_time < time, same_time))
     newest = (audit_entry.c.create_time.desc(), audit_entry.c.audit_entry_id.desc())
     found = await connection.execute(page.order_by(*newest).limit(query.limit))
-    return [decode_entry(row) for row in found]
+    return [decode_entry(row) async for row in paced(found)]
 
 
 def decode_entry(row: Row[Any]) -> AuditEntry:

@@ -20,9 +20,9 @@ def copy_sqlite(database: Path, copy: Path) -> None:
     if not database.is_file():
         raise StorageUnavailable(f"there is no database {database}")
     try:
-        with closing(sqlite3.connect(database)) as original:
-            original.execute("VACUUM INTO ?", (str(copy),))
-        with closing(sqlite3.connect(copy)) as copied, copied:
+        with closing(sqlite3.connect(database.absolute())) as original:
+            original.execute("VACUUM INTO ?", (str(copy.absolute()),))
+        with closing(sqlite3.connect(copy.absolute())) as copied, copied:
             copied.execute("UPDATE revision SET store_id = ?", (str(uuid.uuid4()),))
         _sync(copy)
         _sync(copy.parent)

@@ -27,6 +27,7 @@ from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.many import Many
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.rows import NUMBER, TEXT, Batch, insert_into
 from schoolbell_storage.tables import change, change_key, refusal_tally
 
@@ -50,10 +51,12 @@ class KeyClaim:
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """What is remembered of a key: its content's fingerprint and its first resume token."""
+    """What is remembered of a key: its content's fingerprint and its first answer."""
 
     fingerprint: str
     token_revision: int
+    delivery_count: int
+    """0 where the change is no longer kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,10 @@ async def known_keys(
         return {}
     found = await _find(connection, _keys, names)
     return {
-        (row.district_id, _key(row)): KnownKey(row.fingerprint, row.token_revision) for row in found
+        (row.district_id, _key(row)): KnownKey(
+            row.fingerprint, row.token_revision, row.deliveries or 0
+        )
+        for row in found
     }
 
 
@@ -168,19 +174,24 @@ async def fetch_contents(
     return {(row.district_id, _key(row)): row.content for row in found}
 
 
+ChangePlace = tuple[int, int, str]
+"""Where a change stands in a list: (accept time in microseconds, position, district_id)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeQuery:
-    """Which changes of a district to list, newest first; empty is all."""
+    """Which changes to list, newest first; empty is all."""
 
-    district_id: str
+    district_ids: Collection[str] | None
+    """None is every district."""
     keys: Collection[ChangeKey] = ()
     sources: Collection[str] = ()
     student_ids: Collection[str] = ()
     kinds: Collection[Kind] = ()
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None
-    before: tuple[int, int] | None = None
-    """The (accept time in microseconds, position) of the last change of the page before."""
+    before: ChangePlace | None = None
+    """Of the last change of the page before."""
     limit: int = 50
 
 
@@ -189,14 +200,21 @@ async def list_changes(connection: AsyncConnection, query: ChangeQuery) -> list[
     found = await connection.execute(
         select(change)
         .where(*_conditions(query))
-        .order_by(change.c.accept_time.desc(), change.c.position.desc())
+        .order_by(
+            change.c.accept_time.desc(), change.c.position.desc(), change.c.district_id.desc()
+        )
         .limit(query.limit)
     )
-    return [_change(row) for row in found]
+    return [_change(row) async for row in paced(found)]
 
 
 def _conditions(query: ChangeQuery) -> Iterable[Any]:
-    yield change.c.district_id == query.district_id
+    yield change.c.accept_time.is_not(None)
+    if query.district_ids is not None:
+        if len(query.district_ids) == 1:  # an equality, so that the index also gives the order
+            yield change.c.district_id == next(iter(query.district_ids))
+        else:
+            yield change.c.district_id.in_(list(query.district_ids))
     if query.keys:
         yield or_(
             *(
@@ -215,10 +233,12 @@ def _conditions(query: ChangeQuery) -> Iterable[Any]:
     if query.end_time is not None:
         yield change.c.accept_time < to_micros(query.end_time)
     if query.before is not None:
-        accept, place = query.before
+        accept, place, district_id = query.before
+        same = and_(change.c.accept_time == accept, change.c.position == place)
         yield or_(
             change.c.accept_time < accept,
             and_(change.c.accept_time == accept, change.c.position < place),
+            and_(same, change.c.district_id < district_id),
         )
 
 
@@ -285,7 +305,9 @@ async def _find(
 
 @cache
 def _keys(dialect: str) -> Select[Any]:
-    return _named(dialect, change_key, change_key)
+    kept = and_(*(change_key.c[name] == change.c[name] for name in _NAMES.columns))
+    wanted = (*change_key.c, change.c.deliveries)
+    return _named(dialect, change_key, *wanted).outerjoin(change, kept)
 
 
 @cache

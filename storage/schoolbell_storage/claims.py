@@ -143,6 +143,23 @@ async def lock_pending(
     return [decode(row) for row in found.all()]
 
 
+async def find_future(
+    connection: AsyncConnection, route: Route, place: Waiting, after: dt.datetime, limit: int
+) -> list[str]:
+    """Return the ids of what waits at one place, was written after a time, and is due after it."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id)
+        .where(
+            *_on(route),
+            *_at(place),
+            delivery.c.due_time > to_micros(after),
+            delivery.c.update_time > to_micros(after),
+        )
+        .limit(limit)
+    )
+    return list(found.scalars())
+
+
 def _on(route: Route) -> Iterable[ColumnElement[bool] | TextClause]:
     app_id, platform = route
     yield delivery.c.app_id == app_id
@@ -213,7 +230,7 @@ async def release(connection: AsyncConnection, owner: str, delivery_ids: Collect
         )
 
 
-class Standpoint(NamedTuple):
+class RowVersion(NamedTuple):
     """What changes of a leased delivery when somebody else writes it."""
 
     revision: int
@@ -235,11 +252,11 @@ def _locking(dialect: str) -> Select[Any]:
 
 async def lock_leased(
     connection: AsyncConnection, owner: str, delivery_ids: Collection[str]
-) -> dict[str, Standpoint]:
+) -> dict[str, RowVersion]:
     """Lock those of these deliveries that an owner still leases; return how they stand."""
     asked = {"delivery_ids": delivery_ids, "owner": owner}
     found = (await connection.execute(_locking(connection.dialect.name), asked)).all()
-    return {name: Standpoint(revision, lost) for name, revision, lost in found}
+    return {name: RowVersion(revision, lost) for name, revision, lost in found}
 
 
 async def cancelled(connection: AsyncConnection, delivery_ids: Collection[str]) -> set[str]:

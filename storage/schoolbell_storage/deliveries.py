@@ -28,6 +28,7 @@ from schoolbell_server.domain.kinds import (
     CancelCause,
     DeliveryState,
     Gate,
+    HoldCause,
     Kind,
     Outcome,
     Platform,
@@ -89,12 +90,18 @@ class DeliveryRow:
     due_time: dt.datetime
     expire_time: dt.datetime
     update_time: dt.datetime
+    calendar_id: str = ""
+    """'' where the change names none."""
     revision: int = 1
+    hold_cause: HoldCause | None = None
+    """Why it waits; says nothing unless it is HELD."""
     cancel_cause: CancelCause | None = None
     """Set while leased too: a cancel during an attempt waits for its outcome."""
     cancel_gate: Gate | None = None
     cancel_refusal: RefusalReason | None = None
     cancel_comment: str = ""
+    cancel_principal: str = ""
+    """Who called for it, as the server encodes it; '' for any cause but PERSON."""
     attempt_count: int = 0
     budget_start: int = 0
     """The attempt count at the last replay: the budget counts from it."""
@@ -127,6 +134,24 @@ async def fetch_deliveries(
         wanted = wanted.with_for_update(of=delivery)
     found = (await connection.execute(wanted)).all()
     return {row.delivery_id: decode(row) for row in found}
+
+
+async def deliveries_of_user(
+    connection: AsyncConnection,
+    district_id: str,
+    user_id: str,
+    start: dt.datetime,
+    end: dt.datetime,
+) -> list[DeliveryRow]:
+    """Return a user's deliveries that were written in [start, end), by id."""
+    wanted = select(delivery).where(
+        delivery.c.district_id == district_id,
+        delivery.c.user_id == user_id,
+        delivery.c.create_time >= to_micros(start),
+        delivery.c.create_time < to_micros(end),
+    )
+    found = await connection.execute(wanted.order_by(delivery.c.delivery_id))
+    return [decode(row) for row in found.all()]
 
 
 def lock_order(dialect: str) -> ColumnElement[str]:
@@ -191,6 +216,7 @@ def _values(row: DeliveryRow) -> dict[str, object]:
         "platform": int(row.platform),
         "kind": int(row.kind),
         "lane": row.lane,
+        "calendar_id": row.calendar_id,
         "fact_key": row.fact_key,
         "other_fact_key": row.other_fact_key,
         "told": row.told,
@@ -208,10 +234,12 @@ def _standing(row: DeliveryRow) -> dict[str, object]:
     return {
         "state": int(row.state),
         "revision": row.revision,
+        "hold_cause": None if row.hold_cause is None else int(row.hold_cause),
         "cancel_cause": None if cause is None else int(cause),
         "cancel_gate": None if row.cancel_gate is None else int(row.cancel_gate),
         "cancel_refusal": None if row.cancel_refusal is None else int(row.cancel_refusal),
         "cancel_comment": row.cancel_comment,
+        "cancel_principal": row.cancel_principal,
         "attempt_count": row.attempt_count,
         "budget_start": row.budget_start,
         "answer_lost": row.answer_lost,
@@ -230,10 +258,12 @@ def _standing(row: DeliveryRow) -> dict[str, object]:
 _STANDING = (
     "state",
     "revision",
+    "hold_cause",
     "cancel_cause",
     "cancel_gate",
     "cancel_refusal",
     "cancel_comment",
+    "cancel_principal",
     "attempt_count",
     "budget_start",
     "answer_lost",
@@ -272,12 +302,15 @@ def decode(row: Row[Any]) -> DeliveryRow:
         platform=Platform(row.platform),
         kind=Kind(row.kind),
         lane=row.lane,
+        calendar_id=row.calendar_id,
         state=DeliveryState(row.state),
         revision=row.revision,
+        hold_cause=None if row.hold_cause is None else HoldCause(row.hold_cause),
         cancel_cause=None if row.cancel_cause is None else CancelCause(row.cancel_cause),
         cancel_gate=None if row.cancel_gate is None else Gate(row.cancel_gate),
         cancel_refusal=(None if row.cancel_refusal is None else RefusalReason(row.cancel_refusal)),
         cancel_comment=row.cancel_comment,
+        cancel_principal=row.cancel_principal,
         attempt_count=row.attempt_count,
         budget_start=row.budget_start,
         answer_lost=row.answer_lost,

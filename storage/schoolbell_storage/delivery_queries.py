@@ -7,14 +7,29 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    TextClause,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.kinds import DeliveryState, Gate, Kind
+from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, Kind, Outcome
 from schoolbell_storage.codec import optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
-from schoolbell_storage.tables import LEASED, WAITING, delivery
+from schoolbell_storage.pacing import paced
+from schoolbell_storage.tables import LEASED, WAITING, calendar, delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +46,20 @@ class DeliveryQuery:
     states: Collection[DeliveryState] = ()
     gates: Collection[Gate] = ()
     """The gates that cancelled them."""
+    calendar_ids: Collection[str] = ()
+    school_ids: Collection[str] = ()
+    """The schools of their calendars."""
+    sources: Collection[str] = ()
+    outcomes: Collection[Outcome] = ()
+    """Of the newest attempt."""
+    cancel_causes: Collection[CancelCause] = ()
+    app_ids: Collection[str] = ()
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None
     """The update time lies in [start_time, end_time)."""
+    start_create_time: dt.datetime | None = None
+    end_create_time: dt.datetime | None = None
+    """The create time lies in [start_create_time, end_create_time)."""
     before: tuple[int, str] | None = None
     """The (create time in microseconds, delivery_id) of the last delivery of the page before."""
     limit: int = 50
@@ -52,7 +78,7 @@ async def list_deliveries(connection: AsyncConnection, query: DeliveryQuery) -> 
         .order_by(delivery.c.create_time.desc(), delivery.c.delivery_id.desc())
         .limit(query.limit)
     )
-    return [decode(row) for row in found]
+    return [decode(row) async for row in paced(found)]
 
 
 def conditions(query: DeliveryQuery) -> Iterable[Any]:
@@ -71,6 +97,9 @@ def conditions(query: DeliveryQuery) -> Iterable[Any]:
         (delivery.c.student_id, query.student_ids),
         (delivery.c.user_id, query.user_ids),
         (delivery.c.device_id, query.device_ids),
+        (delivery.c.calendar_id, query.calendar_ids),
+        (delivery.c.source, query.sources),
+        (delivery.c.app_id, query.app_ids),
     ):
         if chosen:
             yield column.in_(list(chosen))
@@ -82,7 +111,42 @@ def conditions(query: DeliveryQuery) -> Iterable[Any]:
     ):
         if members:
             yield number.in_([int(member) for member in members])
+    yield from _ends(query)
     yield from _span(query)
+
+
+def _ends(query: DeliveryQuery) -> Iterable[Any]:
+    """Yield the conditions on the school, and on how a delivery's last attempt or life ended."""
+    if query.school_ids:
+        of_school = select(calendar.c.district_id, calendar.c.calendar_id).where(
+            calendar.c.school_id.in_(list(query.school_ids))
+        )
+        yield tuple_(delivery.c.district_id, delivery.c.calendar_id).in_(of_school)
+    if query.outcomes:
+        yield _LastOutcome(delivery.c.attempts).in_([int(one) for one in query.outcomes])
+    if query.cancel_causes:
+        # The cause is there while the delivery is still with a sender.
+        yield delivery.c.state == int(DeliveryState.CANCELLED)
+        yield delivery.c.cancel_cause.in_([int(one) for one in query.cancel_causes])
+
+
+class _LastOutcome(FunctionElement[int]):
+    """(attempts): the outcome of the newest, NULL before the first."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_LastOutcome)
+def _last_outcome_json(element: _LastOutcome, compiler: SQLCompiler, **how: Any) -> str:
+    (attempts,) = (compiler.process(part, **how) for part in element.clauses)
+    return f"json_extract({attempts}, '$[#-1][2]')"
+
+
+@compiles(_LastOutcome, "postgresql")
+def _last_outcome_jsonb(element: _LastOutcome, compiler: SQLCompiler, **how: Any) -> str:
+    (attempts,) = (compiler.process(part, **how) for part in element.clauses)
+    return f"CAST(CAST({attempts} AS JSONB) -> -1 ->> 2 AS INTEGER)"
 
 
 def _span(query: DeliveryQuery) -> Iterable[Any]:
@@ -91,6 +155,10 @@ def _span(query: DeliveryQuery) -> Iterable[Any]:
         yield delivery.c.update_time >= to_micros(query.start_time)
     if query.end_time is not None:
         yield delivery.c.update_time < to_micros(query.end_time)
+    if query.start_create_time is not None:
+        yield delivery.c.create_time >= to_micros(query.start_create_time)
+    if query.end_create_time is not None:
+        yield delivery.c.create_time < to_micros(query.end_create_time)
     if query.before is not None:
         created, name = query.before
         yield or_(

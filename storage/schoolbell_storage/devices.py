@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, text, union, update
+from sqlalchemy import Row, Select, and_, insert, select, text, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import (
@@ -18,7 +18,7 @@ from schoolbell_server.domain.kinds import (
 )
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
 from schoolbell_storage.deliveries import UNSENT
-from schoolbell_storage.rows import NUMBER, TEXT, Batch, among
+from schoolbell_storage.rows import NUMBER, TEXT, Batch, among, among_district
 from schoolbell_storage.tables import delivery, device
 
 
@@ -42,6 +42,7 @@ class DeviceRow:
     app_version: str
     locale: str
     stay_logged_in: bool
+    muted: bool
     detail_level: DetailLevel
     register_time: dt.datetime
     address_time: dt.datetime
@@ -51,7 +52,6 @@ class DeviceRow:
     retirement_reason: RetirementReason | None = None
     retire_time: dt.datetime | None = None
     version: int = 1
-    subscriptions_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,8 @@ class DeadToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a registration lays claim to: an installation, and an address where it names one.
+    """What a registration lays claim to: an installation, and an address where it names one."""
 
-    No live device is without an address, so an empty hash is nobody's.
-    """
-
-    district_id: str
-    app_id: str
     user_id: str
     installation_id: str
     address_hash: str = ""
@@ -89,40 +84,40 @@ async def lock_registrations(connection: AsyncConnection, district_id: str, app_
         )
 
 
-async def stored_platform(connection: AsyncConnection, claim: Claim) -> Platform | None:
-    """Return the platform of the device that the user has, or had, on the installation."""
-    found = await connection.execute(
-        select(device.c.platform).where(
-            device.c.district_id == claim.district_id,
-            device.c.app_id == claim.app_id,
-            device.c.installation_id == claim.installation_id,
-            device.c.user_id == claim.user_id,
-        )
-    )
-    number = found.scalar()
-    return None if number is None else Platform(number)
+async def lock_rivals(
+    connection: AsyncConnection, district_id: str, app_id: str, claims: Collection[Claim]
+) -> list[DeviceRow]:
+    """Lock the users' own devices of the installations and all live rivals, in order of id.
+
+    Of several claims these are some more: a user's retired device of another's installation.
+    """
+    found = await connection.execute(rivals(district_id, app_id, claims))
+    return [_decode(row) for row in found if row.app_id == app_id]
 
 
-async def lock_rivals(connection: AsyncConnection, claim: Claim) -> list[DeviceRow]:
-    """Lock the user's own device of the installation and all live rivals, in order of id."""
-    same_app = and_(device.c.district_id == claim.district_id, device.c.app_id == claim.app_id)
+def rivals(district_id: str, app_id: str, claims: Collection[Claim]) -> Select[Any]:
+    """Return what `lock_rivals` runs."""
+    same_app = and_(device.c.district_id == district_id, device.c.app_id == app_id)
     live = and_(same_app, device.c.retirement_reason.is_(None))
-    same_installation = device.c.installation_id == claim.installation_id
+    users = {claim.user_id for claim in claims}
+    hashes = {claim.address_hash for claim in claims} - {""}
+    claimed = among(device.c.installation_id, {claim.installation_id for claim in claims})
     # One arm an index: a disjunction would read every device of the district.
     names = union(
         select(device.c.device_id).where(
-            same_app, same_installation, device.c.user_id == claim.user_id
+            # Of any app, for SQLite takes an index that begins with the app for the better one.
+            among_district(device.c.user_id, district_id, users),
+            claimed,
         ),
-        select(device.c.device_id).where(live, same_installation),
-        select(device.c.device_id).where(live, device.c.address_hash == claim.address_hash),
+        select(device.c.device_id).where(live, claimed),
+        select(device.c.device_id).where(live, among(device.c.address_hash, hashes)),
     )
-    found = await connection.execute(
+    return (
         select(device)
         .where(device.c.device_id.in_(names))
         .order_by(device.c.device_id)
         .with_for_update()
     )
-    return [_decode(row) for row in found]
 
 
 async def insert_devices(connection: AsyncConnection, new: Sequence[DeviceRow]) -> None:
@@ -307,6 +302,7 @@ def _decode(row: Row[Any]) -> DeviceRow:
         app_version=row.app_version,
         locale=row.locale,
         stay_logged_in=row.stay_logged_in,
+        muted=row.muted,
         detail_level=DetailLevel(row.detail_level),
         register_time=from_micros(row.register_time),
         address_time=from_micros(row.address_time),
@@ -315,5 +311,4 @@ def _decode(row: Row[Any]) -> DeviceRow:
         retirement_reason=None if reason is None else RetirementReason(reason),
         retire_time=optional_time(row.retire_time),
         version=row.version,
-        subscriptions_version=row.subscriptions_version,
     )

@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import Row, Select, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_storage.codec import to_json, to_micros
-from schoolbell_storage.rows import among, insert_into
+from schoolbell_storage.rows import among, among_district, insert_into
 from schoolbell_storage.settings import decode_display_options, encode_display_options
 from schoolbell_storage.tables import calendar, display_options
 
@@ -91,6 +91,17 @@ async def write_display_options(
             }
             for calendar_id, chosen in sorted(options.items())
         ],
+    )
+
+
+async def drop_display_options(
+    connection: AsyncConnection, district_id: str, calendar_ids: Collection[str]
+) -> None:
+    """Drop what calendars store, so that the district's default holds for them."""
+    await connection.execute(
+        delete(display_options).where(
+            among_district(display_options.c.calendar_id, district_id, calendar_ids)
+        )
     )
 
 

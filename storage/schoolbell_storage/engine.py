@@ -7,8 +7,9 @@ synchronous FULL), and reads through others; PostgreSQL uses one pool for both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -44,6 +45,8 @@ _SQLITE_PRAGMAS = (
     "PRAGMA wal_autocheckpoint=8192",
     "PRAGMA synchronous=FULL",
     "PRAGMA temp_store=MEMORY",
+    # What is deleted is overwritten: freed pages would keep erased persons for years.
+    "PRAGMA secure_delete=ON",
 )
 
 
@@ -61,7 +64,11 @@ class Storage:
         """What PostgreSQL's driver has open."""
         if writer.dialect.name == "postgresql":
             event.listen(writer.sync_engine, "connect", self._opened)
+        self.on_fault: Callable[[StorageError], None] = lambda error: None
+        """Is told of everything that storage fails, before whoever asked for it is."""
         self._one_writer = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+        self.erased = asyncio.Event()
+        """Somebody's data were erased, and a SQLite database's log may still hold them."""
 
     def _opened(self, connection: Any, _record: Any) -> None:
         self._open.add(connection.driver_connection)
@@ -81,7 +88,7 @@ class Storage:
             async with self._connected(self._reader, self._timeout) as connection:
                 yield connection
         except _FAULTS as error:
-            raise _failure(error, committing=False) from error
+            raise self._failed(error, committing=False) from error
 
     @asynccontextmanager
     async def write(
@@ -89,7 +96,7 @@ class Storage:
     ) -> AsyncIterator[AsyncConnection]:
         """Run one transaction: commit where the block ends well, else roll back.
 
-        Without `keep` it is rolled back in any case: a rehearsal. Without `hurry` it may take as
+        Without `keep` it is rolled back in any case: a dry run. Without `hurry` it may take as
         long as it takes.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
@@ -112,7 +119,13 @@ class Storage:
             except _FAULTS as error:
                 if committed:  # and what failed is only to let go of the connection
                     return
-                raise _failure(error, committing=committing) from error
+                raise self._failed(error, committing=committing) from error
+
+    def _failed(self, error: Exception, *, committing: bool) -> StorageError | ValueRefused:
+        failure = _failure(error, committing=committing)
+        if isinstance(failure, StorageError):
+            self.on_fault(failure)
+        return failure
 
     @asynccontextmanager
     async def _connected(
@@ -133,6 +146,29 @@ class Storage:
             if cut is not None:
                 cut.cancel()
 
+    async def empty_log(self) -> bool:
+        """Empty the log (WAL) of a SQLite database into it, so that it holds nothing erased.
+
+        Nobody is waited for: False where a reader or another program is in the way, and the log is
+        as it was. PostgreSQL recycles its own log; nothing is done there. StorageError where
+        storage fails.
+        """
+        if self._one_writer is None:
+            return True
+        try:
+            async with self._one_writer, self._reader.connect() as connection:
+                await connection.exec_driver_sql("PRAGMA busy_timeout=0")
+                try:
+                    answer = await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                    busy = answer.scalar_one_or_none() if answer.returns_rows else 0
+                finally:
+                    await connection.exec_driver_sql(_SQLITE_PRAGMAS[0])
+        except _FAULTS as error:
+            if "locked" in _cause(error):
+                return False
+            raise _failure(error, committing=False) from error
+        return not busy
+
     async def close(self) -> None:
         """Close every connection; one that does not answer is cut."""
         cut = asyncio.get_running_loop().call_later(_GRACE, self._cut)
@@ -147,7 +183,14 @@ class Storage:
             connection.terminate()
 
 
-def open_storage(url: str, pool_size: int = POOL_SIZE, timeout: float | None = None) -> Storage:
+def sqlite_url(file: Path) -> URL:
+    """Return the URL of a SQLite database; no letter of its path means anything in it."""
+    return URL.create("sqlite+aiosqlite", database=str(file.absolute()))
+
+
+def open_storage(
+    url: str | URL, pool_size: int = POOL_SIZE, timeout: float | None = None
+) -> Storage:
     """Open the database at a SQLAlchemy URL (`sqlite+aiosqlite:///…`, `postgresql+asyncpg://…`).
 
     `pool_size` is the most connections to PostgreSQL; SQLite has one writer and a few readers.

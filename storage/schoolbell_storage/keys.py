@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_json, to_micros
@@ -74,6 +74,12 @@ async def find_key(connection: AsyncConnection, key_id: str) -> ApiKeyRow | None
     return None if row is None else (await _decode_all(connection, [row]))[0]
 
 
+async def newest_key_ids(connection: AsyncConnection, limit: int) -> Sequence[str]:
+    """Return the ids of the keys that were made last, revoked ones among them."""
+    wanted = select(api_key.c.key_id).order_by(api_key.c.create_time.desc()).limit(limit)
+    return (await connection.execute(wanted)).scalars().all()
+
+
 async def find_requested(
     connection: AsyncConnection, creator: str, request_id: str, since: dt.datetime
 ) -> ApiKeyRow | None:
@@ -85,6 +91,8 @@ async def find_requested(
             api_key.c.request_id == request_id,
             api_key.c.create_time > to_micros(since),
         )
+        .order_by(api_key.c.create_time.desc())
+        .limit(1)
         .with_for_update()
     )
     row = found.first()
@@ -130,11 +138,26 @@ async def list_keys(connection: AsyncConnection, query: KeyQuery) -> Sequence[Ap
     if query.user_id:
         wanted = wanted.where(api_key.c.user_id == query.user_id)
     if query.living_at is not None:
-        now = to_micros(query.living_at)
-        lasting = or_(api_key.c.expire_time.is_(None), api_key.c.expire_time > now)
-        wanted = wanted.where(api_key.c.revoke_time.is_(None), lasting)
+        wanted = wanted.where(*_living(query.living_at))
     found = await connection.execute(wanted.order_by(api_key.c.key_id).limit(query.limit))
     return await _decode_all(connection, found.all())
+
+
+async def has_key(
+    connection: AsyncConnection,
+    district_id: str,
+    role: int,
+    now: dt.datetime,
+    user_ids: Collection[str] | None = None,
+) -> bool:
+    """Return whether a key of a role is good for a district; `user_ids` narrows it to theirs."""
+    here = select(api_key_district.c.key_id).where(api_key_district.c.district_id == district_id)
+    wanted = select(api_key.c.key_id).where(
+        api_key.c.key_id.in_(here), api_key.c.role == role, *_living(now)
+    )
+    if user_ids is not None:
+        wanted = wanted.where(among(api_key.c.user_id, user_ids))
+    return (await connection.execute(wanted.limit(1))).first() is not None
 
 
 async def revoke_key(connection: AsyncConnection, key_id: str, now: dt.datetime) -> None:
@@ -144,6 +167,23 @@ async def revoke_key(connection: AsyncConnection, key_id: str, now: dt.datetime)
         .where(api_key.c.key_id == key_id, api_key.c.revoke_time.is_(None))
         .values(revoke_time=to_micros(now))
     )
+
+
+async def take_from_keys(
+    connection: AsyncConnection, district_id: str, key_ids: Collection[str]
+) -> None:
+    """Take a district from keys, and delete those that are for no other."""
+    place, named = api_key_district.c, among(api_key_district.c.key_id, key_ids)
+    await connection.execute(
+        delete(api_key_district).where(place.district_id == district_id, named)
+    )
+    left = exists().where(place.key_id == api_key.c.key_id)
+    await connection.execute(delete(api_key).where(among(api_key.c.key_id, key_ids), ~left))
+
+
+def _living(now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
+    lasting = or_(api_key.c.expire_time.is_(None), api_key.c.expire_time > to_micros(now))
+    return api_key.c.revoke_time.is_(None), lasting
 
 
 async def _decode_all(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[ApiKeyRow]:

@@ -1,4 +1,4 @@
-"""Where a person is named in what is no record of theirs: the audit log and import reports."""
+"""Where a person is named in what is no record of theirs: audit log, import reports, bars."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from typing import Any
 from sqlalchemy import and_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.principal import Principal
+from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_storage.audit import AuditEntry, decode_entry
 from schoolbell_storage.codec import to_json, to_micros
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Page, Person, Place
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.rows import among
-from schoolbell_storage.tables import audit_entry, roster_import
+from schoolbell_storage.tables import audit_entry, bar, roster_import
 
 ERASED = "erased"
-"""What stands in place of the id of a person whose data were erased."""
+"""What stands in place of the id of a person whose data were erased, but for the audit log."""
+_PERSONS = "persons/"
+_NAMES_OF_PERSONS = frozenset(
+    {"guardian_id", "guardian_ids", "student_id", "student_ids", "user_id", "user_ids"}
+)
+_FREE_TEXTS = frozenset({"comment", "display_name", "reason"})
+"""Fields whose texts people write; `reason` is that of a cancel in older entries."""
 
 
 async def audit_mentions(
@@ -41,12 +48,27 @@ async def audit_mentions(
     )
     if after is not None:
         page = page.where(tuple_(*place) > after)
-    entries = [
-        decode_entry(row) for row in await connection.execute(page.order_by(*place).limit(limit))
-    ]
-    found = [one for one in entries if without_person(one, person.user_id) != one]
+    rows = await connection.execute(page.order_by(*place).limit(limit))
+    entries = [decode_entry(row) async for row in paced(rows)]
+    found = [one for one in entries if renamed(one, person.user_id, ERASED) != one]
     last = (to_micros(entries[-1].create_time), entries[-1].audit_entry_id) if entries else None
     return Page(found, last if len(entries) == limit else None)
+
+
+async def was_erased(
+    connection: AsyncConnection, district_id: str, action: str, pseudonym: str
+) -> bool:
+    """Return whether the audit log knows of the erasure of a person."""
+    found = await connection.execute(
+        select(audit_entry.c.audit_entry_id)
+        .where(
+            audit_entry.c.district_id == district_id,
+            audit_entry.c.action == action,
+            audit_entry.c.target == f"{_PERSONS}{pseudonym}",
+        )
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 async def lock_entries(
@@ -64,7 +86,7 @@ async def lock_entries(
 
 
 async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
-    """Store an entry that no longer names a person."""
+    """Store an entry that no longer names a person; what it was cannot be checked any more."""
     await connection.execute(
         update(audit_entry)
         .where(audit_entry.c.audit_entry_id == entry.audit_entry_id)
@@ -72,53 +94,72 @@ async def rewrite_entry(connection: AsyncConnection, entry: AuditEntry) -> None:
             caller=entry.actor.principal.id,
             acting_user_id=entry.actor.principal.acting_user_id,
             target=entry.target,
+            salt="",
             before=to_json(entry.before),
             after=to_json(entry.after),
         )
     )
 
 
-def without_person(entry: AuditEntry, user_id: str) -> AuditEntry:
-    """Return an entry in which a person is called `ERASED`, and a text that names them is gone."""
+def renamed(entry: AuditEntry, user_id: str, pseudonym: str) -> AuditEntry:
+    """Return an entry in which a person has another name; everything else stays as it is.
+
+    Only what is known to name a person is looked at, and only the name in it changes: whatever id
+    an erasure is asked for, no deed, right, role or key disappears from the log.
+    """
     return replace(
         entry,
-        actor=replace(entry.actor, principal=_principal(entry.actor.principal, user_id)),
-        target=_target(entry.target, user_id),
-        before=_document(entry.before, user_id),
-        after=_document(entry.after, user_id),
+        actor=replace(entry.actor, principal=principal(entry.actor.principal, user_id, pseudonym)),
+        target=_target(entry.target, user_id, pseudonym),
+        before=_document(entry.before, user_id, pseudonym),
+        after=_document(entry.after, user_id, pseudonym),
     )
 
 
-def _principal(principal: Principal, user_id: str) -> Principal:
+def principal(known: Principal, user_id: str, pseudonym: str) -> Principal:
+    """Return who acted with a person's other name; keys and parts of the service are no persons."""
+    own = known.type is PrincipalType.USER and known.id == user_id
     return replace(
-        principal,
-        id=ERASED if principal.id == user_id else principal.id,
-        acting_user_id=ERASED if principal.acting_user_id == user_id else principal.acting_user_id,
+        known,
+        id=pseudonym if own else known.id,
+        acting_user_id=pseudonym if known.acting_user_id == user_id else known.acting_user_id,
     )
 
 
-def _target(target: str, user_id: str) -> str:
-    if target == f"persons/{user_id}":
-        return f"persons/{ERASED}"
-    for sort in ("rights/user/", "relationships/"):
+def _target(target: str, user_id: str, pseudonym: str) -> str:
+    if target == f"{_PERSONS}{user_id}":
+        return f"{_PERSONS}{pseudonym}"
+    for sort in ("rights/user/", "relationships/", "bars/"):
         if target.startswith(f"{sort}{user_id}/"):
-            target = f"{sort}{ERASED}{target[len(sort) + len(user_id) :]}"
-    if target.startswith("relationships/") and target.endswith(f"/{user_id}"):
-        return f"{target.removesuffix(user_id)}{ERASED}"
+            target = f"{sort}{pseudonym}{target[len(sort) + len(user_id) :]}"
+    if target.startswith(("relationships/", "bars/")) and target.endswith(f"/{user_id}"):
+        return f"{target.removesuffix(user_id)}{pseudonym}"
     return target
 
 
-def _document(document: Mapping[str, Any], user_id: str) -> Mapping[str, Any]:
-    return {
-        name: ERASED if isinstance(value, str) and mentions(value, user_id) else value
-        for name, value in document.items()
-    }
+def _document(document: Mapping[str, Any], user_id: str, pseudonym: str) -> dict[str, Any]:
+    return {name: _value(name, value, user_id, pseudonym) for name, value in document.items()}
+
+
+def _value(name: str, value: Any, user_id: str, pseudonym: str) -> Any:
+    if isinstance(value, dict):
+        return _document(value, user_id, pseudonym)
+    if isinstance(value, list):
+        return [_value(name, one, user_id, pseudonym) for one in value]
+    if name in _NAMES_OF_PERSONS:
+        return pseudonym if value == user_id else value
+    if name in _FREE_TEXTS and isinstance(value, str):
+        return _word(user_id).sub(pseudonym, value)
+    return value
 
 
 def mentions(text: str, user_id: str) -> bool:
     """Return whether a text names a person's id as a word of its own."""
-    whole = rf"(?<![\w@.+-]){re.escape(user_id)}(?![\w@+-]|\.\w)"
-    return re.search(whole, text) is not None
+    return _word(user_id).search(text) is not None
+
+
+def _word(user_id: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w@.+-]){re.escape(user_id)}(?![\w@+-]|\.\w)")
 
 
 async def forget_in_imports(connection: AsyncConnection, person: Person) -> int:
@@ -142,6 +183,24 @@ async def forget_in_imports(connection: AsyncConnection, person: Person) -> int:
                 update(roster_import).where(same).values(report=encode_report(forgotten))
             )
     return count
+
+
+async def forget_in_bars(connection: AsyncConnection, person: Person) -> int:
+    """Forget the person in the comments on others' bars; return how many named them."""
+    found = await connection.execute(
+        select(*bar.primary_key.columns, bar.c.comment)
+        .where(
+            bar.c.district_id == person.district_id,
+            bar.c.comment.contains(person.user_id, autoescape=True),
+        )
+        .order_by(*bar.primary_key.columns)
+        .with_for_update()
+    )
+    keys = [tuple(row)[:-1] for row in found.all() if mentions(row.comment, person.user_id)]
+    if keys:
+        named = tuple_(*bar.primary_key.columns).in_(keys)
+        await connection.execute(update(bar).where(named).values(comment=ERASED))
+    return len(keys)
 
 
 def _report(report: ImportReport, user_id: str) -> ImportReport:

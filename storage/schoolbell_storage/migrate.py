@@ -19,7 +19,7 @@ from schoolbell_storage.errors import SchemaTooNew
 from schoolbell_storage.status_log import ensure_store
 
 _LOCK = 0x5C_40_01_BE_11  # any number that nobody else uses
-_FOLDER = Path(__file__).parent / "migrations"
+_FOLDER = Path(__file__).absolute().parent / "migrations"
 
 
 async def migrate(storage: Storage) -> None:
@@ -34,7 +34,7 @@ async def migrate(storage: Storage) -> None:
 def upgrade(connection: Connection) -> None:
     """Take every step that the database lacks; SchemaTooNew where it is ahead of this version."""
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER))
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     present = MigrationContext.configure(connection).get_current_revision()
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}

@@ -7,7 +7,7 @@ size; the audit log, import reports and the status log, which name them, are loo
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
@@ -16,6 +16,8 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    exists,
+    func,
     or_,
     select,
     tuple_,
@@ -24,13 +26,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain import compact
 from schoolbell_server.domain.fact_keys import key_prefixes
+from schoolbell_server.domain.fact_state import decode_told, encode_told
+from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
+from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.keys import take_from_keys
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,
     api_key_district,
+    bar,
     change,
     change_key,
     delivery,
@@ -41,6 +50,7 @@ from schoolbell_storage.tables import (
     fact,
     relationship,
     subscription,
+    test_notification,
     tool_right,
     user_account,
 )
@@ -55,6 +65,14 @@ class Person:
     district_id: str
     user_id: str
     related: tuple[str, ...]
+    sharing: tuple[str, ...] = ()
+    """Who shares a lunch account with the person or with somebody related: a change of theirs may
+    name the person, or have told them."""
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Return the others whose changes may have been told to the person."""
+        return tuple(sorted({*self.related, *self.sharing} - {self.user_id}))
 
 
 Place = tuple[Any, ...]
@@ -78,6 +96,8 @@ class Holding:
     record_type: str
     table: Table
     where: ColumnElement[bool]
+    district_id: str = ""
+    """Of keys: the district that is taken from them, for they may be for others too."""
 
 
 async def find_person(connection: AsyncConnection, district_id: str, user_id: str) -> Person:
@@ -87,8 +107,14 @@ async def find_person(connection: AsyncConnection, district_id: str, user_id: st
         select(relationship.c.guardian_id).where(here, relationship.c.student_id == user_id),
         select(relationship.c.student_id).where(here, relationship.c.guardian_id == user_id),
     )
-    found = (await connection.execute(related)).scalars()
-    return Person(district_id=district_id, user_id=user_id, related=tuple(sorted(found)))
+    found = set((await connection.execute(related)).scalars())
+    sharing = await sharers_of(connection, district_id, [user_id, *sorted(found)])
+    return Person(
+        district_id=district_id,
+        user_id=user_id,
+        related=tuple(sorted(found)),
+        sharing=tuple(sorted(sharing - {user_id})),
+    )
 
 
 def account(person: Person) -> Holding:
@@ -107,15 +133,17 @@ def records(person: Person) -> list[Holding]:
     """Return what came to be of a person by the service's work, what others hang on first."""
     here, own = person.district_id, person.user_id
     own_devices = and_(device.c.district_id == here, device.c.user_id == own)
-    other_devices = and_(device.c.district_id == here, device.c.user_id != own)
-    on_own = subscription.c.device_id.in_(select(device.c.device_id).where(own_devices))
-    on_others = and_(
+    chosen = and_(subscription.c.district_id == here, subscription.c.user_id == own)
+    others_choices = and_(
+        subscription.c.district_id == here,
         subscription.c.student_id == own,
-        subscription.c.device_id.in_(select(device.c.device_id).where(other_devices)),
+        subscription.c.user_id != own,
     )
+    tried = and_(test_notification.c.district_id == here, test_notification.c.user_id == own)
     return [
-        Holding("subscription", subscription, on_own),
-        Holding("subscription", subscription, on_others),
+        Holding("subscription", subscription, chosen),
+        Holding("subscription", subscription, others_choices),
+        Holding("test_notification", test_notification, tried),
         Holding("device", device, own_devices),
         *deliveries(person),
         *_facts(person),
@@ -128,7 +156,7 @@ def records(person: Person) -> list[Holding]:
                 tool_right.c.grantee_id == own,
             ),
         ),
-        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own)),
+        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own), here),
     ]
 
 
@@ -166,11 +194,26 @@ def ties(person: Person) -> list[Holding]:
     """Return how a person hangs together with others; the rest is found by it, so it goes last."""
     here, own = person.district_id, person.user_id
     either = or_(relationship.c.student_id == own, relationship.c.guardian_id == own)
+    barred = or_(bar.c.student_id == own, bar.c.guardian_id == own)
     stays = and_(enrollment.c.district_id == here, enrollment.c.student_id == own)
     return [
         Holding("enrollment", enrollment, stays),
+        Holding("bar", bar, and_(bar.c.district_id == here, barred)),
         Holding("relationship", relationship, and_(relationship.c.district_id == here, either)),
     ]
+
+
+async def is_known(connection: AsyncConnection, person: Person) -> bool:
+    """Return whether a person is of the roster, or anything came to be of them by the service.
+
+    Keys and rights alone make nobody a person of this kind.
+    """
+    own = [one for one in records(person) if one.table not in (tool_right, api_key)]
+    for holding in (account(person), *ties(person), *own, changes(person)):
+        found = await connection.execute(select(exists().where(holding.where)))
+        if found.scalar_one():
+            return True
+    return False
 
 
 async def read_holding(
@@ -194,7 +237,10 @@ async def erase(connection: AsyncConnection, holding: Holding, most: int) -> int
     )
     names = [tuple(row) for row in rows]
     if names:
-        await connection.execute(delete(holding.table).where(tuple_(*key).in_(names)))
+        if holding.table is api_key:
+            await take_from_keys(connection, holding.district_id, [name for (name,) in names])
+        else:
+            await connection.execute(delete(holding.table).where(tuple_(*key).in_(names)))
         if holding.table is change:
             await _erase_keys(connection, names)
     return len(names)
@@ -239,7 +285,8 @@ async def decisions(
     if after is not None:
         page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
     rows = list(await connection.execute(page.order_by(*place).limit(limit)))
-    found = [one for one in map(_decided, rows) if _names(one.record, person.user_id)]
+    decided = [_decided(row) async for row in paced(rows)]
+    found = [one for one in decided if _names(one.record, person.user_id)]
     last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
     return Page(found, last if len(rows) == limit else None)
 
@@ -283,25 +330,120 @@ async def forget_recipient(connection: AsyncConnection, decided: Decided, user_i
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An accepted change: (district_id, source, change_id), and the server's bytes."""
+
+    name: tuple[str, str, str]
+    content: bytes
+
+
+async def published(
+    connection: AsyncConnection,
+    person: Person,
+    student_id: str,
+    kind: Kind,
+    after: Place | None,
+    limit: int,
+) -> Page[Published]:
+    """Look through a page of a student's changes of a kind for those that name the person.
+
+    `after` is as for `decisions`. What is found may only seem to name them.
+    """
+    place = (change.c.accept_time, change.c.source, change.c.change_id)
+    page = select(change).where(_changes_of(person, student_id), change.c.kind == int(kind))
+    if after is not None:
+        page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
+    rows = list(await connection.execute(page.order_by(*place).limit(limit)))
+    named = person.user_id.encode()
+    found = [
+        Published((row.district_id, row.source, row.change_id), row.content)
+        for row in rows
+        if named in row.content
+    ]
+    last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
+    return Page(found, last if len(rows) == limit else None)
+
+
+async def lock_published(
+    connection: AsyncConnection, found: Collection[Published]
+) -> Sequence[Published]:
+    """Lock changes, and return them as they are now."""
+    key = list(change.primary_key)
+    names = sorted(one.name for one in found)
+    rows = await connection.execute(
+        select(change).where(tuple_(*key).in_(names)).order_by(*key).with_for_update()
+    )
+    return [
+        Published((row.district_id, row.source, row.change_id), row.content) for row in rows.all()
+    ]
+
+
+async def forget_sharer(connection: AsyncConnection, left: Published, user_id: str) -> None:
+    """Store a change that no longer names a person, and that its deliveries do not either."""
+    district_id, source, change_id = left.name
+    await connection.execute(
+        update(change)
+        .where(
+            change.c.district_id == district_id,
+            change.c.source == source,
+            change.c.change_id == change_id,
+        )
+        .values(content=left.content)
+    )
+    of_change = and_(
+        delivery.c.district_id == district_id,
+        delivery.c.source == source,
+        delivery.c.change_id == change_id,
+    )
+    rows = await connection.execute(
+        select(delivery.c.delivery_id, delivery.c.told)
+        .where(of_change)
+        .order_by(delivery.c.delivery_id)
+        .with_for_update()
+    )
+    for delivery_id, text in rows.all():
+        told = decode_told(text)
+        others = tuple(one for one in told.shared_student_ids if one != user_id)
+        if others != told.shared_student_ids:
+            forgotten = encode_told(replace(told, shared_student_ids=others))
+            same = delivery.c.delivery_id == delivery_id
+            await connection.execute(update(delivery).where(same).values(told=forgotten))
+
+
 def _for_district(district_id: str) -> ColumnElement[bool]:
-    """Tell the keys that are for a district and no other."""
+    """Tell the keys that are for a district, and perhaps for others."""
     mine = select(api_key_district.c.key_id).where(api_key_district.c.district_id == district_id)
-    others = select(api_key_district.c.key_id).where(api_key_district.c.district_id != district_id)
-    return and_(api_key.c.key_id.in_(mine), api_key.c.key_id.not_in(others))
+    return api_key.c.key_id.in_(mine)
 
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
-    """Forget that a person last saved settings or made keys; return how many rows said so."""
-    count = 0
+    """Forget that a person saved settings, made keys, set bars or cancelled; return how many rows."""
+    count = await _forget_canceller(connection, person)
     here = person.district_id
     for table, column, places in (
         (district, district.c.settings_updater, district.c.district_id == here),
         (district, district.c.settings_acting_user_id, district.c.district_id == here),
         (display_options, display_options.c.updater, display_options.c.district_id == here),
         (api_key, api_key.c.creator, _for_district(here)),
+        (bar, bar.c.acting_user_id, bar.c.district_id == here),
     ):
         forgotten = await connection.execute(
             update(table).where(places, column == person.user_id).values({column: ""})
         )
         count += forgotten.rowcount
     return count
+
+
+async def _forget_canceller(connection: AsyncConnection, person: Person) -> int:
+    quoted = compact.encode(person.user_id)
+    forgotten = await connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.district_id == person.district_id,
+            delivery.c.cancel_cause == int(CancelCause.PERSON),
+            delivery.c.cancel_principal.contains(quoted, autoescape=True),
+        )
+        .values(cancel_principal=func.replace(delivery.c.cancel_principal, quoted, '""'))
+    )
+    return forgotten.rowcount

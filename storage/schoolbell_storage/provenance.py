@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds import AppType, Kind
+from schoolbell_storage.bars import BarRow, bars_of_students
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.rows import among, among_district
 from schoolbell_storage.tables import (
@@ -56,10 +57,14 @@ class Provenance:
     users: Mapping[str, Origin]
     relationships: Mapping[str, Origin]
     """By the guardian's user_id."""
+    bars: Mapping[tuple[str, str], Origin]
+    """By the person's user_id and the source; of the district's own it is who set them."""
     enrollments: Mapping[str, Origin]
     devices: Mapping[str, Origin]
-    subscriptions: Mapping[str, Origin]
+    device_subscriptions: Mapping[str, Origin]
     """By device_id, of the student and kind that were asked for."""
+    person_subscriptions: Mapping[str, Origin]
+    """By user_id, likewise, for the app in which the person sees the student."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,7 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
         select(district).where(district.c.district_id == asked.district_id)
     )
     row = found.one()
-    devices, subscriptions = await _devices(connection, asked)
+    of_devices, of_persons = await _subscriptions(connection, asked)
     same = relationship.c.student_id == asked.student_id
     own = enrollment.c.student_id == asked.student_id
     return Provenance(
@@ -92,9 +97,11 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
         ),
         users=await _by_id(connection, asked, user_account.c.user_id, asked.user_ids),
         relationships=await _where(connection, asked, relationship.c.guardian_id, same),
+        bars=await _bars(connection, asked),
         enrollments=await _where(connection, asked, enrollment.c.enrollment_id, own),
-        devices=devices,
-        subscriptions=subscriptions,
+        devices=await _devices(connection, asked),
+        device_subscriptions=of_devices,
+        person_subscriptions=of_persons,
     )
 
 
@@ -153,30 +160,51 @@ async def _where(
     return {row.id: Origin(row.by_whom, from_micros(row.update_time)) for row in found}
 
 
-async def _devices(
+async def _devices(connection: AsyncConnection, asked: Asked) -> dict[str, Origin]:
+    """Return the origins of devices: they are their users'."""
+    found = await connection.execute(
+        select(device.c.device_id, device.c.user_id, device.c.update_time).where(
+            among_district(device.c.user_id, asked.district_id, asked.user_ids)
+        )
+    )
+    return {row.device_id: Origin(row.user_id, from_micros(row.update_time)) for row in found}
+
+
+async def _bars(connection: AsyncConnection, asked: Asked) -> dict[tuple[str, str], Origin]:
+    bars = await bars_of_students(connection, asked.district_id, [asked.student_id])
+    return {
+        (row.guardian_id, row.source): Origin(row.source or _setter(row), row.set_time)
+        for rows in bars.values()
+        for row in rows
+    }
+
+
+def _setter(row: BarRow) -> str:
+    """Return who set a bar of the district; nobody in particular where that was not recorded."""
+    return "district" if row.principal is None else row.principal.name
+
+
+async def _subscriptions(
     connection: AsyncConnection, asked: Asked
 ) -> tuple[dict[str, Origin], dict[str, Origin]]:
-    """Return the origins of devices and of their subscriptions: what their user last saved."""
-    same = (
-        (subscription.c.device_id == device.c.device_id)
-        & (subscription.c.student_id == asked.student_id)
-        & (subscription.c.kind == int(asked.kind))
-    )
+    """Return the origins of what devices and persons saved, who are the same people."""
     found = await connection.execute(
         select(
-            device.c.device_id,
-            device.c.user_id,
-            device.c.update_time,
-            subscription.c.update_time.label("saved"),
-        )
-        .outerjoin(subscription, same)
-        .where(
-            among_district(device.c.user_id, asked.district_id, asked.user_ids),
+            subscription.c.user_id,
+            subscription.c.app_type,
+            subscription.c.device_id,
+            subscription.c.update_time,
+        ).where(
+            among_district(subscription.c.user_id, asked.district_id, asked.user_ids),
+            subscription.c.student_id == asked.student_id,
+            subscription.c.kind == int(asked.kind),
         )
     )
-    devices, subscriptions = {}, {}
+    devices, persons = {}, {}
     for row in found:
-        devices[row.device_id] = Origin(row.user_id, from_micros(row.update_time))
-        if row.saved is not None:
-            subscriptions[row.device_id] = Origin(row.user_id, from_micros(row.saved))
-    return devices, subscriptions
+        origin = Origin(row.user_id, from_micros(row.update_time))
+        if row.device_id:
+            devices[row.device_id] = origin
+        elif (row.app_type == AppType.STUDENT) == (row.user_id == asked.student_id):
+            persons[row.user_id] = origin
+    return devices, persons

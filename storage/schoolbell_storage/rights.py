@@ -43,6 +43,21 @@ async def rights_of(
     return rights
 
 
+async def holders(
+    connection: AsyncConnection, district_id: str, tool: int, granted: int
+) -> set[str]:
+    """Return the persons who may do at least so much with a tool."""
+    found = await connection.execute(
+        select(tool_right.c.grantee_id).where(
+            tool_right.c.district_id == district_id,
+            tool_right.c.grantee_type == USER,
+            tool_right.c.tool == tool,
+            tool_right.c.granted >= granted,
+        )
+    )
+    return set(found.scalars())
+
+
 async def grant(
     connection: AsyncConnection, district_id: str, rights: Collection[RightRow]
 ) -> None:

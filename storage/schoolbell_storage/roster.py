@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_storage.bars import BarRow, bars_of_guardian, bars_of_students
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster_records import (
+    CalendarRecord,
     EnrollmentRecord,
     Origin,
     RelationshipRecord,
+    SchoolRecord,
     UserRecord,
     decode_enrollment,
     decode_origin,
@@ -23,7 +27,7 @@ from schoolbell_storage.roster_records import (
 from schoolbell_storage.rows import among_district
 from schoolbell_storage.tables import enrollment, relationship, user_account
 
-R = TypeVar("R", UserRecord, RelationshipRecord, EnrollmentRecord)
+R = TypeVar("R", SchoolRecord, CalendarRecord, UserRecord, RelationshipRecord, EnrollmentRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,21 @@ class Stored(Generic[R]):
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """A guardian's relationship to a student, with the bars of the two."""
+
+    record: RelationshipRecord
+    origin: Origin
+    bars: Sequence[BarRow] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Student:
     """A student with every tie, also the inactive ones."""
 
     user: Stored[UserRecord]
-    relationships: Sequence[Stored[RelationshipRecord]]
+    relationships: Sequence[Tie]
     enrollments: Sequence[Stored[EnrollmentRecord]]
 
 
@@ -51,6 +64,8 @@ class StudentQuery:
     calendar_id: str | None = None
     guardian_id: str | None = None
     include_inactive: bool = False
+    sources: Collection[str] = ()
+    """Where they come from; empty is anywhere."""
     after: str = ""
     limit: int = 50
 
@@ -84,6 +99,8 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
     )
     if not query.include_inactive:
         page = page.where(user_account.c.active)
+    if query.sources:
+        page = page.where(user_account.c.source.in_(list(query.sources)))
     if query.calendar_id is not None:
         stays = enrollment.c
         page = page.where(
@@ -105,13 +122,25 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
             )
         )
     found = await connection.execute(page.order_by(user_account.c.user_id).limit(query.limit))
-    users = [Stored(decode_user(row), decode_origin(row)) for row in found]
+    users = [Stored(decode_user(row), decode_origin(row)) async for row in paced(found)]
     return await _with_ties(connection, query.district_id, users)
+
+
+async def existing_users(
+    connection: AsyncConnection, district_id: str, user_ids: Collection[str]
+) -> set[str]:
+    """Return which of these people the roster has."""
+    found = await connection.execute(
+        select(user_account.c.user_id).where(
+            among_district(user_account.c.user_id, district_id, user_ids)
+        )
+    )
+    return set(found.scalars())
 
 
 async def get_user(
     connection: AsyncConnection, district_id: str, user_id: str
-) -> tuple[Stored[UserRecord], Sequence[Stored[RelationshipRecord]]] | None:
+) -> tuple[Stored[UserRecord], Sequence[Tie]] | None:
     """Return an account and its ties as a guardian by student id, or None."""
     found = await connection.execute(
         select(user_account).where(
@@ -126,25 +155,21 @@ async def get_user(
         .where(relationship.c.district_id == district_id, relationship.c.guardian_id == user_id)
         .order_by(relationship.c.student_id)
     )
-    wards = [Stored(decode_relationship(tie), decode_origin(tie)) for tie in ties]
+    bars = await bars_of_guardian(connection, district_id, user_id)
+    wards = [_tie(row, bars) for row in ties]
     return Stored(decode_user(row), decode_origin(row)), wards
 
 
-async def relationships_by_key(
-    connection: AsyncConnection, district_id: str, keys: Collection[tuple[str, str]]
-) -> Mapping[tuple[str, str], RelationshipRecord]:
-    """Return the relationships of these (student_id, guardian_id) that are known."""
+async def known_users(
+    connection: AsyncConnection, district_id: str, user_ids: Collection[str]
+) -> set[str]:
+    """Return those of these ids that are accounts, active or not."""
     found = await connection.execute(
-        select(relationship).where(
-            among_district(
-                relationship.c.student_id,
-                district_id,
-                {student_id for student_id, _ in keys},
-            ),
+        select(user_account.c.user_id).where(
+            among_district(user_account.c.user_id, district_id, user_ids)
         )
     )
-    known = {(row.student_id, row.guardian_id): decode_relationship(row) for row in found}
-    return {key: known[key] for key in keys if key in known}
+    return set(found.scalars())
 
 
 async def count_portal_relationships(connection: AsyncConnection, district_id: str) -> int:
@@ -157,11 +182,17 @@ async def count_portal_relationships(connection: AsyncConnection, district_id: s
     return int((await connection.execute(counted)).scalar_one())
 
 
+def _tie(row: Row[Any], bars: Mapping[tuple[str, str], Sequence[BarRow]]) -> Tie:
+    pair = (row.student_id, row.guardian_id)
+    return Tie(decode_relationship(row), decode_origin(row), bars.get(pair, ()))
+
+
 async def _with_ties(
     connection: AsyncConnection, district_id: str, users: Sequence[Stored[UserRecord]]
 ) -> Sequence[Student]:
     names = [user.record.user_id for user in users]
-    ties: dict[str, list[Stored[RelationshipRecord]]] = defaultdict(list)
+    bars = await bars_of_students(connection, district_id, names)
+    ties: dict[str, list[Tie]] = defaultdict(list)
     for row in await connection.execute(
         select(relationship)
         .where(
@@ -169,7 +200,7 @@ async def _with_ties(
         )
         .order_by(relationship.c.guardian_id)
     ):
-        ties[row.student_id].append(Stored(decode_relationship(row), decode_origin(row)))
+        ties[row.student_id].append(_tie(row, bars))
     stays: dict[str, list[Stored[EnrollmentRecord]]] = defaultdict(list)
     for row in await connection.execute(
         select(enrollment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum, unique
 from typing import Any
 
 from sqlalchemy import Row, and_, exists, func, not_, select
@@ -17,14 +18,39 @@ MOST_PROBLEMS = 1000
 """How many problems are kept; the others are only counted."""
 
 
+@unique
+class ProblemCode(IntEnum):
+    """The sorts of problems, numbered as in the contract."""
+
+    UNSPECIFIED = 0
+    """Of a report that is older than the sorts."""
+    INVALID_FIELD = 1
+    DUPLICATE_RECORD = 2
+    MISSING_REFERENCE = 3
+    UNKNOWN_RECORD = 4
+    GUARD_EXCEEDED = 5
+    BAR_LOST = 6
+
+
+@unique
+class Severity(IntEnum):
+    """Whether a problem keeps an import from being applied, numbered as in the contract."""
+
+    ERROR = 1
+    WARNING = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why a record, or (at index -1) the whole, is refused."""
+    """Why a record, or (without an index) the whole, is refused."""
 
-    record_index: int
+    record_index: int | None
     name: RecordName | None
+    """Without ids it names only the type."""
     field: str
     description: str
+    code: ProblemCode
+    severity: Severity = Severity.ERROR
     missing: RecordName | None = None
     """The record that a dangling reference names."""
 
@@ -46,11 +72,12 @@ async def check_names(connection: AsyncConnection, types: Sequence[RecordType]) 
             name=again.name,
             field="",
             description=f"was already record {again.first_index}",
+            code=ProblemCode.DUPLICATE_RECORD,
         )
         for record_type in types
         for again in await repetitions(connection, record_type)
     ]
-    _refuse(problems, len(problems))
+    refuse(problems, len(problems))
 
 
 async def check_known(
@@ -66,7 +93,7 @@ async def check_known(
         )
         unknown = await connection.execute(select(incoming).where(incoming.c.removed, not_(known)))
         problems += [_unknown(layout, row) for row in unknown]
-    _refuse(problems, len(problems))
+    refuse(problems, len(problems))
 
 
 def _unknown(layout: Layout, row: Row[Any]) -> Problem:
@@ -76,6 +103,7 @@ def _unknown(layout: Layout, row: Row[Any]) -> Problem:
         name=name,
         field="",
         description="is not in the roster",
+        code=ProblemCode.UNKNOWN_RECORD,
         missing=name,
     )
 
@@ -97,12 +125,13 @@ async def check_references(
             )
             problems += found
             total += count
-    _refuse(problems, total)
+    refuse(problems, total)
 
 
-def _refuse(problems: list[Problem], total: int) -> None:
+def refuse(problems: list[Problem], total: int) -> None:
+    """Raise `RecordsRefused` with the first problems, if there are any."""
     if problems:
-        problems.sort(key=lambda problem: problem.record_index)
+        problems.sort(key=lambda problem: problem.record_index or 0)
         raise RecordsRefused(problems[:MOST_PROBLEMS], total)
 
 
@@ -139,6 +168,7 @@ def _loose(layout: Layout, reference: Reference, row: Row[Any], active_only: boo
         name=_name(layout, row),
         field=reference.column,
         description=f"names no {'active ' if active_only else ''}{kind} of the roster: {wanted}",
+        code=ProblemCode.MISSING_REFERENCE,
         missing=RecordName(reference.record_type, (wanted,)),
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum, unique
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.roster_guards import Guards
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.tables import roster_import, roster_stage
 
@@ -36,9 +37,10 @@ class ImportState(StrEnum):
     APPLIED = "applied"
     REFUSED = "refused"
     ABANDONED = "abandoned"
+    VALIDATED = "validated"
 
 
-ENDED = frozenset({ImportState.APPLIED, ImportState.REFUSED, ImportState.ABANDONED})
+ENDED = frozenset(ImportState) - {ImportState.RECEIVING, ImportState.APPLYING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class ImportHeader:
     mode: ImportMode
     source: str
     validate_only: bool
-    max_deactivated_percent: float
+    guards: Guards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +95,9 @@ async def begin_import(
 ) -> ImportRow:
     """Begin to receive an import, or return it as it is where it is applied or being applied.
 
-    One with the same id that was refused, abandoned, or still waits for the rest of its records
-    starts anew; the header returned is the stored one, for the caller to compare. The caller has
-    locked the district. Raises `ImportInProgress`.
+    One with the same id that was refused, abandoned, only validated, or still waits for the rest
+    of its records starts anew; the header returned is the stored one, for the caller to compare.
+    The caller has locked the district. Raises `ImportInProgress`.
     """
     known = await find_import(connection, header.district_id, header.import_id, lock=True)
     if known is not None and (
@@ -244,11 +246,17 @@ async def list_imports(
     connection: AsyncConnection,
     district_id: str,
     *,
+    sources: Collection[str] = (),
     before: tuple[int, str] | None,
     limit: int,
 ) -> Sequence[ImportRow]:
-    """Return a page of imports, newest first; `before` is (microseconds, id) of the last one."""
+    """Return a page of imports, newest first; `before` is (microseconds, id) of the last one.
+
+    `sources` narrows it to theirs; empty is all.
+    """
     page = select(roster_import).where(roster_import.c.district_id == district_id)
+    if sources:
+        page = page.where(roster_import.c.source.in_(list(sources)))
     if before is not None:
         time, name = before
         same_time = and_(roster_import.c.create_time == time, roster_import.c.import_id < name)
@@ -301,7 +309,7 @@ def _encode(row: ImportRow) -> Mapping[str, object]:
         "mode": header.mode,
         "source": header.source,
         "validate_only": header.validate_only,
-        "max_deactivated_percent": header.max_deactivated_percent,
+        **asdict(header.guards),
         "state": row.state,
         "attempt": row.attempt,
         "report": encode_report(row.report),
@@ -318,7 +326,12 @@ def _decode(row: Row[Any]) -> ImportRow:
             mode=ImportMode(row.mode),
             source=row.source,
             validate_only=row.validate_only,
-            max_deactivated_percent=row.max_deactivated_percent,
+            guards=Guards(
+                max_deactivated_percent=row.max_deactivated_percent,
+                max_portal_loss_percent=row.max_portal_loss_percent,
+                max_birth_date_loss_percent=row.max_birth_date_loss_percent,
+                allow_bar_loss=row.allow_bar_loss,
+            ),
         ),
         state=ImportState(row.state),
         attempt=row.attempt,

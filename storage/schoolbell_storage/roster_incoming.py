@@ -1,8 +1,10 @@
 """Incoming records: how they wait, and the temporary tables from which they are applied.
 
-A batch waits as JSON, a list of rows by record type, each `[record_index, removed, *columns]`,
-so that applying it needs no decoding of single records. One transaction then loads what waits
-into a temporary table a type, and everything after that is one statement a type.
+A batch waits as JSON, a list of rows by record type, each
+`[record_index, removed, provided, *columns]`, so that applying it needs no decoding of single
+records. `provided` has bit `i` set where the record provides the `i`-th value of its layout; null
+is all of them. One transaction then loads what waits into a temporary table a type, and everything
+after that is one statement a type.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import (
     BigInteger,
@@ -41,6 +44,9 @@ class IncomingRecord:
 
     record_index: int
     content: Record | RecordName
+    provided: frozenset[str] | None = None
+    """The values that the record provides, by column; the others keep what is stored.
+    None is all."""
 
 
 def encode_incoming(records: Iterable[IncomingRecord]) -> bytes:
@@ -49,14 +55,43 @@ def encode_incoming(records: Iterable[IncomingRecord]) -> bytes:
     for record in records:
         match record.content:
             case RecordName(record_type, ids):
-                missing: list[object] = [None] * len(LAYOUTS[record_type].values)
-                columns = [*ids, *missing]
+                columns = [*ids, *_nothing(record_type)]
+                row = [record.record_index, True, None, *columns]
             case _:
                 record_type = name_of(record.content).record_type
+                bits, blanks = _provided(record_type, record.provided)
                 columns = row_of(record.content)
-        removed = isinstance(record.content, RecordName)
-        batch[record_type].append([record.record_index, removed, *columns])
+                for place in blanks:
+                    columns[place] = None
+                row = [record.record_index, False, bits, *columns]
+        batch[record_type].append(row)
     return to_json(batch).encode()
+
+
+def _nothing(record_type: RecordType) -> list[object]:
+    layout = LAYOUTS[record_type]
+    return [None] * (len(layout.incoming) - len(layout.keys))
+
+
+@lru_cache(maxsize=1_000)
+def _provided(
+    record_type: RecordType, provided: frozenset[str] | None
+) -> tuple[int | None, tuple[int, ...]]:
+    """Return what is provided as bits, and the places of required columns that are not.
+
+    Those are blank until the stored record fills them.
+    """
+    layout = LAYOUTS[record_type]
+    if provided is None or provided >= layout.values.keys():
+        return None, ()
+    bits = sum(bit for name, bit in value_bits(layout).items() if name in provided)
+    places = enumerate(layout.columns)
+    return bits, tuple(at for at, name in places if name in set(layout.required) - provided)
+
+
+def value_bits(layout: Layout) -> dict[str, int]:
+    """Return the bit of `provided` that stands for each value of a layout."""
+    return {name: 1 << place for place, name in enumerate(layout.values)}
 
 
 def _incoming_table(layout: Layout, metadata: MetaData) -> Table:
@@ -66,12 +101,14 @@ def _incoming_table(layout: Layout, metadata: MetaData) -> Table:
         metadata,
         Column("record_index", BigInteger, nullable=False),
         Column("removed", Boolean, nullable=False),
-        *(Column(column, kind) for column, kind in layout.columns.items()),
+        Column("provided", BigInteger),
+        *(Column(column, kind) for column, kind in layout.incoming.items()),
         Index(f"{name}_by_key", *layout.keys),
         prefixes=["TEMPORARY"],
     )
 
 
+_BEFORE = {"record_index": NUMBER, "removed": FLAG, "provided": NUMBER}
 _metadata = MetaData()
 INCOMING: Mapping[RecordType, Table] = {
     record_type: _incoming_table(layout, _metadata) for record_type, layout in LAYOUTS.items()
@@ -88,6 +125,19 @@ PERSON_SCOPE = Table(
 """Of stored people: whether an enrollment ties them to the incoming schools, and to others."""
 
 
+LOST_BAR = Table(
+    "incoming_lost_bar",
+    _metadata,
+    Column("student_id", Text, primary_key=True),
+    Column("guardian_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("record_type", Integer, nullable=False),
+    Column("record_index", BigInteger),
+    prefixes=["TEMPORARY"],
+)
+"""The bars whose record is being deactivated, or that the incoming records lift."""
+
+
 async def create_incoming(connection: AsyncConnection) -> None:
     """Make the temporary tables; a rollback takes them away."""
     await connection.run_sync(_metadata.create_all, checkfirst=False)
@@ -102,7 +152,7 @@ async def load_incoming(connection: AsyncConnection, batch: bytes) -> None:
     """Load a waiting batch into the temporary tables."""
     for number, values in json.loads(batch).items():
         record_type = RecordType(int(number))
-        columns = {"record_index": NUMBER, "removed": FLAG} | LAYOUTS[record_type].columns
+        columns = _BEFORE | LAYOUTS[record_type].incoming
         waiting, dialect = Batch(columns), connection.dialect.name
         source = select(waiting.table(dialect))
         load = insert(INCOMING[record_type]).from_select(list(columns), source)

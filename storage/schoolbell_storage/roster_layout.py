@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Table
 
@@ -40,12 +40,21 @@ class Layout:
     table: Table
     keys: tuple[str, ...]
     values: Mapping[str, ColumnType]
+    apart: Mapping[str, ColumnType] = field(default_factory=dict)
+    """What a record brings that other tables store; null is nothing."""
+    required: tuple[str, ...] = ()
+    """The values that have no default."""
     references: tuple[Reference, ...] = ()
 
     @property
     def columns(self) -> dict[str, ColumnType]:
         """Return the keys and the values."""
         return dict.fromkeys(self.keys, TEXT) | dict(self.values)
+
+    @property
+    def incoming(self) -> dict[str, ColumnType]:
+        """Return the columns of a record that comes in."""
+        return self.columns | dict(self.apart)
 
 
 LAYOUTS: Mapping[RecordType, Layout] = {
@@ -67,7 +76,9 @@ LAYOUTS: Mapping[RecordType, Layout] = {
                 "start_date": TEXT,
                 "end_date": TEXT,
                 "terms": TEXT,
+                "display_name": TEXT,
             },
+            required=("school_id", "school_year", "start_date", "end_date"),
             references=(Reference(column="school_id", record_type=RecordType.SCHOOL),),
         ),
         Layout(
@@ -81,6 +92,7 @@ LAYOUTS: Mapping[RecordType, Layout] = {
                 "family_name": TEXT,
                 "preferred_name": TEXT,
             },
+            required=("enabled",),
         ),
         Layout(
             record_type=RecordType.RELATIONSHIP,
@@ -89,12 +101,11 @@ LAYOUTS: Mapping[RecordType, Layout] = {
             values={
                 "relation": TEXT,
                 "portal_enabled": FLAG,
-                "barred": FLAG,
-                "locally_set": FLAG,
                 "adult_consent": FLAG,
                 "start_date": TEXT,
                 "end_date": TEXT,
             },
+            apart={"barred": FLAG},
             references=(
                 Reference(column="student_id", record_type=RecordType.USER),
                 Reference(column="guardian_id", record_type=RecordType.USER),
@@ -111,6 +122,7 @@ LAYOUTS: Mapping[RecordType, Layout] = {
                 "end_date": TEXT,
                 "portal_visible": FLAG,
             },
+            required=("student_id", "calendar_id", "start_date", "portal_visible"),
             references=(
                 Reference(column="student_id", record_type=RecordType.USER),
                 Reference(column="calendar_id", record_type=RecordType.CALENDAR),
@@ -128,16 +140,18 @@ _TYPES: Mapping[type[Record], RecordType] = {
 }
 
 
-def name_of(record: Record) -> RecordName:
-    """Return what names a record."""
+def name_of(record: Record | RecordName) -> RecordName:
+    """Return what names a record; a name names itself."""
+    if isinstance(record, RecordName):
+        return record
     layout = LAYOUTS[_TYPES[type(record)]]
     return RecordName(layout.record_type, tuple(getattr(record, key) for key in layout.keys))
 
 
 def row_of(record: Record) -> list[object]:
-    """Return a record's columns as stored, in the order of its layout."""
+    """Return a record's columns as they come in, in the order of its layout."""
     layout = LAYOUTS[_TYPES[type(record)]]
-    return [_column(getattr(record, name)) for name in layout.columns]
+    return [_column(getattr(record, name)) for name in layout.incoming]
 
 
 def _column(value: object) -> object:

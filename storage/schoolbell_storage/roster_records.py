@@ -43,6 +43,7 @@ class CalendarRecord:
     start_date: dt.date
     end_date: dt.date
     terms: tuple[Term, ...] = ()
+    display_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +66,12 @@ class RelationshipRecord:
     guardian_id: str
     relation: str = ""
     portal_enabled: bool = False
-    barred: bool = False
-    locally_set: bool = False
-    """The bar was set by hand, and no import lifts it."""
     adult_consent: bool = False
     start_date: dt.date | None = None
     end_date: dt.date | None = None
+    barred: bool | None = None
+    """Whether the source that brings the record bars the guardian; None says nothing of it.
+    Bars are stored apart, so a record that is read back says nothing either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,13 @@ def decode_origin(row: Row[Any]) -> Origin:
     return Origin(row.source, from_micros(row.update_time), row.active)
 
 
+def decode_school(row: Row[Any]) -> SchoolRecord:
+    """Return the school of a row."""
+    return SchoolRecord(
+        school_id=row.school_id, display_name=row.display_name, time_zone=row.time_zone
+    )
+
+
 def decode_user(row: Row[Any]) -> UserRecord:
     """Return the account of a row."""
     return UserRecord(
@@ -132,8 +140,6 @@ def decode_relationship(row: Row[Any]) -> RelationshipRecord:
         guardian_id=row.guardian_id,
         relation=row.relation,
         portal_enabled=row.portal_enabled,
-        barred=row.barred,
-        locally_set=row.locally_set,
         adult_consent=row.adult_consent,
         start_date=optional_date(row.start_date),
         end_date=optional_date(row.end_date),

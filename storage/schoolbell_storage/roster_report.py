@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schoolbell_storage.codec import to_json
-from schoolbell_storage.roster_checks import Problem
+from schoolbell_storage.roster_checks import Problem, ProblemCode, Severity
+from schoolbell_storage.roster_guards import Counts, RecordCounts
 from schoolbell_storage.roster_records import RecordName, RecordType
-from schoolbell_storage.roster_write import Counts, RecordCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,14 @@ def encode_report(report: ImportReport) -> str:
 
 def _problem(problem: Problem) -> list[object]:
     name = None if problem.name is None else [problem.name.record_type, *problem.name.ids]
-    return [problem.record_index, name, problem.field, problem.description]
+    return [
+        problem.record_index,
+        name,
+        problem.field,
+        problem.description,
+        problem.code,
+        problem.severity,
+    ]
 
 
 def decode_report(text: str) -> ImportReport:
@@ -70,8 +77,10 @@ def decode_report(text: str) -> ImportReport:
                 name=None if name is None else RecordName(RecordType(name[0]), tuple(name[1:])),
                 field=path,
                 description=description,
+                code=ProblemCode(code),
+                severity=Severity(severity),
             )
-            for index, name, path, description in document["problems"]
+            for index, name, path, description, code, severity in document["problems"]
         ],
         portal_relationships=document["portal_relationships"],
         refusal=None if refusal is None else ImportRefusal(refusal[0], refusal[1]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import (
     ColumnElement,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    false,
     func,
     literal,
     not_,
@@ -25,7 +26,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import bump_facts
-from schoolbell_storage.roster_checks import check_known, check_names, check_references
+from schoolbell_storage.roster_bars import BarWriter, lost_bars
+from schoolbell_storage.roster_checks import (
+    MOST_PROBLEMS,
+    Problem,
+    check_known,
+    check_names,
+    check_references,
+)
+from schoolbell_storage.roster_guards import (
+    ALLOW_BAR_LOSS,
+    MAX_BIRTH_DATE_LOSS,
+    MAX_DEACTIVATED,
+    MAX_PORTAL_LOSS,
+    Counts,
+    Excess,
+    Guards,
+    GuardsExceeded,
+    Loss,
+    RecordCounts,
+    exceeded,
+)
 from schoolbell_storage.roster_incoming import (
     INCOMING,
     analyze_incoming,
@@ -35,6 +56,7 @@ from schoolbell_storage.roster_incoming import (
     load_incoming,
 )
 from schoolbell_storage.roster_layout import LAYOUTS, Layout
+from schoolbell_storage.roster_merge import fill_from_stored
 from schoolbell_storage.roster_records import RecordType
 from schoolbell_storage.roster_scope import read_scope
 from schoolbell_storage.rows import insert_into
@@ -49,47 +71,29 @@ class RosterWrite:
     source: str
     now: dt.datetime
     by_hand: bool = False
-    """A bar among the records is set or lifted by hand, which no import lifts; what is to be
-    deactivated must be known, and what is referred to may be inactive."""
+    """What is to be deactivated must be known, what is referred to may be inactive, records may
+    lift their source's bars, and of the guards only that on deactivated bars holds."""
     full: bool = False
     """What the source, the types and the schools of the records lack is deactivated."""
-    max_deactivated_percent: float = 5.0
-    """Of the active records of any type in the scope of a full write."""
+    guards: Guards = Guards()
 
 
 @dataclass(frozen=True, slots=True)
-class RecordCounts:
-    """What happened to records of one type."""
+class Written:
+    """What a write did."""
 
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deactivated: int = 0
-
-    @property
-    def touched(self) -> int:
-        """Return how many rows changed."""
-        return self.created + self.updated + self.deactivated
-
-
-Counts = Mapping[RecordType, RecordCounts]
-
-
-class DeactivatesTooMany(Exception):
-    """A full write would deactivate more than it may; nothing is written."""
-
-    def __init__(self, record_type: RecordType, percent: float) -> None:
-        super().__init__(f"{percent:.1f} % of {record_type.name}")
-        self.record_type = record_type
-        self.percent = percent
+    counts: Counts
+    lost_bars: Sequence[Problem]
+    """The first of the bars that were lifted where they would have been a loss."""
+    lost_bar_total: int
 
 
 async def write_records(
     connection: AsyncConnection, write: RosterWrite, batches: AsyncIterator[bytes]
-) -> Counts:
+) -> Written:
     """Write the records of these waiting batches in this transaction.
 
-    Raises `RecordsRefused` or `DeactivatesTooMany`; the transaction must then be rolled back.
+    Raises `RecordsRefused` or `GuardsExceeded`; the transaction must then be rolled back.
     The caller has locked the roster, so that roster writes come one after the other.
     """
     await create_incoming(connection)
@@ -100,135 +104,189 @@ async def write_records(
     await check_names(connection, types)
     if write.by_hand:
         await check_known(connection, write.district_id, types)
-    counts = await _apply(connection, write, types)
+    await fill_from_stored(connection, write.district_id, types)
+    done = await _Work(connection, write).apply(types)
     await check_references(connection, write.district_id, types, active_only=not write.by_hand)
     await drop_incoming(connection)
-    if any(count.touched for count in counts.values()):
+    if any(count.touched for count in done.counts.values()):
         await bump_facts(connection, write.district_id)
-    return counts
+    return done
 
 
-async def _apply(
-    connection: AsyncConnection, write: RosterWrite, types: Sequence[RecordType]
-) -> Counts:
-    missing = await _deactivate_missing(connection, write, types) if write.full else {}
-    if not write.by_hand:
-        await _keep_bars(connection, write.district_id)
-    counts: dict[RecordType, RecordCounts] = {}
-    for record_type in types:
-        layout = LAYOUTS[record_type]
-        created, updated, unchanged = await _compare(connection, write, layout)
-        await connection.execute(_upsert(connection, write, layout))
-        removed, asked = await _remove(connection, write, layout)
-        counts[record_type] = RecordCounts(
-            created=created,
-            updated=updated,
-            unchanged=unchanged + asked - removed,
-            deactivated=removed + missing.get(record_type, 0),
-        )
-    await connection.execute(marking_students(write.district_id))
-    return counts
+@dataclass(slots=True)
+class _Work:
+    """One write, with what it turns out to lose."""
 
+    connection: AsyncConnection
+    write: RosterWrite
+    bars: BarWriter | None = None
+    """None where there is no bar to set, lift or lose."""
+    losses: list[Loss] = field(default_factory=list)
 
-def _same_name(layout: Layout) -> ColumnElement[bool]:
-    incoming = INCOMING[layout.record_type]
-    return and_(*(incoming.c[key] == layout.table.c[key] for key in layout.keys))
-
-
-def _differs(layout: Layout, source: str) -> ColumnElement[bool]:
-    incoming, table = INCOMING[layout.record_type], layout.table
-    return or_(
-        table.c.source != source,
-        *(table.c[name].is_distinct_from(incoming.c[name]) for name in layout.values),
-    )
-
-
-async def _compare(
-    connection: AsyncConnection, write: RosterWrite, layout: Layout
-) -> tuple[int, int, int]:
-    """Count the records that will be created (or active again), changed, and left alone."""
-    incoming, table = INCOMING[layout.record_type], layout.table
-    news = or_(table.c.district_id.is_(None), not_(table.c.active))
-    state = case((news, 0), (_differs(layout, write.source), 1), else_=2)
-    known = and_(table.c.district_id == write.district_id, _same_name(layout))
-    grouped = (
-        select(state.label("state"), func.count().label("total"))
-        .select_from(incoming)
-        .outerjoin(table, known)
-        .where(not_(incoming.c.removed))
-        .group_by("state")
-    )
-    found = {row.state: row.total for row in await connection.execute(grouped)}
-    return found.get(0, 0), found.get(1, 0), found.get(2, 0)
-
-
-def _upsert(connection: AsyncConnection, write: RosterWrite, layout: Layout) -> Insert:
-    incoming, table = INCOMING[layout.record_type], layout.table
-    columns = ["district_id", *layout.columns, "active", "source", "update_time"]
-    known = and_(table.c.district_id == write.district_id, _same_name(layout))
-    stale = or_(table.c.district_id.is_(None), not_(table.c.active), _differs(layout, write.source))
-    changed = (
-        select(
-            literal(write.district_id),
-            *(incoming.c[name] for name in layout.columns),
-            literal(True),
-            literal(write.source),
-            literal(to_micros(write.now)),
-        )
-        .select_from(incoming)
-        .outerjoin(table, known)
-        .where(not_(incoming.c.removed), stale)
-    )
-    statement = insert_into(connection.dialect.name, table).from_select(columns, changed)
-    kept = ("district_id", *layout.keys)
-    return statement.on_conflict_do_update(
-        index_elements=kept,
-        set_={name: statement.excluded[name] for name in columns if name not in kept},
-    )
-
-
-async def _remove(
-    connection: AsyncConnection, write: RosterWrite, layout: Layout
-) -> tuple[int, int]:
-    """Deactivate the records that are named to be; return how many were and how many are named."""
-    incoming = INCOMING[layout.record_type]
-    asked = select(func.count()).select_from(incoming).where(incoming.c.removed)
-    total = int((await connection.execute(asked)).scalar_one())
-    if not total:
-        return 0, 0
-    named = exists().where(incoming.c.removed, _same_name(layout))
-    return await _deactivate(connection, write, layout, named), total
-
-
-async def _deactivate(
-    connection: AsyncConnection, write: RosterWrite, layout: Layout, which: ColumnElement[bool]
-) -> int:
-    table = layout.table
-    done = await connection.execute(
-        update(table)
-        .where(table.c.district_id == write.district_id, table.c.active, which)
-        .values(active=False, update_time=to_micros(write.now))
-    )
-    return done.rowcount
-
-
-async def _deactivate_missing(
-    connection: AsyncConnection, write: RosterWrite, types: Sequence[RecordType]
-) -> Mapping[RecordType, int]:
-    """Deactivate what a full write lacks, ties before the people and calendars they hang on."""
-    scope = await read_scope(connection, write.district_id, write.source)
-    gone: dict[RecordType, int] = {}
-    for record_type in _TIES_FIRST:
-        if record_type in types:
+    async def apply(self, types: Sequence[RecordType]) -> Written:
+        write = self.write
+        bars = BarWriter(write.district_id, write.source, write.now)
+        self.bars = bars if await bars.matter(self.connection) else None
+        stored = {} if write.by_hand else await self._count_stored(types)
+        missing = await self._deactivate_missing(types) if write.full else {}
+        counts: dict[RecordType, RecordCounts] = {}
+        for record_type in types:
             layout = LAYOUTS[record_type]
-            covered = and_(layout.table.c.source == write.source, scope.covers(record_type))
-            before = await _count_active(connection, write, layout, covered)
-            missing = and_(covered, not_(exists().where(_same_name(layout))))
-            gone[record_type] = await _deactivate(connection, write, layout, missing)
-            percent = 100.0 * gone[record_type] / max(before, 1)
-            if percent > write.max_deactivated_percent:
-                raise DeactivatesTooMany(record_type, percent)
-    return gone
+            removed, asked = await self._remove(layout)
+            created, updated, unchanged = await self._compare(layout, stored)
+            await self.connection.execute(self._upsert(layout))
+            counts[record_type] = RecordCounts(
+                created=created,
+                updated=updated,
+                unchanged=unchanged + asked - removed,
+                deactivated=removed + missing.get(record_type, 0),
+            )
+        await self.connection.execute(marking_students(write.district_id))
+        problems, total = await self._write_bars()
+        self._guard(counts, problems, total)
+        return Written(counts, problems, total)
+
+    async def _write_bars(self) -> tuple[Sequence[Problem], int]:
+        """Set and lift bars; return those that are lost, which the guards have yet to allow."""
+        if self.bars is None:
+            return (), 0
+        if not self.write.by_hand:
+            await self.bars.note_lifted(self.connection)
+        await self.bars.forget_restated(self.connection)
+        problems, total = await lost_bars(self.connection)
+        await self.bars.write(self.connection)
+        await self.bars.lift_lost(self.connection)
+        return problems, total
+
+    def _guard(self, counts: Counts, lost: Sequence[Problem], lost_total: int) -> None:
+        guards = self.write.guards
+        found = [] if self.write.by_hand else list(exceeded(guards, self.losses))
+        excesses = [excess for excess, _ in found]
+        problems, total = [problem for _, problem in found], len(found)
+        if lost_total and not guards.allow_bar_loss:
+            excesses.append(Excess(ALLOW_BAR_LOSS, RecordType.RELATIONSHIP))
+            problems += lost[: MOST_PROBLEMS - total]
+            total += lost_total
+        if excesses:
+            raise GuardsExceeded(excesses[0], counts, problems, total)
+
+    async def _count_stored(self, types: Sequence[RecordType]) -> Mapping[str, int]:
+        """Count, before the write, what its source has of that which a guard keeps."""
+        return {
+            guard: await self._count(LAYOUTS[record_type], kept)
+            for record_type, (guard, kept, _) in _KEPT.items()
+            if record_type in types
+        }
+
+    async def _compare(self, layout: Layout, stored: Mapping[str, int]) -> tuple[int, int, int]:
+        """Count the records that will be created (or active again), changed, and left alone.
+
+        Notes what they lose of that which a guard keeps.
+        """
+        incoming, table = INCOMING[layout.record_type], layout.table
+        news = or_(table.c.district_id.is_(None), not_(table.c.active))
+        state = case((news, 0), (self._differs(layout), 1), else_=2)
+        guard, kept, gone = _KEPT.get(layout.record_type, ("", false(), false()))
+        lost = func.sum(case((and_(kept, gone), 1), else_=0))
+        grouped = (
+            select(state.label("state"), func.count().label("total"), lost.label("lost"))
+            .select_from(incoming)
+            .outerjoin(table, self._known(layout))
+            .where(not_(incoming.c.removed))
+            .group_by("state")
+        )
+        found = {row.state: row for row in await self.connection.execute(grouped)}
+        if guard in stored:
+            total = sum(int(row.lost) for row in found.values())
+            self.losses.append(Loss(guard, layout.record_type, total, stored[guard]))
+        created, updated, unchanged = (found[n].total if n in found else 0 for n in range(3))
+        return created, updated, unchanged
+
+    def _known(self, layout: Layout) -> ColumnElement[bool]:
+        return and_(layout.table.c.district_id == self.write.district_id, _same_name(layout))
+
+    def _differs(self, layout: Layout) -> ColumnElement[bool]:
+        incoming, table = INCOMING[layout.record_type], layout.table
+        differs = [table.c[name].is_distinct_from(incoming.c[name]) for name in layout.values]
+        if self.bars is not None and layout.record_type is RecordType.RELATIONSHIP:
+            differs.append(self.bars.changes())
+        return or_(table.c.source != self.write.source, *differs)
+
+    def _upsert(self, layout: Layout) -> Insert:
+        incoming, table = INCOMING[layout.record_type], layout.table
+        columns = ["district_id", *layout.columns, "active", "source", "update_time"]
+        stale = or_(table.c.district_id.is_(None), not_(table.c.active), self._differs(layout))
+        changed = (
+            select(
+                literal(self.write.district_id),
+                *(incoming.c[name] for name in layout.columns),
+                literal(True),
+                literal(self.write.source),
+                literal(to_micros(self.write.now)),
+            )
+            .select_from(incoming)
+            .outerjoin(table, self._known(layout))
+            .where(not_(incoming.c.removed), stale)
+        )
+        statement = insert_into(self.connection.dialect.name, table).from_select(columns, changed)
+        kept = ("district_id", *layout.keys)
+        return statement.on_conflict_do_update(
+            index_elements=kept,
+            set_={name: statement.excluded[name] for name in columns if name not in kept},
+        )
+
+    async def _remove(self, layout: Layout) -> tuple[int, int]:
+        """Deactivate the records that are named to be; return how many were and are named."""
+        incoming, table = INCOMING[layout.record_type], layout.table
+        asked = select(func.count()).select_from(incoming).where(incoming.c.removed)
+        total = int((await self.connection.execute(asked)).scalar_one())
+        if not total:
+            return 0, 0
+        before = 0 if self.write.by_hand else await self._count(layout, table.c.active)
+        which = exists().where(incoming.c.removed, _same_name(layout))
+        gone = await self._deactivate(layout, which, named=True)
+        self.losses.append(Loss(MAX_DEACTIVATED, layout.record_type, gone, before))
+        return gone, total
+
+    async def _deactivate_missing(self, types: Sequence[RecordType]) -> Mapping[RecordType, int]:
+        """Deactivate what a full write lacks, ties before the people and calendars they hang on."""
+        write = self.write
+        scope = await read_scope(self.connection, write.district_id, write.source)
+        gone: dict[RecordType, int] = {}
+        for record_type in _TIES_FIRST:
+            if record_type in types:
+                layout = LAYOUTS[record_type]
+                covered = and_(layout.table.c.source == write.source, scope.covers(record_type))
+                before = await self._count(layout, and_(layout.table.c.active, covered))
+                missing = and_(covered, not_(exists().where(_same_name(layout))))
+                gone[record_type] = await self._deactivate(layout, missing, named=False)
+                self.losses.append(Loss(MAX_DEACTIVATED, record_type, gone[record_type], before))
+        return gone
+
+    async def _deactivate(self, layout: Layout, which: ColumnElement[bool], *, named: bool) -> int:
+        table = layout.table
+        if self.bars is not None:
+            await self.bars.note_carried(self.connection, layout, which, named=named)
+        done = await self.connection.execute(
+            update(table)
+            .where(table.c.district_id == self.write.district_id, table.c.active, which)
+            .values(active=False, update_time=to_micros(self.write.now))
+        )
+        return done.rowcount
+
+    async def _count(self, layout: Layout, which: ColumnElement[bool]) -> int:
+        """Count the rows of the write's source."""
+        table = layout.table
+        counted = (
+            select(func.count())
+            .select_from(table)
+            .where(
+                table.c.district_id == self.write.district_id,
+                table.c.source == self.write.source,
+                which,
+            )
+        )
+        return int((await self.connection.execute(counted)).scalar_one())
 
 
 _TIES_FIRST = (
@@ -237,29 +295,25 @@ _TIES_FIRST = (
     RecordType.ENROLLMENT,
     RecordType.CALENDAR,
 )
+_Kept = tuple[str, ColumnElement[bool], ColumnElement[bool]]
+_KEPT: Mapping[RecordType, _Kept] = {
+    RecordType.RELATIONSHIP: (
+        MAX_PORTAL_LOSS,
+        and_(relationship.c.active, relationship.c.portal_enabled),
+        not_(INCOMING[RecordType.RELATIONSHIP].c.portal_enabled),
+    ),
+    RecordType.USER: (
+        MAX_BIRTH_DATE_LOSS,
+        user_account.c.birth_date.is_not(None),
+        INCOMING[RecordType.USER].c.birth_date.is_(None),
+    ),
+}
+"""The guard of a type, which stored records have what it keeps, and which incoming ones lose it."""
 
 
-async def _count_active(
-    connection: AsyncConnection, write: RosterWrite, layout: Layout, which: ColumnElement[bool]
-) -> int:
-    table = layout.table
-    counted = (
-        select(func.count())
-        .select_from(table)
-        .where(table.c.district_id == write.district_id, table.c.active, which)
-    )
-    return int((await connection.execute(counted)).scalar_one())
-
-
-async def _keep_bars(connection: AsyncConnection, district_id: str) -> None:
-    """Let incoming relationships say what was set by hand, whatever they said."""
-    incoming = INCOMING[RecordType.RELATIONSHIP]
-    by_hand = exists().where(
-        relationship.c.district_id == district_id,
-        _same_name(LAYOUTS[RecordType.RELATIONSHIP]),
-        relationship.c.locally_set,
-    )
-    await connection.execute(update(incoming).where(by_hand).values(barred=True, locally_set=True))
+def _same_name(layout: Layout) -> ColumnElement[bool]:
+    incoming = INCOMING[layout.record_type]
+    return and_(*(incoming.c[key] == layout.table.c[key] for key in layout.keys))
 
 
 def marking_students(district_id: str) -> Update:

@@ -1,61 +1,80 @@
-"""Subscriptions: what a device wants to be told, by student and kind."""
+"""Subscriptions: what a person wants to be told, by student and kind; a device may override it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.world import Subscription
 from schoolbell_storage.codec import optional_micros, optional_time, to_json, to_micros
 from schoolbell_storage.conditions import decode_condition, encode_condition
-from schoolbell_storage.devices import DeviceRow, store_device
 from schoolbell_storage.tables import subscription
 
-Subscriptions = Mapping[tuple[str, Kind], Subscription]
-"""By (student_id, kind)."""
+Name = tuple[str, Kind]
+"""(student_id, kind)"""
+Subscriptions = Mapping[Name, Subscription]
 
 
-async def read_subscriptions(connection: AsyncConnection, device_id: str) -> Subscriptions:
-    """Return what is stored for a device."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose choices they are: a person's for all devices of an app type, or one device's own."""
+
+    district_id: str
+    user_id: str
+    app_type: AppType
+    device_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChoices:
+    """What is stored for a person, and what the asked device overrides of it."""
+
+    person: Subscriptions
+    device: Subscriptions
+    content: str
+    """A text that differs after every write of either."""
+
+
+async def read_choices(connection: AsyncConnection, owner: Owner) -> StoredChoices:
+    """Return a person's choices, and for a device its own beside them."""
+    scopes = [_stored_for(owner, "")]
+    if owner.device_id:
+        scopes.append(_stored_for(owner, owner.device_id))
     found = await connection.execute(
-        select(subscription).where(subscription.c.device_id == device_id)
+        select(subscription)
+        .where(or_(*scopes))
+        .order_by(subscription.c.device_id, subscription.c.student_id, subscription.c.kind)
     )
-    return {
-        (row.student_id, Kind(row.kind)): Subscription(
-            enabled=row.enabled,
-            condition=decode_condition(
-                None if row.condition is None else json.loads(row.condition)
-            ),
-            limit_time=optional_time(row.limit_time),
-        )
-        for row in found
-    }
+    rows = found.all()
+    return StoredChoices(
+        person=dict(_decode(row) for row in rows if not row.device_id),
+        device=dict(_decode(row) for row in rows if row.device_id),
+        content=to_json([list(row) for row in rows]),
+    )
 
 
 async def replace_subscriptions(
-    connection: AsyncConnection, owner: DeviceRow, chosen: Subscriptions, now: dt.datetime
-) -> DeviceRow:
-    """Store these whole, in place of what was stored for the same (student, kind).
+    connection: AsyncConnection, owner: Owner, chosen: Subscriptions, now: dt.datetime
+) -> None:
+    """Store these whole, in place of what the owner stored for the same (student, kind).
 
-    Returns the device, which this transaction has locked, with the page's next version.
+    The caller has locked the district's row, which keeps other writers of it away.
     """
-    names = [(student_id, int(kind)) for student_id, kind in sorted(chosen)]
-    await connection.execute(
-        delete(subscription).where(
-            subscription.c.device_id == owner.device_id,
-            tuple_(subscription.c.student_id, subscription.c.kind).in_(names),
-        )
-    )
+    await drop_subscriptions(connection, owner, chosen)
     await connection.execute(
         insert(subscription),
         [
             {
+                "district_id": owner.district_id,
+                "user_id": owner.user_id,
+                "app_type": int(owner.app_type),
                 "device_id": owner.device_id,
                 "student_id": student_id,
                 "kind": int(kind),
@@ -69,6 +88,37 @@ async def replace_subscriptions(
             for (student_id, kind), one in sorted(chosen.items())
         ],
     )
-    written = replace(owner, subscriptions_version=owner.subscriptions_version + 1)
-    await store_device(connection, written)
-    return written
+
+
+async def drop_subscriptions(
+    connection: AsyncConnection, owner: Owner, names: Collection[Name] | None
+) -> None:
+    """Drop what the owner stored for these (None is all), so that it is inherited again."""
+    doomed = delete(subscription).where(_stored_for(owner, owner.device_id))
+    if names is not None:
+        pairs = [(student_id, int(kind)) for student_id, kind in sorted(names)]
+        named = tuple_(subscription.c.student_id, subscription.c.kind).in_(pairs)
+        doomed = doomed.where(named)
+    await connection.execute(doomed)
+
+
+def _stored_for(owner: Owner, device_id: str) -> ColumnElement[bool]:
+    """Return the condition on the rows of a device, or of the person where the id is empty.
+
+    A device has one app; which type it is of is for the configuration to say, and may change.
+    """
+    own = and_(
+        subscription.c.district_id == owner.district_id,
+        subscription.c.user_id == owner.user_id,
+        subscription.c.device_id == device_id,
+    )
+    return own if device_id else and_(own, subscription.c.app_type == int(owner.app_type))
+
+
+def _decode(row: Row[Any]) -> tuple[Name, Subscription]:
+    condition = None if row.condition is None else json.loads(row.condition)
+    return (row.student_id, Kind(row.kind)), Subscription(
+        enabled=row.enabled,
+        condition=decode_condition(condition),
+        limit_time=optional_time(row.limit_time),
+    )

@@ -126,6 +126,7 @@ calendar = Table(
     _id("district_id", primary_key=True),
     _id("calendar_id", primary_key=True),
     _id("school_id"),
+    _text("display_name"),
     Column("school_year", Integer, nullable=False),
     _id("start_date"),
     _id("end_date"),
@@ -170,8 +171,6 @@ relationship = Table(
     _id("guardian_id", primary_key=True),
     _text("relation"),
     _flag("portal_enabled"),
-    _flag("barred"),
-    _flag("locally_set"),
     _flag("adult_consent"),
     Column("start_date", Text),
     Column("end_date", Text),
@@ -180,6 +179,23 @@ relationship = Table(
     _time("update_time"),
     Index("relationship_by_guardian", "district_id", "guardian_id"),
 )
+
+bar = Table(
+    "bar",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("student_id", primary_key=True),
+    _id("guardian_id", primary_key=True),
+    _id("source", primary_key=True),
+    _time("set_time"),
+    _text("comment"),
+    _enum("principal_type", nullable=True),
+    _text("principal_id"),
+    _text("acting_user_id"),
+    Index("bar_by_guardian", "district_id", "guardian_id"),
+)
+"""Whoever is in a row may see nothing of the student, related or not; the empty source is the
+district itself, and only its bars have a comment and a principal."""
 
 enrollment = Table(
     "enrollment",
@@ -207,6 +223,9 @@ roster_import = Table(
     _text("source"),
     _flag("validate_only"),
     Column("max_deactivated_percent", Double, nullable=False),
+    Column("max_portal_loss_percent", Double, nullable=False, server_default=text("5")),
+    Column("max_birth_date_loss_percent", Double, nullable=False, server_default=text("5")),
+    _flag("allow_bar_loss"),
     _id("state"),
     _count("attempt", default=1),
     Column("report", Text, nullable=False, server_default="{}"),
@@ -243,6 +262,7 @@ device = Table(
     _text("app_version"),
     _text("locale"),
     _flag("stay_logged_in"),
+    _flag("muted"),
     _enum("detail_level"),
     _time("register_time"),
     _time("address_time"),
@@ -251,7 +271,6 @@ device = Table(
     _enum("retirement_reason", nullable=True),
     _time("retire_time", nullable=True),
     _count("version", default=1),
-    _count("subscriptions_version", default=1),
     Index("device_by_user", "district_id", "user_id"),
     Index("device_by_address", "app_id", "address_hash"),
     Index(
@@ -283,6 +302,9 @@ device = Table(
 subscription = Table(
     "subscription",
     metadata,
+    _id("district_id", primary_key=True),
+    _id("user_id", primary_key=True),
+    Column("app_type", SmallInteger, primary_key=True, autoincrement=False),
     _id("device_id", primary_key=True),
     _id("student_id", primary_key=True),
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
@@ -290,8 +312,23 @@ subscription = Table(
     Column("condition", Text),
     _time("limit_time", nullable=True),
     _time("update_time"),
-    Index("subscription_by_student", "student_id"),
+    Index("subscription_by_student", "district_id", "student_id"),
 )
+"""What a person chose for an app type, or one device of theirs, where `device_id` is not empty."""
+
+test_notification = Table(
+    "test_notification",
+    metadata,
+    _id("district_id", primary_key=True),
+    _id("request_id", primary_key=True),
+    _id("user_id"),
+    _id("device_id"),
+    _time("create_time"),
+    Column("answer", LargeBinary),
+    Index("test_notification_by_user", "district_id", "user_id"),
+    Index("test_notification_by_time", "create_time"),
+)
+"""Requests for test notifications, remembered so that a repeat sends none; no answer: under way."""
 
 change_key = Table(
     "change_key",
@@ -372,12 +409,15 @@ delivery = Table(
     _enum("platform"),
     _enum("kind"),
     Column("lane", SmallInteger, nullable=False),
+    _text("calendar_id"),
     _enum("state"),
+    _enum("hold_cause", nullable=True),
     _count("revision", default=1),
     _enum("cancel_cause", nullable=True),
     _enum("cancel_gate", nullable=True),
     _enum("cancel_refusal", nullable=True),
     _text("cancel_comment"),
+    _text("cancel_principal"),
     _count("attempt_count"),
     _count("budget_start"),
     _flag("answer_lost"),
@@ -490,5 +530,25 @@ audit_entry = Table(
     _text("target"),
     Column("before", Text, nullable=False, server_default="{}"),
     Column("after", Text, nullable=False, server_default="{}"),
+    _text("salt"),
+    _text("commitment"),
+    Column("sequence", BigInteger),
+    _text("digest"),
     Index("audit_entry_by_time", "district_id", "create_time"),
+    Index("audit_entry_by_sequence", "district_id", "sequence"),
+    Index(
+        "audit_entry_unsealed",
+        "district_id",
+        sqlite_where=text("sequence IS NULL"),
+        postgresql_where=text("sequence IS NULL"),
+    ),
 )
+
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    _id("district_id", primary_key=True),
+    _count("sequence"),
+    _text("digest"),
+)
+"""Where the chain over a district's audit log ends."""

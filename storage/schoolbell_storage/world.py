@@ -41,6 +41,7 @@ from schoolbell_storage.settings import (
     decode_settings,
 )
 from schoolbell_storage.tables import (
+    bar,
     calendar,
     device,
     display_options,
@@ -63,6 +64,7 @@ _DEVICE_FACTS: tuple[Column[Any], ...] = (
     device.c.os_version,
     device.c.app_version,
     device.c.stay_logged_in,
+    device.c.muted,
     device.c.detail_level,
     device.c.locale,
     device.c.retirement_reason,
@@ -94,6 +96,11 @@ _RELATIONSHIPS = (
     .where(among_district(relationship.c.student_id, _OF, _IDS))
     .order_by(relationship.c.guardian_id)
 )
+_BARS = (
+    select(bar.c.student_id, bar.c.guardian_id, bar.c.source)
+    .where(among_district(bar.c.student_id, _OF, _IDS))
+    .order_by(bar.c.source)
+)
 _USERS = select(user_account).where(among_district(user_account.c.user_id, _OF, _IDS))
 _DEVICES = (
     select(*_DEVICE_FACTS)
@@ -101,6 +108,8 @@ _DEVICES = (
     .order_by(device.c.device_id)
 )
 _SUBSCRIPTIONS = select(
+    subscription.c.user_id,
+    subscription.c.app_type,
     subscription.c.device_id,
     subscription.c.student_id,
     subscription.c.kind,
@@ -108,7 +117,7 @@ _SUBSCRIPTIONS = select(
     subscription.c.condition,
     subscription.c.limit_time,
 ).where(
-    among(subscription.c.device_id, _IDS),
+    among_district(subscription.c.user_id, _OF, _IDS),
     subscription.c.kind.in_(bindparam("kinds", expanding=True)),
 )
 
@@ -128,7 +137,7 @@ async def fetch_world(
     """Return the facts for these students and calendars; None where the district is unknown.
 
     The calendars of the students' enrollments come along. Unknown students and calendars are
-    simply absent from the world. Of the devices' subscriptions those to these kinds are read.
+    simply absent from the world. Of the subscriptions those to these kinds are read.
     """
     found = await fetch_district(connection, district_id, apps)
     if found is None:
@@ -257,6 +266,7 @@ async def _students(
     kinds: Collection[Kind],
 ) -> dict[str, StudentFacts]:
     relationships = await _relationship_rows(connection, district_id, student_ids)
+    bars = await _bars(connection, district_id, student_ids)
     people = set(student_ids) | {row.guardian_id for row in relationships}
     users = await fetch_users(connection, district_id, people, student_ids, kinds)
     ties: dict[str, list[RelationshipFacts]] = defaultdict(list)
@@ -268,6 +278,7 @@ async def _students(
             student=users[name],
             enrollments=tuple(enrollments.get(name, ())),
             relationships=tuple(ties.get(name, ())),
+            bars=bars.get(name, {}),
         )
         for name in student_ids
         if name in users
@@ -281,12 +292,23 @@ async def _relationship_rows(
     return list(found.all())
 
 
+async def _bars(
+    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
+) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """Return who bars whom, by student and person."""
+    found = await connection.execute(_BARS, _given(district_id, student_ids))
+    bars: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    for student_id, guardian_id, source in found.all():
+        own = bars[student_id]
+        own[guardian_id] = (*own.get(guardian_id, ()), source)
+    return bars
+
+
 def _relationship(row: Row[Any], guardian: UserFacts) -> RelationshipFacts:
     return RelationshipFacts(
         guardian=guardian,
         relation=row.relation,
         portal_enabled=row.portal_enabled,
-        barred=row.barred,
         adult_consent=row.adult_consent,
         start_date=optional_date(row.start_date),
         end_date=optional_date(row.end_date),
@@ -301,8 +323,9 @@ async def fetch_users(
     student_ids: Collection[str],
     kinds: Collection[Kind] = ALL_KINDS,
 ) -> dict[str, UserFacts]:
-    """Return accounts with their devices and, for these students, the devices' subscriptions."""
-    devices = await _devices(connection, district_id, user_ids, student_ids, kinds)
+    """Return accounts with their devices and, for these students, what they chose."""
+    people, overrides = await _subscriptions(connection, district_id, user_ids, student_ids, kinds)
+    devices = await _devices(connection, district_id, user_ids, overrides)
     found = await connection.execute(_USERS, _given(district_id, user_ids))
     return {
         row.user_id: UserFacts(
@@ -311,6 +334,7 @@ async def fetch_users(
             active=row.active,
             birth_date=optional_date(row.birth_date),
             devices=tuple(devices.get(row.user_id, ())),
+            subscriptions=people.get(row.user_id, {}),
         )
         for row in found.all()
     }
@@ -320,14 +344,12 @@ async def _devices(
     connection: AsyncConnection,
     district_id: str,
     user_ids: Collection[str],
-    student_ids: Collection[str],
-    kinds: Collection[Kind],
+    overrides: Mapping[str, Mapping[tuple[str, Kind], Subscription]],
 ) -> dict[str, list[DeviceFacts]]:
-    found = (await connection.execute(_DEVICES, _given(district_id, user_ids))).all()
-    wanted = await _subscriptions(connection, [row.device_id for row in found], student_ids, kinds)
+    found = await connection.execute(_DEVICES, _given(district_id, user_ids))
     devices: dict[str, list[DeviceFacts]] = defaultdict(list)
-    for row in found:
-        devices[row.user_id].append(device_facts(row, wanted.get(row.device_id, {})))
+    for row in found.all():
+        devices[row.user_id].append(device_facts(row, overrides.get(row.device_id, {})))
     return devices
 
 
@@ -344,6 +366,7 @@ def device_facts(
         os_version=row.os_version,
         app_version=row.app_version,
         stay_logged_in=row.stay_logged_in,
+        muted=row.muted,
         detail_level=DetailLevel(row.detail_level),
         locale=row.locale,
         retirement=None if retired is None else RetirementReason(retired),
@@ -353,23 +376,32 @@ def device_facts(
 
 async def _subscriptions(
     connection: AsyncConnection,
-    device_ids: Collection[str],
+    district_id: str,
+    user_ids: Collection[str],
     student_ids: Collection[str],
     kinds: Collection[Kind],
-) -> dict[str, dict[tuple[str, Kind], Subscription]]:
-    # A device has few students: to look for each of the batch's on each device costs more.
-    asked = {"ids": device_ids, "kinds": sorted(int(kind) for kind in kinds)}
+) -> tuple[
+    dict[str, dict[tuple[AppType, str, Kind], Subscription]],
+    dict[str, dict[tuple[str, Kind], Subscription]],
+]:
+    """Return what people chose by user_id, and what devices override of it by device_id."""
+    # A person has few students: to look for each of the batch's for each person costs more.
+    asked = {"kinds": sorted(int(kind) for kind in kinds), **_given(district_id, user_ids)}
     found = await connection.execute(_SUBSCRIPTIONS, asked)
     students = frozenset(student_ids)
-    wanted: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
-    for device_id, student_id, kind, enabled, condition, limit_time in found.all():
-        if student_id in students:
-            wanted[device_id][student_id, Kind(kind)] = Subscription(
-                enabled=enabled,
-                condition=_condition(condition),
-                limit_time=optional_time(limit_time),
-            )
-    return wanted
+    people: dict[str, dict[tuple[AppType, str, Kind], Subscription]] = defaultdict(dict)
+    overrides: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
+    for user_id, app, device_id, student_id, kind, enabled, condition, limit_time in found.all():
+        if student_id not in students:
+            continue
+        chosen = Subscription(
+            enabled=enabled, condition=_condition(condition), limit_time=optional_time(limit_time)
+        )
+        if device_id:
+            overrides[device_id][student_id, Kind(kind)] = chosen
+        else:
+            people[user_id][AppType(app), student_id, Kind(kind)] = chosen
+    return people, overrides
 
 
 @lru_cache(maxsize=1_000)

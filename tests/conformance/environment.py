@@ -13,11 +13,12 @@ from typing import Any
 
 from schoolbell import AsyncClient
 from schoolbell_server.demo.day import settled
-from schoolbell_server.demo.stage import appears, free_port, start_process
+from schoolbell_server.demo.stage import start_process
 from tests.conformance.proxy import Mode, Proxy
 from tests.conformance.relay import Failure, Relay
 from tests.conformance.scenarios import BadScenario
 from tests.conformance.server import Server
+from tests.service.ports import free_port
 
 _PATIENCE = 60.0  # seconds
 
@@ -114,11 +115,16 @@ async def environment(folder: Path) -> AsyncIterator[Environment]:
     """Run the sandbox, the server, the proxy and the relay until the block ends."""
     async with AsyncExitStack() as stack:
         sandbox = folder / "sandbox"
-        await start_process(stack, ["sandbox", "--dir", str(sandbox)], folder / "sandbox.log")
-        facts = json.loads(await appears(sandbox / "sandbox.json"))
+        command = ["sandbox", "--dir", str(sandbox)]
+        started = await start_process(stack, command, folder / "sandbox.log")
+        facts = json.loads(await started.until(lambda: _read(sandbox / "sandbox.json")))
         server = Server(folder, free_port(), facts)
         stack.push_async_callback(server.stop)
         await server.start()
         proxy = await stack.enter_async_context(Proxy(server.port).serving())
         relay = await stack.enter_async_context(Relay(server.connection()).serving())
         yield Environment(server, proxy, relay)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

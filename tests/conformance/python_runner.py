@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
@@ -23,18 +23,19 @@ from schoolbell import (
     AsyncClient,
     AsyncPublisher,
     AsyncWatcher,
+    BadConnection,
     Connection,
     InvalidKeyError,
     SchoolbellError,
 )
-from schoolbell.errors import from_rpc_error, from_status
+from schoolbell.errors import from_status
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_REFUSED, PublishAck, PublishResult
 from schoolbell.v1.status_service_pb2 import WatchStatusRequest
 from schoolbell.watcher import Update
 from tests.conformance.python_building import build
 
-OFFERS = ["publisher", "watcher", "relisting", "builders", "environment", "mutual-tls"]
+OFFERS = ["publisher", "watcher", "relisting", "builders", "mistakes", "environment", "mutual-tls"]
 _LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _STUBS = {
     "AccessService": "access",
@@ -152,13 +153,14 @@ class Runner:
     async def exchange(self, given: dict[str, Any]) -> dict[str, Any]:
         """Send requests and read all responses."""
         method, request_type = self._method(given)
+        streams = _described(given).server_streaming
 
         async def requests() -> AsyncIterator[Message]:
             for request in given["requests"]:
                 yield ParseDict(request, request_type())
 
         call = method(requests())
-        if not hasattr(call, "__aiter__"):
+        if not streams:
             return {"responses": [_json(await call)]}
         return {"responses": [_json(response) async for response in call]}
 
@@ -230,9 +232,12 @@ class Runner:
     def _method(self, given: dict[str, Any]) -> tuple[Any, type[Any]]:
         service, name = given["method"].split("/")
         stub = getattr(self.clients[given["client"]], _STUBS[service])
-        pool = descriptor_pool.Default()
-        method = pool.FindMethodByName(f"schoolbell.v1.{service}.{name}")
-        return getattr(stub, name), message_factory.GetMessageClass(method.input_type)
+        return getattr(stub, name), message_factory.GetMessageClass(_described(given).input_type)
+
+
+def _described(given: dict[str, Any]) -> MethodDescriptor:
+    name = given["method"].replace("/", ".")
+    return descriptor_pool.Default().FindMethodByName(f"schoolbell.v1.{name}")
 
 
 def _connection(given: dict[str, Any]) -> Connection:
@@ -296,9 +301,7 @@ async def _answered(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         answer = await work
     except SchoolbellError as error:
         return {"error": _error(error)}
-    except grpc.aio.AioRpcError as error:  # streams of this client are not typed yet
-        return {"error": _error(from_rpc_error(error))}
-    except InvalidKeyError as error:
+    except (BadConnection, InvalidKeyError) as error:
         return _refused(error)
     except asyncio.CancelledError:
         return {"error": {"code": "CANCELLED", "reason": "", "message": "cancelled"}}

@@ -135,7 +135,7 @@ def _update(plain: dict[str, Any], name: str, change: Change) -> FactUpdate:
     if "known" in plain:
         known = build(_VALUES[name], plain["known"])
         previous = Previous(value=known, set_time=plain.get("known_set"))
-        folded = replace(folded, previous=previous, changed=known != folded.current)
+        folded = replace(folded, previous=previous, changed=known != folded.current, by_student={})
     raw = dict(plain.get("update", {}))
     if "current" in raw:
         raw["current"] = build(_VALUES[name], raw["current"])
@@ -191,18 +191,29 @@ def _user(plain: dict[str, Any], user_id: str, own: dict[str, Any]) -> UserFacts
         for device_id, device in plain["devices"].items()
         if device["user"] == user_id
     ]
-    return build(UserFacts, {**own, "user_id": user_id, "devices": devices})
+    plain_user = {name: value for name, value in own.items() if name != "subscriptions"}
+    user = build(UserFacts, {**plain_user, "user_id": user_id, "devices": devices})
+    chosen = {
+        (AppType[app], *name): wanted
+        for app, of_app in own.get("subscriptions", {}).items()
+        for name, wanted in _subscriptions(of_app).items()
+    }
+    return replace(user, subscriptions=chosen)
 
 
 def _device(device_id: str, plain: dict[str, Any]) -> DeviceFacts:
-    subscriptions = {
-        (student_id, Kind[kind]): _subscription(Kind[kind], own)
-        for student_id, of_student in plain.get("subscriptions", {}).items()
-        for kind, own in of_student.items()
-    }
     own = {name: value for name, value in plain.items() if name not in ("user", "subscriptions")}
     device = build(DeviceFacts, {**own, "device_id": device_id, "user_id": plain["user"]})
-    return replace(device, subscriptions=subscriptions)
+    return replace(device, subscriptions=_subscriptions(plain.get("subscriptions", {})))
+
+
+def _subscriptions(plain: dict[str, Any]) -> dict[tuple[str, Kind], Subscription]:
+    """Read subscriptions by student and kind."""
+    return {
+        (student_id, Kind[kind]): _subscription(Kind[kind], own)
+        for student_id, of_student in plain.items()
+        for kind, own in of_student.items()
+    }
 
 
 def _subscription(kind: Kind, plain: dict[str, Any]) -> Subscription:
@@ -225,4 +236,5 @@ def _student(plain: dict[str, Any], student_id: str, users: dict[str, UserFacts]
             build(RelationshipFacts, {**tie, "guardian": users[guardian_id]})
             for guardian_id, tie in own.get("guardians", {}).items()
         ),
+        bars={user_id: tuple(sources) for user_id, sources in own.get("bars", {}).items()},
     )

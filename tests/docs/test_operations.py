@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from schoolbell_server.observability.log import FIELDS
 from schoolbell_server.observability.metrics import Metrics
 from tests.docs.pages import first_cells, read, section
 from tests.docs.settings import defaults
+from tests.docs.troubles import TROUBLES
 
 _PAGE = read("docs/operations.md")
 _ROW = re.compile(r"^\| `([^`]+)` \| (\S+) \|", re.MULTILINE)
+_TESTS = Path(__file__).parents[1]
 _NAME = re.compile(r"`(\w+)`")
 
 
@@ -26,3 +29,12 @@ def test_the_metrics_are_those_that_there_are() -> None:
 def test_the_log_fields_are_those_that_are_written() -> None:
     named = section(_PAGE, "## Health, log, metrics").split("Fields: ", 1)[1].split(".", 1)[0]
     assert set(_NAME.findall(named)) == FIELDS
+
+
+def test_every_trouble_is_caused_by_a_test() -> None:
+    rows = section(_PAGE, "## When something is wrong").splitlines()
+    told = [row.split(" | ")[0].removeprefix("| ") for row in rows if row.startswith("| ")]
+    assert told[2:] == list(TROUBLES), "in the page's order"
+    for place in TROUBLES.values():
+        file, _, function = place.partition("::")
+        assert f"def {function}" in (_TESTS / file).read_text(encoding="utf-8"), place

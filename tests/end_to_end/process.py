@@ -8,8 +8,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,6 +69,18 @@ class Process:
         """Kill the server with SIGKILL, at once."""
         os.kill(self.pid, signal.SIGKILL)
         await self._until(lambda: not self.pid)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the server stand still while the block runs, as one that is kept from the processor.
+
+        It keeps its connections and its locks, and its timers run out meanwhile.
+        """
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     async def terminate(self) -> int | None:
         """Ask the server to drain; return its exit code."""

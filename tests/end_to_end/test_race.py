@@ -193,7 +193,7 @@ def _seriousness(mark: AttendanceValue) -> int:
 async def read_changes(storage: Storage) -> dict[str, Recorded]:
     """Return what was stored and decided, by change id."""
     found: dict[str, Recorded] = {}
-    query = ChangeQuery(district_id=DISTRICT, limit=CHANGES + 1)
+    query = ChangeQuery(district_ids=[DISTRICT], limit=CHANGES + 1)
     async with storage.read() as connection:
         rows = await list_changes(connection, query)
     for row in rows:

@@ -95,6 +95,22 @@ async def test_postgresql_that_is_gone(tmp_path: Path) -> None:
         await _outlive(set_up.service, server, gone, readable=False)
 
 
+async def test_postgresql_that_stays_away_throughout_a_drain(tmp_path: Path) -> None:
+    """What is under way cannot be written: the server ends all the same, and says so."""
+    async with (
+        scene(tmp_path) as set_up,
+        processes(set_up.service, tmp_path, set_up.config()) as (server,),
+    ):
+        async with streaming(server, random.Random(1)) as streamed:
+            await streamed.next_answer()
+        await asyncio.to_thread(set_up.database.kill)
+        await until_health(server, NOT_SERVING)
+        assert await server.terminate() == 1
+        (line,) = [line for line in server.log if "ended by a fault" in line]
+        assert "CRITICAL" in line
+        await set_up.database.start()
+
+
 async def test_postgresql_that_hangs(tmp_path: Path) -> None:
     """It is there and answers nothing, as behind a network that swallows all packets."""
     async with scene(tmp_path) as set_up:
@@ -127,6 +143,8 @@ async def _outlive(service: Whole, server: Process, fault: Fault, *, readable: b
     assert account.lost == 0, account
     assert account.acknowledged
     assert account.duplicates == 0
+    for message in ("storage does not answer", "storage answers again"):
+        assert any(message in line for line in server.log), message
     assert await server.terminate() == 0
 
 

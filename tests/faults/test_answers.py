@@ -136,3 +136,20 @@ async def test_an_outage_opens_the_circuit_and_its_end_closes_it(
         health = await it.gateway.probe()
         assert (health.connected, health.circuit_open) == (True, False)
         assert outcomes(await it.send(100)) == {Outcome.ACCEPTED: 100}
+
+
+@pytest.mark.parametrize("platform", BOTH)
+async def test_a_provider_that_falls_silent_costs_one_attempt_of_what_was_under_way(
+    platform: Platform, tmp_path: Path
+) -> None:
+    async with sending(platform, tmp_path, deadline=1) as it:
+        await it.warm()
+        it.suffer(Effect(silent=True))
+        assert outcomes(await it.send(50)) == {Outcome.ANSWER_LOST: 50}
+        found_out = await it.send(50)
+        tried = [one for one in found_out if not one.held]
+        assert len(tried) == 1, "one finds out for all"
+        assert all(one.outcome is Outcome.NOT_SENT for one in found_out if one.held)
+        assert reasons(await it.send(50)) <= {"circuit open"}
+        it.box.faults.clear()
+        await it.recover(probing=True)

@@ -11,12 +11,14 @@ import pytest
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell_server import app
+from schoolbell_server.domain.kinds import ProviderEnvironment
 from schoolbell_server.gateways.circuits import CircuitView
 from schoolbell_server.gateways.factory import Gateways, build_gateways
 from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.service.following import following
+from tests.service.observed import observed
 from tests.service.scene import MOTHER, phone, populate, publish, register, tasks
 from tests.service.whole import whole
 from tests.storage.engines import databases
@@ -46,6 +48,10 @@ class Spoiling:
         return await self.gateway.probe()
 
     @property
+    def environment(self) -> ProviderEnvironment:
+        return self.gateway.environment
+
+    @property
     def circuit(self) -> CircuitView:
         return self.gateway.circuit
 
@@ -59,14 +65,18 @@ class Spoiling:
 
 @pytest.mark.parametrize("raising", [False, True], ids=["unwritable", "broken"])
 async def test_a_turn_that_breaks_leaves_nothing_leased_and_delays_nobody(
-    raising: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raising: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def build(*args: Any, **options: Any) -> Gateways:
         found = build_gateways(*args, **options)
         return {name: Spoiling(gateway, raising) for name, gateway in found.items()}
 
     monkeypatch.setattr(app, "build_gateways", build)
-    async with whole(tmp_path) as service:
+    async with observed(tmp_path, caplog) as it:
+        service = it.service
         await populate(service)
         await register(service, phone(MOTHER))
         async with following(service) as followed:
@@ -75,6 +85,10 @@ async def test_a_turn_that_breaks_leaves_nothing_leased_and_delays_nobody(
             await publish(service, *tasks(1, 10))
             await followed.until_states(UNCERTAIN, *[ACCEPTED] * 10)
         assert service.sandbox.ledger.count(lost.delivery_id) == 1, "and it is not sent again"
+        record = await it.until_logged("delivery set aside", delivery_id=lost.delivery_id)
+        assert record.exc_info
+        set_aside = "schoolbell_deliveries_set_aside_total"
+        await it.until_metric(set_aside, lambda value: value == 1)
 
 
 @databases()

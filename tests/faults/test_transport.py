@@ -136,3 +136,12 @@ async def test_a_request_that_cannot_be_built_does_not_leave(tmp_path: Path) -> 
         assert fault.not_sent
         assert await post(wire) == 200
         await wire.close()
+
+
+async def test_it_is_known_at_start_whether_what_was_never_sent_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A closed port proves the words; where they are others, nothing counts as never sent."""
+    assert await module.knows_unsent()
+    monkeypatch.setattr(module, "_UNSEEN", ("in other words",))
+    assert not await module.knows_unsent()

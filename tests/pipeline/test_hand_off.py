@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.pipeline.desk import Desk
+from schoolbell_server.pipeline.dispatch_queue import DispatchQueue
 from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage.deliveries import DeliveryRow
@@ -23,12 +23,12 @@ ATTENDANCE, GRADES = 0, 4  # lanes
 class Place:
     """The side of a route that hand-offs see."""
 
-    desk: Desk
+    queue: DispatchQueue
     handed: list[DeliveryRow] = field(default_factory=list)
     woken: int = 0
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
-        self.desk.settle(reserved, rows)
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+        self.queue.settle(reserved, rows, term=term)
         self.handed += rows
 
     def wake(self) -> None:
@@ -36,9 +36,9 @@ class Place:
 
 
 def keeping_up(lease: Lease) -> Place:
-    desk = Desk(lease, MOST)
-    desk.open()
-    return Place(desk)
+    queue = DispatchQueue(lease, MOST)
+    queue.open()
+    return Place(queue)
 
 
 def row(number: int, **fields: object) -> DeliveryRow:
@@ -58,7 +58,7 @@ async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Pa
         assert place.handed == rows[:MOST]
         assert place.woken == 1
         # Something waits in storage now: nothing new overtakes it.
-        assert not place.desk.reserve(GRADES)
+        assert not place.queue.reserve(GRADES)
 
 
 @databases()
@@ -69,7 +69,7 @@ async def test_what_was_not_committed_leaves_the_room_free(database: str, tmp_pa
         assert [failed.lease(*ROUTE, GRADES) for number in range(MOST)]
         failed.settle()
         assert place.handed == []
-        assert all(place.desk.reserve(GRADES) for _ in range(MOST))
+        assert all(place.queue.reserve(GRADES) for _ in range(MOST))
 
 
 @databases()
@@ -85,14 +85,14 @@ async def test_what_was_at_hand_when_the_lease_broke_off_is_given_back(
     database: str, tmp_path: Path
 ) -> None:
     async with leased(database, tmp_path) as (_, lease):
-        desk = keeping_up(lease).desk
-        desk.put([row(1), row(2)])
+        queue = keeping_up(lease).queue
+        queue.put([row(1), row(2)], term=lease.term)
         await lease.end()
         await lease.start()
-        desk.put([row(3)])
-        assert desk.lost() == [row(1), row(2)]
-        assert desk.lost() == []
-        assert desk.take(10, set()) == [row(3)]
+        queue.put([row(3)], term=lease.term)
+        assert queue.lost() == [row(1), row(2)]
+        assert queue.lost() == []
+        assert queue.take(10, set()) == [row(3)]
 
 
 @databases()
@@ -100,11 +100,11 @@ async def test_news_of_one_fact_leaves_one_after_the_other(database: str, tmp_pa
     older, newer = row(1, device_id="phone", fact_key="f"), row(2, device_id="phone", fact_key="f")
     other = row(3, device_id="tablet", fact_key="f")
     async with leased(database, tmp_path) as (_, lease):
-        desk = keeping_up(lease).desk
-        desk.put([older, newer, other])
-        assert desk.take(10, set()) == [older, other]
-        assert desk.take(10, {("phone", "f"), ("tablet", "f")}) == []
-        assert desk.take(10, set()) == [newer]
+        queue = keeping_up(lease).queue
+        queue.put([older, newer, other], term=lease.term)
+        assert queue.take(10, set()) == [older, other]
+        assert queue.take(10, {("phone", "f"), ("tablet", "f")}) == []
+        assert queue.take(10, set()) == [newer]
 
 
 @databases()
@@ -112,31 +112,64 @@ async def test_attendance_passes_grades_by_hand_too(database: str, tmp_path: Pat
     grades = [row(number) for number in range(MOST)]
     absence = row(9, lane=ATTENDANCE)
     async with leased(database, tmp_path) as (_, lease):
-        desk = keeping_up(lease).desk
-        desk.put(grades)
-        assert not desk.reserve(GRADES)
-        assert desk.reserve(ATTENDANCE)
-        desk.settle({ATTENDANCE: 1}, [absence])
-        assert desk.take(2, set()) == [absence, grades[0]]
+        queue = keeping_up(lease).queue
+        queue.put(grades, term=lease.term)
+        assert not queue.reserve(GRADES)
+        assert queue.reserve(ATTENDANCE)
+        queue.settle({ATTENDANCE: 1}, [absence], term=lease.term)
+        assert queue.take(2, set()) == [absence, grades[0]]
 
 
 @databases()
 async def test_only_lanes_that_wait_in_storage_are_closed(database: str, tmp_path: Path) -> None:
     async with leased(database, tmp_path) as (_, lease):
-        desk = keeping_up(lease).desk
-        desk.open({GRADES})
-        assert desk.reserve(ATTENDANCE)
-        assert not desk.reserve(GRADES)
-        desk.close()
-        assert not desk.reserve(ATTENDANCE)
+        queue = keeping_up(lease).queue
+        queue.open({GRADES})
+        assert queue.reserve(ATTENDANCE)
+        assert not queue.reserve(GRADES)
+        queue.close()
+        assert not queue.reserve(ATTENDANCE)
 
 
 @databases()
 async def test_the_first_lane_can_be_taken_alone(database: str, tmp_path: Path) -> None:
     absence = row(9, lane=ATTENDANCE)
     async with leased(database, tmp_path) as (_, lease):
-        desk = keeping_up(lease).desk
-        desk.put([row(1), absence])
-        assert desk.take(10, set(), first_lane=True) == [absence]
-        assert desk.take(10, set(), first_lane=True) == []
-        assert desk.take(10, set()) == [row(1)]
+        queue = keeping_up(lease).queue
+        queue.put([row(1), absence], term=lease.term)
+        assert queue.take(10, set(), first_lane=True) == [absence]
+        assert queue.take(10, set(), first_lane=True) == []
+        assert queue.take(10, set()) == [row(1)]
+
+
+@databases()
+async def test_what_a_transaction_leases_is_of_the_term_in_which_it_leases(
+    database: str, tmp_path: Path
+) -> None:
+    """A transaction that waited for the writer behind a renewal hands over what it leases."""
+    async with leased(database, tmp_path) as (_, lease):
+        place = keeping_up(lease)
+        offer = Offer(lease, {ROUTE: place})
+        await lease.end()
+        await lease.start()
+        owner = offer.lease(*ROUTE, GRADES)
+        offer.settle([row(1, lease_owner=owner)])
+        assert place.queue.take(10, set()) == [row(1, lease_owner=lease.instance_id)]
+
+
+@databases()
+async def test_what_was_leased_in_a_term_that_is_over_is_given_back_and_never_forgotten(
+    database: str, tmp_path: Path
+) -> None:
+    async with leased(database, tmp_path) as (_, lease):
+        place = keeping_up(lease)
+        offer = Offer(lease, {ROUTE: place})
+        handed = row(1, lease_owner=offer.lease(*ROUTE, GRADES))
+        term = lease.term
+        await lease.end()
+        await lease.start()
+        offer.settle([handed])
+        place.queue.put([row(2)], term=term)
+        assert place.queue.take(10, set()) == []
+        assert not place.queue.reserve(GRADES), "new ones would overtake what is given back"
+        assert place.queue.lost() == [handed, row(2)]

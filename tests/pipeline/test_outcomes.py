@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ def outcomes(storage: Storage) -> Outcomes:
         storage,
         nobody,
         nobody,
-        setting_aside=nobody,
+        quarantine=nobody,
         owner=OWNER,
         budget=8,
         policy=policy,
@@ -63,3 +64,35 @@ async def test_an_outcome_that_was_written_after_all_touches_no_later_lease(
             found = await fetch_deliveries(connection, ["d"])
     assert found["d"] == again
     assert again.state in (DeliveryState.PENDING, DeliveryState.HELD)
+
+
+@databases()
+async def test_an_end_without_an_attempt_that_was_written_after_all_touches_no_later_lease(
+    database: str, tmp_path: Path
+) -> None:
+    """An open circuit kept it; the commit's answer was lost, and it was leased anew meanwhile."""
+    row = waiting_delivery("d", lease_owner=OWNER)
+    held = PushResult(delivery_id="d", outcome=Outcome.NOT_SENT, held=True)
+    end = Finished(row=row, result=held)
+    async with open_database(database, tmp_path) as storage:
+        await store(storage, row)
+        (kept,) = await write(storage, end)
+        assert (kept.state, kept.lease_owner) == (DeliveryState.HELD, "")
+        place = Waiting(lane=row.lane, district_id=row.district_id, due_time=kept.due_time)
+        async with storage.write() as connection:
+            (again,) = await claim_due(connection, OWNER, ROUTE, [place], kept.due_time, 1)
+        assert await write(storage, end) == []
+        async with storage.read() as connection:
+            assert await fetch_deliveries(connection, ["d"]) == {"d": again}
+
+
+@databases()
+async def test_an_end_that_a_receipt_came_before_is_written_all_the_same(
+    database: str, tmp_path: Path
+) -> None:
+    row = waiting_delivery("d", lease_owner=OWNER)
+    held = PushResult(delivery_id="d", outcome=Outcome.NOT_SENT, held=True)
+    async with open_database(database, tmp_path) as storage:
+        await store(storage, replace(row, revision=2, update_time=START))
+        (kept,) = await write(storage, Finished(row=row, result=held))
+    assert (kept.state, kept.lease_owner, kept.revision) == (DeliveryState.HELD, "", 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,18 +23,16 @@ from schoolbell.v1 import (
     status_service_pb2,
     status_service_pb2_grpc,
 )
-from schoolbell_server.config import TlsConfig
+from schoolbell_server.config import LimitsConfig, TlsConfig
+from schoolbell_server.observability.health import add_health, set_serving
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.observability.standard_services import (
-    add_health,
-    add_reflection,
-    set_serving,
-)
+from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.caller import Caller, current_caller
-from schoolbell_server.rpc.conduct import Conduct
+from schoolbell_server.rpc.conduct import CHECK_AGAIN, Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
+from schoolbell_server.security.permissions import RULES, Rule
 from schoolbell_server.security.tls import ServerTls
 
 DISTRICT = "maple"
@@ -53,7 +51,7 @@ class Keys:
 
     def new(self, role: Role, district_id: str = DISTRICT, **limits: Any) -> str:
         """Add a key and return its credential."""
-        rights = EVERY_RIGHT if role is Role.ADMINISTRATOR else {}
+        rights = {district_id: EVERY_RIGHT} if role is Role.ADMINISTRATOR else {}
         limits = {"rights": rights, **limits}
         key, credential = new_api_key(district_ids=[district_id], role=role, **limits)
         self.by_id[key.key_id] = key
@@ -70,6 +68,7 @@ class Script:
     """What the servicers do, and what they saw."""
 
     settings: Callable[[Any], Any] = lambda _: settings_service_pb2.GetSettingsResponse()
+    options: Callable[[Any], Any] = lambda _: settings_service_pb2.ListDisplayOptionsResponse()
     callers: list[Caller] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,6 +85,10 @@ class Settings(settings_service_pb2_grpc.SettingsServiceServicer):
     async def GetSettings(self, request: Any, context: Any) -> Any:
         self._script.callers.append(current_caller())
         answer = self._script.settings(request)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    async def ListDisplayOptions(self, request: Any, context: Any) -> Any:
+        answer = self._script.options(request)
         return await answer if asyncio.iscoroutine(answer) else answer
 
 
@@ -148,6 +151,7 @@ class Status(status_service_pb2_grpc.StatusServiceServicer):
 class Service:
     """A running server and a way to call it."""
 
+    port: int
     channel: grpc.aio.Channel
     keys: Keys
     script: Script
@@ -173,12 +177,20 @@ class Service:
 
 
 @asynccontextmanager
-async def running(folder: Path, **options: Any) -> AsyncIterator[Service]:
-    """Run the server while the context is open."""
+async def running(
+    folder: Path,
+    *,
+    rules: Mapping[str, Rule] = RULES,
+    check_again: dt.timedelta = CHECK_AGAIN,
+    **limits: Any,
+) -> AsyncIterator[Service]:
+    """Run the server while the context is open, with the limits that are named."""
     keys, script, metrics = Keys(), Script(), Metrics()
-    options = {"most_bytes": 2**20, **options}
-    conduct = Conduct(Authenticator(keys), metrics, **options)
-    server = ConductedServer(conduct, options["most_bytes"])
+    chosen = dataclasses.replace(LimitsConfig(), **{"message_bytes": 2**20, **limits})
+    conduct = Conduct(
+        Authenticator(keys), metrics, rules=rules, limits=chosen, check_again=check_again
+    )
+    server = ConductedServer(conduct)
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
         Settings(script),  # type: ignore[abstract]
         server,
@@ -205,7 +217,7 @@ async def running(folder: Path, **options: Any) -> AsyncIterator[Service]:
     credentials = grpc.ssl_channel_credentials(tls.authority.ca_file.read_bytes())
     try:
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
-            yield Service(channel, keys, script, conduct, metrics, health)
+            yield Service(port, channel, keys, script, conduct, metrics, health)
     finally:
         conduct.drain()
         await server.stop(5)

@@ -46,13 +46,13 @@ from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_storage.audit import AuditEntry, AuditQuery, list_audit
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions
 from tests.service.conduct_server import DISTRICT, Keys
 from tests.storage.engines import SQLITE, open_database
 
-MOST_BYTES = 4 * 2**20
 APPS = ("maple-parent", "maple-student")
 
 
@@ -120,7 +120,7 @@ class refused:  # noqa: N801
     """Expect a call to be refused for a reason of the contract."""
 
     def __init__(self, reason: str) -> None:
-        self._reason = f"ERROR_REASON_{reason}"
+        self._reason = reason
         self.refusal = Refusal()
 
     def __enter__(self) -> Refusal:
@@ -247,16 +247,18 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
     keys, clock = Keys(), Clock()
     sealer = Sealer.load(folder)
     async with open_database(database, folder) as storage:
-        conduct = Conduct(Authenticator(keys), Metrics(), most_bytes=MOST_BYTES)
+        conduct = Conduct(Authenticator(keys), Metrics())
         gate = Gate(storage)
         finisher = ImportFinisher(gate, clock)  # type: ignore[arg-type]
-        server = ConductedServer(conduct, MOST_BYTES)
+        server = ConductedServer(conduct)
         add_DistrictServiceServicer_to_server(
             DistrictServicer(
                 storage,
                 apps=APPS,
                 sealer=sealer,
-                removal=DistrictRemoval(storage, clock=clock, on_deleted=_nothing),
+                removal=DistrictRemoval(
+                    storage, clock=clock, on_deleted=_nothing, unattended=Unattended()
+                ),
                 now=clock,
             ),
             server,

@@ -10,8 +10,9 @@ from google.protobuf import json_format
 
 from schoolbell.v1 import access_service_pb2 as access
 from tests.service.command import schoolbell
+from tests.service.held import hold_grades
 from tests.service.scene import MOTHER, STUDENT, absence, grade, lunch, phone, populate, register
-from tests.service.whole import PARENT_APP, whole
+from tests.service.whole import DISTRICT, PARENT_APP, whole
 
 LINES = 10_000
 BAD = 7_321
@@ -92,7 +93,7 @@ async def test_a_whole_roster_is_imported_by_the_command(tmp_path: Path, grand_b
         ended = await schoolbell(service, access.ROLE_PUBLISHER, *command)
         assert ended.code == 0, ended.err
         report = json.loads(ended.out)["report"]
-        assert sorted(int(one["created"]) for one in report["counts"]) == [2, 2, 560, 1107, 1667]
+        assert sorted(one["createdCount"] for one in report["counts"]) == [2, 2, 560, 1107, 1667]
 
 
 async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
             *("--student", STUDENT, "--kind", "grade", "--below", "140"),
         )
         assert too_high.code == 1
-        assert "subscriptions[0].grade.below_percent" in too_high.err
+        assert "subscriptions[0].condition.grade.below_percent" in too_high.err
         off = await schoolbell(service, access.ROLE_ADMINISTRATOR, "settings", "set", "--disable")
         assert off.code == 0, off.err
         assert not json.loads(off.out).get("enabled", False)
@@ -131,6 +132,41 @@ async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
         assert "PERMISSION_DENIED" in refused.err
         status = await schoolbell(service, access.ROLE_MONITOR, "--json", "status")
         assert json.loads(status.out.splitlines()[0])["serviceStatus"] == "SERVICE_STATUS_INACTIVE"
+
+
+async def test_an_operator_sees_who_is_who_and_deletes_a_district(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        administrator = access.ROLE_ADMINISTRATOR
+
+        async def run(*command: str, role: access.Role.ValueType = access.ROLE_OPERATOR) -> str:
+            ended = await schoolbell(service, role, *command)
+            assert ended.code == 0, ended.err
+            return ended.out
+
+        who = json.loads(await run("whoami", role=administrator))
+        assert who["principal"]["actingUserId"] == "principal"
+        assert json.loads(await run("server-info"))["version"]
+        made = ("keys", "create", "--role", "monitor", "--name", "m", "--request-id", "r-1")
+        first = await run(*made, "--district", DISTRICT)
+        assert (await run(*made, "--district", DISTRICT)).split("_")[1] == first.split("_")[1]
+        of_whom = ("--role", "administrator", "--user", "principal")
+        listed = await run("--json", "keys", "list", *of_whom)
+        assert [json.loads(line)["userId"] for line in listed.splitlines()] == ["principal"]
+        told = await run(
+            *("--json", "audit", "list", "--user", "principal", "--subject", "settings"),
+            *("--since", "2020-01-01", "--limit", "1"),
+            role=administrator,
+        )
+        assert json.loads(told)["method"] == "schoolbell.v1.SettingsService/UpdateSettings"
+        assert "settings" in await run("audit", "list", "--subject", "settings")
+        dry = json.loads(await run("persons", "erase", MOTHER, "--dry-run", role=administrator))
+        erased = json.loads(await run("persons", "erase", MOTHER, "--yes", role=administrator))
+        assert dry == erased
+        delete = ("districts", "delete", DISTRICT, "--confirm", DISTRICT)
+        dry = json.loads(await run(*delete, "--dry-run"))
+        assert json.loads(await run(*delete)) == dry
+        assert await run("--json", "districts", "list") == ""
 
 
 async def test_deliveries_are_listed(tmp_path: Path) -> None:
@@ -143,3 +179,30 @@ async def test_deliveries_are_listed(tmp_path: Path) -> None:
         ended = await schoolbell(service, access.ROLE_MONITOR, "--json", "deliveries", "list")
         (delivery,) = [json.loads(line) for line in ended.out.splitlines()]
         assert delivery["userId"] == STUDENT
+
+
+async def test_deliveries_of_one_school_are_cancelled_and_changes_listed(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await hold_grades(service)
+        await register(service, phone(MOTHER))
+        feed = tmp_path / "feed.jsonl"
+        feed.write_text(json_format.MessageToJson(grade("g1", 90), indent=None) + "\n")
+        await schoolbell(service, access.ROLE_PUBLISHER, "changes", "publish", str(feed))
+        cancel = ("deliveries", "cancel", "--comment", "imported twice", "--kind", "grade")
+        for more, code, out in (
+            (("--school", "oak"), 0, "0\n"),
+            (("--school", "elm", "--until", "2020-01-01"), 0, "0\n"),
+            (("--school", "elm", "--change", "g1"), 2, ""),
+            (("--school", "elm", "--since", "2020-01-01", "--dry-run"), 0, "1\n"),
+            (("--calendar", "elm:2027", "--source", "sis"), 0, "1\n"),
+        ):
+            ended = await schoolbell(service, access.ROLE_ADMINISTRATOR, *cancel, *more)
+            assert (ended.code, ended.out) == (code, out), (more, ended.err)
+        listing = ("--json", "deliveries", "list", "--cause", "person", "--app", PARENT_APP)
+        listed = await schoolbell(service, access.ROLE_MONITOR, *listing)
+        assert json.loads(listed.out)["cancellation"]["comment"] == "imported twice"
+        for narrowed, count in (((), 1), (("--kind", "attendance"), 0), (("--source", "sis"), 1)):
+            command = ("--json", "--district", "-", "changes", "list", *narrowed)
+            listed = await schoolbell(service, access.ROLE_PUBLISHER, *command)
+            assert len(listed.out.splitlines()) == count, listed.err

@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
@@ -60,7 +62,7 @@ class Refused:
         infos = self._details(ErrorInfo)
         assert len(infos) == 1, "there is exactly one ErrorInfo"
         assert infos[0].domain == "schoolbell"
-        self.reason = infos[0].reason.removeprefix("ERROR_REASON_")
+        self.reason = infos[0].reason
         self.metadata = dict(infos[0].metadata)
         self.fields = {
             v.field: v.description for b in self._details(BadRequest) for v in b.field_violations
@@ -196,7 +198,7 @@ async def test_role_district_and_tool_right_are_checked(tmp_path: Path) -> None:
             (new(Role.PUBLISHER), GET, {"method": method + "GetSettings"}),
             (new(Role.ADMINISTRATOR, "oak"), GET, {"method": method + "GetSettings"}),
             (
-                new(Role.ADMINISTRATOR, rights=readers),
+                new(Role.ADMINISTRATOR, rights={DISTRICT: readers}),
                 UPDATE,
                 {
                     "method": method + "UpdateSettings",
@@ -334,8 +336,21 @@ async def test_too_large_a_message_is_refused_with_a_reason(tmp_path: Path) -> N
         )
 
 
+async def test_a_message_beyond_grpcs_own_limit_is_no_malformed_one(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        key = service.keys.new(Role.ADMINISTRATOR)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await service.raw(GET, b"x" * 3 * 2**20, key)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        name = "grpc_server_call_duration_seconds_count"
+        labels = {"grpc_method": GET[1:], "grpc_status": "CANCELLED"}
+        async with asyncio.timeout(20):
+            while service.metrics.registry.get_sample_value(name, labels) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
 async def test_too_many_calls_at_once_are_refused_but_health_is_answered(tmp_path: Path) -> None:
-    async with running(tmp_path, most_calls=1) as service:
+    async with running(tmp_path, concurrent_calls=1, reserved_calls=0) as service:
         key = service.keys.new(Role.ADMINISTRATOR)
         started, release = asyncio.Event(), asyncio.Event()
 
@@ -564,3 +579,82 @@ async def test_calls_are_counted_by_method_and_status(tmp_path: Path) -> None:
         assert value("grpc_server_call_started_total", {"grpc_method": "other"}) == 1
         received = "grpc_server_call_rcvd_total_compressed_message_size_bytes_sum"
         assert value(received, {**method, "grpc_status": "OK"}) == len(ASK)
+
+
+async def ask_reflection(service: Service, version: str, **question: Any) -> Any:
+    method = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    call = service.stream(method, "stream_stream", "")
+    await call.write(reflection_pb2.ServerReflectionRequest(**question).SerializeToString())
+    answer = reflection_pb2.ServerReflectionResponse.FromString(await call.read())
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+    return answer
+
+
+SYMBOLS = {
+    "schoolbell.v1.ChangeService.PublishChange": "schoolbell/v1/change_service.proto",
+    "schoolbell.v1.ChangeService": "schoolbell/v1/change_service.proto",
+    "schoolbell.v1.Change.key": "schoolbell/v1/change.proto",
+    "schoolbell.v1.Change.payload": "schoolbell/v1/change.proto",
+    "grpc.reflection.v1.ServerReflection": "grpc/reflection/v1/reflection.proto",
+    "grpc.reflection.v1.ServerReflection.ServerReflectionInfo": (
+        "grpc/reflection/v1/reflection.proto"
+    ),
+    "grpc.reflection.v1.ServerReflectionRequest.host": "grpc/reflection/v1/reflection.proto",
+    "grpc.health.v1.Health.List": "grpc_health/v1/health.proto",
+}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_finds_services_methods_fields_and_itself(
+    tmp_path: Path, version: str
+) -> None:
+    async with running(tmp_path) as service:
+        for symbol, file in SYMBOLS.items():
+            answer = await ask_reflection(service, version, file_containing_symbol=symbol)
+            found = [
+                FileDescriptorProto.FromString(data)
+                for data in answer.file_descriptor_response.file_descriptor_proto
+            ]
+            assert file in {one.name for one in found}, symbol
+        for missing in ("", ".", "schoolbell.v1.ChangeService.Nothing", "schoolbell.v1.Change.no"):
+            answer = await ask_reflection(service, version, file_containing_symbol=missing)
+            assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0], missing
+
+
+async def test_reflections_own_file_is_whole(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        answer = await ask_reflection(
+            service, "v1", file_by_filename="grpc/reflection/v1/reflection.proto"
+        )
+        pool = DescriptorPool()
+        for data in answer.file_descriptor_response.file_descriptor_proto:
+            pool.AddSerializedFile(data)
+        found = pool.FindServiceByName("grpc.reflection.v1.ServerReflection")
+        (method,) = found.methods
+        assert method.input_type.full_name == "grpc.reflection.v1.ServerReflectionRequest"
+
+
+async def test_health_is_listed(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        answer = await service.raw("/grpc.health.v1.Health/List", b"")
+        messages: Any = health_pb2  # the published stubs do not know `List`
+        found = messages.HealthListResponse.FromString(answer).statuses
+        serving = health_pb2.HealthCheckResponse.SERVING
+        assert {name: one.status for name, one in found.items()} == {"": serving, SERVICE: serving}
+
+
+async def test_an_unknown_services_health_is_not_found_in_log_and_metric_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with running(tmp_path) as service:
+        other = health_pb2.HealthCheckRequest(service="other").SerializeToString()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await service.raw("/grpc.health.v1.Health/Check", other)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        labels = {"grpc_method": "grpc.health.v1.Health/Check", "grpc_status": "NOT_FOUND"}
+        name = "grpc_server_call_duration_seconds_count"
+        assert service.metrics.registry.get_sample_value(name, labels) == 1
+    calls = [one for one in caplog.records if one.getMessage() == "call"]
+    assert [(one.levelno, vars(one)["code"]) for one in calls] == [(logging.INFO, "NOT_FOUND")]

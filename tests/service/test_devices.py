@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -27,7 +24,10 @@ from schoolbell.v1.device_service_pb2 import (
     RETIREMENT_REASON_TOKEN_REPLACED,
     RETIREMENT_REASON_UNREGISTERED,
     RETIREMENT_REASON_USER_CHANGED,
+    ApnsAddress,
     Device,
+    DeviceAddress,
+    FcmAddress,
     GetDeviceRequest,
     ListDevicesRequest,
     RegisterDeviceRequest,
@@ -36,7 +36,6 @@ from schoolbell.v1.device_service_pb2 import (
     UnregisterDeviceRequest,
     UpdateDeviceRequest,
 )
-from schoolbell.v1.device_service_pb2_grpc import DeviceServiceStub
 from schoolbell.v1.roster_service_pb2 import UpsertRecordsRequest
 from schoolbell.v1.subscription_pb2 import Subscription
 from schoolbell.v1.subscription_service_pb2 import GetSubscriptionsRequest
@@ -52,6 +51,7 @@ from tests.service.scene import (
     MOTHER,
     SOURCE,
     STUDENT,
+    address,
     deliveries,
     grade,
     listed,
@@ -63,6 +63,7 @@ from tests.service.scene import (
     token_of,
 )
 from tests.service.stored import facts_version, stored_device
+from tests.service.untried import untried
 from tests.service.whole import DISTRICT, PARENT_APP, TOPICS, Whole, whole
 from tests.storage.engines import databases
 
@@ -271,18 +272,6 @@ async def test_a_token_on_another_installation_is_replaced(tmp_path: Path) -> No
         assert taken.retirement.reason == RETIREMENT_REASON_USER_CHANGED
 
 
-@asynccontextmanager
-async def untried(service: Whole, key: str = "") -> AsyncIterator[Callable[[str, Any], Any]]:
-    """Call the device service without a client that would try again and hide a fault."""
-    connection = service.connection(access.ROLE_MOBILE_BACKEND)
-    metadata = (("authorization", f"Bearer {key or connection.key}"),)
-    credentials = grpc.ssl_channel_credentials(connection.ca)
-    options = [("grpc.enable_retries", 0)]
-    async with grpc.aio.secure_channel(connection.target, credentials, options) as channel:
-        stub = DeviceServiceStub(channel)
-        yield lambda method, asked: getattr(stub, method)(asked, metadata=metadata, timeout=60)
-
-
 @databases()
 async def test_of_many_users_at_once_one_has_the_phone(database: str, tmp_path: Path) -> None:
     users = [MOTHER, FATHER] * 4
@@ -416,33 +405,62 @@ def _kill(service: Whole, token: str) -> None:
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"app_id": ""}, "device.app_id"),
+    ({"app_id": "\0"}, "device.app_id"),
     ({"installation_id": ""}, "device.installation_id"),
     ({"installation_id": "x" * 129}, "device.installation_id"),
+    ({"installation_id": "a\0b"}, "device.installation_id"),
     ({"platform": 0}, "device.platform"),
     ({"platform": 9}, "device.platform"),
-    ({"token": ""}, "device.token"),
-    ({"token": "a" * 63}, "device.token"),
-    ({"token": "not hexadecimal!"}, "device.token"),
-    ({"token": "ab" * 2049}, "device.token"),
-    ({"fid": "abcdefghijklmnopqrstuv"}, "device.fid"),
     ({"os_version": "seventeen"}, "device.os_version"),
     ({"app_version": "1..2"}, "device.app_version"),
     ({"registration_ref": "x" * 129}, "device.registration_ref"),
+    ({"registration_ref": "\0"}, "device.registration_ref"),
     ({"user_id": FATHER}, "device.user_id"),
     ({"detail_level": 9}, "device.detail_level"),
 ]
+BAD_ADDRESSES: list[tuple[DeviceAddress, str]] = [
+    (DeviceAddress(), "address"),
+    (DeviceAddress(apns=ApnsAddress()), "address.apns.device_token"),
+    (address(""), "address.apns.device_token"),
+    (address("a" * 63), "address.apns.device_token"),
+    (address("not hexadecimal!"), "address.apns.device_token"),
+    (address("ab" * 31 + "\0\0"), "address.apns.device_token"),
+    (address("ab" * 2049), "address.apns.device_token"),
+    (
+        DeviceAddress(apns=ApnsAddress(device_token=TOKEN, environment=9)),  # type: ignore[arg-type]
+        "address.apns.environment",
+    ),
+    (DeviceAddress(fcm=FcmAddress()), "address.fcm.registration_token"),
+    (address("", ios=False), "address.fcm.registration_token"),
+    (address("a\0b", ios=False), "address.fcm.registration_token"),
+    (address("schön", ios=False), "address.fcm.registration_token"),
+    (address("a" * 4097, ios=False), "address.fcm.registration_token"),
+    (
+        DeviceAddress(fcm=FcmAddress(firebase_installation_id="")),
+        "address.fcm.firebase_installation_id",
+    ),
+    (address("fcm-token:" + "A" * 140, ios=False), "address.fcm"),
+]
+"""Of a phone with iOS."""
 
 
 async def test_a_bad_registration_is_refused_by_its_field(tmp_path: Path) -> None:
+    asked = []
+    for values, field in BAD:
+        one = phone(MOTHER)
+        for name, value in values.items():
+            setattr(one.device, name, value)
+        asked.append((one, field))
+    for bad_address, field in BAD_ADDRESSES:
+        one = phone(MOTHER)
+        one.address.CopyFrom(bad_address)
+        asked.append((one, field))
     async with whole(tmp_path) as service:
         await populate(service)
-        for values, field in BAD:
-            asked = phone(MOTHER)
-            for name, value in values.items():
-                setattr(asked.device, name, value)
+        for one, field in asked:
             with pytest.raises(InvalidArgument) as refused:
-                await register(service, asked)
-            assert [bad.path for bad in refused.value.fields] == [field], values
+                await register(service, one)
+            assert [bad.path for bad in refused.value.fields] == [field], one
             assert refused.value.reason == "INVALID_FIELD"
             assert TOKEN not in str(refused.value)
         with pytest.raises(InvalidArgument) as refused:
@@ -450,6 +468,22 @@ async def test_a_bad_registration_is_refused_by_its_field(tmp_path: Path) -> Non
         paths = {bad.path for bad in refused.value.fields}
         assert paths >= {"user_id", "device", "device.app_id", "device.installation_id"}
         assert await listed(service, MOTHER, retired=True) == []
+
+
+async def test_what_a_request_says_of_the_environment_is_the_addresss(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        asked = phone(MOTHER)
+        asked.device.environment = common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION
+        (device,) = await register(service, asked)
+        assert device.environment == common_pb2.PROVIDER_ENVIRONMENT_SANDBOX
+        asked.address.apns.ClearField("environment")
+        (device,) = await register(service, asked)
+        assert device.environment == common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION
+        android = phone(MOTHER, ios=False, number=2)
+        android.device.environment = common_pb2.PROVIDER_ENVIRONMENT_SANDBOX
+        (device,) = await register(service, android)
+        assert device.environment == common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION
 
 
 async def test_who_is_not_there_is_not_found(tmp_path: Path) -> None:
@@ -571,6 +605,33 @@ async def test_an_update_changes_the_masked_fields(tmp_path: Path) -> None:
         assert cleared.detail_level == common_pb2.DETAIL_LEVEL_DETAILED
         ignored = await change(service, device, "address_tail", "retirement", address_tail="zzzz")
         assert ignored == cleared == await read(service, device)
+        away = await change(service, device, environment=common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION)
+        assert away == cleared
+
+
+async def test_a_star_is_every_field_that_may_be_set(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        asked = phone(MOTHER)
+        asked.device.os_version, asked.device.locale = "17.5", "en"
+        (device,) = await register(service, asked)
+        changed = await change(service, device, "*", muted=True, locale="es")
+        assert (changed.muted, changed.locale, changed.os_version) == (True, "es", "")
+        assert not changed.stay_logged_in
+        same = [device.app_id, device.platform, device.installation_id, device.address_tail]
+        assert [
+            changed.app_id,
+            changed.platform,
+            changed.installation_id,
+            changed.address_tail,
+        ] == same
+        for paths, fields, bad in (
+            (["*"], {"app_id": "maple-student"}, "device.app_id"),
+            (["*", "locale"], {"locale": "en"}, "update_mask.paths[0]"),
+        ):
+            with pytest.raises(InvalidArgument) as refused:
+                await change(service, device, *paths, **fields)
+            assert [one.path for one in refused.value.fields] == [bad]
 
 
 async def test_a_lost_update_is_refused_and_a_repeated_one_is_not(tmp_path: Path) -> None:
@@ -587,15 +648,11 @@ async def test_a_lost_update_is_refused_and_a_repeated_one_is_not(tmp_path: Path
 
 
 FIXED: list[dict[str, Any]] = [
-    {"token": "ab" * 32},
-    {"fid": "abcdefghijklmnopqrstuv"},
     {"platform": common_pb2.PLATFORM_ANDROID},
     {"app_id": "maple-student"},
     {"installation_id": "another"},
-    {"environment": common_pb2.PROVIDER_ENVIRONMENT_PRODUCTION},
     {"user_id": FATHER},
     {"device_id": "another"},
-    {"locale": "?"},
     {"os_version": "x"},
 ]
 

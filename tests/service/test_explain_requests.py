@@ -161,7 +161,7 @@ async def test_what_was_recorded_is_what_is_listed(database: str, tmp_path: Path
     assert answer.record.delivery_count == 2
 
 
-async def test_a_rehearsed_explanation_is_what_publishing_then_decides(tmp_path: Path) -> None:
+async def test_an_explanation_of_a_dry_run_is_what_publishing_then_decides(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
         await register(service, phone(MOTHER), phone(FATHER, stay_logged_in=False))
@@ -288,7 +288,7 @@ async def test_facts_name_who_saved_them(tmp_path: Path) -> None:
         "term_enabled": "principal",
         "tool_shown": "principal",
         "subscription_enabled": MOTHER,
-        "subscription_stored": MOTHER,
+        "subscription_level": MOTHER,
         "limit_time": MOTHER,
     }
     assert (after["enabled"], after["adult_students"]) == ("principal", "default")

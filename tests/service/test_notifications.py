@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from schoolbell.errors import InvalidArgument, NotFound, PermissionDenied
+from schoolbell.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import common_pb2, delivery_pb2, roster_pb2, settings_service_pb2
+from schoolbell.v1 import (
+    common_pb2,
+    delivery_pb2,
+    roster_pb2,
+    roster_service_pb2,
+    settings_service_pb2,
+)
 from schoolbell.v1.device_service_pb2 import (
     RETIREMENT_REASON_TOKEN_DEAD,
     Device,
@@ -24,6 +38,11 @@ from schoolbell.v1.device_service_pb2 import (
 )
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_storage.notification_requests import (
+    NotificationRequest,
+    claim_request,
+    read_request,
+)
 from tests.service.following import following
 from tests.service.scene import (
     CALENDAR,
@@ -38,6 +57,7 @@ from tests.service.scene import (
     token_of,
     upsert,
 )
+from tests.service.stored import stored
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import databases
 
@@ -70,11 +90,16 @@ async def is_gone(service: Whole, delivery_id: str, user_id: str = MOTHER) -> bo
     return refused.value.reason == "NOTIFICATION_NOT_FOUND"
 
 
-async def try_out(service: Whole, device: Device) -> SendTestNotificationResponse:
+async def try_out(
+    service: Whole, device: Device, request_id: str = ""
+) -> SendTestNotificationResponse:
     async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
         return await backend.devices.SendTestNotification(
             SendTestNotificationRequest(
-                district_id=DISTRICT, user_id=device.user_id, device_id=device.device_id
+                district_id=DISTRICT,
+                user_id=device.user_id,
+                device_id=device.device_id,
+                request_id=request_id,
             )
         )
 
@@ -149,6 +174,27 @@ async def test_who_may_no_longer_see_the_student_finds_nothing(
         assert (await notification(service, name)).body
         await upsert(service, roster_pb2.RosterRecord(**record))
         assert await is_gone(service, name)
+
+
+async def test_a_bar_of_the_district_closes_what_was_told_and_what_comes(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await register(service, phone(MOTHER))
+        name = (await told(service)).delivery_id
+        for barred in (True, False):
+            async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+                await administrator.roster.SetBar(
+                    roster_service_pb2.SetBarRequest(
+                        district_id=DISTRICT,
+                        student_id=STUDENT,
+                        guardian_id=MOTHER,
+                        barred=barred,
+                        comment="court order",
+                    )
+                )
+            if barred:
+                assert await is_gone(service, name)
+        assert (await notification(service, name)).body
 
 
 async def test_a_district_or_calendar_that_is_switched_off_shows_nothing(tmp_path: Path) -> None:
@@ -267,3 +313,163 @@ async def test_a_test_to_a_dead_token_retires_it_if_it_was_registered_before(
                 )
             assert answer.device.HasField("retirement") is retired
         assert answer.device.retirement.reason == RETIREMENT_REASON_TOKEN_DEAD
+
+
+@databases()
+async def test_a_repeated_request_answers_what_became_of_the_first(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        asked = phone(MOTHER)
+        (device,) = await register(service, asked)
+        first, *others = await asyncio.gather(*(try_out(service, device, "r1") for _ in range(4)))
+        assert first.attempt.outcome == delivery_pb2.OUTCOME_ACCEPTED
+        assert others == [first] * 3
+        assert len(service.sandbox.ledger.arrivals(token_of(asked))) == 1
+        await service.stop()
+        await service.start()
+        assert await try_out(service, device, "r1") == first
+        assert await try_out(service, device, "r2") != first
+        assert len(service.sandbox.ledger.arrivals(token_of(asked))) == 2
+
+
+async def test_a_repeat_answers_the_first_also_when_the_device_is_gone_by_now(
+    tmp_path: Path,
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        (device,) = await register(service, phone(MOTHER))
+        dead = Effect(
+            status=410,
+            reason="Unregistered",
+            timestamp=device.register_time.ToMilliseconds() + 1,
+        )
+        service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=dead, times=1))
+        first = await try_out(service, device, "r1")
+        assert first.attempt.outcome == delivery_pb2.OUTCOME_TOKEN_DEAD
+        assert await try_out(service, device, "r1") == first
+        with pytest.raises(FailedPrecondition):
+            await try_out(service, device, "r2")
+
+
+async def test_a_request_id_is_for_one_device(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        mothers, tablet, fathers = await register(
+            service, phone(MOTHER), phone(MOTHER, ios=False, number=2), phone(FATHER)
+        )
+        first = await try_out(service, mothers, "r1")
+        for device in (tablet, fathers):
+            with pytest.raises(AlreadyExists) as refused:
+                await try_out(service, device, "r1")
+            assert refused.value.reason == "REQUEST_ID_REUSED"
+            assert refused.value.metadata["request_id"] == "r1"
+        assert await try_out(service, mothers, "r1") == first
+        for bad in ("x" * 129, "\0", " r1"):
+            with pytest.raises(InvalidArgument) as wrong:
+                await try_out(service, mothers, bad)
+            assert [one.path for one in wrong.value.fields] == ["request_id"]
+
+
+async def test_who_hung_up_hears_what_became_of_it_and_nothing_is_sent_twice(
+    tmp_path: Path,
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        asked = phone(MOTHER)
+        (device,) = await register(service, asked)
+        slow = Effect(delay=1.0)
+        service.sandbox.faults.add(Fault(endpoint=Endpoint.APNS, effect=slow, times=1))
+        first = asyncio.create_task(try_out(service, device, "r1"))
+        async with stored(service) as storage:
+            request = NotificationRequest(
+                district_id=DISTRICT,
+                request_id="r1",
+                user_id=MOTHER,
+                device_id=device.device_id,
+                create_time=dt.datetime.now(dt.UTC),
+            )
+            while True:
+                async with storage.read() as connection:
+                    if await read_request(connection, request) is not None:
+                        break
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        again = await try_out(service, device, "r1")
+        assert again.attempt.outcome == delivery_pb2.OUTCOME_ACCEPTED
+        assert len(service.sandbox.ledger.arrivals(token_of(asked))) == 1
+
+
+async def test_a_request_whose_server_died_is_answered_as_lost(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        asked = phone(MOTHER)
+        (device,) = await register(service, asked)
+        begun = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
+        async with stored(service) as storage, storage.write() as connection:
+            request = NotificationRequest(
+                district_id=DISTRICT,
+                request_id="r1",
+                user_id=MOTHER,
+                device_id=device.device_id,
+                create_time=begun,
+            )
+            assert await claim_request(connection, request) is None
+        answer = await try_out(service, device, "r1")
+        assert answer.attempt.outcome == delivery_pb2.OUTCOME_ANSWER_LOST
+        assert answer.attempt.start_time.ToDatetime(dt.UTC) == begun
+        assert service.sandbox.ledger.arrivals(token_of(asked)) == []
+
+
+@databases()
+async def test_a_notification_is_found_by_its_id_and_by_its_own_user_alone(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        asked = phone(MOTHER, number=2, ios=False)
+        asked.device.locale = "es"
+        await register(service, phone(MOTHER), asked, phone(FATHER))
+        async with following(service) as followed:
+            await publish(service, grade("g1", 68.5))
+            found = await followed.until_states(ACCEPTED, ACCEPTED, ACCEPTED)
+        own = [one for one in found if one.user_id == MOTHER]
+        (name,) = {one.notification_id for one in own}
+        for registered in (phone(MOTHER), asked):
+            (push,) = service.sandbox.ledger.arrivals(token_of(registered))
+            assert name.encode() in push.payload
+        async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+
+            async def get(**fields: str) -> Notification:
+                request = GetNotificationRequest(**{"district_id": DISTRICT, **fields})
+                return (await backend.devices.GetNotification(request)).notification
+
+            detail = await get(user_id=MOTHER, notification_id=name)
+            assert (detail.notification_id, detail.locale) == (name, "en")
+            assert (await get(user_id=MOTHER, notification_id=name, locale="es")).locale == "es"
+            android = next(one for one in own if one.platform == common_pb2.PLATFORM_ANDROID)
+            by_delivery = await get(user_id=MOTHER, delivery_id=android.delivery_id)
+            assert (by_delivery.notification_id, by_delivery.locale) == (name, "es")
+            (change,) = detail.changes
+            assert (change.section_id, change.grading_task) == ("algebra-1", "Semester grade")
+            assert (change.grading_period, change.calendar_id) == ("S1", CALENDAR)
+            others = next(one.notification_id for one in found if one.user_id == FATHER)
+            for hostile in (
+                {"user_id": FATHER, "notification_id": name},
+                {"user_id": MOTHER, "notification_id": others},
+                {"user_id": MOTHER, "notification_id": own[0].delivery_id},
+                {"user_id": MOTHER, "notification_id": "ffffffff-ffff-8fff-bfff-ffffffffffff"},
+                {"user_id": MOTHER, "notification_id": name.upper()},
+                {"user_id": MOTHER, "notification_id": name, "district_id": "oak-county"},
+            ):
+                with pytest.raises((NotFound, PermissionDenied)):
+                    await get(**hostile)
+            for bad, path in (
+                ({"user_id": MOTHER}, "target"),
+                ({"user_id": MOTHER, "notification_id": ""}, "notification_id"),
+                ({"user_id": MOTHER, "notification_id": name, "locale": "?"}, "locale"),
+            ):
+                with pytest.raises(InvalidArgument) as refused:
+                    await get(**bad)
+                assert [one.path for one in refused.value.fields] == [path]

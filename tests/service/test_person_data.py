@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import pytest
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from schoolbell import AsyncClient
-from schoolbell.errors import NotFound, from_rpc_error
+from schoolbell.errors import NotFound
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
     common_pb2,
     delivery_pb2,
+    device_service_pb2,
     roster_pb2,
+    roster_service_pb2,
     status_service_pb2,
     subscription_pb2,
+    subscription_service_pb2,
 )
 from schoolbell.v1.change_service_pb2 import (
     DecisionFilter,
@@ -32,7 +35,7 @@ from schoolbell_server.domain.record import decode_record
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import change, metadata
-from tests.service.following import Followed, following
+from tests.service.following import PATIENCE, Followed, following
 from tests.service.held import hold_grades
 from tests.service.scene import (
     FATHER,
@@ -105,6 +108,17 @@ async def live(service: Whole) -> dict[str, str]:
         )
     barred = roster_pb2.Relationship(student_id=SIBLING, guardian_id=FATHER, barred=True)
     await upsert(service, roster_pb2.RosterRecord(relationship=barred))
+    async with service.client(access.ROLE_ADMINISTRATOR) as administrator:
+        for student_id, guardian_id in ((SIBLING, MOTHER), (SIBLING, FATHER)):
+            await administrator.roster.SetBar(
+                roster_service_pb2.SetBarRequest(
+                    district_id=DISTRICT,
+                    student_id=student_id,
+                    guardian_id=guardian_id,
+                    barred=True,
+                    comment=f"asked for by {MOTHER}.",
+                )
+            )
     return devices
 
 
@@ -126,11 +140,8 @@ async def export(client: AsyncClient, user_id: str) -> dict[str, list[dict[str, 
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     request = access.ExportPersonDataRequest(district_id=DISTRICT, user_id=user_id)
     stream = client.access.ExportPersonData(request)
-    try:
-        async for part in stream:
-            found[part.record_type] += [MessageToDict(record) for record in part.records]
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from None
+    async for part in stream:
+        found[part.record_type] += [MessageToDict(record) for record in part.records]
     return found
 
 
@@ -211,6 +222,8 @@ async def test_others_keep_what_is_theirs(database: str, tmp_path: Path) -> None
             after = await export(client, FATHER)
             for name in ("user", "device", "delivery", "decision", "relationship", "tool_right"):
                 assert after[name] == before[name] != [], name
+            assert [one["comment"] for one in before["bar"]] == [f"asked for by {MOTHER}.", ""]
+            assert [one["comment"] for one in after["bar"]] == ["erased", ""]
             found = await client.changes.ListDecisions(
                 ListDecisionsRequest(
                     district_id=DISTRICT, filter=DecisionFilter(change_keys=[absence("a1").key])
@@ -284,6 +297,8 @@ async def test_an_export_has_everything_and_no_secret(database: str, tmp_path: P
             f"persons/{MOTHER}",
             f"persons/{STUDENT}",
         ]
+        (bar,) = mother["bar"]
+        assert (bar["student_id"], bar["acting_user_id"]) == (SIBLING, "principal")
         token = token_of(phone(MOTHER))
         assert token not in str(mother)
         assert "secret_hash" not in str(mother)
@@ -299,8 +314,128 @@ async def test_the_audit_log_keeps_that_it_was_done_and_not_whom(tmp_path: Path)
             )
             (entry,) = audit.audit_entries
             assert entry.method == "schoolbell.v1.AccessService/ErasePersonData"
-            assert (entry.principal.id, entry.subject) == ("principal", "persons/erased")
-            assert MessageToDict(entry.after) == {"records": count}
+            assert entry.principal.acting_user_id == "principal"
+            assert re.fullmatch("persons/erased-[0-9a-f]{32}", entry.subject)
+            found = await client.access.ListAuditEntries(
+                access.ListAuditEntriesRequest(
+                    district_id=DISTRICT, filter=access.AuditFilter(subjects=[entry.subject])
+                )
+            )
+            done = [MessageToDict(one.after) for one in reversed(found.audit_entries)]
+            assert [one["step"] for one in done] == list(range(1, len(done) + 1))
+            assert sum(one.get("records", 0) for one in done) == count
             with pytest.raises(NotFound) as refused:
                 await export(client, MOTHER)
             assert refused.value.reason == "USER_NOT_FOUND"
+
+
+async def test_an_erased_person_is_in_no_file_of_the_database(tmp_path: Path) -> None:
+    """Neither in freed pages nor in the log, which is emptied beside the erasure."""
+    data, person = tmp_path / "data", "somebody-to-be-erased"
+
+    def held() -> list[str]:
+        files = data.glob("schoolbell.db*")
+        return [file.name for file in files if person.encode() in file.read_bytes()]
+
+    async with whole(tmp_path) as service:
+        await populate(service)
+        await upsert(
+            service,
+            roster_pb2.RosterRecord(user=roster_pb2.User(user_id=person, enabled=True)),
+            roster_pb2.RosterRecord(
+                relationship=roster_pb2.Relationship(
+                    student_id=STUDENT, guardian_id=person, portal_enabled=True
+                )
+            ),
+        )
+        await register(service, phone(person))
+        assert await asyncio.to_thread(held)
+        await erase(service, person)
+        async with asyncio.timeout(PATIENCE):
+            while await asyncio.to_thread(held):  # noqa: ASYNC110 - only the files tell it
+                await asyncio.sleep(0.1)
+
+
+@databases()
+async def test_choices_and_test_requests_are_exported_and_erased(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        (tablet,) = await register(service, phone(MOTHER))
+        await subscribe(service, tablet, wanted_grades(enabled=False))
+        await choose(service, MOTHER)
+        await choose(service, FATHER)
+        async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+            await backend.devices.SendTestNotification(
+                device_service_pb2.SendTestNotificationRequest(
+                    district_id=DISTRICT,
+                    user_id=MOTHER,
+                    device_id=tablet.device_id,
+                    request_id="r1",
+                )
+            )
+        async with service.client(access.ROLE_ADMINISTRATOR) as client:
+            mother, student = await export(client, MOTHER), await export(client, STUDENT)
+        chosen = [
+            (one["app_type"], one["device_id"], one["enabled"]) for one in mother["subscription"]
+        ]
+        assert chosen == [("PARENT", "", True), ("PARENT", tablet.device_id, False)]
+        assert [one["request_id"] for one in mother["test_notification"]] == ["r1"]
+        assert {one["user_id"] for one in student["subscription"]} == {MOTHER, FATHER}
+        await erase(service, MOTHER)
+        assert await kept(service) == [FATHER]
+        await erase(service, STUDENT)
+        assert await kept(service) == []
+
+
+@databases()
+async def test_what_is_saved_while_its_person_is_erased_does_not_stay(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        for _ in range(3):
+            await populate_again(service)
+            saves = [choose(service, MOTHER) for _ in range(8)]
+            results = await asyncio.gather(*saves, erase(service, MOTHER), return_exceptions=True)
+            errors = [one for one in results if isinstance(one, BaseException)]
+            assert all(isinstance(one, NotFound) for one in errors), errors
+            assert await kept(service) == []
+
+
+async def populate_again(service: Whole) -> None:
+    """Let the mother be there again, with her child."""
+    user = roster_pb2.User(user_id=MOTHER, enabled=True)
+    tie = roster_pb2.Relationship(student_id=STUDENT, guardian_id=MOTHER, portal_enabled=True)
+    record = roster_pb2.RosterRecord
+    await upsert(service, record(user=user), record(relationship=tie))
+
+
+def wanted_grades(*, enabled: bool = True) -> subscription_pb2.Subscription:
+    return subscription_pb2.Subscription(
+        student_id=STUDENT, kind=common_pb2.KIND_GRADE, enabled=enabled
+    )
+
+
+async def choose(service: Whole, user_id: str) -> None:
+    """Save a choice of a guardian."""
+    async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+        await backend.subscriptions.UpdateSubscriptions(
+            subscription_service_pb2.UpdateSubscriptionsRequest(
+                district_id=DISTRICT,
+                user_id=user_id,
+                app_type=common_pb2.APP_TYPE_PARENT,
+                subscriptions=[wanted_grades()],
+            )
+        )
+
+
+async def kept(service: Whole) -> list[str]:
+    """Return whose choices and test requests are stored."""
+    found: list[str] = []
+    async with stored(service) as storage, storage.read() as connection:
+        for table in ("subscription", "test_notification"):
+            rows = await connection.execute(text(f"SELECT user_id FROM {table} ORDER BY user_id"))  # noqa: S608
+            found += rows.scalars()
+    return found

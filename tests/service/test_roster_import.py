@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from sqlalchemy import text
 
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
@@ -18,6 +19,7 @@ from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import UserRecord
 from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.observed import logged
 from tests.service.paging import pages
 from tests.service.roster_parts import (
     DELTA,
@@ -114,26 +116,45 @@ async def test_a_delta_deactivates_by_name(tmp_path: Path) -> None:
 
 
 async def test_too_many_deactivations_are_refused(tmp_path: Path) -> None:
-    families = [record for number in range(10) for record in family(f"s{number}")]
+    families = [record for number in range(20) for record in family(f"s{number}")]
     async with serving(tmp_path) as service:
         await service.add_district()
         await bring(service, "1", [*NORTH, *families])
-        with refused("IMPORT_DEACTIVATES_TOO_MANY") as refusal:
-            await bring(service, "2", [*NORTH, *families[4:]])
-        assert len(await student_ids(service)) == 10
+        with refused("IMPORT_GUARD_EXCEEDED") as refusal:
+            await bring(service, "2", [*NORTH, *families[44:]])
+        assert len(await student_ids(service)) == 20
         done = await look_up(service, "2")
     assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
     assert refusal.metadata == {
         "import_id": "2",
+        "guard": "max_deactivated_percent",
         "record_type": "RELATIONSHIP",
-        "percent": "10.0",
-        "max_deactivated_percent": "5",
+        "percent": "55.0",
+        "max_percent": "5",
     }
     assert done.state == roster_pb2.IMPORT_STATE_REFUSED
-    assert done.report.problems[0].record_index == -1
+    assert [
+        (one.HasField("record_index"), one.record_type, one.field, one.code, one.severity)
+        for one in done.report.problems
+    ] == [
+        (
+            False,
+            record_type,
+            "max_deactivated_percent",
+            roster_pb2.IMPORT_PROBLEM_CODE_GUARD_EXCEEDED,
+            roster_pb2.IMPORT_PROBLEM_SEVERITY_ERROR,
+        )
+        for record_type in (
+            roster_pb2.RECORD_TYPE_RELATIONSHIP,
+            roster_pb2.RECORD_TYPE_USER,
+            roster_pb2.RECORD_TYPE_ENROLLMENT,
+        )
+    ]
+    assert counted(done)["RELATIONSHIP"] == (0, 0, 9, 11)
+    assert done.report.portal_relationship_count == 9
 
 
-async def test_a_rehearsal_reports_and_applies_nothing(tmp_path: Path) -> None:
+async def test_a_dry_run_reports_and_applies_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
         version = await service.facts_version()
@@ -141,7 +162,7 @@ async def test_a_rehearsal_reports_and_applies_nothing(tmp_path: Path) -> None:
         bad = await bring(service, "2", [*NORTH, stay("ghost", "north")], validate_only=True)
         assert await student_ids(service) == []
         assert await service.facts_version() == version
-    assert done.state == roster_pb2.IMPORT_STATE_APPLIED
+    assert done.state == roster_pb2.IMPORT_STATE_VALIDATED
     assert counted(done)["USER"] == (2, 0, 0, 0)
     assert done.report.portal_relationship_count == 1
     assert bad.state == roster_pb2.IMPORT_STATE_REFUSED
@@ -200,6 +221,7 @@ async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) 
     found = {(problem.record_index, problem.field) for problem in done.report.problems}
     assert found == {
         (2, "user_id"),
+        (3, "enabled"),
         (3, "birth_date"),
         (4, "guardian_id"),
         (4, "relation"),
@@ -212,8 +234,8 @@ async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) 
         (9, "terms[0].end_date"),
         (9, "terms[1].term_id"),
     }
-    assert refusal.metadata == {"import_id": "1", "problem_total": "12"}
-    assert done.report.problem_count == 12
+    assert refusal.metadata == {"import_id": "1", "problem_count": "13"}
+    assert done.report.problem_count == 13
     about_birth = next(one for one in done.report.problems if one.field == "birth_date")
     assert "2010" not in about_birth.description
     assert (about_birth.record_type, about_birth.record_id) == (roster_pb2.RECORD_TYPE_USER, "kid")
@@ -242,7 +264,7 @@ async def test_at_most_a_thousand_problems_are_kept_and_all_counted(tmp_path: Pa
         with refused("IMPORT_RECORDS_REFUSED"):
             await bring(service, "2", [stay(f"s{number}", "north") for number in range(700)])
         loose = await look_up(service, "2")
-    assert refusal.metadata["problem_total"] == "1200"
+    assert refusal.metadata["problem_count"] == "1200"
     assert (done.report.problem_count, len(done.report.problems)) == (1200, 1000)
     assert (loose.report.problem_count, len(loose.report.problems)) == (1400, 1000)
 
@@ -277,7 +299,12 @@ async def test_without_a_matching_footer_nothing_is_applied(
                 roster_pb2.IMPORT_STATE_REFUSED,
             )
             again = parts("1", NORTH, validate_only=sent[0].header.validate_only)
-            assert (await send(service, again)).state == roster_pb2.IMPORT_STATE_APPLIED
+            state = (await send(service, again)).state
+            assert state == (
+                roster_pb2.IMPORT_STATE_VALIDATED
+                if sent[0].header.validate_only
+                else roster_pb2.IMPORT_STATE_APPLIED
+            )
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -309,7 +336,7 @@ async def test_every_bad_field_of_a_header_is_named(tmp_path: Path) -> None:
         "header.import_id",
         "header.source",
         "header.mode",
-        "header.max_deactivated_percent",
+        "header.guards.max_deactivated_percent",
     }
 
 
@@ -421,6 +448,28 @@ async def test_an_import_that_arrived_whole_survives_its_server(tmp_path: Path) 
     assert counted(done) == {"USER": (1, 0, 0, 0)}
 
 
+async def test_an_import_that_cannot_be_finished_is_told_and_finished_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as service:
+        await service.add_district()
+        await _arrive_whole(service)
+        async with service.storage.write() as connection:
+            await connection.execute(text("ALTER TABLE roster_stage RENAME TO elsewhere"))
+        broken = ImportFinisher(service.storage, service.clock)
+        await broken.resume()
+        await broken.drain()
+        assert logged(caplog, "import not finished", import_id="monday")
+        assert (await look_up(service, "monday")).state == roster_pb2.IMPORT_STATE_APPLYING
+        async with service.storage.write() as connection:
+            await connection.execute(text("ALTER TABLE elsewhere RENAME TO roster_stage"))
+        later = ImportFinisher(service.storage, service.clock)
+        await later.resume()
+        await later.drain()
+        done = await look_up(service, "monday")
+    assert done.state == roster_pb2.IMPORT_STATE_APPLIED
+
+
 async def test_asking_again_finishes_what_arrived_whole(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
@@ -429,7 +478,10 @@ async def test_asking_again_finishes_what_arrived_whole(tmp_path: Path) -> None:
             await bring(service, "tuesday", NORTH)
         assert refusal.metadata == {"import_id": "monday"}
         done = await bring(
-            service, "monday", [], guards=messages.ImportGuards(max_deactivated_percent=2.5)
+            service,
+            "monday",
+            [],
+            guards=messages.ImportGuards(max_deactivated_percent=2.5, allow_bar_loss=True),
         )
     assert counted(done) == {"USER": (1, 0, 0, 0)}
 

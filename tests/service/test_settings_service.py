@@ -76,9 +76,7 @@ async def test_the_switch_is_set_and_cleared(tmp_path: Path) -> None:
         version = await service.facts_version()
         assert (await update(service, enabled=True)).enabled
         assert await service.facts_version() == version + 1
-        assert (await get(service)).updater == "ada"
-        # Without a mask, false is no populated field.
-        assert (await update(service, enabled=False)).enabled
+        assert (await get(service)).updater.id == "ada"
         service.clock.pass_seconds(1)
         assert not (await update(service, "enabled")).enabled
         assert not (await get(service)).enabled
@@ -86,6 +84,53 @@ async def test_the_switch_is_set_and_cleared(tmp_path: Path) -> None:
     assert (entry.actor.principal.name, entry.target) == ("ada", "settings")
     assert (entry.before, entry.after) == ({"enabled": True}, {"enabled": False})
     assert entry.action == "schoolbell.v1.SettingsService/UpdateSettings"
+
+
+async def test_false_without_a_mask_switches_off(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await service.add_district()
+        assert (await update(service, enabled=True)).enabled
+        service.clock.pass_seconds(1)
+        assert not (await update(service, enabled=False)).enabled
+        assert not (await get(service)).enabled
+        entry = (await service.audit())[0]
+        assert (entry.before, entry.after) == ({"enabled": True}, {"enabled": False})
+        await update(service, enabled=True)
+        detailed = common_pb2.DETAIL_LEVEL_DETAILED
+        assert (await update(service, detail_level=detailed)).enabled
+
+
+async def test_a_star_is_every_field_that_may_be_set(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await service.add_district()
+        before = await get(service)
+        await update(
+            service,
+            enabled=True,
+            detail_level=common_pb2.DETAIL_LEVEL_DETAILED,
+            enrollment_grace=Duration(seconds=DAY),
+            kind_settings=[messages.KindSettings(kind=common_pb2.KIND_GRADE)],
+        )
+        after = await update(service, "*", enabled=False, detail_level=before.detail_level)
+        assert (after.enabled, list(after.kind_settings)) == (False, [])
+        assert after.enrollment_grace == before.enrollment_grace
+        with refused("INVALID_FIELD") as refusal:
+            await update(service, "*", "enabled", enabled=True)
+        assert set(refusal.fields) == {"update_mask.paths[0]"}
+
+
+async def test_a_default_that_does_not_say_whether_calendars_are_shown_shows_them(
+    tmp_path: Path,
+) -> None:
+    options = messages.DisplayOptions(parent_app_kinds=EVERY_KIND)
+    async with serving(tmp_path) as service:
+        await service.add_district()
+        for mask in ((), ("*",), ("default_display_options",)):
+            page = await update(service, *mask, default_display_options=options)
+            assert page.default_display_options.enabled
+        off = messages.DisplayOptions(enabled=False, parent_app_kinds=EVERY_KIND)
+        page = await update(service, default_display_options=off)
+        assert not page.default_display_options.enabled
 
 
 async def test_what_was_set_is_answered(tmp_path: Path) -> None:
@@ -222,23 +267,23 @@ async def test_every_bad_setting_is_named_in_one_pass(tmp_path: Path) -> None:
         await service.add_district()
         with refused("INVALID_FIELD") as refusal:
             await update(service, settings=bad)
-        assert (await get(service)).updater == ""
+        assert (await get(service)).updater.id == ""
     assert set(refusal.fields) == {
         "settings.enrollment_grace",
-        "settings.kinds[1].kind",
-        "settings.kinds[2].hold",
-        "settings.kinds[2].time_to_live",
-        "settings.kinds[3].kind",
+        "settings.kind_settings[1].kind",
+        "settings.kind_settings[2].hold",
+        "settings.kind_settings[2].time_to_live",
+        "settings.kind_settings[3].kind",
         "settings.retention.changes",
         "settings.minimum_versions[0].app_id",
         "settings.minimum_versions[0].os_version",
         "settings.minimum_versions[0].platform",
-        "settings.default_subscriptions[0].grade",
-        "settings.default_subscriptions[0].grade.below_percent",
-        "settings.default_subscriptions[1].app",
-        "settings.default_subscriptions[1].lunch_balance.below_balance.currency_code",
-        "settings.default_subscriptions[2].attendance.statuses",
-        "settings.default_subscriptions[2].attendance.excuses",
+        "settings.default_subscriptions[0].condition.grade",
+        "settings.default_subscriptions[0].condition.grade.below_percent",
+        "settings.default_subscriptions[1].app_type",
+        "settings.default_subscriptions[1].condition.lunch_balance.below_balance.currency_code",
+        "settings.default_subscriptions[2].condition.attendance.statuses",
+        "settings.default_subscriptions[2].condition.attendance.excuses",
         "settings.default_display_options.calendar_id",
         "settings.default_display_options.disabled_term_ids",
     }
@@ -402,3 +447,67 @@ async def test_display_options_are_paged_by_calendar(tmp_path: Path) -> None:
         request = messages.ListDisplayOptionsRequest(district_id=DISTRICT, school_year=2026)
         assert not (await service.settings.ListDisplayOptions(request)).display_options
     assert seen == ["a:2027", "b:2027", "c:2027"]
+
+
+async def reset(service: Service, *calendar_ids: str) -> list[messages.DisplayOptions]:
+    request = messages.ResetDisplayOptionsRequest(district_id=DISTRICT, calendar_ids=calendar_ids)
+    return list((await service.settings.ResetDisplayOptions(request)).display_options)
+
+
+async def test_false_without_a_mask_hides_a_calendar(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await add_calendars(service, "north")
+        (hidden,) = await show(service, "north:2027", enabled=False)
+        assert (hidden.enabled, list(hidden.parent_app_kinds)) == (False, EVERY_KIND)
+        (again,) = await show(service, "north:2027", enabled=True)
+        assert again.enabled
+        fields = {"enabled": True, "disabled_term_ids": ["q1"], "parent_app_kinds": EVERY_KIND}
+        (whole,) = await show(service, "north:2027", mask=("*",), **fields)
+        assert (list(whole.student_app_kinds), list(whole.parent_app_kinds)) == ([], EVERY_KIND)
+        assert list(whole.disabled_term_ids) == ["q1"]
+
+
+async def test_a_reset_calendar_follows_the_default_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await add_calendars(service, "north", "south", "west")
+        inherited = await shown(service, "north:2027")
+        await show(service, "north:2027", "south:2027", enabled=False)
+        version = await service.facts_version()
+        service.clock.pass_seconds(1)
+        both = await reset(service, "west:2027", "north:2027")
+        assert [one.calendar_id for one in both] == ["west:2027", "north:2027"]
+        assert all(one.inherited and one.enabled for one in both)
+        assert await shown(service, "north:2027") == inherited
+        assert not (await shown(service, "south:2027")).enabled
+        assert await service.facts_version() == version + 1
+        entries = [
+            one for one in await service.audit() if one.action.endswith("ResetDisplayOptions")
+        ]
+        assert [(one.target, one.actor.principal.name) for one in entries] == [
+            ("calendars/north:2027", "ada")
+        ]
+        assert entries[0].before == {"enabled": False, "inherited": False}
+        assert entries[0].after == {"enabled": True, "inherited": True}
+        assert await reset(service, "north:2027") == [inherited]
+        assert await service.facts_version() == version + 1
+        again = [one for one in await service.audit() if one.action.endswith("ResetDisplayOptions")]
+        assert again == entries
+
+
+async def test_calendars_are_reset_all_or_none(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await add_calendars(service, "north")
+        await show(service, "north:2027", enabled=False)
+        with refused("CALENDAR_NOT_FOUND") as refusal:
+            await reset(service, "north:2027", "nowhere")
+        assert refusal.metadata == {"calendar_id": "nowhere"}
+        assert not (await shown(service, "north:2027")).inherited
+        for bad, field in (
+            ([], "calendar_ids"),
+            (["a", "a"], "calendar_ids"),
+            (["a"] + [f"c{number}" for number in range(1000)], "calendar_ids"),
+            (["\0"], "calendar_ids[0]"),
+        ):
+            with refused("INVALID_FIELD") as refusal:
+                await reset(service, *bad)
+            assert set(refusal.fields) == {field}

@@ -205,6 +205,7 @@ CHOICES = [
     Subscription(
         student_id=STUDENT,
         kind=KIND_ATTENDANCE,
+        enabled=False,
         condition=subscription_pb2.Condition(
             attendance=subscription_pb2.AttendanceCondition(
                 statuses=[change_pb2.ATTENDANCE_STATUS_TARDY],
@@ -239,7 +240,7 @@ async def test_what_is_saved_is_shown_and_the_rest_stays(database: str, tmp_path
         assert shown.etag != before.etag
         assert [one.subscription for one in shown.options[:5]] == CHOICES
         assert shown.options[5:] == before.options[5:]
-        plain = Subscription(student_id=STUDENT, kind=KIND_GRADE)
+        plain = Subscription(student_id=STUDENT, kind=KIND_GRADE, enabled=False)
         replaced = await save(service, device, plain)
         assert option(replaced.options, STUDENT, KIND_GRADE).subscription == plain
         others = [one.subscription for one in replaced.options[:5]]
@@ -247,8 +248,8 @@ async def test_what_is_saved_is_shown_and_the_rest_stays(database: str, tmp_path
 
 
 def _spoilt(**fields: Any) -> Subscription:
-    values: dict[str, Any] = {"student_id": STUDENT, "kind": KIND_GRADE, "enabled": True}
-    return Subscription(**(values | fields))
+    values: dict[str, Any] = {"student_id": STUDENT, "kind": KIND_GRADE, "enabled": True} | fields
+    return Subscription(**{name: value for name, value in values.items() if value is not None})
 
 
 def _grade(percent: float) -> Subscription:
@@ -260,31 +261,34 @@ def _grade(percent: float) -> Subscription:
 def _lunch(**money: Any) -> Subscription:
     balance = Money(**({"currency_code": "USD"} | money))
     condition = subscription_pb2.LunchBalanceCondition(below_balance=balance)
-    return _spoilt(kind=KIND_LUNCH_BALANCE, lunch_balance=condition)
+    return _spoilt(
+        kind=KIND_LUNCH_BALANCE, condition=subscription_pb2.Condition(lunch_balance=condition)
+    )
 
 
 BAD: list[tuple[Subscription, str]] = [
-    (_grade(140), "grade.below_percent"),
-    (_grade(-0.5), "grade.below_percent"),
-    (_grade(float("nan")), "grade.below_percent"),
-    (_lunch(currency_code="EUR", units=5), "lunch_balance.below_balance.currency_code"),
-    (_lunch(units=5, nanos=-1), "lunch_balance.below_balance"),
+    (_grade(140), "condition.grade.below_percent"),
+    (_grade(-0.5), "condition.grade.below_percent"),
+    (_grade(float("nan")), "condition.grade.below_percent"),
+    (_lunch(currency_code="EUR", units=5), "condition.lunch_balance.below_balance.currency_code"),
+    (_lunch(units=5, nanos=-1), "condition.lunch_balance.below_balance"),
     (
         _spoilt(
             condition=subscription_pb2.Condition(
                 lunch_balance=subscription_pb2.LunchBalanceCondition()
             )
         ),
-        "lunch_balance",
+        "condition.lunch_balance",
     ),
     (
         _spoilt(
             kind=KIND_RESPONSIVE_SCHEDULE,
             condition=subscription_pb2.Condition(grade=GradeCondition()),
         ),
-        "grade",
+        "condition.grade",
     ),
     (_spoilt(kind=0), "kind"),
+    (_spoilt(enabled=None), "enabled"),
     (_spoilt(kind=77), "kind"),
     (_spoilt(student_id=""), "student_id"),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schoolbell_storage.roster_guards import Guards
 from schoolbell_storage.roster_imports import ImportHeader, ImportMode
 from tests.storage.rosters import MAPLE
 
@@ -11,7 +12,7 @@ def header(import_id: str = "monday", source: str = "sis", **fields: object) -> 
     values: dict[str, object] = {
         "mode": ImportMode.FULL,
         "validate_only": False,
-        "max_deactivated_percent": 2.5,
+        "guards": Guards(max_deactivated_percent=2.5, allow_bar_loss=True),
     }
     return ImportHeader(
         district_id=MAPLE,

@@ -39,6 +39,7 @@ from schoolbell_storage.roster_records import (
     UserRecord,
 )
 from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.subscriptions import Owner
 
 Wishes = dict[tuple[str, Kind], Subscription]
 OneRecord = TypeVar("OneRecord", bound=Record)
@@ -56,15 +57,34 @@ class Model:
     roster: dict[RecordName, Record] = field(default_factory=dict)
     gone: frozenset[RecordName] = frozenset()
     """The records that the roster deactivated."""
+    bars: frozenset[tuple[str, ...]] = frozenset()
+    """The (student, guardian) whom the source bars."""
     options: dict[str, DisplayOptions] = field(default_factory=dict)
     devices: dict[str, DeviceRow] = field(default_factory=dict)
-    wishes: dict[str, Wishes] = field(default_factory=dict)
-    """Subscriptions by device."""
+    wishes: dict[Owner, Wishes] = field(default_factory=dict)
+    """Subscriptions of persons and of devices."""
 
     def with_records(self, records: Iterable[Record]) -> Model:
         """Return the district after these records were written; what was gone is back."""
         new = {name_of(one): one for one in records}
-        return replace(self, roster=self.roster | new, gone=self.gone - new.keys())
+        ties = [one for one in new.values() if isinstance(one, RelationshipRecord)]
+        said = {(one.student_id, one.guardian_id): one.barred for one in ties}
+        lifted = {pair for pair, barred in said.items() if barred is False}
+        return replace(
+            self,
+            roster=self.roster | new,
+            gone=self.gone - new.keys(),
+            bars=self.bars - lifted | {pair for pair, barred in said.items() if barred},
+        )
+
+    def without(self, name: RecordName) -> Model:
+        """Return the district after a record was deactivated, with the bars that it carries."""
+        if name in self.gone:
+            return self
+        carried = {pair for pair in self.bars if pair == name.ids}
+        if name.record_type is RecordType.USER:
+            carried = {pair for pair in self.bars if name.ids[0] in pair}
+        return replace(self, gone=self.gone | {name}, bars=self.bars - carried)
 
     def with_devices(self, *devices: DeviceRow) -> Model:
         """Return the district with these devices as they are now."""
@@ -84,7 +104,12 @@ class Model:
         account = self.user(student_id, student_id)
         stays = [_stay(one) for one in self._stays[student_id] if not self._is_gone(one)]
         ties = [self._tie(one, student_id) for one in self._ties[student_id]]
-        student = StudentFacts(student=account, enrollments=tuple(stays), relationships=tuple(ties))
+        student = StudentFacts(
+            student=account,
+            enrollments=tuple(stays),
+            relationships=tuple(ties),
+            bars=self._bars(student_id),
+        )
         named = {stay.calendar_id for stay in stays} | {change.calendar_id}
         return World(
             district=self.district(facts_version),
@@ -127,10 +152,17 @@ class Model:
             active=name not in self.gone,
             birth_date=record.birth_date,
             devices=tuple(self._device(one, student_id) for one in self._phones[user_id]),
+            subscriptions={
+                (owner.app_type, *name): wish
+                for owner, wishes in self.wishes.items()
+                if (owner.user_id, owner.device_id) == (user_id, "")
+                for name, wish in wishes.items()
+                if name[0] == student_id
+            },
         )
 
     def _device(self, row: DeviceRow, student_id: str) -> DeviceFacts:
-        wishes = self.wishes.get(row.device_id, {})
+        wishes = self.wishes.get(owner_of(row), {})
         return DeviceFacts(
             device_id=row.device_id,
             user_id=row.user_id,
@@ -139,18 +171,22 @@ class Model:
             os_version=row.os_version,
             app_version=row.app_version,
             stay_logged_in=row.stay_logged_in,
+            muted=row.muted,
             detail_level=row.detail_level,
             locale=row.locale,
             retirement=row.retirement_reason,
             subscriptions={name: wish for name, wish in wishes.items() if name[0] == student_id},
         )
 
+    def _bars(self, student_id: str) -> dict[str, tuple[str, ...]]:
+        """Return who is barred from a student, and by whom."""
+        return {person: ("sis",) for student, person in self.bars if student == student_id}
+
     def _tie(self, record: RelationshipRecord, student_id: str) -> RelationshipFacts:
         return RelationshipFacts(
             guardian=self.user(record.guardian_id, student_id),
             relation=record.relation,
             portal_enabled=record.portal_enabled,
-            barred=record.barred,
             adult_consent=record.adult_consent,
             start_date=record.start_date,
             end_date=record.end_date,
@@ -211,6 +247,16 @@ class Model:
         return found
 
 
+def owner_of(row: DeviceRow) -> Owner:
+    """Return a device as the owner of what it overrides."""
+    return Owner(
+        district_id=row.district_id,
+        user_id=row.user_id,
+        app_type=AppType.STUDENT if row.app_id == "pupil" else AppType.PARENT,
+        device_id=row.device_id,
+    )
+
+
 def _stay(record: EnrollmentRecord) -> EnrollmentFacts:
     return EnrollmentFacts(
         enrollment_id=record.enrollment_id,
@@ -241,9 +287,12 @@ def _narrowed(student: StudentFacts, student_id: str) -> StudentFacts:
 
 
 def _wanting(user: UserFacts, student_id: str) -> UserFacts:
-    """Return an account whose devices say what they want of one student, and of no other."""
+    """Return an account that, with its devices, says what it wants of one student only."""
     return replace(
         user,
+        subscriptions={
+            name: wish for name, wish in user.subscriptions.items() if name[1] == student_id
+        },
         devices=tuple(
             replace(
                 device,

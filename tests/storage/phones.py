@@ -30,6 +30,7 @@ def device(device_id: str, **fields: object) -> DeviceRow:
         "app_version": "2.1",
         "locale": "es-MX",
         "stay_logged_in": True,
+        "muted": False,
         "detail_level": DetailLevel.GENERIC,
         "register_time": NOW,
         "address_time": NOW,

@@ -27,7 +27,8 @@ from schoolbell_storage.roster_records import (
     UserRecord,
 )
 from schoolbell_storage.settings import SettingsDocument
-from tests.storage.modelled import Model, Wishes
+from schoolbell_storage.subscriptions import Owner
+from tests.storage.modelled import Model, Wishes, owner_of
 from tests.storage.phones import device
 from tests.storage.rosters import district
 from tests.unit.domain.districts import subscription
@@ -62,8 +63,9 @@ class Founder:
         people = [name.ids[0] for name in model.roster if name.record_type is RecordType.USER]
         phones = [self.phone(model, one) for one in people if self.rarely(0.15)]
         model = replace(model.with_devices(*phones), options=dict(self._options()))
-        wishes = {one.device_id: self.wishes(model, one) for one in phones if self.rarely(0.7)}
-        return replace(model, wishes=wishes)
+        owners = [owner_of(one) for one in phones if self.rarely(0.4)]
+        owners += [replace(owner_of(one), device_id="") for one in phones if self.rarely(0.7)]
+        return replace(model, wishes={one: self.wishes(model, one) for one in owners})
 
     def rarely(self, chance: float = 0.1) -> bool:
         return self.random.random() < chance
@@ -196,13 +198,14 @@ class Founder:
             platform=self.random.choice(list(Platform)),
             os_version=self.random.choice(("", "9", "18.2")),
             stay_logged_in=not self.rarely(),
+            muted=self.rarely(),
             detail_level=self.random.choice(list(DetailLevel)),
         )
         return retired(row, RetirementReason.STALE, NOW) if self.rarely() else row
 
-    def wishes(self, model: Model, row: DeviceRow) -> Wishes:
-        """Return what a device wants of its user's students, and of somebody else's."""
-        students = [*model.seen_by(row.user_id), "s0000"]
+    def wishes(self, model: Model, owner: Owner) -> Wishes:
+        """Return what is wanted of a person's students, and of somebody else's."""
+        students = [*model.seen_by(owner.user_id), "s0000"]
         return {
             (student_id, kind): subscription(self.random, kind)
             for student_id in students

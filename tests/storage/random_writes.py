@@ -11,12 +11,13 @@ from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.devices import DeviceRow, insert_devices, store_device
 from schoolbell_storage.display_options import write_display_options
 from schoolbell_storage.districts import create_district, update_district, write_settings
+from schoolbell_storage.roster_guards import Guards
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import Record, RecordName, RecordType
 from schoolbell_storage.roster_write import RosterWrite, write_records
-from schoolbell_storage.subscriptions import replace_subscriptions
+from schoolbell_storage.subscriptions import Owner, drop_subscriptions, replace_subscriptions
 from tests.storage.actors import person
-from tests.storage.modelled import Model, Wishes
+from tests.storage.modelled import Model, Wishes, owner_of
 from tests.storage.random_district import NOW, SCHOOLS, Founder
 
 Write = Callable[[AsyncConnection], Awaitable[object]]
@@ -37,7 +38,7 @@ def _record(founder: Founder, model: Model) -> Step:
 def _leaving(founder: Founder, model: Model) -> Step:
     names = [one for one in model.roster if one.record_type is not RecordType.SCHOOL]
     name = founder.random.choice(names)
-    return replace(model, gone=model.gone | {name}), roster_write(model, name)
+    return model.without(name), roster_write(model, name)
 
 
 def _show(founder: Founder, model: Model) -> Step:
@@ -60,11 +61,18 @@ def _licence(founder: Founder, model: Model) -> Step:
 
 
 def _wish(founder: Founder, model: Model) -> Step:
-    row = founder.random.choice(list(model.devices.values()))
-    wanted = founder.wishes(model, row)
-    known = model.wishes.get(row.device_id, {})
-    after = replace(model, wishes=model.wishes | {row.device_id: known | wanted})
-    return after, lambda to: replace_subscriptions(to, row, wanted, NOW)
+    owner = owner_of(founder.random.choice(list(model.devices.values())))
+    if founder.rarely(0.5):
+        owner = replace(owner, device_id="")
+    known = model.wishes.get(owner, {})
+    if founder.rarely(0.3):
+        dropped = {name for name in known if founder.rarely(0.5)}
+        left = {name: wish for name, wish in known.items() if name not in dropped}
+        after = replace(model, wishes=model.wishes | {owner: left})
+        return after, lambda to: drop_subscriptions(to, owner, dropped)
+    wanted = founder.wishes(model, owner)
+    after = replace(model, wishes=model.wishes | {owner: known | wanted})
+    return after, lambda to: replace_subscriptions(to, owner, wanted, NOW)
 
 
 def _phone(founder: Founder, model: Model) -> Step:
@@ -72,7 +80,9 @@ def _phone(founder: Founder, model: Model) -> Step:
     if founder.rarely(0.5):
         new = founder.phone(model, row.user_id)
         return model.with_devices(new), lambda to: insert_devices(to, [new])
-    changed = replace(row, stay_logged_in=not row.stay_logged_in, app_version="9")
+    changed = replace(
+        row, stay_logged_in=not row.stay_logged_in, muted=not row.muted, app_version="9"
+    )
     return model.with_devices(changed), lambda to: store_device(to, changed)
 
 
@@ -89,7 +99,13 @@ _STEPS: list[Callable[[Founder, Model], Step]] = [
 
 def roster_write(model: Model, *contents: Record | RecordName) -> Write:
     """Return the write of records, or of the leaving of those that are only named."""
-    asked = RosterWrite(district_id=model.row.district_id, source="sis", now=NOW, by_hand=True)
+    asked = RosterWrite(
+        district_id=model.row.district_id,
+        source="sis",
+        now=NOW,
+        by_hand=True,
+        guards=Guards(allow_bar_loss=True),
+    )
     incoming = [IncomingRecord(index, one) for index, one in enumerate(contents)]
 
     async def batches() -> AsyncIterator[bytes]:
@@ -115,8 +131,8 @@ def whole(model: Model) -> list[Write]:
     def settle(row: DeviceRow) -> Write:
         return lambda to: insert_devices(to, [row])
 
-    def want(device_id: str, wanted: Wishes) -> Write:
-        return lambda to: replace_subscriptions(to, model.devices[device_id], wanted, NOW)
+    def want(owner: Owner, wanted: Wishes) -> Write:
+        return lambda to: replace_subscriptions(to, owner, wanted, NOW)
 
     return [
         lambda to: create_district(to, model.row, b"sealed"),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from schoolbell_storage.districts import DistrictRow, create_district, get_district
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.roster_guards import Counts, Guards
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import (
     CalendarRecord,
@@ -17,7 +18,7 @@ from schoolbell_storage.roster_records import (
     SchoolRecord,
     UserRecord,
 )
-from schoolbell_storage.roster_write import Counts, RosterWrite, write_records
+from schoolbell_storage.roster_write import RosterWrite, write_records
 
 MAPLE = "maple"
 START = dt.datetime(2026, 8, 1, 12, tzinfo=dt.UTC)
@@ -96,21 +97,24 @@ async def write(
     batch: int = 1000,
     full: bool = False,
     by_hand: bool = False,
+    provided: frozenset[str] | None = None,
     most: float = 5.0,
+    district_id: str = MAPLE,
+    **guards: float | bool,
 ) -> Counts:
-    """Write records some days after `START`."""
+    """Write records some days after `START`; `provided` are the columns of all of them."""
     asked = RosterWrite(
-        district_id=MAPLE,
+        district_id=district_id,
         source=source,
         now=START + dt.timedelta(days=days),
         full=full,
         by_hand=by_hand,
-        max_deactivated_percent=most,
+        guards=Guards(max_deactivated_percent=most, **guards),  # type: ignore[arg-type]
     )
-    incoming = [IncomingRecord(index, record) for index, record in enumerate(records)]
+    incoming = [IncomingRecord(index, record, provided) for index, record in enumerate(records)]
     async with storage.write() as connection:
         await get_district(connection, MAPLE, lock=True)
-        return await write_records(connection, asked, _batches(incoming, batch))
+        return (await write_records(connection, asked, _batches(incoming, batch))).counts
 
 
 async def _batches(incoming: Sequence[IncomingRecord], size: int) -> AsyncIterator[bytes]:

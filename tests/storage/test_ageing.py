@@ -14,6 +14,7 @@ from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_storage.devices import get_device, retired
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions
+from tests.service.observed import logged
 from tests.storage.engines import POSTGRESQL, databases, open_database
 from tests.storage.phones import LATER, NOW, device, ids, read, store
 from tests.storage.rosters import MAPLE, add_district
@@ -34,8 +35,9 @@ async def version(storage: Storage) -> int:
 
 @databases()
 async def test_only_a_device_silent_for_too_long_is_retired_and_decisions_know_of_it(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     silent = device("silent", last_seen_time=NOW - AGE - SECOND)
     heard = device("heard", last_seen_time=NOW - AGE)
     gone = retired(
@@ -53,6 +55,7 @@ async def test_only_a_device_silent_for_too_long_is_retired_and_decisions_know_o
         assert await ageing(storage, metrics).step() == 0
         assert await version(storage) == before + 1
     assert metrics.registry.get_sample_value("schoolbell_devices_aged_total") == 1
+    assert logged(caplog, "silent devices retired", district_id=MAPLE, devices=1)
 
 
 @databases()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -82,7 +82,7 @@ class Scene:
             assignment(percent=choice(("55", "65", "75"))),
             mark(choice(list(AttendanceStatus))),
             flex(ResponsiveScheduleAction.ADDED, "4"),
-            balance(choice(("-1", "5"))),
+            replace(balance(choice(("-1", "5"))), account_id=f"of {student_id}"),
         ]
         own = [stay.calendar_id for stay in self.model.stays(student_id)]
         calendar_id = choice([*own, *own, *own, f"{choice(SCHOOLS)}:2027"])
@@ -198,7 +198,7 @@ def expected_of(found: Scene, one: Change) -> Decision:
 
 
 async def decided(storage: Storage, changes: Sequence[Change]) -> list[Decision]:
-    """Rehearse the transaction that accepts, and return what it decided."""
+    """Run the transaction that accepts, and return what it decided."""
     acceptance = Acceptance(APPS, replay=False, new_id=new_delivery_id)
     submitted = [
         Submitted(

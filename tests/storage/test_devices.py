@@ -10,11 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from schoolbell_server.domain.kinds import (
-    DeliveryState,
-    Platform,
-    RetirementReason,
-)
+from schoolbell_server.domain.kinds import DeliveryState, RetirementReason
 from schoolbell_storage.devices import (
     Claim,
     DeadToken,
@@ -25,14 +21,14 @@ from schoolbell_storage.devices import (
     lock_rivals,
     retire_dead,
     retired,
+    rivals,
     store_device,
-    stored_platform,
     unsent_deliveries,
 )
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
-from tests.storage.engines import POSTGRESQL, databases, open_database
+from tests.storage.engines import POSTGRESQL, databases, open_database, plan_of
 from tests.storage.phones import LATER, NOW, device, ids, read, store
 from tests.storage.rosters import add_district
 from tests.storage.waiting import store as store_deliveries
@@ -56,7 +52,7 @@ async def test_a_device_is_read_as_it_was_stored_and_only_by_its_user(
             assert await get_device(connection, "maple", "father", "a") is None
             assert await get_device(connection, "oak", "mother", "a") is None
             assert await get_device(connection, "maple", "mother", "c") is None
-        moved = dataclasses.replace(live, locale="en", version=2, subscriptions_version=5)
+        moved = dataclasses.replace(live, locale="en", version=2, muted=True)
         async with storage.write() as connection:
             await store_device(connection, moved)
         assert await read(storage, live) == moved
@@ -110,21 +106,32 @@ async def test_a_claim_meets_its_own_device_and_every_live_rival(
             device("other-app", app_id="student", installation_id="i", address_hash="h"),
             device("unrelated"),
         )
-        claim = Claim(
-            district_id="maple",
-            app_id="parent",
-            user_id="mother",
-            installation_id="i",
-            address_hash="h",
-        )
+        claim = Claim(user_id="mother", installation_id="i", address_hash="h")
+        unaddressed = dataclasses.replace(claim, address_hash="")
+        other = Claim(user_id="aunt", installation_id="j", address_hash="hash-unrelated")
         async with storage.write() as connection:
-            found = await lock_rivals(connection, claim)
-            without = await lock_rivals(connection, dataclasses.replace(claim, address_hash=""))
-            assert await stored_platform(connection, claim) is Platform.IOS
-            nobody = dataclasses.replace(claim, user_id="uncle")
-            assert await stored_platform(connection, nobody) is None
-    assert [row.device_id for row in found] == ["on-address", "on-installation", "own"]
-    assert [row.device_id for row in without] == ["on-installation", "own"]
+            found, without, both = [
+                [row.device_id for row in await lock_rivals(connection, "maple", "parent", claims)]
+                for claims in ([claim], [unaddressed], [unaddressed, other])
+            ]
+    assert found == ["on-address", "on-installation", "own"]
+    assert without == ["on-installation", "own"]
+    assert both == ["long-gone", "on-installation", "own", "unrelated"]
+
+
+@databases()
+async def test_rivals_are_found_by_indexes(database: str, tmp_path: Path) -> None:
+    """A registration costs the same in a district of any size, also one of many in a batch."""
+    claims = [
+        Claim(user_id=f"u{number}", installation_id=f"i{number}", address_hash=f"h{number}")
+        for number in range(50)
+    ]
+    async with open_database(database, tmp_path) as storage, storage.write() as connection:
+        if database == POSTGRESQL:
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = await plan_of(connection, rivals("maple", "parent", claims))
+    for index in ("device_by_user", "device_live_installation", "device_live_address"):
+        assert index in plan, plan
 
 
 @databases()

@@ -1,4 +1,4 @@
-"""A transaction is kept where its block ends well, unless it was only a rehearsal."""
+"""A transaction is kept where its block ends well, unless it was only a dry run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def callers(storage: Storage) -> list[str]:
 
 
 @databases()
-async def test_a_rehearsal_sees_what_it_wrote_and_leaves_nothing(
+async def test_a_dry_run_sees_what_it_wrote_and_leaves_nothing(
     database: str, tmp_path: Path
 ) -> None:
     async with open_database(database, tmp_path) as storage:

@@ -223,6 +223,20 @@ async def test_the_operators_key_is_stored_once(database: str, tmp_path: Path) -
     made, _ = new_api_key(district_ids=["-"], role=Role.OPERATOR, display_name="operator")
     async with open_database(database, tmp_path) as storage:
         keys = StoredKeys(storage)
-        await keys.ensure(made)
-        await keys.ensure(dataclasses.replace(made, display_name="another"))
+        assert await keys.ensure(made, NOW) == ""
+        assert await keys.ensure(dataclasses.replace(made, display_name="another"), NOW) == ""
         assert await keys.find(made.key_id) == made
+
+
+@databases()
+async def test_a_key_whose_file_is_good_for_nothing_is_noticed(
+    database: str, tmp_path: Path
+) -> None:
+    made, _ = new_api_key(district_ids=["-"], role=Role.OPERATOR, display_name="operator")
+    async with open_database(database, tmp_path) as storage:
+        keys = StoredKeys(storage)
+        await keys.ensure(made, NOW)
+        other = dataclasses.replace(made, secret_hash="of another installation")
+        assert await keys.ensure(other, NOW) == "has another secret in the database"
+        await end(storage, made.key_id)
+        assert await keys.ensure(made, NOW) == "was revoked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, Table, select
 
+from schoolbell_server.domain.principal import PrincipalType
 from schoolbell_server.security.sealer import Sealer
+from schoolbell_storage.audit import AuditQuery, list_audit
+from schoolbell_storage.districts import get_district, read_settings
 from schoolbell_storage.engine import Storage, open_storage
+from schoolbell_storage.keys import KeyQuery, list_keys
 from schoolbell_storage.migrate import migrate
 from schoolbell_storage.status_log import position
 from schoolbell_storage.tables import metadata
 from tests.storage.engines import SQLITE, databases
-from tests.storage.old_database import FIRST, Row, old_database, old_rows, write_files
+from tests.storage.old_database import DISTRICT, FIRST, Row, old_database, old_rows, write_files
+
+EVERY_KEY: dict[str, Any] = {"district_id": "-", "limit": 1000}
 
 
 @databases()
@@ -45,6 +52,40 @@ async def test_it_migrates_to_the_present_schema_and_stays_the_same_store(
         async with storage.write() as connection:
             assert await connection.run_sync(_differences) == []
         await storage.close()
+
+
+@databases()
+async def test_who_acted_districts_of_keys_and_audit_retention_come_along(
+    database: str, tmp_path: Path
+) -> None:
+    async with old_database(database, tmp_path) as url:
+        storage = open_storage(url)
+        async with storage.read() as connection:
+            saved = await connection.run_sync(old_rows)
+        await migrate(storage)
+        async with storage.read() as connection:
+            keys = {one.key_id: one for one in await list_keys(connection, KeyQuery(**EVERY_KEY))}
+            entries = await list_audit(connection, AuditQuery(district_id=DISTRICT, limit=10_000))
+            district = await get_district(connection, DISTRICT)
+            settings = await read_settings(connection, DISTRICT)
+        await storage.close()
+    assert len(keys) == len(saved["api_key"]) > 1
+    for old in saved["api_key"]:
+        assert keys[old["key_id"]].district_ids == (old["district_id"],)
+        assert keys[old["key_id"]].user_id == old["user_id"]
+    callers = {old["audit_entry_id"]: old["caller"] for old in saved["audit_entry"]}
+    assert {one.actor.principal.type for one in entries} > {PrincipalType.API_KEY}
+    for one in entries:
+        principal = one.actor.principal
+        assert principal.id == callers[one.audit_entry_id]
+        kinds = {PrincipalType.SYSTEM: "start"}
+        if principal.type is PrincipalType.API_KEY:
+            assert principal.id in keys
+        else:
+            assert principal.id == kinds.get(principal.type, principal.id)
+    assert district is not None and district.audit_retention == dt.timedelta(days=800)
+    assert settings is not None and settings.updater is not None
+    assert settings.updater.type is PrincipalType.USER
 
 
 async def test_its_keys_open_what_the_server_that_made_it_had_sealed(tmp_path: Path) -> None:

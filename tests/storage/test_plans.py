@@ -153,3 +153,21 @@ def _many_families() -> Iterator[IncomingRecord]:
     families = (record for number in range(10_000) for record in family(f"s{number}", "elm"))
     for index, record in enumerate(families):
         yield IncomingRecord(index, record)
+
+
+async def test_the_facts_of_a_batch_take_as_many_statements_as_those_of_one(
+    tmp_path: Path,
+) -> None:
+    async with open_database(SQLITE, tmp_path) as storage:
+        await add_district(storage)
+        students = [f"s{number}" for number in range(50)]
+        records = [*school("north"), *(record for name in students for record in family(name))]
+        await write(storage, records)
+        counts = []
+        for asked in (students[:1], students):
+            with statements() as executed:
+                async with storage.read() as connection:
+                    found = await fetch_world(connection, MAPLE, asked, ["north:2027"], {})
+            assert found is not None and found.students.keys() == set(asked)
+            counts.append(len([one for one, _ in executed if one.startswith("SELECT")]))
+    assert counts == [7, 7]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
-from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.domain.world import DisplayOptions
+from schoolbell_server.domain.kinds import AppType, Kind
+from schoolbell_server.domain.world import DisplayOptions, Subscription
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.display_options import write_display_options
 from schoolbell_storage.districts import write_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.provenance import DEFAULT, Asked, Origin, Provenance, fetch_provenance
 from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.subscriptions import Owner, replace_subscriptions
 from tests.storage.actors import acting, person
 from tests.storage.engines import databases, open_database
+from tests.storage.phones import device, store
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
 
 LATER = START + dt.timedelta(hours=1)
@@ -53,7 +56,8 @@ async def test_what_nobody_set_has_no_origin(database: str, tmp_path: Path) -> N
     assert found.district == Origin("", START)
     stored = (found.calendars, found.display_options, found.users, found.relationships)
     assert not any(stored)
-    assert not any((found.enrollments, found.devices, found.subscriptions, found.fields))
+    assert not any((found.enrollments, found.devices, found.fields))
+    assert not any((found.device_subscriptions, found.person_subscriptions))
 
 
 @databases()
@@ -108,3 +112,34 @@ async def test_roster_rows_are_their_sources(database: str, tmp_path: Path) -> N
     assert found.users == {"ann": imported, "ann-mother": imported}
     assert found.relationships == {"ann-mother": imported, "ann-father": imported}
     assert found.enrollments == {"ann@north": imported}
+
+
+@databases()
+async def test_choices_are_their_users_person_and_device_apart(
+    database: str, tmp_path: Path
+) -> None:
+    person = Owner(district_id=MAPLE, user_id="ann-mother", app_type=AppType.PARENT)
+    name = ("ann", Kind.GRADE)
+    async with open_database(database, tmp_path) as storage:
+        await add_district(storage)
+        await store(storage, device("phone", district_id=MAPLE, user_id="ann-mother"))
+        async with storage.write() as connection:
+            for days, owner, names in (
+                (1, person, [name]),
+                (2, replace(person, device_id="phone"), [name]),
+                (3, replace(person, app_type=AppType.STUDENT), [name]),
+                (4, person, [("ben", Kind.GRADE), ("ann", Kind.ATTENDANCE)]),
+                (5, replace(person, user_id="ann", app_type=AppType.STUDENT), [name]),
+            ):
+                chosen = dict.fromkeys(names, Subscription(enabled=True))
+                now = START + dt.timedelta(days=days)
+                await replace_subscriptions(connection, owner, chosen, now)
+        found = await _fetch(storage)
+    assert found.devices.keys() == {"phone"}
+    assert found.device_subscriptions == {
+        "phone": Origin("ann-mother", START + dt.timedelta(days=2))
+    }
+    assert found.person_subscriptions == {
+        "ann": Origin("ann", START + dt.timedelta(days=5)),
+        "ann-mother": Origin("ann-mother", START + dt.timedelta(days=1)),
+    }

@@ -10,7 +10,8 @@ import pytest
 
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.roster_checks import Problem
+from schoolbell_storage.roster_checks import Problem, ProblemCode, Severity
+from schoolbell_storage.roster_guards import RecordCounts
 from schoolbell_storage.roster_imports import (
     SILENCE,
     ImportHeader,
@@ -31,7 +32,6 @@ from schoolbell_storage.roster_imports import (
 )
 from schoolbell_storage.roster_records import RecordName, RecordType
 from schoolbell_storage.roster_report import ImportRefusal, ImportReport
-from schoolbell_storage.roster_write import RecordCounts
 from tests.storage.engines import databases, open_database
 from tests.storage.imports import header
 from tests.storage.rosters import MAPLE, START, add_district
@@ -40,12 +40,20 @@ REPORT = ImportReport(
     counts={RecordType.USER: RecordCounts(1, 2, 3, 4)},
     problem_total=1234,
     problems=[
-        Problem(record_index=-1, name=None, field="", description="bad"),
+        Problem(
+            record_index=None,
+            name=RecordName(RecordType.USER, ()),
+            field="max_birth_date_loss_percent",
+            description="bad",
+            code=ProblemCode.GUARD_EXCEEDED,
+            severity=Severity.WARNING,
+        ),
         Problem(
             record_index=7,
             name=RecordName(RecordType.RELATIONSHIP, ("s/1", "g")),
             field="guardian_id",
             description="dangles",
+            code=ProblemCode.MISSING_REFERENCE,
         ),
     ],
     portal_relationships=5,

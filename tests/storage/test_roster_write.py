@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from schoolbell_storage.roster import (
     list_students,
 )
 from schoolbell_storage.roster_checks import RecordsRefused
+from schoolbell_storage.roster_guards import GuardsExceeded, RecordCounts
 from schoolbell_storage.roster_records import (
     CalendarRecord,
     EnrollmentRecord,
@@ -29,7 +29,6 @@ from schoolbell_storage.roster_records import (
     SchoolRecord,
     UserRecord,
 )
-from schoolbell_storage.roster_write import DeactivatesTooMany, RecordCounts
 from schoolbell_storage.tables import calendar, enrollment, relationship, school, user_account
 from schoolbell_storage.world import facts_versions, fetch_world
 from tests.storage.engines import databases, open_database
@@ -253,12 +252,19 @@ async def test_too_many_deactivations_write_nothing(database: str, tmp_path: Pat
         await add_district(storage)
         await write(storage, [*north, *everybody])
         before = await everything(storage)
-        with pytest.raises(DeactivatesTooMany) as refused:
-            await write(storage, [*north, *everybody[5:]], days=1, full=True, most=9.9)
+        with pytest.raises(GuardsExceeded) as refused:
+            await write(storage, [*north, *everybody[24:]], days=1, full=True, most=39.9)
         assert await everything(storage) == before
-        counts = await write(storage, [*north, *everybody[6:]], days=1, full=True, most=10)
-    assert refused.value.percent == pytest.approx(10)
-    assert counts[RecordType.USER].deactivated == 3
+        few = await write(storage, [*north, *everybody[18:]], days=1, full=True, most=0)
+        counts = await write(storage, [*north, *everybody[42:]], days=1, full=True, most=58)
+    excess = refused.value.excess
+    assert (excess.guard, excess.record_type) == ("max_deactivated_percent", RecordType.USER)
+    assert excess.percent == pytest.approx(40)
+    assert excess.most == 39.9
+    assert [one.field for one in refused.value.problems] == ["max_deactivated_percent"]
+    assert refused.value.counts[RecordType.USER] == RecordCounts(unchanged=18, deactivated=12)
+    assert few[RecordType.USER].deactivated == 9
+    assert counts[RecordType.USER].deactivated == 12
 
 
 @databases()
@@ -338,52 +344,6 @@ async def test_a_name_that_comes_twice_is_refused(database: str, tmp_path: Path)
             await write(storage, twice, batch=1)
     problem = refused.value.problems[0]
     assert (problem.record_index, problem.description) == (2, "was already record 0")
-
-
-@databases()
-async def test_no_import_lifts_a_bar_set_by_hand(database: str, tmp_path: Path) -> None:
-    records = [*a_school("north"), *family("s1", "north")]
-    tie = RelationshipRecord(
-        student_id="s1", guardian_id="s1-father", relation="father", portal_enabled=True
-    )
-    bar = dataclasses.replace(tie, barred=True, locally_set=True)
-
-    async def stored(storage: Storage) -> RelationshipRecord:
-        async with storage.read() as connection:
-            found = await get_user(connection, MAPLE, "s1-father")
-        assert found is not None
-        return found[1][0].record
-
-    async with open_database(database, tmp_path) as storage:
-        await add_district(storage)
-        await write(storage, records)
-        await write(storage, [bar], by_hand=True, source="office")
-        await write(storage, records, days=1, full=True)
-        assert await stored(storage) == bar
-        unportaled = dataclasses.replace(tie, portal_enabled=False)
-        await write(storage, [unportaled], days=2)
-        assert await stored(storage) == dataclasses.replace(bar, portal_enabled=False)
-        await write(storage, [RecordName(RecordType.RELATIONSHIP, ("s1", "s1-father"))], days=3)
-        await write(storage, [tie], days=4)
-        assert await stored(storage) == bar
-        again = await write(storage, [tie], days=5)
-        assert again == {RecordType.RELATIONSHIP: RecordCounts(unchanged=1)}
-        await write(storage, [tie], days=6, by_hand=True)
-        assert await stored(storage) == tie
-
-
-@databases()
-async def test_an_import_lifts_a_bar_that_an_import_set(database: str, tmp_path: Path) -> None:
-    tie = RelationshipRecord(student_id="s1", guardian_id="s1-father", portal_enabled=True)
-    async with open_database(database, tmp_path) as storage:
-        await add_district(storage)
-        await write(storage, [*a_school("north"), *family("s1", "north")])
-        await write(storage, [dataclasses.replace(tie, barred=True)], days=1)
-        await write(storage, [tie], days=2)
-        async with storage.read() as connection:
-            found = await get_user(connection, MAPLE, "s1-father")
-    assert found is not None
-    assert found[1][0].record == tie
 
 
 @databases()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from schoolbell_server.domain.kinds import (
+    AppType,
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
@@ -22,27 +24,36 @@ from schoolbell_server.domain.world import (
     LunchBalanceCondition,
     Subscription,
 )
-from schoolbell_storage.devices import DeviceRow, get_device
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.subscriptions import (
+    Owner,
+    StoredChoices,
     Subscriptions,
-    read_subscriptions,
+    drop_subscriptions,
+    read_choices,
     replace_subscriptions,
 )
 from tests.storage.engines import databases, open_database
-from tests.storage.phones import NOW, device, store
+from tests.storage.phones import LATER, NOW
 
-ON = Subscription(enabled=True)
+ON, OFF = Subscription(enabled=True), Subscription(enabled=False)
+MOTHER = Owner(district_id="maple", user_id="mother", app_type=AppType.PARENT)
+PHONE = replace(MOTHER, device_id="a")
+LIMITED = Subscription(
+    enabled=True, condition=GradeCondition(below_percent=Decimal(70)), limit_time=NOW
+)
 
 
-async def save(storage: Storage, row: DeviceRow, chosen: Subscriptions) -> DeviceRow:
+async def save(
+    storage: Storage, owner: Owner, chosen: Subscriptions, now: dt.datetime = NOW
+) -> None:
     async with storage.write() as connection:
-        return await replace_subscriptions(connection, row, chosen, NOW)
+        await replace_subscriptions(connection, owner, chosen, now)
 
 
-async def stored(storage: Storage, row: DeviceRow) -> Subscriptions:
+async def read(storage: Storage, owner: Owner) -> StoredChoices:
     async with storage.read() as connection:
-        return await read_subscriptions(connection, row.device_id)
+        return await read_choices(connection, owner)
 
 
 @databases()
@@ -95,32 +106,71 @@ async def stored(storage: Storage, row: DeviceRow) -> Subscriptions:
 async def test_a_subscription_is_read_as_it_was_stored(
     database: str, kind: Kind, subscription: Subscription, tmp_path: Path
 ) -> None:
-    row = device("a")
     async with open_database(database, tmp_path) as storage:
-        await store(storage, row)
-        assert await stored(storage, row) == {}
-        await save(storage, row, {("ann", kind): subscription})
-        assert await stored(storage, row) == {("ann", kind): subscription}
+        for owner in (MOTHER, PHONE):
+            assert await read(storage, owner) == StoredChoices(person={}, device={}, content="[]")
+        await save(storage, MOTHER, {("ann", kind): subscription})
+        found = await read(storage, MOTHER)
+        assert (found.person, found.device) == ({("ann", kind): subscription}, {})
 
 
 @databases()
 async def test_the_named_ones_are_replaced_whole_and_the_others_stay(
     database: str, tmp_path: Path
 ) -> None:
-    row, other = device("a"), device("b")
-    limited = Subscription(
-        enabled=True, condition=GradeCondition(below_percent=Decimal(70)), limit_time=NOW
-    )
+    names = [(student, kind) for student in ("ann", "ben") for kind in Kind]
+    everything = dict.fromkeys(names, ON)
+    others = [
+        replace(MOTHER, user_id="father"),
+        replace(MOTHER, app_type=AppType.STUDENT),
+        replace(MOTHER, district_id="oak"),
+        replace(PHONE, device_id="b"),
+    ]
+    changes = {("ann", Kind.GRADE): OFF, ("ben", Kind.LUNCH_BALANCE): ON}
     async with open_database(database, tmp_path) as storage:
-        await store(storage, row, other)
-        names = [(student, kind) for student in ("ann", "ben") for kind in Kind]
-        await save(storage, other, dict.fromkeys(names, ON))
-        written = await save(storage, row, dict.fromkeys(names, limited))
-        off = Subscription(enabled=False)
-        changes = {("ann", Kind.GRADE): off, ("ben", Kind.LUNCH_BALANCE): ON}
-        last = await save(storage, written, changes)
-        assert await stored(storage, row) == dict.fromkeys(names, limited) | changes
-        assert await stored(storage, other) == dict.fromkeys(names, ON)
-        assert [one.subscriptions_version for one in (row, written, last)] == [1, 2, 3]
-        async with storage.read() as connection:
-            assert await get_device(connection, "maple", "mother", "a") == last
+        for owner in (*others, MOTHER, PHONE):
+            await save(storage, owner, everything)
+        await save(storage, MOTHER, dict.fromkeys(names, LIMITED))
+        await save(storage, MOTHER, changes)
+        found = await read(storage, PHONE)
+        assert found.person == dict.fromkeys(names, LIMITED) | changes
+        assert found.device == everything
+        await save(storage, PHONE, changes)
+        assert (await read(storage, PHONE)).device == everything | changes
+        assert (await read(storage, PHONE)).person == found.person
+        for owner in others:
+            stored = await read(storage, owner)
+            assert (stored.device if owner.device_id else stored.person) == everything
+
+
+@databases()
+async def test_what_is_dropped_is_gone_and_nothing_else(database: str, tmp_path: Path) -> None:
+    names = [(student, kind) for student in ("ann", "ben") for kind in Kind]
+    everything = dict.fromkeys(names, ON)
+    async with open_database(database, tmp_path) as storage:
+        for owner in (MOTHER, PHONE):
+            await save(storage, owner, everything)
+        async with storage.write() as connection:
+            await drop_subscriptions(connection, PHONE, names[:3])
+        found = await read(storage, PHONE)
+        assert (list(found.device), list(found.person)) == (names[3:], names)
+        async with storage.write() as connection:
+            await drop_subscriptions(connection, MOTHER, None)
+        found = await read(storage, PHONE)
+        assert (list(found.device), list(found.person)) == (names[3:], [])
+
+
+@databases()
+async def test_the_content_differs_after_every_write(database: str, tmp_path: Path) -> None:
+    name = ("ann", Kind.GRADE)
+    async with open_database(database, tmp_path) as storage:
+        seen = [(await read(storage, PHONE)).content]
+        for owner, chosen, now in (
+            (MOTHER, ON, NOW),
+            (MOTHER, OFF, NOW),
+            (MOTHER, ON, LATER),
+            (PHONE, ON, LATER),
+        ):
+            await save(storage, owner, {name: chosen}, now)
+            seen.append((await read(storage, PHONE)).content)
+        assert len(set(seen)) == len(seen)

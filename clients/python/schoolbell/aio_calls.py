@@ -2,104 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from typing import Any, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
+from typing import Any, Self, TypeVar, cast
 
-import grpc
 import grpc.aio
 
 from schoolbell.connection import Connection
 from schoolbell.errors import from_rpc_error
 
-Response = TypeVar("Response")
+Answer = TypeVar("Answer")
 
 
-def _details(
-    details: grpc.aio.ClientCallDetails, connection: Connection, timeout: float | None
-) -> grpc.aio.ClientCallDetails:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()), *connection.metadata())
-    return grpc.aio.ClientCallDetails(
-        details.method,
-        details.timeout if details.timeout is not None else timeout,
-        metadata,
-        details.credentials,
-        details.wait_for_ready,
-    )
+class Call:
+    """A call of any shape, whose errors are the classes of `schoolbell.errors`.
 
+    What is not here is the call's own: `cancel`, `code`, `trailing_metadata` and so on.
+    """
 
-class UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):
-    """Unary calls: the connection's deadline where the caller names none."""
+    def __init__(self, call: Any) -> None:
+        self._call = call
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __await__(self) -> Generator[Any, None, Any]:
+        return _typed(self._call).__await__()
 
-    async def intercept_unary_unary(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        """Make the call and raise a typed error where it fails."""
-        details = _details(client_call_details, self._connection, self._connection.deadline)
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        response = await self.read()
+        if response is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return response
+
+    async def read(self) -> Any:
+        """Return the next response, or `grpc.aio.EOF`."""
+        return await _typed(self._call.read())
+
+    async def write(self, request: Any) -> None:
+        """Send a request."""
+        await self._send(self._call.write(request))
+
+    async def done_writing(self) -> None:
+        """Send no more requests."""
+        await self._send(self._call.done_writing())
+
+    async def wait_for_connection(self) -> None:
+        """Wait until the call has a connection."""
+        await _typed(self._call.wait_for_connection())
+
+    async def _send(self, sending: Awaitable[None]) -> None:
+        """Send; where the call is over already, raise why."""
         try:
-            return await (await continuation(details, request))
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
+            await sending
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            call = self._call
+            if await call.code() is grpc.StatusCode.OK:
+                raise
+            ending = grpc.aio.AioRpcError(
+                await call.code(),
+                await call.initial_metadata(),
+                await call.trailing_metadata(),
+                await call.details(),
+            )
+            raise from_rpc_error(ending) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
 
 
-class ResponseStreams(grpc.aio.UnaryStreamClientInterceptor):
-    """Streams of responses: no deadline but the caller's."""
+class _Channel:
+    """A channel whose stubs make calls with the credentials of a connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, channel: grpc.aio.Channel, connection: Connection) -> None:
+        self._channel = channel
         self._connection = connection
 
-    async def intercept_unary_stream(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        """Open the stream with the caller's credentials."""
-        return await continuation(_details(client_call_details, self._connection, None), request)
+    def unary_unary(self, *args: Any, **options: Any) -> Callable[..., Call]:
+        """Return unary calls: the connection's deadline where the caller names none."""
+        return self._calls(self._channel.unary_unary(*args, **options), self._connection.deadline)
+
+    def unary_stream(self, *args: Any, **options: Any) -> Callable[..., Call]:
+        """Return calls with streams of responses: no deadline but the caller's."""
+        return self._calls(self._channel.unary_stream(*args, **options), None)
+
+    def stream_unary(self, *args: Any, **options: Any) -> Callable[..., Call]:
+        """Return calls with streams of requests."""
+        return self._calls(self._channel.stream_unary(*args, **options), None)
+
+    def stream_stream(self, *args: Any, **options: Any) -> Callable[..., Call]:
+        """Return calls with streams both ways."""
+        return self._calls(self._channel.stream_stream(*args, **options), None)
+
+    def _calls(self, make: Any, deadline: float | None) -> Callable[..., Call]:
+        return partial(self._call, make, deadline)
+
+    def _call(
+        self,
+        make: Any,
+        deadline: float | None,
+        request: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: Any = None,
+        **options: Any,
+    ) -> Call:
+        return Call(
+            make(
+                request,
+                timeout=deadline if timeout is None else timeout,
+                metadata=(*(metadata or ()), *self._connection.metadata()),
+                **options,
+            )
+        )
 
 
-class RequestStreams(grpc.aio.StreamUnaryClientInterceptor):
-    """Streams of requests."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        """Open the stream with the caller's credentials."""
-        details = _details(client_call_details, self._connection, None)
-        return await continuation(details, request_iterator)
+def typed_channel(channel: grpc.aio.Channel, connection: Connection) -> grpc.aio.Channel:
+    """Return a channel for stubs, whose calls show a key and raise typed errors."""
+    return cast(grpc.aio.Channel, _Channel(channel, connection))
 
 
-class BothStreams(grpc.aio.StreamStreamClientInterceptor):
-    """Streams both ways."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def intercept_stream_stream(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        """Open the stream with the caller's credentials."""
-        details = _details(client_call_details, self._connection, None)
-        return await continuation(details, request_iterator)
-
-
-def interceptors(connection: Connection) -> tuple[grpc.aio.ClientInterceptor, ...]:
-    """Return one interceptor for each shape of call."""
-    shapes: tuple[Callable[[Connection], grpc.aio.ClientInterceptor], ...] = (
-        UnaryCalls,
-        ResponseStreams,
-        RequestStreams,
-        BothStreams,
-    )
-    return tuple(shape(connection) for shape in shapes)
-
-
-async def typed(responses: AsyncIterable[Response]) -> AsyncIterator[Response]:
-    """Yield a stream's responses; raise a typed error where it breaks."""
+async def _typed(answer: Awaitable[Answer]) -> Answer:
     try:
-        async for response in responses:
-            yield response
+        return await answer
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from None

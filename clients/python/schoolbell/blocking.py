@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Self
 
-import grpc
-
-from schoolbell.backoff import Backoff
+from schoolbell.breaks import Breaks
+from schoolbell.calls import typed_channel
 from schoolbell.connection import Connection
-from schoolbell.errors import Unavailable, from_rpc_error
+from schoolbell.errors import SchoolbellError
 from schoolbell.publisher import BATCH
 from schoolbell.v1.access_service_pb2_grpc import AccessServiceStub
 from schoolbell.v1.change_pb2 import Change
@@ -26,65 +25,14 @@ from schoolbell.v1.status_service_pb2_grpc import StatusServiceStub
 from schoolbell.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 
 
-class _Fields(NamedTuple):
-    method: str
-    timeout: float | None
-    metadata: Any
-    credentials: Any
-    wait_for_ready: bool | None
-    compression: Any
-
-
-class _Details(_Fields, grpc.ClientCallDetails):
-    """What gRPC wants to be handed on."""
-
-
-class _Calls(
-    grpc.UnaryUnaryClientInterceptor,
-    grpc.UnaryStreamClientInterceptor,
-    grpc.StreamUnaryClientInterceptor,
-    grpc.StreamStreamClientInterceptor,
-):
-    """Credentials for every call, a deadline and typed errors for unary ones."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        call = continuation(self._details(details, self._connection.deadline), request)
-        try:
-            call.result()
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from None
-        return call
-
-    def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        return continuation(self._details(details, None), request)
-
-    def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
-        return continuation(self._details(details, None), requests)
-
-    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
-        return continuation(self._details(details, None), requests)
-
-    def _details(self, details: Any, timeout: float | None) -> grpc.ClientCallDetails:
-        return _Details(
-            details.method,
-            details.timeout if details.timeout is not None else timeout,
-            [*(details.metadata or ()), *self._connection.metadata()],
-            details.credentials,
-            details.wait_for_ready,
-            details.compression,
-        )
-
-
 class Client:
     """A connection to Schoolbell for blocking code; use as `with`."""
 
     def __init__(self, connection: Connection) -> None:
         """Open the channel."""
         self._channel = connection.sync_channel()
-        channel = grpc.intercept_channel(self._channel, _Calls(connection))
+        self._connection = connection
+        channel = typed_channel(self._channel, connection)
         self.districts = DistrictServiceStub(channel)
         self.settings = SettingsServiceStub(channel)
         self.roster = RosterServiceStub(channel)
@@ -117,18 +65,18 @@ class Client:
             yield from zip(batch, answer.acks, strict=True)
 
     def watch(self, request: WatchStatusRequest) -> Iterator[WatchStatusResponse]:
-        """Stream what changes, for ever: a break is mended from the last token."""
+        """Stream what changes, for ever: a break is mended from the last token.
+
+        It is logged while it lasts, and ends with `Unreachable` where it can never end otherwise.
+        """
         asked = WatchStatusRequest()
         asked.CopyFrom(request)
-        backoff = Backoff()
+        breaks = Breaks(self._connection)
         while True:
             try:
                 for response in self.status.WatchStatus(asked):
                     asked.resume_token = response.resume_token
-                    backoff.reset()
+                    breaks.over()
                     yield response
-            except grpc.RpcError as error:
-                fault = from_rpc_error(error)
-                if not isinstance(fault, Unavailable):
-                    raise fault from None
-            backoff.block()
+            except SchoolbellError as error:
+                breaks.block(error)

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
-import grpc.aio
-
-from schoolbell.aio_calls import interceptors, typed
-from schoolbell.backoff import Backoff
+from schoolbell.aio_calls import typed_channel
+from schoolbell.breaks import Breaks
 from schoolbell.connection import Connection
-from schoolbell.errors import Unavailable, from_rpc_error
+from schoolbell.errors import SchoolbellError
 from schoolbell.publisher import AsyncPublisher
 from schoolbell.v1.access_service_pb2_grpc import AccessServiceStub
 from schoolbell.v1.change_service_pb2_grpc import ChangeServiceStub
@@ -34,15 +32,17 @@ class AsyncClient:
 
     def __init__(self, connection: Connection) -> None:
         """Open the channel; must be called inside a running event loop."""
-        self._channel = connection.aio_channel(*interceptors(connection))
-        self.districts = DistrictServiceStub(self._channel)
-        self.settings = SettingsServiceStub(self._channel)
-        self.roster = RosterServiceStub(self._channel)
-        self.devices = DeviceServiceStub(self._channel)
-        self.subscriptions = SubscriptionServiceStub(self._channel)
-        self.changes = ChangeServiceStub(self._channel)
-        self.status = StatusServiceStub(self._channel)
-        self.access = AccessServiceStub(self._channel)
+        self._connection = connection
+        self._channel = connection.aio_channel()
+        channel = typed_channel(self._channel, connection)
+        self.districts = DistrictServiceStub(channel)
+        self.settings = SettingsServiceStub(channel)
+        self.roster = RosterServiceStub(channel)
+        self.devices = DeviceServiceStub(channel)
+        self.subscriptions = SubscriptionServiceStub(channel)
+        self.changes = ChangeServiceStub(channel)
+        self.status = StatusServiceStub(channel)
+        self.access = AccessServiceStub(channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,26 +57,26 @@ class AsyncClient:
 
     def publisher(self, district_id: str) -> AsyncPublisher:
         """Return a publisher for one district; use as `async with`."""
-        return AsyncPublisher(self.changes, district_id)
+        return AsyncPublisher(self.changes, district_id, Breaks(self._connection))
 
     async def watch(self, request: WatchStatusRequest) -> AsyncIterator[WatchStatusResponse]:
         """Stream what changes, for ever: a break is mended from the last token.
 
         Raises the typed error of anything but a break, such as `OutOfRange` for a token that is
-        too old: list, then watch from the list's token.
+        too old: list, then watch from the list's token. A break is logged while it lasts, and
+        ends with `Unreachable` where it can never end otherwise.
         """
         asked = WatchStatusRequest()
         asked.CopyFrom(request)
-        backoff = Backoff()
+        breaks = Breaks(self._connection)
         while True:
             try:
-                async for response in typed(self.status.WatchStatus(asked)):
+                async for response in self.status.WatchStatus(asked):
                     asked.resume_token = response.resume_token
-                    backoff.reset()
+                    breaks.over()
                     yield response
-            except Unavailable:
-                pass
-            await backoff.pause()
+            except SchoolbellError as error:
+                await breaks.wait(error)
 
     async def import_roster(self, parts: Iterable[ImportRosterRequest]) -> ImportRosterResponse:
         """Send an import's header, records and footer; return its report."""
@@ -85,7 +85,4 @@ class AsyncClient:
             for part in parts:
                 yield part
 
-        try:
-            return await self.roster.ImportRoster(stream())
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
+        return await self.roster.ImportRoster(stream())

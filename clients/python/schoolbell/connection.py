@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,11 +14,14 @@ import grpc.aio
 
 from schoolbell.keys import check_key, read_key
 from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
-from schoolbell.targets import is_loopback
+from schoolbell.targets import BadConnection, check_target, is_loopback
 
 DEFAULT_TARGET = "localhost:7443"
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
 _USER_AGENT = f"schoolbell-python/{version('schoolbell-server')}"
+
+
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +40,11 @@ class Connection:
     deadline: float = DEFAULT_DEADLINE
 
     def __post_init__(self) -> None:
-        """Raise `InvalidKeyError` for a key that no call can carry."""
+        """Refuse with BadConnection what gRPC would call UNAVAILABLE forever."""
         check_key(self.key, "the connection's key")
+        check_target(self.target)
+        if self.ca is not None and not _CERTIFICATE.search(self.ca):
+            raise BadConnection("the authority (CA file) holds no certificate in PEM")
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Connection:
@@ -69,15 +76,11 @@ class Connection:
             return grpc.insecure_channel(self.target, options=self._options())
         return grpc.secure_channel(self.target, self._credentials(), options=self._options())
 
-    def aio_channel(self, *interceptors: grpc.aio.ClientInterceptor) -> grpc.aio.Channel:
+    def aio_channel(self) -> grpc.aio.Channel:
         """Open a channel for a running event loop."""
         if self.plaintext:
-            return grpc.aio.insecure_channel(
-                self.target, options=self._options(), interceptors=interceptors
-            )
-        return grpc.aio.secure_channel(
-            self.target, self._credentials(), options=self._options(), interceptors=interceptors
-        )
+            return grpc.aio.insecure_channel(self.target, options=self._options())
+        return grpc.aio.secure_channel(self.target, self._credentials(), options=self._options())
 
     def _options(self) -> tuple[tuple[str, Any], ...]:
         """Return gRPC's options; a proxy of the environment cannot reach this very machine."""

@@ -12,6 +12,7 @@ SchoolbellError
 ├── ResourceExhausted    come back after `retry_after`
 ├── DeadlineExceeded     nothing is known of the outcome
 ├── Unavailable          nothing is known of the outcome; safe calls were already tried again
+│   └── Unreachable      and never will be: the target or the certificate is wrong
 ├── Unimplemented
 └── ServiceFault         a fault of the service; quote the request id
 """
@@ -113,6 +114,10 @@ class Unavailable(SchoolbellError):
     """The service cannot be reached; nothing is known of the outcome."""
 
 
+class Unreachable(Unavailable):
+    """The service can never be reached this way: mend the target, the authority or TLS."""
+
+
 class Unimplemented(SchoolbellError):
     """The service does not do that yet."""
 
@@ -151,6 +156,11 @@ def from_rpc_error(error: grpc.RpcError) -> SchoolbellError:
     except ValueError:
         status = None
     return from_status(status or _of_transport(error.code(), error.details() or ""))
+
+
+def unreachable(mistake: str) -> Unreachable:
+    """Return the error of a connection that can never work."""
+    return Unreachable(Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=mistake))
 
 
 def _of_transport(code: grpc.StatusCode, text: str) -> Status:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
+from schoolbell.targets import BadConnection
+
 _LONGEST_FILE = 64 * 1024  # bytes
 _PREFIX = "sb_"
 _MARKS = (  # the longer marks first: that of UTF-32 begins as that of UTF-16 does
@@ -16,7 +18,7 @@ _MARKS = (  # the longer marks first: that of UTF-32 begins as that of UTF-16 do
 )
 
 
-class InvalidKeyError(ValueError):
+class InvalidKeyError(BadConnection):
     """What was given as an API key is none; the message says where and why, but not what."""
 
 

@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import grpc
-import grpc.aio
-
-from schoolbell.backoff import Backoff
-from schoolbell.errors import (
-    ResourceExhausted,
-    SchoolbellError,
-    Unavailable,
-    from_rpc_error,
-    from_status,
-)
+from schoolbell.breaks import Breaks
+from schoolbell.errors import ResourceExhausted, SchoolbellError, from_status
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_REFUSED,
@@ -48,10 +39,15 @@ class AsyncPublisher:
     """Publishes for one district until the `async with` block ends; then everything is answered.
 
     A break of the stream is mended by sending every unanswered batch again: keys make that
-    harmless. What the service refuses for being full is sent again later.
+    harmless. What the service refuses for being full is sent again later. A break is logged while
+    it lasts; one that can never end, such as an untrusted certificate, ends publishing.
     """
 
-    def __init__(self, stub: ChangeServiceAsyncStub, district_id: str) -> None:
+    def __init__(
+        self, stub: ChangeServiceAsyncStub, district_id: str, breaks: Breaks | None = None
+    ) -> None:
+        """`stub` raises typed errors, as the client's does; `breaks` says how they are borne."""
+        self._breaks = breaks or Breaks()
         self._stub = stub
         self._district_id = district_id
         self._waiting: deque[_Item] = deque()
@@ -112,25 +108,22 @@ class AsyncPublisher:
             yield change, await answer
 
     async def _run(self) -> None:
-        backoff = Backoff()
         while not self._finished():
-            before = self._answered
             try:
                 await self._stream()
-            except grpc.aio.AioRpcError as error:
-                fault = from_rpc_error(error)
-                if not isinstance(fault, Unavailable):
+            except SchoolbellError as error:
+                try:
+                    await self._breaks.wait(error)
+                except SchoolbellError as fault:
                     await self._give_up(fault)
                     return
-                if self._answered > before:
-                    backoff.reset()
-                await backoff.pause()
 
     async def _stream(self) -> None:
         """Send and receive on one stream until it ends."""
         self._streams += 1
         await self._signal()
         async for response in self._stub.StreamPublishChanges(self._requests(self._streams)):
+            self._breaks.over()
             await self._take(response)
 
     async def _requests(self, stream: int) -> AsyncIterator[StreamPublishChangesRequest]:

@@ -1,4 +1,4 @@
-"""The targets that gRPC takes: whether one is this machine."""
+"""The targets that gRPC takes: whether one can work at all, and whether it is this machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,33 @@ import re
 
 _SCHEME = re.compile(r"(?:dns|ipv4|ipv6):(?://[^/]*/)?", re.IGNORECASE)
 _LOCAL = ("unix:", "unix-abstract:")
+_OTHER_SCHEMES = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):", re.ASCII)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/\[\]@?#]+)):(\d{1,5})", re.ASCII)
+
+
+class BadConnection(ValueError):
+    """The target, the key or the authority can never work."""
+
+
+def check_target(target: str) -> None:
+    """Raise BadConnection for a target that names no host and port."""
+    if not _OTHER_SCHEMES.match(target) and host_and_port(target) is None:
+        raise BadConnection(
+            f"the target {target!r} must be host:port, such as localhost:7443 or [::1]:7443"
+        )
+
+
+def host_and_port(target: str) -> tuple[str, int] | None:
+    """Return what a target of the form `host:port` names; None if it has another form."""
+    if _OTHER_SCHEMES.match(target):
+        rest = target.removeprefix("dns:").lstrip("/")
+        if not target.startswith("dns:") or "/" in rest:
+            return None
+        target = rest
+    found = _HOST_AND_PORT.fullmatch(target)
+    if found is None or not 1 <= int(found[3]) <= 65535:
+        return None
+    return found[1] or found[2], int(found[3])
 
 
 def is_loopback(target: str) -> bool:

@@ -4,35 +4,60 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from schoolbell_server.config.credentials import credential_problems
 from schoolbell_server.config.environment import apply_environment
 from schoolbell_server.config.model import Config
 from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.reader import Reader
-from schoolbell_server.config.rules import broken_rules
+from schoolbell_server.config.rules import broken_rules, replay_problems
 from schoolbell_server.config.secret import Secret
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load_config(
+    path: Path | None,
+    environ: Mapping[str, str],
+    *,
+    check_files: bool = False,
+    replay: bool = False,
+) -> Config:
     """Return the validated configuration; no file means the defaults.
 
     Paths in the file are relative to it, paths in the environment to the working directory.
-    ConfigError holds every problem that was found.
+    ConfigError holds every problem that was found, with `check_files` also those of the
+    credential files that are named (a server needs them, a backup does not), and with `replay`
+    what keeps it from a replay.
     """
     raw = _parse(path) if path else {}
     problems = apply_environment(raw, environ)
     reader = Reader(path.absolute().parent if path else Path.cwd())
     config = reader.read(Config, raw, "")
     problems += reader.problems
+    files = reader.files if check_files else {}
     if problems:
-        raise ConfigError(problems)
-    config = _with_storage_url(config)
-    if broken := broken_rules(config):
+        raise ConfigError([*problems, *_named(files)])
+    config = _absolute(_with_storage_url(config))
+    broken = broken_rules(config)
+    if replay:
+        broken += replay_problems(config)
+    if check_files:
+        known = {*files, *_keys(broken)}
+        broken += _named({key: files[key] for key in files if key not in _keys(broken)})
+        broken += credential_problems(config, known)
+    if broken:
         raise ConfigError(broken)
-    return _absolute(config)
+    return config
+
+
+def _named(files: Mapping[str, str]) -> list[str]:
+    return [f"{key}: {problem}" for key, problem in files.items()]
+
+
+def _keys(problems: Sequence[str]) -> set[str]:
+    return {problem.partition(":")[0] for problem in problems}
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Annotated
 from schoolbell_server.config.address import Address
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.security.credential_files import Holds, read_authority, read_private_key
 
 MIB = 2**20
 
@@ -71,11 +72,11 @@ class ServerRole(StrEnum):
 class TlsConfig:
     """Certificates; without any, a local authority is made in the data directory."""
 
-    certificate_file: Path | None = None
+    certificate_file: Annotated[Path | None, Holds(read_authority)] = None
     """PEM, the chain from the server's certificate upwards."""
-    key_file: Path | None = None
+    key_file: Annotated[Path | None, Holds(read_private_key)] = None
     """PEM, not encrypted."""
-    client_ca_file: Path | None = None
+    client_ca_file: Annotated[Path | None, Holds(read_authority)] = None
     """PEM; when set, every caller must show a certificate of it (mutual TLS)."""
     names: tuple[str, ...] = ()
     """Further host names and addresses for the locally made certificate."""
@@ -177,7 +178,43 @@ class LimitsConfig:
     """Deliveries waiting; beyond it, publishing is refused with a time to come back."""
     message_bytes: Annotated[int, Range(64 * 1024, 16 * MIB)] = 4 * MIB
     concurrent_calls: Annotated[int, Range(1, 100_000)] = 2_000
-    """Calls open at once, streams among them."""
+    """Calls with a key open at once, streams among them."""
+    reserved_calls: Annotated[int, Range(0, 100_000)] = 200
+    """Of `concurrent_calls`, the last, which only operators and publishers may use."""
+    key_calls: Annotated[int, Range(1, 100_000)] = 200
+    """Calls of one key open at once."""
+    key_reads: Annotated[int, Range(1, 100)] = 2
+    """Lists, exports and explanations of one key that work at once; further ones wait."""
+    reads: Annotated[int, Range(1, 100)] = 3
+    """Lists, exports and explanations of all keys that work at once; further ones wait."""
+    peer_calls: Annotated[int, Range(1, 100_000)] = 50
+    """Calls without a key open at once from one address (IPv6: one /64 network)."""
+    public_calls: Annotated[int, Range(1, 100_000)] = 400
+    """Calls without a key open at once from all addresses."""
+    bodies: Annotated[int, Range(1, 10_000)] = 16
+    """Requests of one key, or of all calls without one, that are read at once; others wait."""
+    health_streams: Annotated[int, Range(1, 100_000)] = 200
+    """`Health/Watch` streams open at once."""
+    reflection_streams: Annotated[int, Range(1, 10_000)] = 20
+    """Reflection streams open at once."""
+    unknown_keys: Annotated[int, Range(1, 10_000)] = 10
+    """Keys that nothing vouches for which are looked up in storage, a second."""
+    connections: Annotated[int, Range(16, 1_000_000)] = 10_000
+    """Connections at once, and never more than leave the server files of its own."""
+    connection_calls: Annotated[int, Range(1, 100_000)] = 256
+    """Calls of one connection open at once; a client keeps further ones back."""
+    connection_idle: Annotated[timedelta, Range(timedelta(seconds=1), timedelta(days=1))] = (
+        timedelta(minutes=10)
+    )
+    """After so long without a call a connection is closed."""
+    handshake_timeout: Annotated[
+        timedelta, Range(timedelta(milliseconds=100), timedelta(minutes=2))
+    ] = timedelta(seconds=10)
+    """How long a new connection may take over TLS and HTTP/2."""
+    request_timeout: Annotated[
+        timedelta, Range(timedelta(milliseconds=100), timedelta(minutes=10))
+    ] = timedelta(seconds=10)
+    """How long the one request of a call may take to arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +238,14 @@ class RetentionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """Where the audit logs go besides the database."""
+
+    export_file: Path | None = None
+    """Every entry is added to it as it happens, one JSON object a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
     """What is logged, and how."""
 
@@ -218,6 +263,7 @@ class Config:
     devices: DevicesConfig = DevicesConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
+    audit: AuditConfig = AuditConfig()
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""

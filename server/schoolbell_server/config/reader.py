@@ -20,6 +20,7 @@ from schoolbell_server.config.model import Range
 from schoolbell_server.config.problems import unknown_key
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.config.span import parse_span, show_span
+from schoolbell_server.security.credential_files import CredentialUnusable, Holds
 
 
 class _Bad(Exception):
@@ -32,22 +33,33 @@ class Reader:
     def __init__(self, base: Path) -> None:
         self._base = base
         self.problems: list[str] = []
+        self.files: dict[str, str] = {}
+        """What is wrong with the credential files that settings name, by the settings' keys."""
 
     def read(self, hint: Any, raw: object, path: str) -> Any:
         """Return the value of a key as its hint wants it; None, and a problem, if it is not."""
-        kind, limits = _bare(hint)
+        kind, marks = _bare(hint)
         if dataclasses.is_dataclass(kind) and kind is not Address:
             return self._table(kind, raw, path)
         if get_origin(kind) is Mapping:
             return self._tables(get_args(kind)[1], raw, path)
         try:
             value = self._scalar(kind, raw)
-            for limit in limits:
-                _check_range(value, limit)
+            for mark in marks:
+                if isinstance(mark, Range):
+                    _check_range(value, mark)
+                elif isinstance(value, Path):
+                    self._check_file(mark, value, path)
         except _Bad as bad:
             self.problems.append(f"{path}: {bad}{_shown(kind, raw)}")
             return None
         return value
+
+    def _check_file(self, mark: Holds, file: Path, path: str) -> None:
+        try:
+            mark.read(file)
+        except CredentialUnusable as error:
+            self.files[path] = f"the file {str(file)!r} {error}"
 
     def _table(self, cls: Any, raw: object, path: str, **given: str) -> Any:
         if not isinstance(raw, Mapping):
@@ -123,14 +135,14 @@ def _required(cls: Any) -> set[str]:
     }
 
 
-def _bare(hint: Any) -> tuple[Any, tuple[Range, ...]]:
-    limits: tuple[Range, ...] = ()
+def _bare(hint: Any) -> tuple[Any, tuple[Range | Holds, ...]]:
+    marks: tuple[Range | Holds, ...] = ()
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)
-        limits = tuple(extra for extra in extras if isinstance(extra, Range))
+        marks = tuple(extra for extra in extras if isinstance(extra, Range | Holds))
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = (arm for arm in get_args(hint) if arm is not type(None))
-    return hint, limits
+    return hint, marks
 
 
 def bare_type(hint: Any) -> Any:

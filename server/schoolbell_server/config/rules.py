@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum, unique
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from schoolbell_server.config.address import is_loopback
 from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
@@ -52,14 +55,18 @@ def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ..
 
 def check_replay(config: Config) -> None:
     """Refuse a replay whose pushes could reach a real phone; ConfigError names the app."""
-    problems = [
+    if problems := replay_problems(config):
+        raise ConfigError(problems)
+
+
+def replay_problems(config: Config) -> list[str]:
+    """Return what keeps a configuration from a replay."""
+    return [
         f"apps.{app_id}.{key}: --replay needs a sandbox on this machine, not "
         f"{value or 'the provider itself'}"
         for app_id, key, value in _endpoints(config)
         if not is_loopback(_host(value))
     ]
-    if problems:
-        raise ConfigError(problems)
 
 
 def broken_rules(config: Config) -> list[str]:
@@ -70,6 +77,7 @@ def broken_rules(config: Config) -> list[str]:
         *_certificates(config),
         *_storage(config),
         *_delivery(config),
+        *_limits(config),
     ]
 
 
@@ -111,6 +119,11 @@ def _storage(config: Config) -> Iterator[str]:
     scheme = config.storage.url.reveal().partition("://")[0].partition("+")[0]
     if scheme not in ("", "postgresql"):
         yield "storage.url: must begin with postgresql://, or be empty for SQLite"
+    elif scheme:
+        try:
+            make_url(config.storage.url.reveal())
+        except (ArgumentError, ValueError):
+            yield "storage.url: must be postgresql://user:password@host:port/database"
 
 
 def _delivery(config: Config) -> Iterator[str]:
@@ -119,6 +132,16 @@ def _delivery(config: Config) -> Iterator[str]:
         yield "delivery.lease_renewal: must be at most a third of delivery.lease"
     if delivery.first_backoff > delivery.longest_backoff:
         yield "delivery.first_backoff: must be at most delivery.longest_backoff"
+
+
+def _limits(config: Config) -> Iterator[str]:
+    limits = config.limits
+    if limits.reserved_calls >= limits.concurrent_calls:
+        yield "limits.reserved_calls: must be less than limits.concurrent_calls"
+    if limits.peer_calls > limits.public_calls:
+        yield "limits.peer_calls: must be at most limits.public_calls"
+    if limits.key_reads > limits.reads:
+        yield "limits.key_reads: must be at most limits.reads"
 
 
 def _endpoints(config: Config) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from schoolbell.v1 import access_service_pb2 as messages
@@ -16,8 +17,11 @@ from schoolbell_server.contract.fields import (
 from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Rights
 from schoolbell_storage.audit import AuditEntry, AuditQuery, PrincipalFilter
+from schoolbell_storage.audit_chain import Check, Head
 from schoolbell_storage.keys import ApiKeyRow
 from schoolbell_storage.rights import RightRow
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 MOST = 100
 """Rights in a request, and sources of a key."""
@@ -25,19 +29,24 @@ MOST = 100
 _REQUIRED = "is required"
 
 
-def check_key(asked: messages.ApiKey, district_id: str, complain: Complain) -> None:
-    """Complain of every bad field of a new key."""
+def check_key(asked: messages.ApiKey, district_id: str, complain: Complain, *, named: bool) -> None:
+    """Complain of every bad field of a new key; `named`: it must name the person it acts for."""
     _check_districts(asked, district_id, complain)
     if not asked.display_name:
         complain("api_key.display_name", _REQUIRED)
     read_text(asked.display_name, "api_key.display_name", complain)
-    read_id(asked.user_id, "api_key.user_id", complain, required=False)
-    if asked.role == messages.ROLE_ADMINISTRATOR and not asked.user_id:
+    if asked.role not in (messages.ROLE_ADMINISTRATOR, 0) and asked.user_id:
+        complain("api_key.user_id", "must be empty: the role's keys act for nobody else")
+    else:
+        read_id(asked.user_id, "api_key.user_id", complain, required=False)
+    if asked.role == messages.ROLE_ADMINISTRATOR and named and not asked.user_id:
         complain("api_key.user_id", f"{_REQUIRED} for ADMINISTRATOR: whose rights it has")
     if asked.role == messages.ROLE_ADMINISTRATOR and district_id == EVERY_DISTRICT:
-        complain("api_key.role", "ADMINISTRATOR is for one district, as rights are")
+        complain("api_key.role", "ADMINISTRATOR is for districts by name, as rights are")
     if len(asked.sources) > MOST:
         complain("api_key.sources", f"must have at most {MOST} values")
+    if asked.sources and asked.role in (messages.ROLE_MOBILE_BACKEND, messages.ROLE_OPERATOR):
+        complain("api_key.sources", "must be empty: nothing that the role may do is of a source")
     for index, source in enumerate(asked.sources):
         read_id(source, f"api_key.sources[{index}]", complain)
 
@@ -55,8 +64,10 @@ def _check_districts(asked: messages.ApiKey, district_id: str, complain: Complai
         complain(path, "must name `-` alone, or districts")
 
 
-def read_rights(asked: Sequence[messages.ToolRight], complain: Complain) -> list[RightRow]:
-    """Return the rights that a request names."""
+def read_rights(
+    asked: Sequence[messages.ToolRight], complain: Complain, *, granting: bool
+) -> list[RightRow]:
+    """Return the rights that a request names; a group's can be revoked, and not be granted."""
     if not 1 <= len(asked) <= MOST:
         complain("rights", f"must have from 1 to {MOST} values, has {len(asked)}")
     for index, right in enumerate(asked):
@@ -65,6 +76,12 @@ def read_rights(asked: Sequence[messages.ToolRight], complain: Complain) -> list
         for field in ("grantee_type", "tool", "right"):
             if not getattr(right, field):
                 complain(f"{path}.{field}", _REQUIRED)
+        if granting and right.grantee_type == messages.GRANTEE_TYPE_GROUP:
+            complain(
+                f"{path}.grantee_type",
+                "must be USER: no credential names the groups of its holder yet, so a right of a "
+                "group would have no effect",
+            )
     return [
         RightRow(right.grantee_type, right.grantee_id, right.tool, right.right) for right in asked
     ]
@@ -141,6 +158,32 @@ def read_audit_filter(
         start_time=start,
         end_time=end,
     )
+
+
+def read_head(request: messages.VerifyAuditLogRequest, complain: Complain) -> Head | None:
+    """Return the head that a caller kept, if there is one."""
+    if not request.HasField("head"):
+        return None
+    head = request.head
+    if head.entry_number < 0:
+        complain("head.entry_number", "must not be negative")
+    if not _DIGEST.fullmatch(head.digest):
+        complain("head.digest", "must have 64 hexadecimal digits in lower case")
+    return Head(head.entry_number, head.digest)
+
+
+def write_check(check: Check) -> messages.VerifyAuditLogResponse:
+    """Return how an audit log was found."""
+    found = messages.VerifyAuditLogResponse(
+        fault=messages.AuditFault.ValueType(check.fault or 0),
+        audit_entry_id=check.faulty,
+        first_entry_number=check.first_sequence,
+        entry_count=check.entries,
+        erased_entry_count=check.erased,
+    )
+    if check.head is not None:
+        found.head.entry_number, found.head.digest = check.head.sequence, check.head.digest
+    return found
 
 
 def write_district_rights(district_id: str, rights: Rights) -> messages.DistrictRights:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from schoolbell.v1 import change_pb2, common_pb2
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain.gate import scope_of
 from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
 
 Refusals = Mapping[tuple[Gate, RefusalReason], int]
@@ -19,6 +20,7 @@ def write_refusals(refusals: Refusals) -> list[common_pb2.RefusalCount]:
         common_pb2.RefusalCount(
             gate=common_pb2.Gate.ValueType(gate),
             reason=common_pb2.RefusalReason.ValueType(reason),
+            scope=common_pb2.GateScope.ValueType(scope_of(gate)),
             count=count,
         )
         for (gate, reason), count in sorted(refusals.items())

@@ -8,8 +8,6 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import TypeVar
 
-from google.type.money_pb2 import Money
-
 from schoolbell.v1 import change_pb2
 from schoolbell_server.contract.fields import (
     MAX_ID,
@@ -42,6 +40,8 @@ from schoolbell_server.domain.kinds import (
 )
 
 MAX_CHANGE = 8 * 1024  # bytes
+MAX_SHARED = 20
+"""Students who share a lunch account beside the one of the change."""
 _FINGERPRINT_VERSION = "1"
 _Member = TypeVar("_Member", bound=IntEnum)
 
@@ -98,7 +98,7 @@ def read_change(
     )
     student_id = read_id(message.student_id, "student_id", complaints.add)
     payload = _payload(message, complaints.add)
-    lunch = isinstance(payload, LunchBalanceChange)
+    lunch = message.WhichOneof("payload") == "lunch_balance"
     calendar_id = read_id(message.calendar_id, "calendar_id", complaints.add, required=not lunch)
     if not message.HasField("occur_time"):
         complaints.add("occur_time", "is required")
@@ -138,7 +138,7 @@ def _payload(message: change_pb2.Change, complain: Complain) -> Payload | None:
         case "attendance":
             return _attendance(message.attendance, complain)
         case "lunch_balance":
-            return _lunch(message.lunch_balance, complain)
+            return _lunch(message.lunch_balance, message.student_id, complain)
         case "responsive_schedule":
             return _responsive(message.responsive_schedule, complain)
     complain("payload", "is required: one of " + ", ".join(PAYLOAD_KINDS))
@@ -180,9 +180,15 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
     elif action is AssignmentAction.DUE_DATE_MOVED:
         complain(f"{path}.due_date", "is required for DUE_DATE_MOVED")
     percent = _optional_percent(message, "score_percent", path, complain)
-    scored = message.HasField("score_percent") or message.HasField("points")
+    mark = read_text(message.mark, f"{path}.mark", complain, most=MAX_ID)
+    scored = message.HasField("score_percent") or message.HasField("points") or mark
     if action is AssignmentAction.SCORED and not scored:
-        complain(f"{path}.score_percent", "or points is required for SCORED")
+        complain(f"{path}.score_percent", "or points or mark is required for SCORED")
+    due_before = None
+    if message.HasField("previous_due_date"):
+        due_before = read_date(message.previous_due_date, f"{path}.previous_due_date", complain)
+        if action is not None and action is not AssignmentAction.DUE_DATE_MOVED:
+            complain(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only")
     assignment_id = read_id(message.assignment_id, f"{path}.assignment_id", complain)
     section_id = read_id(message.section_id, f"{path}.section_id", complain)
     title = read_text(message.title, f"{path}.title", complain)
@@ -203,6 +209,8 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
         previous_score_percent=previous,
         points=points,
         points_possible=possible,
+        mark=mark,
+        previous_due_date=due_before,
     )
 
 
@@ -245,36 +253,58 @@ def _attendance(message: change_pb2.AttendanceChange, complain: Complain) -> Pay
     )
 
 
-def _lunch(message: change_pb2.LunchBalanceChange, complain: Complain) -> Payload | None:
+def _lunch(
+    message: change_pb2.LunchBalanceChange, student_id: str, complain: Complain
+) -> Payload | None:
     path = "lunch_balance"
+    _check_shared(message, student_id, complain)
     account = read_id(message.account_id, f"{path}.account_id", complain)
     if not message.HasField("balance"):
         complain(f"{path}.balance", "is required")
         return None
-    balance = _amount(message.balance, f"{path}.balance", complain)
+    balance = read_money(message.balance, f"{path}.balance", complain)
     previous = None
     if message.HasField("previous_balance"):
-        previous = _amount(message.previous_balance, f"{path}.previous_balance", complain)
+        previous = read_money(message.previous_balance, f"{path}.previous_balance", complain)
     if balance is None:
         return None
-    return LunchBalanceChange(account_id=account, balance=balance, previous_balance=previous)
+    return LunchBalanceChange(
+        account_id=account,
+        balance=balance,
+        previous_balance=previous,
+        shared_student_ids=tuple(message.shared_student_ids),
+    )
 
 
-def _amount(message: Money, path: str, complain: Complain) -> Decimal | None:
-    if not message.currency_code:
-        complain(f"{path}.currency_code", "is required")
-    return read_money(message, path, complain)
+def _check_shared(
+    message: change_pb2.LunchBalanceChange, student_id: str, complain: Complain
+) -> None:
+    """Complain of students who cannot share the account."""
+    path, shared = "lunch_balance.shared_student_ids", message.shared_student_ids
+    if len(shared) > MAX_SHARED:
+        complain(path, f"must have at most {MAX_SHARED} values, has {len(shared)}")
+    known = {student_id}
+    for index, other in enumerate(shared[:MAX_SHARED]):
+        read_id(other, f"{path}[{index}]", complain)
+        if other == student_id:
+            complain(f"{path}[{index}]", "must not repeat the student_id of the change")
+        elif other in known:
+            complain(f"{path}[{index}]", "must not repeat a value")
+        known.add(other)
 
 
 def foreign_currencies(message: change_pb2.Change, currency_code: str) -> list[str]:
-    """Return the paths of the amounts that are not in the district's currency."""
+    """Return the paths of the amounts in another currency than the district's.
+
+    An amount without a currency is in the district's.
+    """
     if message.WhichOneof("payload") != "lunch_balance":
         return []
     lunch = message.lunch_balance
     return [
         f"lunch_balance.{field}.currency_code"
         for field in ("balance", "previous_balance")
-        if lunch.HasField(field) and getattr(lunch, field).currency_code != currency_code
+        if lunch.HasField(field) and getattr(lunch, field).currency_code not in ("", currency_code)
     ]
 
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 from schoolbell.v1 import common_pb2, delivery_pb2
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.domain.kinds import APP_PROVIDER, DeliveryState
+from schoolbell_server.domain.notification import notification_id
+from schoolbell_server.domain.principal import decode_principal
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 
 
@@ -46,6 +49,9 @@ def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
         due_time=write_time(row.due_time),
         expire_time=write_time(row.expire_time),
         update_time=write_time(row.update_time),
+        calendar_id=row.calendar_id,
+        notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
+        hold_cause=delivery_pb2.HoldCause.ValueType(_hold_cause(row)),
     )
     _write_times(row, message)
     if row.state is DeliveryState.CANCELLED and row.cancel_cause is not None:
@@ -53,6 +59,10 @@ def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
     if row.attempts:
         message.last_attempt.CopyFrom(_attempt(len(row.attempts), row.attempts[-1]))
     return message
+
+
+def _hold_cause(row: DeliveryRow) -> int:
+    return (row.hold_cause or 0) if row.state is DeliveryState.HELD else 0
 
 
 def _write_times(row: DeliveryRow, message: delivery_pb2.Delivery) -> None:
@@ -65,12 +75,15 @@ def _write_times(row: DeliveryRow, message: delivery_pb2.Delivery) -> None:
 
 
 def _cancellation(row: DeliveryRow) -> delivery_pb2.Cancellation:
-    return delivery_pb2.Cancellation(
+    cancellation = delivery_pb2.Cancellation(
         cause=delivery_pb2.CancelCause.ValueType(row.cancel_cause or 0),
         gate=common_pb2.Gate.ValueType(row.cancel_gate or 0),
         reason=common_pb2.RefusalReason.ValueType(row.cancel_refusal or 0),
         comment=row.cancel_comment,
     )
+    if row.cancel_principal:
+        cancellation.principal.CopyFrom(write_principal(decode_principal(row.cancel_principal)))
+    return cancellation
 
 
 def _attempts(rows: Iterable[AttemptRow]) -> Iterable[delivery_pb2.Attempt]:

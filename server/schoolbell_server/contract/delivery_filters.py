@@ -2,75 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from enum import IntEnum
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
 
 from schoolbell.v1 import delivery_pb2
-from schoolbell_server.contract.fields import Complain, read_time
+from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.filters import check_counts, read_bound, read_members, within
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.kinds import DeliveryState, Gate, Kind
+from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, Kind, Outcome
 from schoolbell_storage.delivery_queries import DeliveryQuery
 
-MOST_VALUES = 100
-_FIELDS = (
+_NAMING = (
     "change_keys",
     "student_ids",
     "user_ids",
     "device_ids",
     "kinds",
-    "states",
-    "gates",
+    "calendar_ids",
+    "school_ids",
+    "sources",
 )
-_Member = TypeVar("_Member", bound=IntEnum)
+"""The fields that say whose, what or which deliveries are meant."""
+_FIELDS = (*_NAMING, "states", "gates", "outcomes", "cancel_causes", "app_ids")
+MUST_NAME = "must name a change, student, user, device, kind, calendar, school or source"
 
 Test = Callable[[delivery_pb2.Delivery], bool]
+Schools = Mapping[tuple[str, str], str]
+"""The schools of calendars, by (district_id, calendar_id)."""
 
 
 def read_filter(
     message: delivery_pb2.DeliveryFilter,
     district_ids: Sequence[str] | None,
     complain: Complain,
+    path: str = "filter",
 ) -> DeliveryQuery:
     """Return the filter as a query over these districts (None: all of them)."""
-    for field in _FIELDS:
-        count = len(getattr(message, field))
-        if count > MOST_VALUES:
-            complain(f"filter.{field}", f"must have at most {MOST_VALUES} values, has {count}")
-    start = end = None
-    if message.HasField("start_update_time"):
-        start = read_time(message.start_update_time, "filter.start_update_time", complain)
-    if message.HasField("end_update_time"):
-        end = read_time(message.end_update_time, "filter.end_update_time", complain)
+    check_counts(message, _FIELDS, path, complain)
     return DeliveryQuery(
         district_ids=district_ids,
         keys=[ChangeKey(source=key.source, change_id=key.change_id) for key in message.change_keys],
         student_ids=list(message.student_ids),
         user_ids=list(message.user_ids),
         device_ids=list(message.device_ids),
-        kinds=_members(Kind, message.kinds, "filter.kinds", complain),
-        states=_members(DeliveryState, message.states, "filter.states", complain),
-        gates=_members(Gate, message.gates, "filter.gates", complain),
-        start_time=start,
-        end_time=end,
+        kinds=read_members(Kind, message.kinds, f"{path}.kinds", complain),
+        states=read_members(DeliveryState, message.states, f"{path}.states", complain),
+        gates=read_members(Gate, message.gates, f"{path}.gates", complain),
+        calendar_ids=list(message.calendar_ids),
+        school_ids=list(message.school_ids),
+        sources=list(message.sources),
+        outcomes=read_members(Outcome, message.outcomes, f"{path}.outcomes", complain),
+        cancel_causes=read_members(
+            CancelCause, message.cancel_causes, f"{path}.cancel_causes", complain
+        ),
+        app_ids=list(message.app_ids),
+        start_time=read_bound(message, "start_update_time", path, complain),
+        end_time=read_bound(message, "end_update_time", path, complain),
+        start_create_time=read_bound(message, "start_create_time", path, complain),
+        end_create_time=read_bound(message, "end_create_time", path, complain),
     )
 
 
 def names_something(message: delivery_pb2.DeliveryFilter) -> bool:
     """Return whether a filter says at least whose, what or which deliveries are meant."""
-    return any(
-        (
-            message.change_keys,
-            message.student_ids,
-            message.user_ids,
-            message.device_ids,
-            message.kinds,
-        )
-    )
+    return any(getattr(message, field) for field in _NAMING)
 
 
-def write_test(query: DeliveryQuery) -> Test | None:
-    """Return the filter as a test of a snapshot; None where it lets everything through."""
+def write_test(query: DeliveryQuery, schools: Schools) -> Test | None:
+    """Return the filter as a test of a snapshot; None where it lets everything through.
+
+    `schools` is asked at every test: it has to know the calendars of what is tested.
+    """
     keys = {(key.source, key.change_id) for key in query.keys}
     tests: list[Test] = [
         test
@@ -82,32 +83,22 @@ def write_test(query: DeliveryQuery) -> Test | None:
             (query.kinds, lambda one: one.kind in query.kinds),
             (query.states, lambda one: one.state in query.states),
             (query.gates, lambda one: one.cancellation.gate in query.gates),
+            (query.calendar_ids, lambda one: one.calendar_id in query.calendar_ids),
+            (query.school_ids, lambda one: schools.get(_calendar(one)) in query.school_ids),
+            (query.sources, lambda one: one.change_key.source in query.sources),
+            (query.outcomes, lambda one: one.last_attempt.outcome in query.outcomes),
+            (query.cancel_causes, lambda one: one.cancellation.cause in query.cancel_causes),
+            (query.app_ids, lambda one: one.app_id in query.app_ids),
         )
         if wanted
     ]
-    if query.start_time is not None or query.end_time is not None:
-        tests.append(_within(query))
+    if query.start_time or query.end_time:
+        tests.append(lambda one: within(one.update_time, query.start_time, query.end_time))
+    if query.start_create_time or query.end_create_time:
+        span = query.start_create_time, query.end_create_time
+        tests.append(lambda one: within(one.create_time, *span))
     return (lambda one: all(test(one) for test in tests)) if tests else None
 
 
-def _within(query: DeliveryQuery) -> Test:
-    start = None if query.start_time is None else query.start_time.timestamp()
-    end = None if query.end_time is None else query.end_time.timestamp()
-
-    def test(one: delivery_pb2.Delivery) -> bool:
-        time = one.update_time.seconds + one.update_time.nanos / 1e9
-        return (start is None or time >= start) and (end is None or time < end)
-
-    return test
-
-
-def _members(
-    enum: type[_Member], numbers: Iterable[int], path: str, complain: Complain
-) -> list[_Member]:
-    found = []
-    for index, number in enumerate(numbers):
-        if number in enum._value2member_map_:
-            found.append(enum(number))
-        else:
-            complain(f"{path}[{index}]", f"has no member with the number {number}")
-    return found
+def _calendar(one: delivery_pb2.Delivery) -> tuple[str, str]:
+    return one.district_id, one.calendar_id

@@ -22,6 +22,7 @@ SETTABLE = (
     "app_version",
     "locale",
     "stay_logged_in",
+    "muted",
     "detail_level",
     "registration_ref",
 )
@@ -57,6 +58,8 @@ def check_settable(message: device_service_pb2.Device, path: str, complain: Comp
 class Address:
     """Where the pushes of a device go, as its app was given it."""
 
+    target: str
+    """The field of the DeviceAddress that it came in."""
     text: str
     environment: ProviderEnvironment
     is_installation_id: bool
@@ -64,43 +67,40 @@ class Address:
 
 
 def read_address(
-    message: device_service_pb2.DeviceAddress,
-    platform: Platform,
-    path: str,
-    complain: Complain,
+    message: device_service_pb2.DeviceAddress, path: str, complain: Complain
 ) -> Address | None:
-    """Return the address that a platform's provider gave; None where none is given.
+    """Return the address that a provider gave, for whichever platform; None where it is a bad one.
 
-    `path` ends with a dot. The same APNs token is always the same text.
+    The same APNs token is always the same text.
     """
     target = message.WhichOneof("target")
     if target is None:
-        return None
-    if target != ADDRESS_FIELDS[platform]:
-        complain(path + target, f"does not fit the platform {platform.name}")
+        complain(path, "must have apns or fcm")
         return None
     if target == "apns":
         token = message.apns.device_token
-        where = f"{path}apns.device_token"
-        _check_text(token, where, complain)
-        if token and not _APNS_TOKEN.fullmatch(token):
+        where = f"{path}.apns.device_token"
+        if _check_text(token, where, complain) and not _APNS_TOKEN.fullmatch(token):
             complain(where, "must be an APNs device token in hexadecimal")
         environment = message.apns.environment or ProviderEnvironment.PRODUCTION
-        return Address(token.lower(), ProviderEnvironment(environment), False)
+        return Address(target, token.lower(), ProviderEnvironment(environment), False)
     chosen = message.fcm.WhichOneof("target")
     if chosen is None:
-        complain(f"{path}fcm.registration_token", "is required")
+        complain(f"{path}.fcm.registration_token", "is required")
         return None
     text: str = getattr(message.fcm, chosen)
-    _check_text(text, f"{path}fcm.{chosen}", complain)
-    return Address(text, ProviderEnvironment.PRODUCTION, chosen == "firebase_installation_id")
+    _check_text(text, f"{path}.fcm.{chosen}", complain)
+    is_installation_id = chosen == "firebase_installation_id"
+    return Address(target, text, ProviderEnvironment.PRODUCTION, is_installation_id)
 
 
-def _check_text(text: str, path: str, complain: Complain) -> None:
-    if not text:
-        complain(path, "is required")
-    elif len(text) > MAX_ADDRESS or not text.isascii() or not text.isprintable():
-        complain(path, f"must be at most {MAX_ADDRESS} printable ASCII characters")
+def _check_text(text: str, path: str, complain: Complain) -> bool:
+    """Return whether it can be what a provider gave."""
+    good = 0 < len(text) <= MAX_ADDRESS and text.isascii() and text.isprintable()
+    if not good:
+        bound = f"must be at most {MAX_ADDRESS} printable ASCII characters"
+        complain(path, bound if text else "is required")
+    return good
 
 
 def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:
@@ -120,6 +120,7 @@ def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_servi
         app_version=row.app_version,
         locale=row.locale,
         stay_logged_in=row.stay_logged_in,
+        muted=row.muted,
         detail_level=common_pb2.DetailLevel.ValueType(row.detail_level),
         register_time=write_time(row.address_time),
         last_seen_time=write_time(day_of(row.last_seen_time)),

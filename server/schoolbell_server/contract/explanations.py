@@ -8,7 +8,7 @@ from schoolbell.v1 import common_pb2, explanation_pb2
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.explain import GateRow
-from schoolbell_server.domain.gate import SeenFact
+from schoolbell_server.domain.gate import SeenFact, scope_of
 from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_storage.provenance import Origin
 
@@ -26,6 +26,7 @@ def _gate(row: GateRow, origin_of: OriginOf) -> explanation_pb2.GateRow:
         verdict=explanation_pb2.Verdict.ValueType(row.verdict),
         reason=common_pb2.RefusalReason.ValueType(row.reason or 0),
         facts=[_fact(fact, origin_of(fact)) for fact in row.facts],
+        scope=common_pb2.GateScope.ValueType(scope_of(row.gate)),
     )
 
 
@@ -45,5 +46,6 @@ def write_recorded(
         reason=common_pb2.RefusalReason.ValueType(refusal.reason if refusal else 0),
         value=refusal.value if refusal else "",
         facts_version=record.facts_version,
+        scope=common_pb2.GateScope.ValueType(scope_of(refusal.gate) if refusal else 0),
         decide_time=write_time(record.decide_time),
     )

@@ -9,18 +9,22 @@ from google.type.date_pb2 import Date
 
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 from schoolbell_server.contract.fields import MAX_TEXT, write_date, write_time
-from schoolbell_storage.roster import Stored, Student
+from schoolbell_server.contract.principals import write_principal
+from schoolbell_server.domain.world import Term
+from schoolbell_storage.bars import DISTRICT, BarRow
+from schoolbell_storage.roster import Stored, Student, Tie
 from schoolbell_storage.roster_checks import Problem
+from schoolbell_storage.roster_guards import Counts
 from schoolbell_storage.roster_imports import ImportMode, ImportRow, ImportState
+from schoolbell_storage.roster_places import ListedCalendar
 from schoolbell_storage.roster_records import (
     EnrollmentRecord,
     Origin,
     RecordType,
-    RelationshipRecord,
+    SchoolRecord,
     UserRecord,
 )
 from schoolbell_storage.roster_report import ImportReport
-from schoolbell_storage.roster_write import Counts
 
 _STATES = {
     ImportState.RECEIVING: roster_pb2.IMPORT_STATE_RECEIVING,
@@ -28,6 +32,7 @@ _STATES = {
     ImportState.APPLIED: roster_pb2.IMPORT_STATE_APPLIED,
     ImportState.REFUSED: roster_pb2.IMPORT_STATE_REFUSED,
     ImportState.ABANDONED: roster_pb2.IMPORT_STATE_ABANDONED,
+    ImportState.VALIDATED: roster_pb2.IMPORT_STATE_VALIDATED,
 }
 _MODES = {
     ImportMode.FULL: roster_pb2.IMPORT_MODE_FULL,
@@ -60,19 +65,74 @@ def write_user(stored: Stored[UserRecord]) -> roster_pb2.User:
     return message
 
 
-def write_relationship(stored: Stored[RelationshipRecord]) -> roster_pb2.Relationship:
-    """Return a guardian's tie."""
-    record = stored.record
+def write_relationship(tie: Tie) -> roster_pb2.Relationship:
+    """Return a guardian's relationship with the bars that stand."""
+    record = tie.record
     return roster_pb2.Relationship(
         student_id=record.student_id,
         guardian_id=record.guardian_id,
         relation=record.relation,
         portal_enabled=record.portal_enabled,
-        barred=record.barred,
+        barred=bool(tie.bars),
         adult_consent=record.adult_consent,
         start_date=_date(record.start_date),
         end_date=_date(record.end_date),
+        bars=map(write_bar, tie.bars),
+        origin=_write_origin(tie.origin),
+    )
+
+
+def write_bar(row: BarRow) -> roster_pb2.Bar:
+    """Return a bar."""
+    of_district = row.source == DISTRICT
+    message = roster_pb2.Bar(
+        student_id=row.student_id,
+        guardian_id=row.guardian_id,
+        origin=roster_pb2.BAR_ORIGIN_DISTRICT if of_district else roster_pb2.BAR_ORIGIN_SOURCE,
+        source=row.source,
+        set_time=write_time(row.set_time),
+        comment=row.comment,
+    )
+    if row.principal is not None:
+        message.principal.CopyFrom(write_principal(row.principal))
+    return message
+
+
+def write_school(stored: Stored[SchoolRecord]) -> roster_pb2.School:
+    """Return a school."""
+    record = stored.record
+    return roster_pb2.School(
+        school_id=record.school_id,
+        display_name=record.display_name,
+        time_zone=record.time_zone,
         origin=_write_origin(stored.origin),
+    )
+
+
+def write_calendar(listed: ListedCalendar) -> roster_service_pb2.CalendarListing:
+    """Return a calendar with what people call its school."""
+    record = listed.calendar.record
+    return roster_service_pb2.CalendarListing(
+        calendar=roster_pb2.Calendar(
+            calendar_id=record.calendar_id,
+            school_id=record.school_id,
+            school_year=record.school_year,
+            start_date=write_date(record.start_date),
+            end_date=write_date(record.end_date),
+            terms=[_write_term(term) for term in record.terms],
+            display_name=record.display_name,
+            origin=_write_origin(listed.calendar.origin),
+        ),
+        school_display_name=listed.school_name,
+    )
+
+
+def _write_term(term: Term) -> roster_pb2.Term:
+    return roster_pb2.Term(
+        term_id=term.term_id,
+        display_name=term.name,
+        start_date=write_date(term.start_date),
+        end_date=write_date(term.end_date),
     )
 
 
@@ -131,11 +191,13 @@ def _write_report(report: ImportReport, *, problems: bool) -> roster_pb2.ImportR
 def _write_problem(problem: Problem) -> roster_pb2.ImportProblem:
     name = problem.name
     return roster_pb2.ImportProblem(
-        record_index=None if problem.record_index < 0 else problem.record_index,
+        record_index=problem.record_index,
         record_type=roster_pb2.RECORD_TYPE_UNSPECIFIED if name is None else _type(name.record_type),
         record_id="" if name is None else str(name),
         field=problem.field,
         description=problem.description[:MAX_TEXT],
+        code=roster_pb2.ImportProblemCode.ValueType(problem.code),
+        severity=roster_pb2.ImportProblemSeverity.ValueType(problem.severity),
     )
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 
 from schoolbell.v1 import roster_pb2
 from schoolbell_server.contract.districts import read_time_zone
 from schoolbell_server.contract.fields import (
     MAX_ID,
+    MAX_TEXT,
     Complain,
     read_date,
     read_id,
     read_text,
 )
+from schoolbell_server.contract.roster_masks import read_provided
 from schoolbell_server.domain.world import Term
 from schoolbell_storage.roster_records import (
     CalendarRecord,
@@ -51,32 +55,44 @@ _KEYS = {
 
 def record_name(message: roster_pb2.RosterRecord) -> RecordName | None:
     """Return what names a record, also a bad one, cut to a sane length; None where it is none."""
-    arm = message.WhichOneof("record")
-    if arm is None:
+    kind = message.WhichOneof("record")
+    if kind is None:
         return None
-    record = getattr(message, arm)
-    return RecordName(_TYPES[arm], tuple(getattr(record, key)[:MAX_ID] for key in _KEYS[arm]))
+    record = getattr(message, kind)
+    return RecordName(_TYPES[kind], tuple(getattr(record, key)[:MAX_ID] for key in _KEYS[kind]))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """A record with the columns that it provides, or the name of one to deactivate."""
+
+    content: Record | RecordName
+    provided: frozenset[str] | None = None
 
 
 def read_record(
     message: roster_pb2.RosterRecord, path: str, complain: Complain, *, removable: bool
-) -> Record | RecordName | None:
+) -> ReadRecord | None:
     """Return a record, or the name of one to deactivate where that may be asked.
 
-    Complains under `path` (which ends with a dot) and then returns something of no use.
+    Complains under `path` (which ends with a dot) and then returns something of no use. Fields that
+    the record does not provide are not looked at.
     """
-    arm = message.WhichOneof("record")
-    if arm is None:
+    kind = message.WhichOneof("record")
+    if kind is None:
         complain(f"{path}record", "is required")
         return None
-    inside = f"{path}{arm}."
+    inside = f"{path}{kind}."
     if not message.deactivate:
-        return _read(message, arm, inside, complain)
+        provided = read_provided(message, kind, path, complain)
+        return ReadRecord(_READERS[kind](message, _Fields(inside, provided, complain)), provided)
     if not removable:
         complain(f"{path}deactivate", "is only for an import of the mode DELTA")
-    for key in _KEYS[arm]:
-        read_id(getattr(getattr(message, arm), key), inside + key, complain)
-    return record_name(message)
+    for key in _KEYS[kind]:
+        read_id(getattr(getattr(message, kind), key), inside + key, complain)
+    name = record_name(message)
+    assert name is not None, "its type is known"
+    return ReadRecord(name)
 
 
 def read_school_year(year: int, path: str, complain: Complain) -> int:
@@ -86,39 +102,79 @@ def read_school_year(year: int, path: str, complain: Complain) -> int:
     return year
 
 
-def _read(
-    message: roster_pb2.RosterRecord, arm: str, path: str, complain: Complain
-) -> Record | None:
-    match arm:
-        case "school":
-            return _read_school(message.school, path, complain)
-        case "calendar":
-            return _read_calendar(message.calendar, path, complain)
-        case "user":
-            return _read_user(message.user, path, complain)
-        case "relationship":
-            return _read_relationship(message.relationship, path, complain)
-        case _:
-            return _read_enrollment(message.enrollment, path, complain)
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The fields of one record: where it is, what it provides, and who hears of bad ones."""
+
+    path: str
+    provided: frozenset[str]
+    complain: Complain
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.provided
+
+    def key(self, value: str, field: str) -> str:
+        """Return an id, which always counts."""
+        return read_id(value, self.path + field, self.complain)
+
+    def id(self, value: str, field: str) -> str:
+        """Return the id of another record."""
+        return read_id(value, self.path + field, self.complain) if field in self else ""
+
+    def text(self, value: str, field: str, *, within: str = "", most: int = MAX_TEXT) -> str:
+        """Return a text; `within` is the message that has it, with a dot."""
+        if field not in self:
+            return ""
+        return read_text(value, self.path + within + field, self.complain, most=most)
+
+    def flag(self, message: Message, field: str) -> bool:
+        """Return a flag that has to be set."""
+        if field not in self:
+            return False
+        if not message.HasField(field):
+            self.complain(self.path + field, "is required")
+        return bool(getattr(message, field))
+
+    def date(self, message: _Dated, field: str) -> dt.date | None:
+        """Return a date that may be absent."""
+        return _read_optional(message, field, self.path, self.complain) if field in self else None
+
+    def due_date(self, message: _Dated, field: str) -> dt.date:
+        """Return a date that has to be set."""
+        if field not in self:
+            return _NO_DATE
+        return _read_required(message, field, self.path, self.complain)
 
 
-def _read_school(message: roster_pb2.School, path: str, complain: Complain) -> SchoolRecord:
+def _read_school(message: roster_pb2.RosterRecord, fields: _Fields) -> SchoolRecord:
+    school, zone = message.school, "time_zone"
     return SchoolRecord(
-        school_id=read_id(message.school_id, f"{path}school_id", complain),
-        display_name=read_text(message.display_name, f"{path}display_name", complain),
-        time_zone=read_time_zone(message.time_zone, f"{path}time_zone", complain, required=False),
+        school_id=fields.key(school.school_id, "school_id"),
+        display_name=fields.text(school.display_name, "display_name"),
+        time_zone=read_time_zone(
+            school.time_zone, fields.path + zone, fields.complain, required=False
+        )
+        if zone in fields
+        else "",
     )
 
 
-def _read_calendar(message: roster_pb2.Calendar, path: str, complain: Complain) -> CalendarRecord:
-    start, end = _read_span(message, path, complain)
+def _read_calendar(message: roster_pb2.RosterRecord, fields: _Fields) -> CalendarRecord:
+    calendar, path, complain = message.calendar, fields.path, fields.complain
+    start = fields.due_date(calendar, "start_date")
+    end = fields.due_date(calendar, "end_date")
+    _check_order(start, end, path, complain)
+    year, terms = "school_year", "terms"
     return CalendarRecord(
-        calendar_id=read_id(message.calendar_id, f"{path}calendar_id", complain),
-        school_id=read_id(message.school_id, f"{path}school_id", complain),
-        school_year=read_school_year(message.school_year, f"{path}school_year", complain),
+        calendar_id=fields.key(calendar.calendar_id, "calendar_id"),
+        school_id=fields.id(calendar.school_id, "school_id"),
+        school_year=read_school_year(calendar.school_year, path + year, complain)
+        if year in fields
+        else 0,
         start_date=start,
         end_date=end,
-        terms=_read_terms(message.terms, f"{path}terms", complain),
+        terms=_read_terms(calendar.terms, path + terms, complain) if terms in fields else (),
+        display_name=fields.text(calendar.display_name, "display_name"),
     )
 
 
@@ -134,83 +190,80 @@ def _read_terms(
         term_id = read_id(message.term_id, f"{here}term_id", complain)
         if term_id in read:
             complain(f"{here}term_id", "came before in this calendar")
-        start, end = _read_span(message, here, complain)
+        start = _read_required(message, "start_date", here, complain)
+        end = _read_required(message, "end_date", here, complain)
+        _check_order(start, end, here, complain)
         name = read_text(message.display_name, f"{here}display_name", complain)
         read[term_id] = Term(term_id=term_id, name=name, start_date=start, end_date=end)
     return tuple(read.values())
 
 
-def _read_user(message: roster_pb2.User, path: str, complain: Complain) -> UserRecord:
-    names = message.names
+def _read_user(message: roster_pb2.RosterRecord, fields: _Fields) -> UserRecord:
+    user, names = message.user, message.user.names
     return UserRecord(
-        user_id=read_id(message.user_id, f"{path}user_id", complain),
-        enabled=message.enabled,
-        birth_date=_read_birth_date(message, f"{path}birth_date", complain),
-        given_name=read_text(names.given_name, f"{path}names.given_name", complain),
-        family_name=read_text(names.family_name, f"{path}names.family_name", complain),
-        preferred_name=read_text(names.preferred_name, f"{path}names.preferred_name", complain),
+        user_id=fields.key(user.user_id, "user_id"),
+        enabled=fields.flag(user, "enabled"),
+        birth_date=_read_birth_date(user, fields),
+        given_name=fields.text(names.given_name, "given_name", within="names."),
+        family_name=fields.text(names.family_name, "family_name", within="names."),
+        preferred_name=fields.text(names.preferred_name, "preferred_name", within="names."),
     )
 
 
-def _read_birth_date(message: roster_pb2.User, path: str, complain: Complain) -> dt.date | None:
-    if not message.HasField("birth_date"):
+def _read_birth_date(message: roster_pb2.User, fields: _Fields) -> dt.date | None:
+    if "birth_date" not in fields or not message.HasField("birth_date"):
         return None
 
     def discreetly(field: str, _description: str) -> None:
         """Keep the date of birth itself out of what is said of it."""
-        complain(field, "must be a date with year, month and day")
+        fields.complain(field, "must be a date with year, month and day")
 
-    return read_date(message.birth_date, path, discreetly)
+    return read_date(message.birth_date, f"{fields.path}birth_date", discreetly)
 
 
-def _read_relationship(
-    message: roster_pb2.Relationship, path: str, complain: Complain
-) -> RelationshipRecord:
-    student_id = read_id(message.student_id, f"{path}student_id", complain)
-    guardian_id = read_id(message.guardian_id, f"{path}guardian_id", complain)
+def _read_relationship(message: roster_pb2.RosterRecord, fields: _Fields) -> RelationshipRecord:
+    tie = message.relationship
+    student_id = fields.key(tie.student_id, "student_id")
+    guardian_id = fields.key(tie.guardian_id, "guardian_id")
     if student_id and student_id == guardian_id:
-        complain(f"{path}guardian_id", "must not be the student")
-    start = _read_optional(message, "start_date", path, complain)
-    end = _read_optional(message, "end_date", path, complain)
-    _check_order(start, end, path, complain)
+        fields.complain(f"{fields.path}guardian_id", "must not be the student")
+    start, end = fields.date(tie, "start_date"), fields.date(tie, "end_date")
+    _check_order(start, end, fields.path, fields.complain)
     return RelationshipRecord(
         student_id=student_id,
         guardian_id=guardian_id,
-        relation=read_text(message.relation, f"{path}relation", complain, most=MAX_ID),
-        portal_enabled=message.portal_enabled,
-        barred=message.barred,
-        adult_consent=message.adult_consent,
+        relation=fields.text(tie.relation, "relation", most=MAX_ID),
+        portal_enabled=tie.portal_enabled,
+        adult_consent=tie.adult_consent,
         start_date=start,
         end_date=end,
+        barred=tie.barred if "barred" in fields else None,
     )
 
 
-def _read_enrollment(
-    message: roster_pb2.Enrollment, path: str, complain: Complain
-) -> EnrollmentRecord:
-    start = _read_required(message, "start_date", path, complain)
-    end = _read_optional(message, "end_date", path, complain)
-    _check_order(start, end, path, complain)
+def _read_enrollment(message: roster_pb2.RosterRecord, fields: _Fields) -> EnrollmentRecord:
+    stay = message.enrollment
+    start, end = fields.due_date(stay, "start_date"), fields.date(stay, "end_date")
+    _check_order(start, end, fields.path, fields.complain)
     return EnrollmentRecord(
-        enrollment_id=read_id(message.enrollment_id, f"{path}enrollment_id", complain),
-        student_id=read_id(message.student_id, f"{path}student_id", complain),
-        calendar_id=read_id(message.calendar_id, f"{path}calendar_id", complain),
+        enrollment_id=fields.key(stay.enrollment_id, "enrollment_id"),
+        student_id=fields.id(stay.student_id, "student_id"),
+        calendar_id=fields.id(stay.calendar_id, "calendar_id"),
         start_date=start,
         end_date=end,
-        portal_visible=message.portal_visible,
+        portal_visible=fields.flag(stay, "portal_visible"),
     )
 
+
+_READERS: dict[str, Callable[[roster_pb2.RosterRecord, _Fields], Record]] = {
+    "school": _read_school,
+    "calendar": _read_calendar,
+    "user": _read_user,
+    "relationship": _read_relationship,
+    "enrollment": _read_enrollment,
+}
 
 _Dated = roster_pb2.Calendar | roster_pb2.Term | roster_pb2.Relationship | roster_pb2.Enrollment
-
-
-def _read_span(
-    message: roster_pb2.Calendar | roster_pb2.Term, path: str, complain: Complain
-) -> tuple[dt.date, dt.date]:
-    start = _read_required(message, "start_date", path, complain)
-    end = _read_required(message, "end_date", path, complain)
-    _check_order(start, end, path, complain)
-    return start, end
 
 
 def _read_required(message: _Dated, field: str, path: str, complain: Complain) -> dt.date:

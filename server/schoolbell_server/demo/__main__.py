@@ -20,7 +20,7 @@ from schoolbell.v1 import access_service_pb2
 from schoolbell_server import sample
 from schoolbell_server.demo import day, report
 from schoolbell_server.demo.district import set_up
-from schoolbell_server.demo.stage import DISTRICT, Stage, stage
+from schoolbell_server.demo.stage import DISTRICT, ProcessEnded, Stage, stage
 
 FOLDER = Path(".run")
 ZONE = "America/Chicago"
@@ -41,7 +41,11 @@ def main() -> int:
     once, folder = bool(os.environ.get("ONCE")), FOLDER.absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    return asyncio.run(_play(folder, _script(), once=once))
+    try:
+        return asyncio.run(_play(folder, _script(), once=once))
+    except ProcessEnded as error:
+        Console(stderr=True).print(f"It did not start:\n{error}", markup=False, highlight=False)
+        return 1
 
 
 async def _play(folder: Path, script: Script, *, once: bool) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import re
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ APPS = {"district-parent": "parent", "district-student": "student"}
 _START_TIMEOUT = 60.0  # seconds
 _STOP_TIMEOUT = 60.0  # seconds
 _PORT = 7443
+_LAST_WORDS = 2000  # characters of a log
+_LISTENS = re.compile(r"^Schoolbell listens on \S+:(\d+)$", re.MULTILINE)
 _ADMINISTRATOR = "principal"
 
 
@@ -47,20 +49,33 @@ async def stage(folder: Path, *, replay: bool) -> AsyncIterator[Stage]:
     """Start the sandbox, then the server; stop both at the end."""
     async with AsyncExitStack() as stack:
         sandbox_dir = folder / "sandbox"
-        await start_process(stack, ["sandbox", "--dir", str(sandbox_dir)], folder / "sandbox.log")
-        facts = json.loads(await appears(sandbox_dir / "sandbox.json"))
-        port = free_port(_PORT)
-        config = folder / "schoolbell.toml"
-        config.write_text(configuration(folder, facts, port), encoding="utf-8")
-        arguments = ["serve", "--config", str(config)] + (["--replay"] if replay else [])
-        await start_process(stack, arguments, folder / "server.log")
+        command = ["sandbox", "--dir", str(sandbox_dir)]
+        sandbox = await start_process(stack, command, folder / "sandbox.log")
+        facts = json.loads(await sandbox.until(lambda: _read(sandbox_dir / "sandbox.json")))
+        port = await _start_server(stack, folder, facts, replay=replay)
         operator = folder / "data" / "credentials" / "operator.key"
-        await appears(operator)
-        await appears(folder / "data" / "tls" / "ca.pem")
         keys = {access.ROLE_OPERATOR: read_key(operator)}
-        found = Stage(port=port, folder=folder, sandbox=facts, keys=keys)
-        await answers(found)
-        yield found
+        yield Stage(port=port, folder=folder, sandbox=facts, keys=keys)
+
+
+async def _start_server(
+    stack: AsyncExitStack, folder: Path, facts: dict[str, Any], *, replay: bool
+) -> int:
+    """Start the server and return the port that it says it listens on.
+
+    The usual port may be somebody else's, also from one moment to the next: then any other.
+    """
+    config = folder / "schoolbell.toml"
+    arguments = ["serve", "--config", str(config)] + (["--replay"] if replay else [])
+    for port in (_PORT, 0):
+        config.write_text(configuration(folder, facts, port), encoding="utf-8")
+        server = await start_process(stack, arguments, folder / "server.log")
+        try:
+            return int(await server.until(server.listening))
+        except ProcessEnded as error:
+            if not port or "cannot listen" not in str(error):
+                raise
+    raise AssertionError("some port is free")
 
 
 async def make_keys(on: Stage) -> None:
@@ -115,9 +130,34 @@ def configuration(folder: Path, facts: dict[str, Any], port: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def start_process(
-    stack: AsyncExitStack, arguments: Sequence[str], log: Path
-) -> asyncio.subprocess.Process:
+class ProcessEnded(Exception):
+    """A process of the demonstration ended before it was ready; the text is what it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process of the demonstration."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+
+    async def until(self, find: Callable[[], str]) -> str:
+        """Return what is to be found, once it is; ProcessEnded where the process does not live."""
+        async with asyncio.timeout(_START_TIMEOUT):
+            while not (found := await asyncio.to_thread(find)):
+                if self.process.returncode is not None:
+                    said = (await asyncio.to_thread(_read, self.log)).strip()[-_LAST_WORDS:]
+                    raise ProcessEnded(said or f"exit code {self.process.returncode}")
+                await asyncio.sleep(0.05)
+        return found
+
+    def listening(self) -> str:
+        """Return the port that the server says it listens on; '' while it does not."""
+        found = _LISTENS.search(_read(self.log))
+        return found[1] if found else ""
+
+
+async def start_process(stack: AsyncExitStack, arguments: Sequence[str], log: Path) -> Started:
     """Start a `schoolbell-server` command that ends with the stack."""
     output = stack.enter_context(log.open("wb"))
     process = await asyncio.create_subprocess_exec(
@@ -131,7 +171,7 @@ async def start_process(
         start_new_session=True,  # Ctrl-C is ours: the processes are drained in order
     )
     stack.push_async_callback(_stop, process)
-    return process
+    return Started(process, log)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -144,34 +184,5 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def appears(path: Path) -> str:
-    """Wait until a process has written a file, and return it."""
-    async with asyncio.timeout(_START_TIMEOUT):
-        while not (text := await asyncio.to_thread(_read, path)):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    return text
-
-
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-async def answers(on: Stage) -> None:
-    """Wait until the server takes connections."""
-    async with asyncio.timeout(_START_TIMEOUT):
-        channel = on.connection(access.ROLE_OPERATOR).aio_channel()
-        await channel.channel_ready()
-        await channel.close()
-
-
-def free_port(*wanted: int) -> int:
-    """Return the first of these ports that is free, else any that is."""
-    for port in (*wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise RuntimeError("no port is free")

@@ -8,21 +8,29 @@ was superseded is judged against what it was told before. The shell stores the p
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from schoolbell_server.domain.attendance import lifts
-from schoolbell_server.domain.change import Change, ChangeKey
-from schoolbell_server.domain.decision import Decision, Moment
-from schoolbell_server.domain.eligibility import decide
-from schoolbell_server.domain.fact import Baseline, FactKey, FactUpdate, Previous
+from schoolbell_server.domain.change import Change, ChangeKey, LunchBalanceChange
+from schoolbell_server.domain.decision import (
+    Decision,
+    DeviceDecision,
+    Moment,
+    RecipientDecision,
+)
+from schoolbell_server.domain.fact import FactKey, FactUpdate
 from schoolbell_server.domain.fact_state import FactState, Told
 from schoolbell_server.domain.fold import fold
-from schoolbell_server.domain.kinds import AppType
+from schoolbell_server.domain.ledger import (
+    FactDelivery,
+    Ledger,
+    PlannedDelivery,
+    Superseded,
+    everything,
+)
+from schoolbell_server.domain.shared import Telling, Tellings, decide_all
 from schoolbell_server.domain.world import World
-
-_NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,46 +40,6 @@ class Received:
     change: Change
     receive_time: dt.datetime
     moment: Moment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactDelivery:
-    """A delivery that already exists for a fact, oldest first among its like."""
-
-    delivery_id: str
-    device_id: str
-    fact_key: FactKey
-    """The fact that it tells: a move's new place. Its old place does not supersede it."""
-    unsent: bool
-    """PENDING or HELD with no attempt and no lease: it may still be superseded."""
-    seen: bool
-    """It has an attempt (a lease counts as one) that was not rejected."""
-    previous: Previous
-    """The baseline that it was judged against."""
-
-
-@dataclass(slots=True, kw_only=True)
-class PlannedDelivery:
-    """A delivery to be written; superseded already where a later change of the batch did so."""
-
-    index: int
-    """Of its change in the batch."""
-    device_id: str
-    user_id: str
-    app: AppType
-    fact_key: FactKey
-    other_key: FactKey | None
-    told: Told
-    correction: bool
-    lifted: bool
-    """Its change lifts an attendance mark, and so lives for the day on which it is made."""
-    hold: dt.timedelta
-    superseded_by: ChangeKey | None = None
-
-    @property
-    def previous(self) -> Previous:
-        """Return the baseline that it was judged against."""
-        return self.told.previous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,50 +55,6 @@ class Plan:
     """The existing deliveries that are cancelled, by id, with the change that did it."""
 
 
-@dataclass(slots=True)
-class _Ledger:
-    """The deliveries of every fact while the batch is folded."""
-
-    unsent: dict[FactKey, list[FactDelivery | PlannedDelivery]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    """Oldest first; emptied by what supersedes them."""
-    seen: dict[FactKey, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """The devices that may have been told."""
-    superseded: dict[str, ChangeKey] = field(default_factory=dict)
-
-    def enter(self, delivery: FactDelivery) -> None:
-        """Take in a delivery that exists already."""
-        if delivery.unsent:
-            self.unsent[delivery.fact_key].append(delivery)
-        if delivery.seen:
-            self.seen[delivery.fact_key].add(delivery.device_id)
-
-    def supersede(self, fact_key: FactKey, by: ChangeKey) -> None:
-        """Cancel what has not left for a fact."""
-        for delivery in self.unsent.pop(fact_key, ()):
-            if isinstance(delivery, PlannedDelivery):
-                delivery.superseded_by = by
-            else:
-                self.superseded[delivery.delivery_id] = by
-
-    def baselines(self, update: FactUpdate) -> dict[str, Baseline]:
-        """Return each device's baseline: that of its oldest delivery which has not left.
-
-        A change that leaves the value as it was cancels nothing and is judged against the value.
-        """
-        unsent: dict[str, Previous] = {}
-        for delivery in self.unsent.get(update.key, ()) if update.changed else ():
-            unsent.setdefault(delivery.device_id, delivery.previous)
-        seen: Set[str] = self.seen.get(update.key, _NOBODY)
-        return {
-            device_id: Baseline(
-                previous=unsent.get(device_id, update.previous), attempted=device_id in seen
-            )
-            for device_id in unsent.keys() | seen
-        }
-
-
 def plan(
     batch: Sequence[Received],
     world: World,
@@ -138,21 +62,23 @@ def plan(
     deliveries: Iterable[FactDelivery],
 ) -> Plan:
     """Plan a batch of one district; `states` and `deliveries` are those of the facts it touches."""
-    known, ledger = dict(states), _ledger(deliveries)
+    known, ledger = dict(states), Ledger(deliveries, states)
     decisions: dict[int, Decision] = {}
     planned: list[PlannedDelivery] = []
     for index in sorted(range(len(batch)), key=lambda index: batch[index].change.occur_time):
         received = batch[index]
-        folded = fold(received.change, received.receive_time, known)
+        change = received.change
+        folded = fold(change, received.receive_time, known)
         baselines = ledger.baselines(folded.update)
-        decision = judge(received, folded.update, world, baselines)
+        decision, tellings = decide_all(change, received.moment, folded.update, world, baselines)
         for key in folded.changed_keys:
-            ledger.supersede(key, received.change.key)
+            ledger.supersede(key, change.key, _superseded(change, folded.update, world))
         known.update(folded.states)
         decisions[index] = decision
         lifted = lifts(folded.update, baselines)
-        fresh = _deliveries(index, received, folded.update, decision, world, lifted=lifted)
-        ledger.unsent[folded.update.key].extend(fresh)
+        new = _New(index, received, folded.update, world, tellings, lifted)
+        fresh = new.deliveries(decision)
+        ledger.plan(folded.update, fresh)
         planned.extend(fresh)
     touched = {key: state for key, state in sorted(known.items()) if states.get(key) != state}
     return Plan(
@@ -163,47 +89,54 @@ def plan(
     )
 
 
-def judge(
-    received: Received, update: FactUpdate, world: World, baselines: Mapping[str, Baseline]
-) -> Decision:
-    """Decide one received change."""
-    return decide(received.change, received.moment, update, world, baselines)
+def _superseded(change: Change, update: FactUpdate, world: World) -> Superseded:
+    """Return which of a changed fact's waiting deliveries the change supersedes.
+
+    Of a lunch account those to the people of its students that tell another balance: whoever may
+    see only a sibling whom the change does not name is told of the account by no other change.
+    """
+    if not isinstance(change.payload, LunchBalanceChange):
+        return everything
+    people = {
+        user_id
+        for student_id in change.student_ids
+        if (student := world.students.get(student_id)) is not None
+        for user_id in (student_id, *(tie.guardian.user_id for tie in student.relationships))
+    }
+    return lambda waiting: waiting.user_id in people and waiting.current != update.current
 
 
-def baselines_of(update: FactUpdate, deliveries: Iterable[FactDelivery]) -> dict[str, Baseline]:
-    """Return the baselines of the devices that were, or were going to be, told of a fact."""
-    return _ledger(deliveries).baselines(update)
+@dataclass(slots=True)
+class _New:
+    """Makes the deliveries of one change."""
 
+    index: int
+    received: Received
+    update: FactUpdate
+    world: World
+    tellings: Tellings
+    lifted: bool
 
-def _ledger(deliveries: Iterable[FactDelivery]) -> _Ledger:
-    ledger = _Ledger()
-    for delivery in deliveries:
-        ledger.enter(delivery)
-    return ledger
+    def deliveries(self, decision: Decision) -> list[PlannedDelivery]:
+        hold = self.world.district.settings_of(self.received.change.kind).hold
+        return [self._delivery(recipient, device, hold) for recipient, device in decision.told()]
 
-
-def _deliveries(
-    index: int,
-    received: Received,
-    update: FactUpdate,
-    decision: Decision,
-    world: World,
-    *,
-    lifted: bool,
-) -> list[PlannedDelivery]:
-    hold = world.district.settings_of(received.change.kind).hold
-    return [
-        PlannedDelivery(
-            index=index,
+    def _delivery(
+        self, recipient: RecipientDecision, device: DeviceDecision, hold: dt.timedelta
+    ) -> PlannedDelivery:
+        own = (self.received.change.student_id,)
+        telling = self.tellings.get(device.device_id) or Telling(own, recipient.app)
+        student_id, *shared = telling.student_ids
+        return PlannedDelivery(
+            index=self.index,
             device_id=device.device_id,
             user_id=recipient.user_id,
-            app=recipient.app,
-            fact_key=update.key,
-            other_key=update.other_key,
-            told=Told(device.previous, update.current),
+            student_id=student_id,
+            app=telling.app,
+            fact_key=self.update.key,
+            other_key=self.update.other_key,
+            told=Told(device.previous, self.update.current, tuple(shared)),
             correction=device.correction,
-            lifted=lifted,
+            lifted=self.lifted,
             hold=hold,
         )
-        for recipient, device in decision.told()
-    ]

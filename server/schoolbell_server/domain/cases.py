@@ -14,7 +14,7 @@ from schoolbell_server.domain.attendance import lifts
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.fact import Baseline, FactUpdate
-from schoolbell_server.domain.kinds import AppType, Kind
+from schoolbell_server.domain.kinds import AppType, Kind, SubscriptionLevel
 from schoolbell_server.domain.timing import judged_date
 from schoolbell_server.domain.world import (
     CalendarFacts,
@@ -74,6 +74,11 @@ class RecipientCase:
     user: UserFacts
     ties: tuple[RelationshipFacts, ...] = ()
 
+    @property
+    def bars(self) -> tuple[str, ...]:
+        """Return who bars the person from the student's data: sources, '' for the district."""
+        return self.case.student.bars.get(self.user.user_id, ())
+
 
 @dataclass(slots=True)
 class DeviceCase:
@@ -82,7 +87,9 @@ class DeviceCase:
     recipient: RecipientCase
     device: DeviceFacts
     subscription: Subscription | None
-    """What is stored, else the district's default."""
+    """The nearest that there is: the device's, the person's, the district's default."""
+    level: SubscriptionLevel
+    """Where it is stored."""
     baseline: Baseline
 
 
@@ -99,11 +106,11 @@ def change_case(
         change,
         change.kind,
         moment,
-        update,
+        update.of(change.student_id),
         world.district,
         world.zone_of(change.calendar_id),
         student or StudentFacts(student=_nobody(change.student_id)),
-        Baseline(previous=update.previous),
+        Baseline(previous=update.of(change.student_id).previous),
         lifts(update, baselines),
     )
 
@@ -141,10 +148,24 @@ def named_recipient(case: ChangeCase, user_id: str, world: World) -> RecipientCa
 def device_case(recipient: RecipientCase, device: DeviceFacts, baseline: Baseline) -> DeviceCase:
     """Gather what the gates of a device look at."""
     case = recipient.case
-    subscription = device.subscriptions.get((case.change.student_id, case.kind))
-    if subscription is None:
-        subscription = case.district.default_subscriptions.get((recipient.app, case.kind))
-    return DeviceCase(recipient, device, subscription, baseline)
+    app, student_id, kind = recipient.app, case.change.student_id, case.kind
+    subscription, level = nearest(
+        device.subscriptions.get((student_id, kind)),
+        recipient.user.subscriptions.get((app, student_id, kind)),
+        case.district.default_subscriptions.get((app, kind)),
+    )
+    return DeviceCase(recipient, device, subscription, level, baseline)
+
+
+def nearest(
+    device: Subscription | None, person: Subscription | None, district: Subscription | None
+) -> tuple[Subscription | None, SubscriptionLevel]:
+    """Return the choice that holds, of those stored at each level, and its level."""
+    if device is not None:
+        return device, SubscriptionLevel.DEVICE
+    if person is not None:
+        return person, SubscriptionLevel.PERSON
+    return district, SubscriptionLevel.DISTRICT
 
 
 def _place(case: ChangeCase, calendar_id: str, world: World) -> Place:

@@ -18,10 +18,12 @@ from schoolbell_server.domain.kinds import (
     ResponsiveScheduleAction,
 )
 
+_FOUR_DECIMALS = Decimal("0.0001")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentChange:
-    """An assignment was assigned, scored, found missing, moved or withdrawn."""
+    """What a teacher did with an assignment."""
 
     action: AssignmentAction
     assignment_id: str
@@ -34,6 +36,18 @@ class AssignmentChange:
     previous_score_percent: Decimal | None = None
     points: Decimal | None = None
     points_possible: Decimal | None = None
+    mark: str = ""
+    previous_due_date: dt.date | None = None
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Return the score in percent: as published, else `points / points_possible`.
+
+        None where neither is known. It is rounded to 4 decimals.
+        """
+        if self.score_percent is not None or self.points is None or not self.points_possible:
+            return self.score_percent
+        return (100 * self.points / self.points_possible).quantize(_FOUR_DECIMALS).normalize()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +84,8 @@ class LunchBalanceChange:
     account_id: str
     balance: Decimal
     previous_balance: Decimal | None = None
+    shared_student_ids: tuple[str, ...] = ()
+    """The students who share the account beside the change's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +142,10 @@ class Change:
     def kind(self) -> Kind:
         """Return the kind that the payload implies."""
         return _KIND_OF[type(self.payload)]
+
+    @property
+    def student_ids(self) -> tuple[str, ...]:
+        """Return whom it is about: the student, then those who share the lunch account."""
+        payload = self.payload
+        shared = payload.shared_student_ids if isinstance(payload, LunchBalanceChange) else ()
+        return (self.student_id, *shared)

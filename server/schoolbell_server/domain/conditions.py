@@ -1,7 +1,7 @@
 """Gate 13: the whole condition of a subscription.
 
-No condition is every change; but what is told only when named (a withdrawal, a PRESENT or
-CLEARED mark) still has to be named.
+No condition is every change; but what is told only when named (a withdrawal, a cleared score, a
+PRESENT or CLEARED mark) still has to be named.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from schoolbell_server.domain.kinds import (
     Gate,
     LimitTrigger,
     RefusalReason,
+    SubscriptionLevel,
 )
 from schoolbell_server.domain.limits import known_number, limit_refusal, number_of
 from schoolbell_server.domain.world import (
@@ -38,6 +39,7 @@ from schoolbell_server.domain.world import (
     LunchBalanceCondition,
 )
 
+_ONLY_IF_NAMED = frozenset({AssignmentAction.WITHDRAWN, AssignmentAction.CLEARED})
 _EVERY_ASSIGNMENT = AssignmentCondition()
 _EVERY_GRADE = GradeCondition()
 _EVERY_MARK = AttendanceCondition()
@@ -88,7 +90,7 @@ def _refuse_assignment(
 def _is_chosen(action: AssignmentAction, condition: AssignmentCondition) -> bool:
     if condition.actions:
         return action in condition.actions
-    return action is not AssignmentAction.WITHDRAWN
+    return action not in _ONLY_IF_NAMED
 
 
 def _refuse_mark(case: DeviceCase, condition: AttendanceCondition) -> Refusal | None:
@@ -120,13 +122,20 @@ def _refuse_number(
     return limit_refusal(below, limit_trigger, number, known)
 
 
+def see_subscription(case: DeviceCase, **values: Seeable) -> tuple[SeenFact, ...]:
+    """Return values of the choice that holds, as seen where it is stored."""
+    if case.level is SubscriptionLevel.PERSON:
+        return seen(EntityKind.PERSON_SUBSCRIPTION, case.recipient.user.user_id, **values)
+    return seen(EntityKind.SUBSCRIPTION, case.device.device_id, **values)
+
+
 def _see_condition(case: DeviceCase) -> tuple[SeenFact, ...]:
     if case.subscription is None:
         return ()
     update, since = case.recipient.case.update, case.subscription.limit_time
     chosen = {**_choices(case.subscription.condition), "limit_time": since}
     return (
-        *seen(EntityKind.SUBSCRIPTION, case.device.device_id, **chosen),
+        *see_subscription(case, **chosen),
         *seen(
             EntityKind.FACT,
             update.key,

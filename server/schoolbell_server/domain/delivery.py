@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 
-from schoolbell_server.domain.kinds import DeliveryState, Outcome
+from schoolbell_server.domain.kinds import DeliveryState, HoldCause, Outcome
 
 UNSENT = frozenset({DeliveryState.PENDING, DeliveryState.HELD})
 """Waiting for an attempt: what can be leased, cancelled and expired."""
@@ -23,7 +23,7 @@ _RECEIPT_RANK = {DeliveryState.DISPLAYED: 1, DeliveryState.OPENED: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Progress:
     """Where a delivery stands, as far as its state machine cares."""
 
     state: DeliveryState
@@ -34,6 +34,8 @@ class Standing:
     """The attempt count at the last replay: the budget counts from it."""
     answer_lost: bool = False
     """The phone may have shown it although no answer says so."""
+    hold_cause: HoldCause | None = None
+    """Why it waits; says nothing unless it is HELD."""
     cancel_asked: bool = False
     """A cancel came during an attempt and waits for its outcome."""
 
@@ -51,15 +53,15 @@ class Attempted:
     """An open circuit let it through."""
 
 
-def after_attempt(standing: Standing, attempt: Attempted) -> Standing:
+def after_attempt(progress: Progress, attempt: Attempted) -> Progress:
     """Return where a leased delivery stands once its attempt has ended."""
     free = attempt.outcome in _FREE or (attempt.trial and attempt.outcome in _FREE_TRIAL)
     counted = replace(
-        standing,
-        attempt_count=standing.attempt_count + (not free),
-        answer_lost=standing.answer_lost or attempt.outcome is Outcome.ANSWER_LOST,
+        progress,
+        attempt_count=progress.attempt_count + (not free),
+        answer_lost=progress.answer_lost or attempt.outcome is Outcome.ANSWER_LOST,
     )
-    if standing.state not in UNSENT:
+    if progress.state not in UNSENT:
         return counted
     if attempt.outcome is Outcome.ACCEPTED:
         return replace(counted, state=DeliveryState.ACCEPTED)
@@ -68,7 +70,7 @@ def after_attempt(standing: Standing, attempt: Attempted) -> Standing:
     return _again(counted, attempt, DeliveryState.HELD if free else DeliveryState.PENDING)
 
 
-def _again(counted: Standing, attempt: Attempted, waiting: DeliveryState) -> Standing:
+def _again(counted: Progress, attempt: Attempted, waiting: DeliveryState) -> Progress:
     if counted.cancel_asked:
         return replace(counted, state=DeliveryState.CANCELLED)
     if counted.attempt_count - counted.budget_start >= attempt.budget:
@@ -76,62 +78,66 @@ def _again(counted: Standing, attempt: Attempted, waiting: DeliveryState) -> Sta
         return replace(counted, state=spent)
     if attempt.retry_time >= counted.expire_time:
         return expire(counted)
-    return replace(counted, state=waiting, due_time=attempt.retry_time)
+    return replace(
+        counted, state=waiting, due_time=attempt.retry_time, hold_cause=HoldCause.CIRCUIT
+    )
 
 
-def hold(standing: Standing, due_time: dt.datetime) -> Standing:
+def hold(progress: Progress, due_time: dt.datetime) -> Progress:
     """Return where a delivery stands that an open circuit keeps: it spends no attempt."""
-    if standing.state not in UNSENT:
-        return standing
-    if standing.cancel_asked:
-        return replace(standing, state=DeliveryState.CANCELLED)
-    return replace(standing, state=DeliveryState.HELD, due_time=due_time)
+    if progress.state not in UNSENT:
+        return progress
+    if progress.cancel_asked:
+        return replace(progress, state=DeliveryState.CANCELLED)
+    return replace(
+        progress, state=DeliveryState.HELD, due_time=due_time, hold_cause=HoldCause.CIRCUIT
+    )
 
 
-def expire(standing: Standing) -> Standing:
+def expire(progress: Progress) -> Progress:
     """Return where an unsent delivery stands once its time is over."""
-    if standing.cancel_asked:
-        return replace(standing, state=DeliveryState.CANCELLED)
-    over = DeliveryState.UNCERTAIN if standing.answer_lost else DeliveryState.EXPIRED
-    return replace(standing, state=over)
+    if progress.cancel_asked:
+        return replace(progress, state=DeliveryState.CANCELLED)
+    over = DeliveryState.UNCERTAIN if progress.answer_lost else DeliveryState.EXPIRED
+    return replace(progress, state=over)
 
 
-def cancel(standing: Standing, *, leased: bool) -> Standing | None:
+def cancel(progress: Progress, *, leased: bool) -> Progress | None:
     """Return where a delivery stands once somebody cancelled it; None if it is too late.
 
     During an attempt the cancel waits for the outcome.
     """
-    if standing.state not in UNSENT:
+    if progress.state not in UNSENT:
         return None
     if leased:
-        return replace(standing, cancel_asked=True)
-    return replace(standing, state=DeliveryState.CANCELLED)
+        return replace(progress, cancel_asked=True)
+    return replace(progress, state=DeliveryState.CANCELLED)
 
 
-def after_receipt(standing: Standing, receipt: DeliveryState, *, leased: bool) -> Standing | None:
+def after_receipt(progress: Progress, receipt: DeliveryState, *, leased: bool) -> Progress | None:
     """Return where a delivery stands after DISPLAYED or OPENED; None if that is no news.
 
     Any delivery with an attempt (a lease counts as one, also a dead server's) can have been shown.
     """
-    if standing.attempt_count == 0 and not standing.answer_lost and not leased:
+    if progress.attempt_count == 0 and not progress.answer_lost and not leased:
         return None
-    if _RECEIPT_RANK[receipt] <= _RECEIPT_RANK.get(standing.state, 0):
+    if _RECEIPT_RANK[receipt] <= _RECEIPT_RANK.get(progress.state, 0):
         return None
-    return replace(standing, state=receipt)
+    return replace(progress, state=receipt)
 
 
-def replay(standing: Standing, now: dt.datetime, *, uncertain: bool) -> Standing | None:
+def replay(progress: Progress, now: dt.datetime, *, uncertain: bool) -> Progress | None:
     """Return a dead letter to the queue with fresh attempts; None where it may not be.
 
     UNCERTAIN ones, which a phone may have shown, only if asked for by name.
     """
     dead = {DeliveryState.FAILED} | ({DeliveryState.UNCERTAIN} if uncertain else set())
-    if standing.state not in dead or standing.expire_time <= now:
+    if progress.state not in dead or progress.expire_time <= now:
         return None
     return replace(
-        standing,
+        progress,
         state=DeliveryState.PENDING,
         due_time=now,
-        budget_start=standing.attempt_count,
+        budget_start=progress.attempt_count,
         cancel_asked=False,
     )

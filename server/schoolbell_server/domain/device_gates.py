@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schoolbell_server.domain.cases import DeviceCase
-from schoolbell_server.domain.conditions import CONDITION
+from schoolbell_server.domain.conditions import CONDITION, see_subscription
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact_text import value_text
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen
@@ -80,19 +80,21 @@ def _see_login(case: DeviceCase) -> tuple[SeenFact, ...]:
 
 
 def _refuse_subscription(case: DeviceCase) -> Refusal | None:
+    if case.device.muted:
+        return Refusal(Gate.SUBSCRIBED, RefusalReason.DEVICE_MUTED)
     if case.subscription is not None and case.subscription.enabled:
         return None
     return Refusal(Gate.SUBSCRIBED, RefusalReason.NOT_SUBSCRIBED)
 
 
 def _see_subscription(case: DeviceCase) -> tuple[SeenFact, ...]:
-    change = case.recipient.case
-    stored = (change.change.student_id, change.kind) in case.device.subscriptions
-    return seen(
-        EntityKind.SUBSCRIPTION,
-        case.device.device_id,
-        subscription_enabled=case.subscription is not None and case.subscription.enabled,
-        subscription_stored=stored,
+    return (
+        *seen(EntityKind.DEVICE, case.device.device_id, muted=case.device.muted),
+        *see_subscription(
+            case,
+            subscription_enabled=case.subscription is not None and case.subscription.enabled,
+            subscription_level=case.level.name,
+        ),
     )
 
 
@@ -101,7 +103,7 @@ def _is_unchanged(case: DeviceCase) -> bool:
     update, known = case.recipient.case.update, case.baseline.previous.value
     if not update.changed:
         return True
-    return update.other_key is None and known is not None and known == update.current
+    return update.other_key is None and known == update.current
 
 
 def _said_so_itself(case: DeviceCase) -> bool:

@@ -82,10 +82,14 @@ class RecipientExplanation:
 
     user_id: str
     app: AppType
+    student_id: str
+    """By whom of the change's students this person is explained."""
     relations: tuple[str, ...]
     """Of a guardian, as the roster words them; empty for the student and the unrelated."""
     known: bool
     """False where nobody has an account of this id."""
+    change_gates: tuple[GateRow, ...]
+    """The gates of the change as it is about that student."""
     gates: tuple[GateRow, ...]
     """Gate 6 for this person's app, then 8 and 9."""
     first_failure: GateRow | None
@@ -102,6 +106,8 @@ class RecipientExplanation:
 class Explanation:
     """The whole answer, by the facts of now."""
 
+    student_id: str
+    """By whom of the change's students its own gates are explained."""
     gates: tuple[GateRow, ...]
     """Gates 1 to 5, 7 and 16: those that judge the change itself."""
     first_failure: GateRow | None
@@ -132,6 +138,7 @@ def explain(
     )
     people = _People(case, found, gates, baselines, device_id)
     return Explanation(
+        student_id=change.student_id,
         gates=gates,
         first_failure=first_failed(gates),
         recipients=tuple(map(people.explain, _asked(case, world, user_id, device_id))),
@@ -171,8 +178,10 @@ class _People:
         return RecipientExplanation(
             user_id=recipient.user.user_id,
             app=recipient.app,
+            student_id=self.case.change.student_id,
             relations=tuple(sorted(tie.relation for tie in recipient.ties)),
             known=recipient.user.known,
+            change_gates=self.change_gates,
             gates=gates,
             first_failure=failure,
             devices=tuple(self._explain_devices(recipient, failure)),

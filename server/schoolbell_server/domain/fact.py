@@ -7,7 +7,8 @@ what a family would see change; names, titles and comments are not part of it.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
@@ -23,6 +24,7 @@ class ScoreValue:
     percent: Decimal | None = None
     points: Decimal | None = None
     missing: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,14 @@ class FactUpdate:
     """The known value was last set by this change's own source and section."""
     lifted: bool = False
     """An attendance mark is lifted: from absent, tardy or early leave to present or no mark."""
+    value_time: dt.datetime | None = None
+    """Of a lunch account whose balance stays as it was: since when it is known."""
+    by_student: Mapping[str, FactUpdate] = field(default_factory=dict)
+    """Of a lunch account: what the change does to what was said of each student's account."""
+
+    def of(self, student_id: str) -> FactUpdate:
+        """Return the update by which a student's side of the change is judged."""
+        return self.by_student.get(student_id, self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ facts collide.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -66,14 +67,20 @@ def fact_key(change: Change) -> FactKey:
             day, period = payload.date.isoformat(), payload.period
             return _key(Kind.ATTENDANCE, student, change.calendar_id, day, period)
         case LunchBalanceChange() as payload:
-            return _key(Kind.LUNCH_BALANCE, student, payload.account_id)
+            return _key(Kind.LUNCH_BALANCE, payload.account_id)
         case ResponsiveScheduleChange() as payload:
             return _slot(change, payload.date.isoformat(), payload.period)
 
 
 def other_keys(change: Change) -> tuple[FactKey, ...]:
-    """Return what else a change touches: a move's old place, a withdrawal's other aspects."""
+    """Return what else a change touches.
+
+    That is a move's old place, a withdrawal's other aspects, and what was said of a lunch account
+    for each student who shares it.
+    """
     payload = change.payload
+    if isinstance(payload, LunchBalanceChange):
+        return tuple(balance_key(student, payload.account_id) for student in change.student_ids)
     if isinstance(payload, AssignmentChange) and payload.action is AssignmentAction.WITHDRAWN:
         aspects = (Aspect.SCORE, Aspect.DUE_DATE)
         return tuple(_assignment(change.student_id, payload, aspect) for aspect in aspects)
@@ -88,6 +95,25 @@ def other_keys(change: Change) -> tuple[FactKey, ...]:
     return ()
 
 
+def balance_key(student_id: str, account_id: str) -> FactKey:
+    """Return the fact of what was last said of a lunch account for one student.
+
+    The account's own fact names no student: siblings share it.
+    """
+    return _key(Kind.LUNCH_BALANCE, student_id, account_id)
+
+
+def balance_range(student_id: str) -> tuple[FactKey, FactKey]:
+    """Return the range, as `key_prefixes` does, of what was said of accounts for a student."""
+    return _range(Kind.LUNCH_BALANCE, student_id)
+
+
+def account_key(key: FactKey) -> FactKey:
+    """Return the fact of the account that a key of `balance_key` is about."""
+    kind, _student, account = json.loads(key)
+    return compact.encode((kind, account))
+
+
 def all_keys(change: Change) -> tuple[FactKey, ...]:
     """Return every fact that a change touches, the one that it tells of first."""
     return (fact_key(change), *other_keys(change))
@@ -95,8 +121,12 @@ def all_keys(change: Change) -> tuple[FactKey, ...]:
 
 def key_prefixes(student_id: str) -> list[tuple[FactKey, FactKey]]:
     """Return the ranges, by bytes and without their ends, in which a student's keys lie."""
-    begins = [_key(kind, student_id).removesuffix("]") for kind in NAME_OF]
-    return [(f"{begin},", f"{begin}-") for begin in begins]  # "-" is the byte behind ","
+    return [_range(kind, student_id) for kind in NAME_OF]
+
+
+def _range(kind: Kind, student_id: str) -> tuple[FactKey, FactKey]:
+    begin = _key(kind, student_id).removesuffix("]")
+    return f"{begin},", f"{begin}-"  # "-" is the byte behind ","
 
 
 def _assignment(student: str, payload: AssignmentChange, aspect: Aspect) -> FactKey:

@@ -60,6 +60,8 @@ class FactState:
     """Who gave it this value."""
     marks: tuple[Mark, ...] = ()
     """Of attendance: the last word of every section."""
+    students: tuple[str, ...] = ()
+    """Of a lunch account: who shares it, as far as changes said, last named last."""
 
 
 def encode_state(state: FactState) -> str:
@@ -82,13 +84,14 @@ def encode_state(state: FactState) -> str:
             state.setter.source,
             state.setter.section_id,
             marks,
+            *([state.students] if state.students else []),
         ]
     )
 
 
 def decode_state(text: str) -> FactState:
     """Return the state that `encode_state` wrote."""
-    value, occurred, was_set, source, section, marks = json.loads(text)
+    value, occurred, was_set, source, section, marks, *students = json.loads(text)
     return FactState(
         value=decode_value(value),
         occur_time=_parse(occurred),
@@ -103,6 +106,7 @@ def decode_state(text: str) -> FactState:
             )
             for mark_source, mark_section, status, excuse, when in marks
         ),
+        students=tuple(*students),
     )
 
 
@@ -112,6 +116,8 @@ class Told:
 
     previous: Previous
     current: Value | None
+    shared_student_ids: tuple[str, ...] = ()
+    """Of a lunch account: the students whom it names beside the delivery's own."""
 
 
 def encode_told(told: Told) -> str:
@@ -124,19 +130,20 @@ def encode_told(told: Told) -> str:
             previous.from_publisher,
             since,
             encode_value(told.current),
+            *([told.shared_student_ids] if told.shared_student_ids else []),
         ]
     )
 
 
 def decode_told(text: str) -> Told:
     """Return what `encode_told` wrote."""
-    value, from_publisher, since, current = json.loads(text)
+    value, from_publisher, since, current, *shared = json.loads(text)
     previous = Previous(
         value=decode_value(value),
         from_publisher=from_publisher,
         set_time=None if since is None else _parse(since),
     )
-    return Told(previous, decode_value(current))
+    return Told(previous, decode_value(current), tuple(*shared))
 
 
 def encode_value(value: Value | None) -> Document | None:
@@ -145,7 +152,7 @@ def encode_value(value: Value | None) -> Document | None:
         case None:
             return None
         case ScoreValue():
-            return ["score", _text(value.percent), _text(value.points), value.missing]
+            return ["score", _text(value.percent), _text(value.points), value.missing, value.mark]
         case AssignedValue():
             return ["assigned", value.withdrawn]
         case DueDateValue():
@@ -165,8 +172,8 @@ def decode_value(document: Document | None) -> Value | None:
     match document:
         case None:
             return None
-        case ["score", percent, points, missing]:
-            return ScoreValue(_decimal(percent), _decimal(points), missing)
+        case ["score", percent, points, missing, *mark]:  # earlier versions wrote no mark
+            return ScoreValue(_decimal(percent), _decimal(points), missing, *mark)
         case ["assigned", withdrawn]:
             return AssignedValue(withdrawn)
         case ["due", due]:

@@ -42,7 +42,8 @@ def _result(value: ScoreValue | GradeValue) -> str:
     if isinstance(value, GradeValue):
         return _joined(percent, value.mark) or "removed"
     missing = "missing" if value.missing else ""
-    return _joined(percent, _number(value.points, " points"), missing) or "no score"
+    points = _number(value.points, " points")
+    return _joined(percent, points, value.mark, missing) or "no score"
 
 
 def _name(member: IntEnum | None) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from schoolbell_server.domain.attendance import is_lifted, standing_mark, value_of
+from schoolbell_server.domain.balances import fold_balance
 from schoolbell_server.domain.change import (
     AssignmentChange,
     AttendanceChange,
@@ -21,7 +22,6 @@ from schoolbell_server.domain.change import (
 )
 from schoolbell_server.domain.fact import (
     AssignedValue,
-    BalanceValue,
     DueDateValue,
     FactKey,
     FactUpdate,
@@ -33,36 +33,28 @@ from schoolbell_server.domain.fact import (
 )
 from schoolbell_server.domain.fact_keys import fact_key, other_keys
 from schoolbell_server.domain.fact_state import FactState, Mark, Setter
+from schoolbell_server.domain.folded import Folded, States, older, restate, setter_of
 from schoolbell_server.domain.kinds import AssignmentAction, ResponsiveScheduleAction
 
-States = Mapping[FactKey, FactState]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
-    """A change's effect: how it is to be judged, and what is to be stored."""
-
-    update: FactUpdate
-    states: Mapping[FactKey, FactState] = field(default_factory=dict)
-    """The new states of the facts that it speaks of."""
-    changed_keys: tuple[FactKey, ...] = ()
-    """The facts whose value is another now: what has not left for them is superseded."""
+_WITHOUT_SCORE = frozenset({AssignmentAction.ASSIGNED, AssignmentAction.WITHDRAWN})
 
 
 def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
     """Fold one change into the states that are known; those it lacks are unknown."""
     if isinstance(change.payload, AttendanceChange):
         return _fold_mark(change, change.payload, receive_time, states)
-    key = fact_key(change)
-    state = states.get(key)
+    if isinstance(change.payload, LunchBalanceChange):
+        return fold_balance(change, change.payload, receive_time, states)
+    key, current, setter = fact_key(change), _value(change), setter_of(change)
+    state = _completed(states.get(key), change, current)
     others = _fold_others(change, receive_time, states)
     differing = tuple(name for name, new in others.items() if _differs(states.get(name), new))
     if state is not None and change.occur_time < state.occur_time:
-        update = _older(key, state, state.occur_time)
+        update = older(key, state, state.occur_time)
         return Folded(update=update, states=others, changed_keys=differing)
-    current, setter = _value(change), setter_of(change)
     previous = _previous(change, state)
-    changed = previous.value is None or previous.value != current or bool(differing)
+    changed = previous.value != current or bool(differing)
+    nothing_to_clear = previous.value is None and current is None
     update = FactUpdate(
         key=key,
         other_key=_moved_from(change),
@@ -70,9 +62,9 @@ def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
         current=current,
         known_time=None if state is None else state.occur_time,
         changed=changed,
-        same_setter=state is not None and state.setter == setter,
+        same_setter=nothing_to_clear or (state is not None and state.setter == setter),
     )
-    new = {key: _restate(change, receive_time, state, current, setter)} | others
+    new = {key: restate(change, receive_time, state, current, setter)} | others
     return Folded(
         update=update,
         states=new,
@@ -80,50 +72,34 @@ def fold(change: Change, receive_time: dt.datetime, states: States) -> Folded:
     )
 
 
-def setter_of(change: Change) -> Setter:
-    """Return who says what a change says."""
-    return Setter(change.key.source, getattr(change.payload, "section_id", ""))
+def _completed(state: FactState | None, change: Change, current: Value | None) -> FactState | None:
+    """Return what is known of a score with the percentage that the change derives of its points.
+
+    Without it, a score in points that was stored when `points_possible` was not published, or not
+    looked at, would be news when it is published again as it was.
+    """
+    if state is None or not isinstance(state.value, ScoreValue) or state.value.percent is not None:
+        return state
+    derived = isinstance(change.payload, AssignmentChange) and change.payload.score_percent is None
+    if derived and isinstance(current, ScoreValue) and state.value.points == current.points:
+        return replace(state, value=replace(state.value, percent=current.percent))
+    return state
 
 
-def _older(key: FactKey, state: FactState, known_time: dt.datetime) -> FactUpdate:
-    return FactUpdate(
-        key=key,
-        previous=Previous(value=state.value, set_time=state.set_time),
-        current=state.value,
-        older=True,
-        known_time=known_time,
-        changed=False,
-    )
-
-
-def _restate(
-    change: Change,
-    receive_time: dt.datetime,
-    state: FactState | None,
-    value: Value | None,
-    setter: Setter,
-) -> FactState:
-    """Return the state after a change; a value that stays keeps who set it, and when."""
-    if state is not None and state.value == value:
-        return replace(state, occur_time=change.occur_time)
-    return FactState(
-        value=value, occur_time=change.occur_time, set_time=receive_time, setter=setter
-    )
-
-
-def _value(change: Change) -> Value:
+def _value(change: Change) -> Value | None:
+    """Return what a change says; None where it says that there is no value any more."""
     match change.payload:
         case AssignmentChange(action=AssignmentAction.ASSIGNED | AssignmentAction.WITHDRAWN) as one:
             return AssignedValue(one.action is AssignmentAction.WITHDRAWN)
         case AssignmentChange(action=AssignmentAction.DUE_DATE_MOVED) as one:
             return DueDateValue(one.due_date)
+        case AssignmentChange(action=AssignmentAction.CLEARED):
+            return None
         case AssignmentChange() as one:
             missing = one.action is AssignmentAction.MISSING
-            return ScoreValue(one.score_percent, one.points, missing)
+            return ScoreValue(one.percent, one.points, missing, one.mark)
         case GradeChange() as one:
             return GradeValue(one.percent, one.mark)
-        case LunchBalanceChange() as one:
-            return BalanceValue(one.balance)
         case ResponsiveScheduleChange(action=ResponsiveScheduleAction.REMOVED):
             return ScheduleValue(removed=True)
         case ResponsiveScheduleChange() as one:
@@ -141,17 +117,19 @@ def _previous(change: Change, state: FactState | None) -> Previous:
 def _said_before(change: Change) -> Value | None:
     """Return the value before the change as its publisher gives it.
 
-    The publisher gives only a number: where it is the present one, nothing changed.
+    The publisher gives only a number or a date: where it is the present one, nothing changed.
     """
     match change.payload:
+        case AssignmentChange(action=AssignmentAction.DUE_DATE_MOVED, previous_due_date=due):
+            return None if due is None else DueDateValue(due)
         case AssignmentChange(previous_score_percent=percent) as one if percent is not None:
-            if _value(change) == ScoreValue(percent, one.points):
-                return ScoreValue(percent, one.points)
-            return ScoreValue(percent)
+            if one.action in _WITHOUT_SCORE:
+                return None
+            current = _value(change)
+            same = isinstance(current, ScoreValue) and not current.missing
+            return current if same and one.percent == percent else ScoreValue(percent)
         case GradeChange(previous_percent=percent) as one if percent is not None:
             return GradeValue(percent, one.mark if percent == one.percent else "")
-        case LunchBalanceChange(previous_balance=balance) if balance is not None:
-            return BalanceValue(balance)
     return None
 
 
@@ -171,7 +149,7 @@ def _fold_others(
     gone = ScheduleValue(removed=True) if _moved_from(change) else None
     setter = setter_of(change)
     return {
-        key: _restate(change, receive_time, state, gone, setter)
+        key: restate(change, receive_time, state, gone, setter)
         for key, state in ((key, states.get(key)) for key in other_keys(change))
         if state is None or change.occur_time >= state.occur_time
     }
@@ -189,7 +167,7 @@ def _fold_mark(
     marks = {} if state is None else {mark.setter: mark for mark in state.marks}
     own = marks.get(setter)
     if state is not None and own is not None and change.occur_time < own.occur_time:
-        return Folded(update=_older(key, state, own.occur_time))
+        return Folded(update=older(key, state, own.occur_time))
     marks[setter] = Mark(
         setter=setter,
         status=payload.status,
@@ -223,6 +201,6 @@ def _marked(
     receive_time: dt.datetime,
     value: Value,
 ) -> FactState:
-    restated = _restate(change, receive_time, state, value, setter_of(change))
+    restated = restate(change, receive_time, state, value, setter_of(change))
     latest = max(mark.occur_time for mark in marks.values())
     return replace(restated, occur_time=latest, marks=tuple(marks.values()))

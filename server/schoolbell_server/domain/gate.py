@@ -10,12 +10,26 @@ from enum import IntEnum, StrEnum, unique
 from typing import Generic, TypeVar
 
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.kinds import Gate
+from schoolbell_server.domain.kinds import Gate, GateScope
 
 Case = TypeVar("Case")
 
 GATE_ORDER = (*map(Gate, range(1, 8)), Gate.NEWEST, *map(Gate, range(8, 16)))
 """The order of evaluation: gate 16 is the last of the change's own."""
+
+
+def scope_of(gate: Gate) -> GateScope:
+    """Return what a gate judges."""
+    return _SCOPES.get(gate, GateScope.CHANGE)
+
+
+_SCOPES = {
+    Gate.TOOL_SHOWN: GateScope.APP,
+    Gate.RELATED: GateScope.RECIPIENT,
+    Gate.ACCOUNT: GateScope.RECIPIENT,
+    **dict.fromkeys(map(Gate, range(Gate.DEVICE_USABLE, Gate.NEWEST)), GateScope.DEVICE),
+}
+"""Of the gates that judge anything but the change itself."""
 
 
 @unique
@@ -29,16 +43,23 @@ class EntityKind(StrEnum):
     ENROLLMENT = "enrollment"
     USER = "user"
     RELATIONSHIP = "relationship"
+    BAR = "bar"
     DEVICE = "device"
     SUBSCRIPTION = "subscription"
+    PERSON_SUBSCRIPTION = "person_subscription"
     FACT = "fact"
+
+
+BAR_ID = "\n"
+"""Joins the two parts of a bar's id; no id has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenFact:
     """One value that a gate looked at.
 
-    A relationship's id is its guardian's user_id, a subscription's its device_id, a term's its
+    A relationship's id is its guardian's user_id, a bar's the person's and the source joined by
+    `BAR_ID`, a subscription's its device_id or the user_id of the person whose it is, a term's its
     term_id: the change names the rest.
     """
 

@@ -216,6 +216,16 @@ class GateScope(IntEnum):
 
 
 @unique
+class SubscriptionLevel(IntEnum):
+    """Where a choice is stored; the nearest holds."""
+
+    DEVICE = 1
+    PERSON = 2
+    DISTRICT = 3
+    """Nobody chose: the district's default holds."""
+
+
+@unique
 class RefusalReason(IntEnum):
     """The cause within a gate."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from schoolbell_server.domain.cases import RecipientCase
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen, text_of
+from schoolbell_server.domain.gate import BAR_ID, EntityKind, Rule, SeenFact, seen, text_of
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, Gate, RefusalReason
 from schoolbell_server.domain.world import RelationshipFacts
 
@@ -31,10 +32,10 @@ def _stops_for_age(recipient: RecipientCase) -> bool:
 def _refuse_tie(recipient: RecipientCase) -> Refusal | None:
     if recipient.app is AppType.STUDENT:
         return None
+    if recipient.bars:
+        return Refusal(Gate.RELATED, RefusalReason.BARRED)
     if not recipient.ties:
         return Refusal(Gate.RELATED, RefusalReason.NO_RELATIONSHIP)
-    if any(tie.barred for tie in recipient.ties):
-        return Refusal(Gate.RELATED, RefusalReason.BARRED)
     causes = [_closed_by(recipient, tie) for tie in recipient.ties]
     if None in causes:
         return None
@@ -72,9 +73,23 @@ def _see_tie(recipient: RecipientCase) -> tuple[SeenFact, ...]:
             adult_students=case.district.adult_students.name,
         ),
     ]
+    rows += _see_bars(recipient)
     for tie in recipient.ties:
         rows += _see_one_tie(tie)
     return tuple(rows)
+
+
+def _see_bars(recipient: RecipientCase) -> Iterator[SeenFact]:
+    user_id = recipient.user.user_id
+    for source in recipient.bars:
+        yield from seen(
+            EntityKind.BAR,
+            f"{user_id}{BAR_ID}{source}",
+            barred=True,
+            bar_origin="source" if source else "district",
+        )
+    if recipient.app is AppType.PARENT and not recipient.bars:
+        yield from seen(EntityKind.BAR, user_id, barred=False)
 
 
 def _see_one_tie(tie: RelationshipFacts) -> tuple[SeenFact, ...]:
@@ -84,7 +99,6 @@ def _see_one_tie(tie: RelationshipFacts) -> tuple[SeenFact, ...]:
         relation=tie.relation,
         relationship_active=tie.active,
         portal_enabled=tie.portal_enabled,
-        barred=tie.barred,
         adult_consent=tie.adult_consent,
         start_date=tie.start_date,
         end_date=tie.end_date,

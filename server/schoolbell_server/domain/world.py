@@ -62,7 +62,7 @@ Condition = AssignmentCondition | GradeCondition | AttendanceCondition | LunchBa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Whether a device wants a kind for a student, and on which condition (None: every change)."""
+    """Whether a kind is wanted for a student, and on which condition (None: every change)."""
 
     enabled: bool
     condition: Condition | None = None
@@ -176,12 +176,14 @@ class DeviceFacts:
     os_version: str = ""
     app_version: str = ""
     stay_logged_in: bool = False
+    muted: bool = False
+    """Its user silenced it as a whole."""
     detail_level: DetailLevel = DetailLevel.DETAILED
     """The most this device wants in a push; the district's level caps it."""
     locale: str = ""
     retirement: RetirementReason | None = None
     subscriptions: Mapping[tuple[str, Kind], Subscription] = field(default_factory=dict)
-    """What is stored, by (student_id, kind); where nothing is, the district's default holds."""
+    """What it overrides, by (student_id, kind); where it does not, its user's choice holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,9 @@ class UserFacts:
     """False once the roster deactivated the account."""
     birth_date: date | None = None
     devices: tuple[DeviceFacts, ...] = ()
+    subscriptions: Mapping[tuple[AppType, str, Kind], Subscription] = field(default_factory=dict)
+    """What the person chose for all devices of an app type, by (app type, student_id, kind); where
+    nothing is, the district's default holds."""
     known: bool = True
     """False for the stand-in of an id that names no account."""
 
@@ -205,7 +210,6 @@ class RelationshipFacts:
     guardian: UserFacts
     relation: str = ""
     portal_enabled: bool = False
-    barred: bool = False
     adult_consent: bool = False
     """A student of age has agreed that this guardian is still told."""
     start_date: date | None = None
@@ -220,6 +224,9 @@ class StudentFacts:
     student: UserFacts
     enrollments: tuple[EnrollmentFacts, ...] = ()
     relationships: tuple[RelationshipFacts, ...] = ()
+    bars: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Who set the bars of a person, related or not, by user_id: the sources, and '' for the
+    district, which comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 from urllib.parse import quote
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
@@ -14,12 +12,14 @@ from schoolbell_server.gateways.apns_message import body_of, headers_of, notific
 from schoolbell_server.gateways.apns_reasons import WORN_OUT, outcome_of
 from schoolbell_server.gateways.attempts import Attempts
 from schoolbell_server.gateways.circuits import Circuits, CircuitView
+from schoolbell_server.gateways.foreign_json import ForeignObject, object_or_empty
 from schoolbell_server.gateways.provider_token import ProviderToken
-from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult, Report, unreported
 from schoolbell_server.gateways.retry_after import read_retry_after
 from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.gateways.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.wording import LONGEST_ID, word
+from schoolbell_server.observability.loop_lag import LoopLag
 
 HOSTS = {
     ProviderEnvironment.PRODUCTION: "api.push.apple.com:443",
@@ -40,10 +40,13 @@ class ApnsGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
+        report: Report = unreported,
     ) -> None:
         """Without a `token` the connections show the app's certificate."""
         self._config = config
         self._token = token
+        self._report = report
         self._rotations = token.rotations if token is not None else 0
         self._clock = clock
         self._deadline = deadline.total_seconds()
@@ -56,6 +59,7 @@ class ApnsGateway:
                 deadline=deadline,
                 ca_file=config.ca_file,
                 identity_file=config.certificate_file,
+                lag=lag,
             )
             for environment, host in HOSTS.items()
         }
@@ -72,16 +76,12 @@ class ApnsGateway:
         the topic were found good; nothing can be shown anywhere.
         """
         self._look()
-        headers = headers_of(notification(_PROBE, self._config.topic))
-        environment = self._config.environment
-        begin = self._attempts.circuits.of(environment).now()
-        answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
-        if isinstance(answer, Fault):
-            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
-            return self._attempts.probed(environment, outcome, answer.reason, begin)
-        reason = _reason(_document(answer.body))
-        outcome = outcome_of(answer.status, reason)
-        return self._attempts.probed(environment, outcome, _word(answer, reason), begin)
+        return await self._attempts.probe(self._config.environment, self._probe)
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the environment that is probed."""
+        return self._config.environment
 
     @property
     def circuit(self) -> CircuitView:
@@ -103,8 +103,21 @@ class ApnsGateway:
         """Take replaced keys and certificates: once a batch, for looking costs half a push."""
         if self._token is not None:
             self._token.look()
+            self._report("key_file", self._token.problem)
         for transport in self._transports.values():
             transport.freshen()
+        problems = self._transports[self._config.environment].problems
+        self._report("ca_file", problems.get("ca_file", ""))
+        self._report("certificate_file", problems.get("identity_file", ""))
+
+    async def _probe(self) -> tuple[Outcome, str]:
+        headers = headers_of(notification(_PROBE, self._config.topic))
+        environment = self._config.environment
+        answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
+        if isinstance(answer, Fault):
+            return (Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST), answer.reason
+        reason = _reason(object_or_empty(answer.body))
+        return outcome_of(answer.status, reason), _word(answer, reason)
 
     async def _attempt(self, push: Push, left: float) -> PushResult:
         circuit = self._attempts.circuits.of(push.environment)
@@ -113,7 +126,8 @@ class ApnsGateway:
         body, headers = body_of(request), headers_of(request)
         answer = await self._post(push.environment, push.address, body, headers, left)
         result = self._result(push, answer, circuit.now() - begin)
-        circuit.record(result.outcome, begin)
+        timed_out = isinstance(answer, Fault) and answer.timed_out
+        circuit.record(result.outcome, begin, timed_out=timed_out)
         return result
 
     async def _post(
@@ -131,7 +145,7 @@ class ApnsGateway:
         answer = await transport.post(path, body, headers, left)
         if isinstance(answer, Fault) or answer.status == 200:
             return answer
-        reason = _reason(_document(answer.body))
+        reason = _reason(object_or_empty(answer.body))
         if reason in WORN_OUT:
             transport.renew(answer.client)
         if reason != "ExpiredProviderToken" or self._token is None or not self._token.renew(shown):
@@ -166,7 +180,7 @@ class ApnsGateway:
                 provider_message_id=apns_id,
                 seconds=seconds,
             )
-        document = _document(answer.body)
+        document = object_or_empty(answer.body)
         reason = _reason(document)
         return PushResult(
             delivery_id=push.delivery_id,
@@ -183,21 +197,13 @@ def _word(answer: Answer, reason: str) -> str:
     return reason or f"HTTP {answer.status}"
 
 
-def _reason(document: dict[str, Any]) -> str:
-    return word(document.get("reason"))
+def _reason(document: ForeignObject) -> str:
+    return word(document.text("reason"))
 
 
-def _dead_since(status: int, document: dict[str, Any]) -> dt.datetime | None:
+def _dead_since(status: int, document: ForeignObject) -> dt.datetime | None:
     """Return when Apple says the token died: milliseconds since the epoch, of a 410 only."""
-    millis = document.get("timestamp")
-    if status != 410 or type(millis) is not int or not 0 < millis < 10**14:
+    millis = document.whole("timestamp")
+    if status != 410 or millis is None or not 0 < millis < 10**14:
         return None
     return dt.datetime.fromtimestamp(millis / 1000, dt.UTC)
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body) if body else {}
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}

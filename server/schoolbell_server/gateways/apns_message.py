@@ -68,6 +68,8 @@ def payload_of(push: Push) -> dict[str, Any]:
 def app_keys(push: Push) -> dict[str, str]:
     """Return what the app is told besides the text, by either provider."""
     keys = {"delivery_id": push.delivery_id}
+    if push.notification_id:
+        keys["notification_id"] = push.notification_id
     if push.kind is not None:
         keys["kind"] = push.kind.name
     if push.registration_ref:

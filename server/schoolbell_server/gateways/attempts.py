@@ -13,6 +13,7 @@ from schoolbell_server.gateways.circuit import Circuit
 from schoolbell_server.gateways.circuits import Circuits
 from schoolbell_server.gateways.mass_death import MassDeathGuard
 from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.trouble import trouble_of
 from schoolbell_server.observability.log import get_logger
 
 _logger = get_logger(__name__)
@@ -63,6 +64,18 @@ class Attempts:
         """Wait until nothing is under way."""
         await self._idle.wait()
 
+    async def probe(
+        self, environment: ProviderEnvironment, ask: Callable[[], Awaitable[tuple[Outcome, str]]]
+    ) -> GatewayHealth:
+        """Ask the provider, and return what is known now; a fault of our own is an answer too."""
+        begin = self.circuits.of(environment).now()
+        try:
+            outcome, reason = await ask()
+        except Exception as error:  # noqa: BLE001 - a link that cannot be probed ends no server
+            _logger.error("probe failed", extra={"cause": type(error).__name__})
+            outcome, reason = Outcome.ANSWER_LOST, type(error).__name__
+        return self.probed(environment, outcome, reason, begin)
+
     def probed(
         self, environment: ProviderEnvironment, outcome: Outcome, reason: str, begin: float
     ) -> GatewayHealth:
@@ -72,9 +85,14 @@ class Attempts:
         spared = any(guard.tripped for guard in self._guards.values())
         connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST)
         refused = outcome is Outcome.CREDENTIAL_BAD
-        why = reason if refused or not connected else circuit.reason
+        failed = refused or not connected
+        why = reason if failed else circuit.reason
+        trouble = trouble_of(outcome, reason) if failed else None
+        if trouble is None and circuit.is_open:
+            trouble = trouble_of(circuit.cause, circuit.reason)
         return GatewayHealth(
             connected=connected and not refused,
+            trouble=trouble,
             reason=why or ("every device token is refused" if spared else ""),
             circuit_open=circuit.is_open,
             credentials_refused=refused,
@@ -84,21 +102,30 @@ class Attempts:
     async def _one(self, push: Push, end: float) -> PushResult:
         if not await self._enter(end):
             return not_sent(push, "no room within the deadline")
+        begin: float | None = None
         try:
             if push.expire_time is not None and push.expire_time <= self._clock():
                 return not_sent(push, "expired")
             circuit = self.circuits.of(push.environment)
-            if not circuit.admit():
-                return self._held(push, circuit)
-            trial = circuit.is_open
-            left = end - asyncio.get_running_loop().time()
-            result = await self._counted(push, left)
+            alone = circuit.suspect and await circuit.wait_settled(end)
+            try:
+                if not circuit.admit() or (circuit.suspect and not alone):
+                    return self._held(push, circuit)
+                trial = circuit.is_open
+                left, begin = end - asyncio.get_running_loop().time(), circuit.now()
+                result = await self._counted(push, left)
+            finally:
+                if alone:
+                    circuit.found_out()
             return replace(result, trial=True) if trial else result
         except Exception as error:  # noqa: BLE001 - one push must not take its batch along
             # The error's text may quote the push.
             _logger.error(
-                "attempt failed", extra={"delivery_id": push.delivery_id, "cause": str(type(error))}
+                "attempt failed",
+                extra={"delivery_id": push.delivery_id, "cause": type(error).__name__},
             )
+            if begin is not None:
+                self.circuits.of(push.environment).record(Outcome.ANSWER_LOST, begin)
             return PushResult(
                 delivery_id=push.delivery_id,
                 outcome=Outcome.ANSWER_LOST,
@@ -126,8 +153,8 @@ class Attempts:
     def _held(self, push: Push, circuit: Circuit) -> PushResult:
         return PushResult(
             delivery_id=push.delivery_id,
-            outcome=circuit.cause,
-            provider_reason="circuit open",
+            outcome=circuit.cause if circuit.is_open else Outcome.NOT_SENT,
+            provider_reason="circuit open" if circuit.is_open else "provider silent",
             retry_after=self.circuits.patience(circuit),
             held=True,
         )

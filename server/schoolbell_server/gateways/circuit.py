@@ -2,11 +2,16 @@
 
 Refused credentials open it at once, a provider that is down after so many failures one after
 another; what was under way together fails together and counts once, so that a lost connection is
-not an outage. While it is open nothing is sent but one trial now and then; a probe is one too.
+not an outage. Where an attempt waited its whole time, in which nobody was answered, the provider is
+suspected of silence: one attempt finds out for all, while the others wait, and if it fails the
+circuit opens. So a provider that is cut off costs one attempt of what was under way.
+
+While it is open nothing is sent but one trial now and then; a probe is one too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from collections.abc import Callable
@@ -23,7 +28,8 @@ FIRST_PAUSE = 1.0
 """Seconds until the first trial of a provider that is down; doubled at every failure."""
 LONGEST_PAUSE = 60.0
 
-_DOWN = frozenset({Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST})
+_UNHEARD = frozenset({Outcome.NOT_SENT, Outcome.ANSWER_LOST})
+_DOWN = _UNHEARD | {Outcome.PROVIDER_DOWN}
 
 
 @unique
@@ -47,6 +53,9 @@ class Circuit:
         self._next_trial = self._opened = 0.0
         self._down = 0
         self._last_down = 0.0
+        self._heard = self._suspected = float("-inf")
+        self._suspect = self._alone = False
+        self._settled = asyncio.Event()
         self._used = False
 
     @property
@@ -98,12 +107,15 @@ class Circuit:
         self._next_trial = now + self._pause  # a trial that is never heard of again stops nothing
         return True
 
-    def record(self, outcome: Outcome, begin: float) -> None:
+    def record(self, outcome: Outcome, begin: float, *, timed_out: bool = False) -> None:
         """Take note of what became of an attempt or a probe that began at a time.
 
         What was under way when the circuit opened says nothing new.
         """
         self._used = True
+        if outcome not in _UNHEARD:
+            self._heard = self._clock()
+            self._trust()
         if self.is_open and begin < self._opened:
             return
         if outcome is Outcome.CREDENTIAL_BAD:
@@ -112,8 +124,47 @@ class Circuit:
             self._close()
         elif self._state is CircuitState.HALF_OPEN:
             self._open(self._cause, min(self._pause * 2, LONGEST_PAUSE))
-        elif self._state is CircuitState.CLOSED:
+        elif self._suspect and begin >= self._suspected:
+            self._open(Outcome.NOT_SENT, FIRST_PAUSE)
+        elif timed_out and self._heard < begin:
+            self._suspect_silence()
+        else:
             self._fail(begin)
+
+    async def wait_settled(self, end: float) -> bool:
+        """Wait while the provider is suspected of silence, until the loop's time `end` at most.
+
+        Return whether the caller is to find out, alone; it calls `found_out` when it has tried.
+        """
+        while self._suspect:
+            if not self._alone:
+                self._alone = True
+                self._settled.clear()
+                return True
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._settled.wait()
+            except TimeoutError:
+                return False
+        return False
+
+    def found_out(self) -> None:
+        """Say that the attempt that was to find out has ended: if it could not, another may."""
+        self._alone = False
+        self._settled.set()
+
+    @property
+    def suspect(self) -> bool:
+        """Return whether the provider may have fallen silent."""
+        return self._suspect
+
+    def _suspect_silence(self) -> None:
+        if not self._suspect:
+            self._suspect, self._suspected = True, self._clock()
+
+    def _trust(self) -> None:
+        self._suspect = False
+        self._settled.set()
 
     def _fail(self, begin: float) -> None:
         if self._down and begin < self._last_down:
@@ -124,6 +175,7 @@ class Circuit:
             self._open(Outcome.NOT_SENT, FIRST_PAUSE)
 
     def _open(self, cause: Outcome, pause: float) -> None:
+        self._trust()  # whoever waited is held
         self._state = CircuitState.OPEN
         self._cause = cause
         self._pause = pause

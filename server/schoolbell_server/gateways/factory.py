@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from schoolbell_server.domain.kinds import Platform
@@ -12,9 +13,11 @@ from schoolbell_server.gateways.apns import ApnsGateway
 from schoolbell_server.gateways.circuits import circuits_by_environment, one_circuit
 from schoolbell_server.gateways.fcm import FcmGateway
 from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
-from schoolbell_server.gateways.push import Gateway
+from schoolbell_server.gateways.push import Gateway, Report, unreported
 from schoolbell_server.gateways.rate import TokenBucket
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.observability.loop_lag import LoopLag
+from schoolbell_server.security.credential_files import CredentialUnusable
 
 FCM_PER_SECOND = 600_000 / 60
 """FCM's rate of a project."""
@@ -29,24 +32,54 @@ def build_gateways(
     in_flight: int,
     deadline: dt.timedelta,
     clock: Callable[[], dt.datetime],
+    lag: LoopLag | None = None,
+    report: Callable[[str, str, str], None] | None = None,
 ) -> Gateways:
-    """Return a gateway for every app and platform; must be called inside the event loop."""
-    builder = _Builder(in_flight, deadline, clock)
+    """Return a gateway for every app and platform; must be called inside the event loop.
+
+    `report` is told of credential files that cannot be used: app id, setting, what is wrong.
+    CredentialUnusable where one cannot be used at start, by its setting.
+    """
+    builder = _Builder(in_flight, deadline, clock, lag)
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
         if app.ios is not None:
-            gateways[app_id, Platform.IOS] = builder.apns(app.ios)
+            with _named(f"apps.{app_id}.ios"):
+                told = _reporting(report, app_id, "ios")
+                gateways[app_id, Platform.IOS] = builder.apns(app.ios, told)
         if app.android is not None:
-            gateways[app_id, Platform.ANDROID] = builder.fcm(app.android)
+            with _named(f"apps.{app_id}.android"):
+                told = _reporting(report, app_id, "android")
+                gateways[app_id, Platform.ANDROID] = builder.fcm(app.android, told)
     return gateways
+
+
+@contextmanager
+def _named(table: str) -> Iterator[None]:
+    """Name the app whose credential file is at fault."""
+    try:
+        yield
+    except CredentialUnusable as error:
+        raise CredentialUnusable(f"{table}: a credential file {error}") from None
+
+
+def _reporting(report: Callable[[str, str, str], None] | None, app_id: str, table: str) -> Report:
+    if report is None:
+        return unreported
+    return lambda key, problem: report(app_id, f"apps.{app_id}.{table}.{key}", problem)
 
 
 class _Builder:
     """Remembers what gateways share."""
 
     def __init__(
-        self, in_flight: int, deadline: dt.timedelta, clock: Callable[[], dt.datetime]
+        self,
+        in_flight: int,
+        deadline: dt.timedelta,
+        clock: Callable[[], dt.datetime],
+        lag: LoopLag | None,
     ) -> None:
+        self._lag = lag
         self._in_flight = in_flight
         self._deadline = deadline
         self._clock = clock
@@ -54,7 +87,7 @@ class _Builder:
         self._access_tokens: dict[Path, AccessToken] = {}
         self._rates: dict[str, TokenBucket] = {}
 
-    def apns(self, config: IosConfig) -> ApnsGateway:
+    def apns(self, config: IosConfig, report: Report) -> ApnsGateway:
         return ApnsGateway(
             config,
             self._provider_token(config),
@@ -62,9 +95,11 @@ class _Builder:
             deadline=self._deadline,
             circuits=circuits_by_environment(),
             clock=self._clock,
+            lag=self._lag,
+            report=report,
         )
 
-    def fcm(self, config: AndroidConfig) -> FcmGateway:
+    def fcm(self, config: AndroidConfig, report: Report) -> FcmGateway:
         account = config.service_account_file
         if account not in self._access_tokens:
             self._access_tokens[account] = AccessToken(account, config.ca_file, self._deadline)
@@ -78,11 +113,13 @@ class _Builder:
             deadline=self._deadline,
             circuits=one_circuit(),
             clock=self._clock,
+            lag=self._lag,
+            report=report,
         )
 
     def _provider_token(self, config: IosConfig) -> ProviderToken | None:
         if config.certificate_file is not None:
             return None
         if config.key_file is None:
-            raise ValueError(f"{config.topic}: neither key_file nor certificate_file is set")
+            raise CredentialUnusable("is not set: neither key_file nor certificate_file is")
         return self._provider_tokens.of(config.key_file, config.key_id, config.team_id)

@@ -14,11 +14,12 @@ from schoolbell_server.gateways.attempts import Attempts, not_sent
 from schoolbell_server.gateways.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.fcm_errors import Verdict, verdict_of
 from schoolbell_server.gateways.fcm_message import FcmMessages
-from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult, Report, unreported
 from schoolbell_server.gateways.rate import TokenBucket
 from schoolbell_server.gateways.retry_after import read_retry_after
 from schoolbell_server.gateways.settings import AndroidConfig
 from schoolbell_server.gateways.transport import Fault, Transport
+from schoolbell_server.observability.loop_lag import LoopLag
 
 ENDPOINT = "https://fcm.googleapis.com"
 _PROBE = json.dumps(
@@ -39,12 +40,15 @@ class FcmGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
+        report: Report = unreported,
     ) -> None:
         """`token` and `rate` belong to the project, and so to all its apps.
 
         Google knows no environments: `circuits` is one for all.
         """
         self._token = token
+        self._report = report
         self._rate = rate
         self._circuit = circuits.of(ProviderEnvironment.PRODUCTION)
         self._clock = clock
@@ -52,7 +56,7 @@ class FcmGateway:
         self._messages = FcmMessages(config)
         self._path = f"v1/projects/{config.project_id}/messages:send"
         self._transport = Transport(
-            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file
+            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file, lag=lag
         )
         self._attempts = Attempts(
             self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
@@ -60,7 +64,7 @@ class FcmGateway:
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
         """Send every push once and answer one result each, in the batch's order."""
-        self._transport.freshen()
+        self._look()
         return await self._attempts.send(batch)
 
     async def probe(self) -> GatewayHealth:
@@ -69,11 +73,13 @@ class FcmGateway:
         It is refused for the address, and only after the access token, the connection and the
         project were found good; `validate_only` is never shown anywhere.
         """
-        begin = self._circuit.now()
-        self._transport.freshen()
-        verdict, _ = await self._post(_PROBE, self._deadline)
-        environment = ProviderEnvironment.PRODUCTION
-        return self._attempts.probed(environment, verdict.outcome, verdict.reason, begin)
+        self._look()
+        return await self._attempts.probe(ProviderEnvironment.PRODUCTION, self._probe)
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the only environment that FCM has."""
+        return ProviderEnvironment.PRODUCTION
 
     @property
     def circuit(self) -> CircuitView:
@@ -91,6 +97,17 @@ class FcmGateway:
         await self._transport.close()
         await self._token.close()
 
+    def _look(self) -> None:
+        """Take replaced files, and report those that cannot be used."""
+        self._token.look()
+        self._transport.freshen()
+        self._report("service_account_file", self._token.problem)
+        self._report("ca_file", self._transport.problems.get("ca_file", ""))
+
+    async def _probe(self) -> tuple[Outcome, str]:
+        verdict, _ = await self._post(_PROBE, self._deadline)
+        return verdict.outcome, verdict.reason
+
     async def _attempt(self, push: Push, left: float) -> PushResult:
         body = self._messages.encode(push, self._clock())
         if body is None:
@@ -107,7 +124,7 @@ class FcmGateway:
             await asyncio.sleep(wait)
         begin = self._circuit.now()
         verdict, retry_after = await self._post(body, left - wait)
-        self._circuit.record(verdict.outcome, begin)
+        self._circuit.record(verdict.outcome, begin, timed_out=verdict.timed_out)
         if verdict.outcome is Outcome.THROTTLED_PROJECT:
             self._rate.slow_down()
         return PushResult(
@@ -133,7 +150,7 @@ class FcmGateway:
         except TokenRefused as error:
             return Verdict(Outcome.CREDENTIAL_BAD, str(error)), None
         except TokenUnreachable as error:
-            return Verdict(Outcome.NOT_SENT, str(error)), None
+            return Verdict(Outcome.NOT_SENT, str(error), timed_out=error.timed_out), None
 
     async def _try(
         self, body: bytes, token: str, end: float
@@ -142,6 +159,6 @@ class FcmGateway:
         answer = await self._transport.post(self._path, body, headers, end - time.monotonic())
         if isinstance(answer, Fault):
             outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
-            return Verdict(outcome, answer.reason), None
+            return Verdict(outcome, answer.reason, timed_out=answer.timed_out), None
         retry_after = read_retry_after(answer.header("retry-after") or "", self._clock())
         return verdict_of(answer.status, answer.body), retry_after

@@ -7,11 +7,10 @@ token. Source: the FCM v1 reference of error codes.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.gateways.foreign_json import ForeignObject, object_or_empty
 from schoolbell_server.gateways.wording import LONGEST_ID, word
 
 FCM_CODES: dict[str, Outcome] = {
@@ -56,6 +55,8 @@ class Verdict:
     outcome: Outcome
     reason: str
     message_id: str = ""
+    timed_out: bool = False
+    """There was no answer in all the time that it had."""
 
     @property
     def access_token_refused(self) -> bool:
@@ -65,17 +66,16 @@ class Verdict:
 
 def verdict_of(status: int, body: bytes) -> Verdict:
     """Return what an answer means."""
-    document = _document(body)
-    if status == 200 and isinstance(document.get("name"), str):
-        return Verdict(Outcome.ACCEPTED, "", word(document["name"], LONGEST_ID))
-    error = document.get("error")
-    if not isinstance(error, dict):
+    document = object_or_empty(body)
+    if status == 200 and (name := document.text("name")):
+        return Verdict(Outcome.ACCEPTED, "", word(name, LONGEST_ID))
+    error = document.inner("error")
+    if error is None:
         return Verdict(Outcome.PROVIDER_DOWN, f"HTTP {status}")
-    details = [one for one in error.get("details") or () if isinstance(one, dict)]
-    return _judge(status, word(error.get("status")), details)
+    return _judge(status, word(error.text("status")), error.objects("details"))
 
 
-def _judge(status: int, canonical: str, details: list[dict[str, Any]]) -> Verdict:
+def _judge(status: int, canonical: str, details: list[ForeignObject]) -> Verdict:
     apns = _first(details, _APNS_ERROR, "reason")
     code = _first(details, _FCM_ERROR, "errorCode")
     if apns == "Unregistered":
@@ -88,17 +88,9 @@ def _judge(status: int, canonical: str, details: list[dict[str, Any]]) -> Verdic
     return Verdict(STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
 
 
-def _first(details: list[dict[str, Any]], kind: str, field: str) -> str:
-    return next((word(one.get(field)) for one in details if one.get("@type") == kind), "")
+def _first(details: list[ForeignObject], kind: str, field: str) -> str:
+    return next((word(one.text(field)) for one in details if one.text("@type") == kind), "")
 
 
-def _named(details: list[dict[str, Any]], kind: str) -> bool:
-    return any(one.get("@type") == kind for one in details)
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+def _named(details: list[ForeignObject], kind: str) -> bool:
+    return any(one.text("@type") == kind for one in details)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import jwt
 from aioapns.connection import AuthorizationHeaderProvider
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell_server.gateways.files import stamp
+from schoolbell_server.security.credential_files import CredentialUnusable, read_signing_key
 
 RENEW_AFTER = 40 * 60.0  # seconds
 SOONEST = 20 * 60.0  # seconds
@@ -33,13 +35,15 @@ class ProviderToken(AuthorizationHeaderProvider):
     def __init__(
         self, key_file: Path, key_id: str, team_id: str, clock: Callable[[], float] = time.time
     ) -> None:
-        """Read the key; OSError or ValueError if there is none. `clock` gives epoch seconds."""
+        """Read the key; CredentialUnusable if there is none. `clock` gives epoch seconds."""
         self._key_file = key_file
         self._fixed_id = key_id
         self._team_id = team_id
         self._clock = clock
         self.rotations = 0
         """How often the key was replaced: connections of another count must not be used."""
+        self.problem = ""
+        """What is wrong with the file that was put in place of a good one."""
         self._seen = stamp(key_file)
         self._key, self._key_id = self._read()
         self._mint()
@@ -79,22 +83,37 @@ class ProviderToken(AuthorizationHeaderProvider):
 
     def _rotate(self) -> None:
         """Take the new key; one that cannot be read yet, or is none, leaves the old one in use."""
-        before = self._key, self._key_id
         try:
-            self._key, self._key_id = self._read()
-            if (self._key, self._key_id) != before:
-                self._mint()
-                self.rotations += 1
-        except (OSError, ValueError, jwt.PyJWTError):
-            self._key, self._key_id = before
+            key, key_id = self._read()
+        except CredentialUnusable as error:
+            self.problem = str(error)
+            return
+        self.problem = ""
+        if key_id != self._key_id or key.public_key() != self._key.public_key():
+            self._key, self._key_id = key, key_id
+            self._mint()
+            self.rotations += 1
 
-    def _read(self) -> tuple[str, str]:
-        file = self._key_file.resolve()
-        named = _APPLES_NAME.fullmatch(file.name)
-        key_id = self._fixed_id or (named[1] if named else "")
-        if not key_id:
-            raise ValueError(f"{file.name}: no key_id is set, and the name is not Apple's")
-        return file.read_text(encoding="ascii"), key_id
+    def _read(self) -> tuple[ec.EllipticCurvePrivateKey, str]:
+        """Return the key and its id; the file is the one that the link leads to now."""
+        file = resolved(self._key_file)
+        return read_signing_key(file), self._fixed_id or key_id_of(file)
+
+
+def resolved(path: Path) -> Path:
+    """Return what a symbolic link leads to."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise CredentialUnusable("cannot be read: its link leads nowhere") from None
+
+
+def key_id_of(file: Path) -> str:
+    """Return the key id that Apple put into a file's name; CredentialUnusable if there is none."""
+    named = _APPLES_NAME.fullmatch(file.name)
+    if named is None:
+        raise CredentialUnusable("needs key_id: its name is not Apple's, AuthKey_<key id>.p8")
+    return named[1]
 
 
 class ProviderTokens:

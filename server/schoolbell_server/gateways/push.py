@@ -8,12 +8,21 @@ outdated provider or access token, which is renewed once.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from schoolbell_server.domain.kinds import Kind, Outcome, ProviderEnvironment
 from schoolbell_server.gateways.circuits import CircuitView
+from schoolbell_server.gateways.trouble import LinkTrouble
+
+Report = Callable[[str, str], None]
+"""Takes a setting of the app that names a credential file, and what is wrong with the file that
+was put in its place; '' says that nothing is."""
+
+
+def unreported(setting: str, problem: str) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,8 @@ class Push:
     delivery_id: str
     """A UUID, the same at every attempt: APNs' `apns-id`, and in every payload."""
     app_id: str
+    notification_id: str = ""
+    """What the person is told, the same on all devices; '' for a test notification."""
     address: str
     """The device token (or, on Android, an FCM registration token)."""
     fid: bool = False
@@ -71,6 +82,8 @@ class GatewayHealth:
     connected: bool
     reason: str = ""
     """Why not, or why only just."""
+    trouble: LinkTrouble | None = None
+    """The same, sorted; None where nothing is wrong."""
     circuit_open: bool = False
     """Credentials were refused or the provider is down: nothing but a trial now and then is sent
     until one, or a probe, succeeds."""
@@ -88,6 +101,10 @@ class Gateway(Protocol):
 
     async def probe(self) -> GatewayHealth:
         """Ask the provider whether it would take a push, without sending one."""
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the provider's environment that is probed."""
 
     @property
     def circuit(self) -> CircuitView:

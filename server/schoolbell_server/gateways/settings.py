@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from pathlib import Path
+from typing import Annotated
 
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
+from schoolbell_server.gateways.service_account import read_service_account
+from schoolbell_server.security.credential_files import (
+    Holds,
+    read_authority,
+    read_identity,
+    read_signing_key,
+)
 
 
 @unique
@@ -26,15 +34,15 @@ class IosConfig:
     team_id: str = ""
     key_id: str = ""
     """Empty: read from `AuthKey_<key id>.p8`, the name of the file that `key_file` leads to."""
-    key_file: Path | None = None
+    key_file: Annotated[Path | None, Holds(read_signing_key)] = None
     """The .p8 signing key; read again when it changes."""
-    certificate_file: Path | None = None
+    certificate_file: Annotated[Path | None, Holds(read_identity)] = None
     """In place of a key: the app's push certificate with its private key, both as PEM; read again
     when it changes."""
     environment: ProviderEnvironment = ProviderEnvironment.PRODUCTION
     server: str = ""
     """`host:port` in place of Apple's, for a sandbox."""
-    ca_file: Path | None = None
+    ca_file: Annotated[Path | None, Holds(read_authority)] = None
     """The authority that `server` is checked against; None is the system's."""
 
 
@@ -43,10 +51,10 @@ class AndroidConfig:
     """The app's account at Google."""
 
     project_id: str
-    service_account_file: Path
+    service_account_file: Annotated[Path, Holds(read_service_account)]
     endpoint: str = ""
     """A URL in place of Google's, for a sandbox."""
-    ca_file: Path | None = None
+    ca_file: Annotated[Path | None, Holds(read_authority)] = None
     """The authority that `endpoint` is checked against; None is the system's."""
     style: AndroidStyle = AndroidStyle.DATA
     analytics_label: str = ""

@@ -7,16 +7,25 @@ provider can have seen it. Nothing that the provider can have seen is sent twice
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 
 from schoolbell_server.gateways.files import Stamp, stamp
 from schoolbell_server.gateways.wording import word
+from schoolbell_server.observability.loop_lag import LoopLag
+from schoolbell_server.security.credential_files import (
+    CredentialUnusable,
+    read_authority,
+    read_identity,
+)
 
 _CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 _PING_INTERVAL = dt.timedelta(seconds=60)
@@ -52,6 +61,8 @@ class Fault:
     """The transport's words; never a URL, which may hold a token."""
     not_sent: bool
     """The provider has provably done nothing with the request."""
+    timed_out: bool = False
+    """Nobody said anything about the request in all the time that it had."""
 
 
 class Transport:
@@ -64,22 +75,33 @@ class Transport:
         deadline: dt.timedelta,
         ca_file: Path | None = None,
         identity_file: Path | None = None,
+        lag: LoopLag | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Speak HTTP/2 with prior knowledge to `https://host:port`.
 
         `ca_file` is trusted besides the system's authorities; `identity_file` holds a client
-        certificate and its key. `freshen` reads both again when they have changed.
+        certificate and its key. `freshen` reads both again when they have changed. `lag` knows when
+        this process stood still: answers that arrived meanwhile are read before their time is over.
+        CredentialUnusable if one of the files cannot be used.
         """
         self._origin = origin
         self._deadline = deadline
         self._files = [path for path in (ca_file, identity_file) if path is not None]
         self._ca_file = ca_file
         self._identity_file = identity_file
+        self._lag = lag or LoopLag()
         self._clock = clock
         self._serial = 0
+        self.problems: dict[str, str] = {}
+        """What is wrong with files that were put in place of good ones: `ca_file`,
+        `identity_file`. What they hold is not used, and what they held before is."""
+        self._authority = self._identity = b""
         self._heard = self._opened = clock()
         self._stamps = self._look()
+        self._read()
+        if self.problems:
+            raise CredentialUnusable(next(iter(self.problems.values())))
         self._client = self._build()
 
     async def post(
@@ -87,21 +109,27 @@ class Transport:
     ) -> Answer | Fault:
         """Send one request and wait for its answer, `limit` seconds at most."""
         client, serial, start = self._client, self._serial, self._clock()
-        timeout = self._deadline if limit is None else dt.timedelta(seconds=max(limit, 0.001))
+        seconds = self._deadline.total_seconds() if limit is None else limit
+        if seconds <= 0:  # a stall, or a wait for room, has taken it all
+            return Fault("no time left", not_sent=True)
         try:
-            request = client.post(path).headers(headers).body_bytes(body).timeout(timeout).build()
+            request = client.post(path).headers(headers).body_bytes(body).build()
         except ValueError as error:
             return Fault(f"request not built: {type(error).__name__}", not_sent=True)
         try:
-            response = await request.send()
-            content = bytes(await response.bytes())
-        except PyreqwestError as error:
+            # The library's own timeout looks at the clock first and at what has arrived never.
+            async with self._lag.timeout(seconds):
+                response = await request.send()
+                content = bytes(await response.bytes())
+        except TimeoutError:
             # Not a word from anybody in all this time: the peer is gone without saying so.
-            if isinstance(error, RequestTimeoutError) and self._heard < start:
+            if self._heard < start:
                 self.renew(serial)
+            return Fault("no answer in time", not_sent=False, timed_out=True)
+        except PyreqwestError as error:
             return _fault(error)
         self._heard = self._clock()
-        return Answer(response.status, content, response.get_header, serial)
+        return Answer(response.status, content, partial(_header, response), serial)
 
     def renew(self, client: int) -> None:
         """Use new connections from now on, unless that `client` has been replaced already.
@@ -112,9 +140,10 @@ class Transport:
             return
         # Noted also where the new one fails: a file that is written to its end changes once more.
         self._stamps = self._look()
+        self._read()
         try:
             fresh = self._build()
-        except (OSError, ValueError):
+        except (ValueError, PyreqwestError):  # the files are good: the former client goes on
             return
         self._serial += 1
         self._client, self._opened = fresh, self._clock()
@@ -131,6 +160,20 @@ class Transport:
     async def close(self) -> None:
         """Close the connections; requests under way fail."""
         await self._client.close()
+
+    def _read(self) -> None:
+        """Take what the files hold now; of those that cannot be used, what they held before."""
+        self.problems = {}
+        if self._ca_file is not None:
+            try:
+                self._authority = read_authority(self._ca_file)
+            except CredentialUnusable as error:
+                self.problems["ca_file"] = str(error)
+        if self._identity_file is not None:
+            try:
+                self._identity = read_identity(self._identity_file)
+            except CredentialUnusable as error:
+                self.problems["identity_file"] = str(error)
 
     def _look(self) -> list[Stamp]:
         return [stamp(path) for path in self._files]
@@ -155,11 +198,37 @@ class Transport:
             .user_agent("schoolbell")
             .no_proxy()
         )
-        if self._ca_file is not None:
-            builder = builder.add_root_certificate_pem(self._ca_file.read_bytes())
-        if self._identity_file is not None:
-            builder = builder.identity_pem(self._identity_file.read_bytes())
+        if self._authority:
+            builder = builder.add_root_certificate_pem(self._authority)
+        if self._identity:
+            builder = builder.identity_pem(self._identity)
         return builder.build()
+
+
+async def knows_unsent() -> bool:
+    """Return whether a request that cannot have left is told as such, by trying one.
+
+    What was sent is read from the words of pyreqwest and the libraries under it, which may change
+    with their versions. If they did, such a request counts as perhaps sent.
+    """
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen: the connection is refused
+        origin = f"https://127.0.0.1:{closed.getsockname()[1]}"
+        transport = Transport(origin, deadline=_CONNECT_TIMEOUT)
+        try:
+            fault = await transport.post("", b"", {})
+        finally:
+            await transport.close()
+    return isinstance(fault, Fault) and fault.not_sent
+
+
+def _header(response: Any, name: str) -> str | None:
+    """Return a header's value; None where there is none, or none that is text."""
+    try:
+        value: str | None = response.get_header(name)
+    except (ValueError, PyreqwestError):
+        return None
+    return value
 
 
 def _fault(error: PyreqwestError) -> Fault:
@@ -171,4 +240,4 @@ def _fault(error: PyreqwestError) -> Fault:
     causes = [cause["message"] for cause in found or ()][1:]
     not_sent = any(unseen in cause for cause in causes for unseen in _UNSEEN)
     reason = causes[-1] if causes else type(error).__name__
-    return Fault(word(reason, _LONGEST_REASON), not_sent)
+    return Fault(word(reason, _LONGEST_REASON), not_sent, isinstance(error, RequestTimeoutError))

@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from schoolbell_storage.errors import Conflict, OutcomeUnknown, StorageError, StorageUnavailable
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _BYTES = (0, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+_FAULTS: dict[type[StorageError], str] = {
+    Conflict: "CONFLICT",
+    StorageUnavailable: "UNAVAILABLE",
+    OutcomeUnknown: "OUTCOME_ANSWER_LOST",
+}
 
 
 class Metrics:
@@ -22,6 +30,12 @@ class Metrics:
         self._changes()
         self._deliveries()
         self._janitor()
+        self._server()
+
+    def count_storage_fault(self, error: StorageError) -> None:
+        """Count what storage failed, by what became of it."""
+        fault = next((name for kind, name in _FAULTS.items() if isinstance(error, kind)), "OTHER")
+        self.storage_faults.labels(fault).inc()
 
     def _calls(self) -> None:
         registry, labels = self.registry, ("grpc_method", "grpc_status")
@@ -50,6 +64,19 @@ class Metrics:
             "Bytes of all requests of a call.",
             labels,
             buckets=_BYTES,
+            registry=registry,
+        )
+
+        self.calls_refused = Counter(
+            "schoolbell_calls_refused",
+            "Calls refused because too many were open, by the limit that was reached.",
+            ("limit",),
+            registry=registry,
+        )
+        self.keys_unknown = Counter(
+            "schoolbell_keys_unknown",
+            "Credentials that nothing vouches for, by whether storage was asked.",
+            ("asked",),
             registry=registry,
         )
 
@@ -163,5 +190,66 @@ class Metrics:
         self.janitor_round = Gauge(
             "schoolbell_janitor_round_timestamp_seconds",
             "When the janitor last finished a round; at first, when it began to work.",
+            registry=registry,
+        )
+
+    def _server(self) -> None:
+        registry = self.registry
+        self.background_faults = Counter(
+            "schoolbell_background_faults",
+            "Background work that broke and began anew, by its name.",
+            ("kind",),
+            registry=registry,
+        )
+        self.loop_lag = Histogram(
+            "schoolbell_loop_lag_seconds",
+            "How late a timer ran: the event loop was busy, or the process stood still.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.storage_answers = Gauge(
+            "schoolbell_storage_answers",
+            "1 while storage is read and written, and publishers are answered, as health says.",
+            registry=registry,
+        )
+        self.storage_faults = Counter(
+            "schoolbell_storage_faults",
+            "Transactions and reads that storage failed, by what became of them.",
+            ("fault",),
+            registry=registry,
+        )
+        self.oldest_unanswered = Gauge(
+            "schoolbell_oldest_unanswered_seconds",
+            "How long the oldest submission of a publisher has waited for its answer.",
+            registry=registry,
+        )
+        self.backlog_age = Gauge(
+            "schoolbell_backlog_age_seconds",
+            "How long ago the backlog was counted.",
+            registry=registry,
+        )
+        self.lease_held = Gauge(
+            "schoolbell_lease_held",
+            "1 while this server may send, by its own clock.",
+            registry=registry,
+        )
+        self.lease_failures = Counter(
+            "schoolbell_lease_renewal_failures",
+            "Renewals of this server's lease that storage did not take.",
+            registry=registry,
+        )
+        self.lease_terms = Counter(
+            "schoolbell_lease_terms",
+            "Leases that were taken: the first, and one each time that a lease had run out.",
+            registry=registry,
+        )
+        self.orphaned_leases = Counter(
+            "schoolbell_orphaned_leases",
+            "Deliveries that this server leased without knowing of it, given back.",
+            registry=registry,
+        )
+        self.recovered_leases = Counter(
+            "schoolbell_recovered_leases",
+            "Deliveries that a dead server had leased, taken back.",
             registry=registry,
         )

@@ -34,7 +34,7 @@ from schoolbell_server.domain.record import DecisionRecord, encode_record
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline import refusals
 from schoolbell_server.pipeline.planned_rows import Leasing, PlannedRows, unleased
-from schoolbell_server.pipeline.standing import cancelled_row, fact_delivery
+from schoolbell_server.pipeline.progress import cancelled_row, fact_delivery
 from schoolbell_server.pipeline.submission import (
     Accepted,
     Answer,
@@ -83,7 +83,7 @@ class _Group:
             if repeated.fingerprint != first.fingerprint:
                 self.answer(where, refusals.reused(repeated.change.key))
             elif isinstance(answer, Accepted):
-                self.answer(where, Duplicate(answer.resume_token))
+                self.answer(where, Duplicate(answer.resume_token, answer.delivery_count))
             elif answer is not None:
                 self.answer(where, answer)
 
@@ -130,6 +130,12 @@ class Acceptance:
         await self._finish(connection, written, now)
         return [_complete(answers) for answers in group.answers], written
 
+    async def probe(self, connection: AsyncConnection, now: dt.datetime) -> None:
+        """Take the first and the last lock of every accepting transaction, of no district."""
+        nobody = KeyClaim("", ChangeKey(source="", change_id=self._new_id()), "")
+        await change_store.claim_keys(connection, [nobody], now, 0)
+        await status_log.advance(connection)
+
     async def _claim(
         self, connection: AsyncConnection, submissions: Sequence[Submission], group: _Group
     ) -> None:
@@ -154,7 +160,8 @@ class Acceptance:
     def _known(self, submitted: Submitted, known: change_store.KnownKey, group: _Group) -> Answer:
         if known.fingerprint != submitted.fingerprint:
             return refusals.reused(submitted.change.key)
-        return Duplicate(_token(group.position, known.token_revision))
+        token = _token(group.position, known.token_revision)
+        return Duplicate(token, known.delivery_count)
 
     async def _take_district(
         self,
@@ -172,10 +179,10 @@ class Acceptance:
             refusal = refusals.of_world(
                 district_id, submitted, world, group.now, replay=self._replay
             )
-            group.answer(group.pending[name], refusal or Accepted(group.token))
             if refusal is None:
                 taken.append(submitted)
             else:
+                group.answer(group.pending[name], refusal)
                 refused.append(name)
         await change_store.free_keys(connection, refused)
         if world is not None and taken:
@@ -184,7 +191,7 @@ class Acceptance:
     async def _world(
         self, connection: AsyncConnection, district_id: str, changes: Collection[Change]
     ) -> World | None:
-        students = {change.student_id for change in changes}
+        students = {student_id for change in changes for student_id in change.student_ids}
         calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
         kinds = {change.kind for change in changes}
         return await fetch_world(connection, district_id, students, calendars, self._apps, kinds)
@@ -250,6 +257,8 @@ class Acceptance:
         rows = []
         for index, (submitted, decision) in enumerate(zip(taken, plan.decisions, strict=True)):
             change, counted = submitted.change, count_refusals([decision])
+            where = group.pending[world.district.district_id, change.key]
+            group.answer(where, Accepted(group.token, told[index]))
             record = DecisionRecord(
                 decision=decision,
                 facts_version=world.district.facts_version,

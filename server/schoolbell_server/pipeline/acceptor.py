@@ -19,9 +19,11 @@ from schoolbell_server.pipeline.hand_off import Offer
 from schoolbell_server.pipeline.lanes import lane_of
 from schoolbell_server.pipeline.submission import Answer, Submission
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.backlog import Backlog
+from schoolbell_server.status.rates import Rates
 from schoolbell_storage.changes import CHANGES_TALLY
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.errors import Conflict, StorageError
 
 GROUP = 300
 """Changes in one transaction, at most: what comes next waits for it, also attendance."""
@@ -42,7 +44,8 @@ class Acceptor:
         acceptance: Acceptance,
         offer: Callable[[], Offer],
         metrics: Metrics,
-        monitor: Monitor,
+        backlog: Backlog,
+        rates: Rates,
         *,
         clock: Callable[[], dt.datetime],
         most_backlog: int,
@@ -53,7 +56,9 @@ class Acceptor:
         self._acceptance = acceptance
         self._offer = offer
         self._metrics = metrics
-        self._monitor = monitor
+        self._backlog = backlog
+        self._rates = rates
+        self._failing = False
         self._clock = clock
         self._most_backlog = most_backlog
         self._on_written = on_written
@@ -89,8 +94,24 @@ class Acceptor:
 
         A posting that fills the backlog keeps no attendance out.
         """
-        waiting = self._monitor.waiting_before(min(lanes, default=0) + 1)
+        waiting = self._backlog.waiting_before(min(lanes, default=0) + 1)
         return waiting > self._most_backlog or self._commits.queued > _QUEUE
+
+    @property
+    def oldest_unanswered(self) -> float:
+        """Return for how long the oldest submission has waited, in seconds; 0 if none does."""
+        return self._commits.oldest
+
+    @property
+    def failing(self) -> bool:
+        """Return whether storage failed the last accepting transaction, or probe."""
+        return self._failing
+
+    async def probe(self) -> None:
+        """Take the locks of an accepting transaction and roll back; StorageError if it fails."""
+        async with self._storage.write(keep=False) as connection:
+            await self._acceptance.probe(connection, self._clock())
+        self._failing = False
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -108,9 +129,12 @@ class Acceptor:
                 answers, written = await self._acceptance.accept(
                     connection, submissions, self._clock(), offer.lease
                 )
-        except BaseException:
+        except BaseException as error:
             offer.settle()
+            if isinstance(error, StorageError) and not isinstance(error, Conflict):
+                self._failing = True
             raise
+        self._failing = False
         offer.settle(written.deliveries)
         self._count(written, time.perf_counter() - began)
         if written.records:
@@ -118,7 +142,7 @@ class Acceptor:
         return answers
 
     def _count(self, written: Written, seconds: float) -> None:
-        self._monitor.changes.add(self._clock(), len(written.records))
+        self._rates.changes.add(self._clock(), len(written.records))
         self._metrics.commit_duration.observe(seconds)
         self._metrics.commit_changes.observe(len(written.records))
         for (_, kind, gate, reason), count in written.tally.items():

@@ -15,7 +15,6 @@ from schoolbell_server.status import journal
 from schoolbell_storage.devices import lock_unheard, retired, store_device
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 
 INTERVAL = 3600.0  # seconds
 _STEP = 500
@@ -38,16 +37,10 @@ class Ageing:
         self._metrics = metrics
         self._clock = clock
 
-    async def run(self, stop: Stop) -> None:
-        """Retire at once and then every hour until stopped; a failing storage is tried again."""
-        going = True
-        while going:
-            try:
-                while not stop.asked and await self.step() == _STEP:
-                    pass
-            except StorageError as error:
-                _logger.warning("silent devices not retired", extra={"cause": str(error)})
-            going = await stop.pause(INTERVAL)
+    async def round(self, stop: Stop) -> None:
+        """Retire all that are silent."""
+        while not stop.asked and await self.step() == _STEP:
+            pass
 
     async def step(self) -> int:
         """Retire silent devices, a bounded number at once; return how many.

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import cancel
 from schoolbell_server.domain.kinds import CancelCause, Gate, RefusalReason
-from schoolbell_server.pipeline.standing import marked, moved_to, standing_of
+from schoolbell_server.pipeline.progress import marked, moved_to, progress_of
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
 from schoolbell_storage.devices import unsent_deliveries
 
@@ -51,6 +51,7 @@ async def cancel_deliveries(
     comment: str,
     now: dt.datetime,
     refusal: Refusal | None = None,
+    principal: str = "",
 ) -> list[DeliveryRow]:
     """Cancel those of these locked deliveries that may be; return their snapshots for the journal.
 
@@ -58,8 +59,10 @@ async def cancel_deliveries(
     """
     cancelled = []
     for row in rows:
-        standing = cancel(standing_of(row), leased=bool(row.lease_owner))
-        if standing is not None and row.cancel_cause is None:
-            cancelled.append(moved_to(marked(row, cause, refusal, comment), standing, now))
+        progress = cancel(progress_of(row), leased=bool(row.lease_owner))
+        if progress is not None and row.cancel_cause is None:
+            cancelled.append(
+                moved_to(marked(row, cause, refusal, comment, principal), progress, now)
+            )
     await store_deliveries(connection, cancelled)
     return cancelled

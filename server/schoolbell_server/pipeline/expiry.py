@@ -6,19 +6,14 @@ import datetime as dt
 from collections.abc import Callable
 
 from schoolbell_server.domain.delivery import expire
-from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.standing import moved_to, standing_of
-from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import lock_expired
 from schoolbell_storage.deliveries import store_deliveries
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 
 INTERVAL = 1.0  # seconds
 _STEP = 500
-
-_logger = get_logger(__name__)
 
 
 class Expiry:
@@ -28,21 +23,17 @@ class Expiry:
         self._storage = storage
         self._clock = clock
 
-    async def run(self, stop: Stop) -> None:
-        """Expire until stopped; a storage that fails is tried again."""
-        while await stop.pause(INTERVAL):
-            try:
-                while await self.step() == _STEP:
-                    pass
-            except StorageError as error:
-                _logger.warning("nothing expired", extra={"cause": str(error)})
+    async def round(self) -> None:
+        """Expire all that is due."""
+        while await self.step() == _STEP:
+            pass
 
     async def step(self) -> int:
         """Expire what is due, a bounded number at once; return how many."""
         now = self._clock()
         async with self._storage.write() as connection:
             rows = await lock_expired(connection, now, _STEP)
-            ended = [moved_to(row, expire(standing_of(row)), now) for row in rows]
+            ended = [moved_to(row, expire(progress_of(row)), now) for row in rows]
             await store_deliveries(connection, ended)
             await journal.record(connection, now, ended)
         return len(ended)

@@ -7,6 +7,7 @@ then committed again one by one, and only the culprit's caller sees the fault.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class _Waiting(Generic[Item, Result]):
     item: Item
     weight: int
     answer: asyncio.Future[Result]
+    since: float
+    """By the monotonic clock."""
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -41,6 +44,7 @@ class GroupCommit(Generic[Item, Result]):
         self._most = most
         self._urgent: deque[_Waiting[Item, Result]] = deque()
         self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._committing: list[_Waiting[Item, Result]] = []
         self._queued = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -58,7 +62,8 @@ class GroupCommit(Generic[Item, Result]):
     ) -> asyncio.Future[Result]:
         """Queue an item now, an urgent one before all that are not; the future is its result."""
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._waiting).append(_Waiting(item, weight, answer))
+        waiting = _Waiting(item, weight, answer, time.monotonic())
+        (self._urgent if urgent else self._waiting).append(waiting)
         self._queued += weight
         self._idle.clear()
         self._arrived.set()
@@ -69,13 +74,22 @@ class GroupCommit(Generic[Item, Result]):
         """Return how much weight waits."""
         return self._queued
 
+    @property
+    def oldest(self) -> float:
+        """Return for how long the oldest unanswered item has waited, in seconds; 0 if none does."""
+        queues = (self._committing, self._urgent, self._waiting)
+        firsts = [queue[0].since for queue in queues if queue]
+        return time.monotonic() - min(firsts) if firsts else 0.0
+
     async def run(self) -> None:
         """Commit groups until cancelled; cancel it once it is `drained`."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             while self._urgent or self._waiting:
-                await self._commit_group(self._take())
+                self._committing = self._take()
+                await self._commit_group(self._committing)
+                self._committing = []
             self._idle.set()
 
     async def drained(self) -> None:

@@ -1,7 +1,7 @@
 """From the accepting transaction to the senders, in memory: only after a known commit.
 
 What a transaction leases may turn out to be committed or not, where the answer to its commit is
-lost: nothing of it is handed over, and what it leased after all is a stray.
+lost: nothing of it is handed over, and what it leased after all is orphaned.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from schoolbell_server.domain.delivery import UNSENT
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.pipeline.desk import Desk
+from schoolbell_server.pipeline.dispatch_queue import DispatchQueue
 from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage.deliveries import DeliveryRow
 
@@ -20,14 +20,17 @@ _Place = tuple[str, Platform]
 
 
 class Taker(Protocol):
-    """A route, as far as it is handed deliveries."""
+    """A dispatcher, as far as it is handed deliveries."""
 
     @property
-    def desk(self) -> Desk:
+    def queue(self) -> DispatchQueue:
         """Return where it keeps what it leases."""
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow]) -> None:
-        """Take what was committed of so many deliveries, by lane, that the desk had reserved."""
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+        """Take what was committed of so many deliveries, by lane, that the queue had reserved.
+
+        `term` is the one of this server's lease in which they were leased.
+        """
 
     def wake(self) -> None:
         """Look for what waits in storage."""
@@ -36,18 +39,22 @@ class Taker(Protocol):
 class Offer:
     """What one transaction leases for the senders of this server."""
 
-    def __init__(self, lease: Lease, routes: Mapping[_Place, Taker]) -> None:
+    def __init__(self, lease: Lease, dispatchers: Mapping[_Place, Taker]) -> None:
         """Whoever begins an offer settles it."""
         self._lease = lease
-        self._routes = routes
-        self._term = lease.term
+        self._dispatchers = dispatchers
+        self._term: int | None = None
+        """Of this server's lease, when the transaction first leased. It may have waited for the
+        writer's lock behind a renewal, so that an earlier look says nothing."""
         self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
 
     def lease(self, app_id: str, platform: Platform, lane: int) -> str:
         """Return who leases a new delivery: this server, or '' where it waits to be claimed."""
-        route = self._routes.get((app_id, platform))
-        if route is None or not route.desk.reserve(lane):
+        dispatcher = self._dispatchers.get((app_id, platform))
+        if dispatcher is None or not dispatcher.queue.reserve(lane):
             return ""
+        if self._term is None:
+            self._term = self._lease.term
         self._reserved[app_id, platform][lane] += 1
         return self._lease.instance_id
 
@@ -58,11 +65,11 @@ class Offer:
         for row in rows:
             place = row.app_id, row.platform
             if row.lease_owner:
-                if self._term == self._lease.term:  # else it may be another's already
-                    leased[place].append(row)
+                leased[place].append(row)
             elif row.state in UNSENT:
                 waiting.add(place)
         for place, reserved in self._reserved.items():
-            self._routes[place].hand(reserved, leased[place])
-        for place in waiting & self._routes.keys():
-            self._routes[place].wake()
+            if self._term is not None:
+                self._dispatchers[place].hand(reserved, leased[place], self._term)
+        for place in waiting & self._dispatchers.keys():
+            self._dispatchers[place].wake()

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 
 from schoolbell_server.domain.delivery import hold
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import Waiting, lock_pending, waiting
 from schoolbell_storage.deliveries import DeliveryRow, store_deliveries
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.instances import count_workers
 
 _SLACK = dt.timedelta(minutes=1)
+_OTHERS_TURN = dt.timedelta(seconds=5)
+"""For which what is due is left to other servers, whose circuits may be closed."""
 _EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -38,24 +41,27 @@ class Holding:
         """
         async with self._storage.read() as connection:
             places = await waiting(connection, self._route)
-        held = await self._write(now, places) if places else 0
+            alone = await count_workers(connection) < 2
+        until = now if alone else now - _OTHERS_TURN
+        held = await self._write(now, until, places) if places else 0
         if held == self._step:
             return True
-        self._since = now - _SLACK
+        self._since = until - _SLACK
         return False
 
     def end(self) -> None:
         """Note that something may leave again."""
         self._since = _EVER
 
-    async def _write(self, now: dt.datetime, places: Sequence[Waiting]) -> int:
+    async def _write(self, now: dt.datetime, until: dt.datetime, places: Sequence[Waiting]) -> int:
+        """Hold what fell due until a time; less far back where the clock was set back since."""
         rows: list[DeliveryRow] = []
-        span = (self._since, now)
+        span = (min(self._since, until - _SLACK), until)
         async with self._storage.write() as connection:
             for place in places:
                 most = self._step - len(rows)
                 rows += await lock_pending(connection, self._route, place, span, most)
-            held = [moved_to(row, hold(standing_of(row), row.due_time), now) for row in rows]
+            held = [moved_to(row, hold(progress_of(row), row.due_time), now) for row in rows]
             await store_deliveries(connection, held)
             await journal.record(connection, now, held)
         return len(held)

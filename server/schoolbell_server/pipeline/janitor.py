@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +24,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage import instances, retention, status_log
+from schoolbell_storage.district_removal import deleted_districts, drop_records
 from schoolbell_storage.districts import (
     DEFAULT_AUDIT_RETENTION,
     get_district,
@@ -30,12 +32,14 @@ from schoolbell_storage.districts import (
     read_settings,
 )
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
+from schoolbell_storage.notification_requests import forget_requests
 from schoolbell_storage.retention import Aged
 from schoolbell_storage.settings import Retention
 
 _REST = 4.0  # times as long as a step took
 _SILENT_IMPORT = dt.timedelta(days=1)
+_DELETED = dt.timedelta(days=2)
+"""How long after a district was deleted its records are looked for."""
 _DEAD_INSTANCE = dt.timedelta(days=1)
 _PAGE = 1000  # districts
 _STAGES = 20  # staged batches of an import at once: each holds up to a thousand records
@@ -66,17 +70,12 @@ class Janitor:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        metrics.janitor_round.set(clock().timestamp())
 
-    async def run(self, stop: Stop) -> None:
-        """Make rounds until stopped; a storage that fails is tried again in the next one."""
-        self._metrics.janitor_round.set(self._clock().timestamp())
-        while await stop.pause(self._config.interval.total_seconds()):
-            try:
-                await self.round(stop)
-            except StorageError as error:
-                _logger.warning("round of the janitor not finished", extra={"cause": str(error)})
-            except Exception as error:
-                _logger.error("round of the janitor broke off", exc_info=error)
+    async def work(self, stop: Stop) -> None:
+        """Make a round, and have the database's log emptied of what it dropped."""
+        if await self.round(stop):
+            self._storage.erased.set()
 
     async def round(self, stop: Stop) -> Counter[str]:
         """Drop everything that is due now; return how many records of each sort."""
@@ -155,8 +154,14 @@ class Janitor:
             return await retention.give_up_imports(connection, now - _SILENT_IMPORT, now)
 
         await self._step(silent)
+        async with self._storage.read() as connection:
+            deleted = await deleted_districts(connection, now - _DELETED)
+        for district_id in deleted:  # what a server left behind, or wrote at that very moment
+            drop = partial(drop_records, district_id=district_id, most=most)
+            await self._repeat("district", drop, 1, stop, dropped)
         for record, step, size in (
             ("status_log", lambda one: status_log.prune(one, before, most), most),
+            ("test_notification", lambda one: forget_requests(one, now, most), most),
             ("roster_stage", lambda one: retention.drop_stages(one, _STAGES), _STAGES),
             ("server_instance", lambda one: instances.forget_dead(one, _DEAD_INSTANCE), most),
         ):

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import claims, instances
 from schoolbell_storage.engine import Storage
@@ -32,6 +33,7 @@ class Lease:
         length: dt.timedelta,
         renewal: dt.timedelta,
         sends: bool = True,
+        metrics: Metrics | None = None,
         on_recovered: Callable[[], None] = lambda: None,
     ) -> None:
         """Call `on_recovered` when deliveries of a dead instance were freed.
@@ -44,6 +46,8 @@ class Lease:
         self._renewal = renewal.total_seconds()
         self._sends = sends
         self._refused = False
+        self._metrics = metrics or Metrics()
+        self._metrics.lease_held.set_function(lambda: self.held)
         self._on_recovered = on_recovered
         self._until = 0.0
         self._turn = asyncio.Lock()
@@ -77,6 +81,7 @@ class Lease:
                 await self._renew()
                 await self._recover()
             except (StorageError, TimeoutError) as error:
+                self._metrics.lease_failures.inc()
                 self._refused = not isinstance(error, Conflict)
                 cause = str(error) or type(error).__name__
                 _logger.warning("lease not renewed", extra={"cause": cause})
@@ -102,7 +107,9 @@ class Lease:
         unbroken = self.held
         async with self._storage.write() as connection:
             await instances.renew(connection, self.instance_id, self._length, sends=self._sends)
-        self.term += not (unbroken and self.held)
+        if not (unbroken and self.held):
+            self.term += 1
+            self._metrics.lease_terms.inc()
         self._until = began + self._length.total_seconds()
 
     async def _recover(self) -> None:
@@ -111,5 +118,6 @@ class Lease:
             dead = await instances.dead_owners(connection, alone)
             freed = await claims.release_leases(connection, dead)
         if freed:
+            self._metrics.recovered_leases.inc(freed)
             _logger.warning("leases of dead servers taken back", extra={"deliveries": freed})
             self._on_recovered()

@@ -5,11 +5,10 @@ An outcome is written only where this server still holds the delivery's lease.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,26 +21,22 @@ from schoolbell_server.domain.kinds import (
 )
 from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
 from schoolbell_server.gateways.push import PushResult
-from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.group_commit import GroupCommit
-from schoolbell_server.pipeline.setting_aside import SettingAside
-from schoolbell_server.pipeline.standing import cancelled_row, moved_to, standing_of
+from schoolbell_server.pipeline.periodic import until_stored
+from schoolbell_server.pipeline.progress import cancelled_row, moved_to, progress_of
+from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_server.status import journal
-from schoolbell_server.status.monitor import Monitor
+from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.addresses import Address
-from schoolbell_storage.claims import Standpoint, lock_leased
+from schoolbell_storage.claims import RowVersion, lock_leased
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.errors import StorageError
 
-_FAULT_PAUSE = 1.0  # seconds
 _KEPT_ATTEMPTS = 20
-
-_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +51,8 @@ class Finished:
     address: Address | None = None
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None
+    written_at: list[dt.datetime] = field(default_factory=list, compare=False)
+    """The times under which it was tried to be written: a commit's answer may have been lost."""
 
 
 class Outcomes:
@@ -65,9 +62,9 @@ class Outcomes:
         self,
         storage: Storage,
         metrics: Metrics,
-        monitor: Monitor,
+        rates: Rates,
         *,
-        setting_aside: SettingAside,
+        quarantine: Quarantine,
         owner: str,
         budget: int,
         policy: RetryPolicy,
@@ -77,8 +74,8 @@ class Outcomes:
     ) -> None:
         self._storage = storage
         self._metrics = metrics
-        self._monitor = monitor
-        self._setting_aside = setting_aside
+        self._rates = rates
+        self._quarantine = quarantine
         self._owner = owner
         self._budget = budget
         self._policy = policy
@@ -96,23 +93,20 @@ class Outcomes:
         An answer of a provider that is not stored would be asked for again. An outcome that
         cannot be written for a reason of its own is set aside alone.
         """
-        while finished:
-            try:
-                await self._commits.submit(finished, len(finished))
-            except StorageError as error:
-                _logger.warning(
-                    "outcomes not written", extra={"cause": str(error), "count": len(finished)}
-                )
-                await asyncio.sleep(_FAULT_PAUSE)
-            except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
-                if len(finished) == 1:
-                    await self._setting_aside.end([finished[0].row.delivery_id], error)
-                    return
-                for one in finished:
-                    await self.write([one])
+        if not finished:
+            return
+        try:
+            await until_stored(
+                lambda: self._commits.submit(finished, len(finished)),
+                "outcomes not written",
+                count=len(finished),
+            )
+        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+            if len(finished) == 1:
+                await self._quarantine.end([finished[0].row.delivery_id], error)
                 return
-            else:
-                return
+            for one in finished:
+                await self.write([one])
 
     async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
         finished = {one.row.delivery_id: one for group in groups for one in group}
@@ -129,6 +123,8 @@ class Outcomes:
         districts = await retire_dead(connection, _dead_tokens(finished), now)
         rows = await self._lock(connection, finished)
         changed = [self._ended(row, finished[row.delivery_id], now) for row in rows]
+        for row in changed:
+            finished[row.delivery_id].written_at.append(now)
         await delivery_store.store_deliveries(connection, changed)
         for district_id in sorted(districts):
             await bump_facts(connection, district_id)
@@ -139,14 +135,14 @@ class Outcomes:
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         """Lock what this server still leases; what a receipt or a cancel changed is read again."""
-        standing = await lock_leased(connection, self._owner, finished)
+        versions = await lock_leased(connection, self._owner, finished)
         moved = [
             name
-            for name, stands in standing.items()
-            if stands != Standpoint(finished[name].row.revision, finished[name].row.answer_lost)
+            for name, version in versions.items()
+            if version != RowVersion(finished[name].row.revision, finished[name].row.answer_lost)
         ]
         known = await delivery_store.fetch_deliveries(connection, moved)
-        rows = [known.get(name) or finished[name].row for name in standing]
+        rows = [known.get(name) or finished[name].row for name in versions]
         return [row for row in rows if not _is_written(row, finished[row.delivery_id])]
 
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
@@ -154,10 +150,10 @@ class Outcomes:
             free = replace(row, lease_owner="")
             return cancelled_row(free, CancelCause.GATE, now, end.refusal)
         if end.result is None:
-            return moved_to(row, expire(standing_of(row)), now, lease_owner="")
+            return moved_to(row, expire(progress_of(row)), now, lease_owner="")
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
-            return moved_to(row, hold(standing_of(row), due_time), now, lease_owner="")
+            return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
         return self._attempted(row, end, end.result, now)
 
     def _attempted(
@@ -183,7 +179,7 @@ class Outcomes:
         )
         return moved_to(
             row,
-            after_attempt(standing_of(row), attempt),
+            after_attempt(progress_of(row), attempt),
             now,
             lease_owner="",
             attempts=(*row.attempts, tried)[-_KEPT_ATTEMPTS:],
@@ -195,8 +191,8 @@ class Outcomes:
         now = self._clock()
         results = [end.result for end in finished.values() if end.result is not None]
         tried = [result.outcome for result in results if not result.held]
-        self._monitor.attempts.add(now, len(tried))
-        self._monitor.accepted.add(now, tried.count(Outcome.ACCEPTED))
+        self._rates.attempts.add(now, len(tried))
+        self._rates.accepted.add(now, tried.count(Outcome.ACCEPTED))
         for row in changed:
             end = finished[row.delivery_id]
             if end.result is None or end.result.held:
@@ -212,7 +208,12 @@ class Outcomes:
 
 
 def _is_written(row: DeliveryRow, end: Finished) -> bool:
-    """Return whether this attempt is in the row: of a commit whose answer was lost."""
+    """Return whether this end is in the row: of a commit whose answer was lost.
+
+    The server may have leased the delivery anew meanwhile, which changes neither sign.
+    """
+    if row.revision > end.row.revision and row.update_time in end.written_at:
+        return True
     return end.start_time is not None and any(
         tried.start_time == end.start_time for tried in row.attempts
     )

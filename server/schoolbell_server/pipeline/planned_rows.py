@@ -9,10 +9,11 @@ from functools import cache
 from itertools import groupby
 
 from schoolbell_server.domain import timing
-from schoolbell_server.domain.acceptance import PlannedDelivery, Received
+from schoolbell_server.domain.acceptance import Received
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact_state import encode_told
-from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Platform
+from schoolbell_server.domain.kinds import CancelCause, DeliveryState, HoldCause, Platform
+from schoolbell_server.domain.ledger import PlannedDelivery
 from schoolbell_server.domain.world import DeviceFacts, World
 from schoolbell_server.pipeline.lanes import lane_of
 from schoolbell_storage.deliveries import DeliveryRow
@@ -59,7 +60,7 @@ class PlannedRows:
                 delivery_id=self.new_id(),
                 district_id=self.world.district.district_id,
                 key=change.key,
-                student_id=change.student_id,
+                student_id=one.student_id,
                 user_id=one.user_id,
                 device_id=one.device_id,
                 app_id=device.app_id,
@@ -67,7 +68,9 @@ class PlannedRows:
                 platform=device.platform,
                 kind=change.kind,
                 lane=lane,
+                calendar_id=change.calendar_id or "",
                 state=state,
+                hold_cause=HoldCause.WINDOW if state is DeliveryState.HELD else None,
                 cancel_cause=CancelCause.SUPERSEDED if superseded else None,
                 fact_key=one.fact_key,
                 other_fact_key=one.other_key,
@@ -92,8 +95,12 @@ class PlannedRows:
 
 def devices_of(world: World, change: Change) -> Mapping[str, DeviceFacts]:
     """Return every device that a decision on the change may name, by device_id."""
-    student = world.students[change.student_id]
-    people = [student.student, *(tie.guardian for tie in student.relationships)]
+    students = [world.students[student_id] for student_id in change.student_ids]
+    people = [
+        person
+        for student in students
+        for person in (student.student, *(tie.guardian for tie in student.relationships))
+    ]
     return {device.device_id: device for person in people for device in person.devices}
 
 

@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.domain.change import AttendanceChange, Change, ChangeKey
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.eligibility import recheck
 from schoolbell_server.domain.fact import AttendanceValue
 from schoolbell_server.domain.fact_state import decode_told
 from schoolbell_server.domain.kinds import AttendanceStatus, DetailLevel, Gate, Kind, RefusalReason
+from schoolbell_server.domain.notification import notification_id
+from schoolbell_server.domain.shared import Rechecked, recheck_all
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import DistrictFacts, World
 from schoolbell_server.gateways.push import Push
@@ -63,6 +64,13 @@ class _Facts:
     addresses: Mapping[str, Address]
     given_names: Mapping[tuple[str, str], str]
     collapse_secrets: Mapping[str, bytes]
+
+
+def students_of(row: DeliveryRow) -> tuple[str, ...]:
+    """Return whom a delivery names: its student, then those who share the lunch account."""
+    if row.kind is not Kind.LUNCH_BALANCE:
+        return (row.student_id,)
+    return (row.student_id, *decode_told(row.told).shared_student_ids)
 
 
 def as_told(change: Change, told: str) -> Change:
@@ -111,7 +119,7 @@ class Preparer:
         names = {(row.district_id, row.key) for row in batch}
         stored = await fetch_contents(connection, names)
         changes = {name: parse_change(content) for name, content in stored.items()}
-        students = {(row.district_id, row.student_id) for row in batch}
+        students = {(row.district_id, name) for row in batch for name in students_of(row)}
         moved = self._moved(batch, districts)
         return _Facts(
             # A cancel moves the facts too.
@@ -156,7 +164,7 @@ class Preparer:
             about = [
                 changes[district_id, row.key] for row in rows if (district_id, row.key) in changes
             ]
-            students = {change.student_id for change in about}
+            students = {name for row in rows for name in students_of(row)}
             calendars = {change.calendar_id for change in about if change.calendar_id}
             world = await fetch_world(connection, district_id, students, calendars, self._apps)
             if world is not None:
@@ -173,43 +181,48 @@ class Preparer:
             )
         if row.delivery_id in facts.cancelled:
             return Stopped(row=row, refusal=None)
-        refusal = self._refusal(row, change, district, facts.worlds.get(row.district_id))
-        if refusal is not None:
-            return Stopped(row=row, refusal=refusal)
+        checked = self._recheck(row, change, district, facts.worlds.get(row.district_id))
+        if checked.refusal is not None:
+            return Stopped(row=row, refusal=checked.refusal)
         if address is None or address.user_id != row.user_id:
             return Stopped(
                 row=row, refusal=Refusal(Gate.DEVICE_USABLE, RefusalReason.DEVICE_RETIRED)
             )
-        return Ready(
-            row=row, push=self._push(row, change, address, district, facts), address=address
-        )
+        push = self._push(row, change, checked.student_ids, address, district, facts)
+        return Ready(row=row, push=push, address=address)
 
-    def _refusal(
+    def _recheck(
         self, row: DeliveryRow, change: Change, district: DistrictFacts, world: World | None
-    ) -> Refusal | None:
+    ) -> Rechecked:
+        named = students_of(row)
         if world is None or not self._has_moved(row, district):
-            return None
-        return recheck(change, row.user_id, row.device_id, self._school_day(row), world)
+            return Rechecked(None, named)
+        day = self._school_day(row)
+        return recheck_all(change, named, row.user_id, row.device_id, day, world)
 
     def _push(
         self,
         row: DeliveryRow,
         change: Change,
+        student_ids: Sequence[str],
         address: Address,
         district: DistrictFacts,
         facts: _Facts,
     ) -> Push:
+        names = [facts.given_names.get((row.district_id, one), "") for one in student_ids]
         text = self._texts.render(
             as_told(change, row.told),
             app=row.app,
             detail=DetailLevel(min(district.detail_level, address.detail_level)),
             locale=address.locale or district.locale,
-            student_name=facts.given_names.get((row.district_id, row.student_id), ""),
+            student_name=names[0],
+            sibling_names=names[1:],
             correction=row.correction,
             currency_code=district.currency_code,
         )
         return Push(
             delivery_id=row.delivery_id,
+            notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
             app_id=row.app_id,
             address=self._opener.unseal(address.sealed, row.device_id.encode()).decode(),
             fid=address.fid,

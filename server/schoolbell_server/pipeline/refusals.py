@@ -29,8 +29,9 @@ def of_world(
     change = submitted.change
     if world is None:
         return no_district(district_id)
-    if change.student_id not in world.students:
-        return no_student(change.student_id)
+    for student_id in change.student_ids:
+        if student_id not in world.students:
+            return no_student(student_id)
     if change.calendar_id is not None and change.calendar_id not in world.calendars:
         return no_calendar(change.calendar_id)
     if foreign := submitted.foreign_currencies(world.district.currency_code):

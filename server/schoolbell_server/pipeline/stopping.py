@@ -22,6 +22,8 @@ class Stop:
 
     async def pause(self, seconds: float) -> bool:
         """Wait, and return whether to go on; a stop ends the wait."""
+        if self._asked.is_set():  # also where the wait is none at all
+            return False
         try:
             await asyncio.wait_for(self._asked.wait(), seconds)
         except TimeoutError:

@@ -39,6 +39,7 @@ class Accepted:
     """Durable and decided."""
 
     resume_token: str
+    delivery_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Duplicate:
     """Accepted before; nothing was written."""
 
     resume_token: str
+    delivery_count: int = 0
+    """What the first publication wrote; 0 where that is no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)

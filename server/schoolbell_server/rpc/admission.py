@@ -19,7 +19,9 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey
 from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
 
-READ_BY_SERVICERS = frozenset({"schoolbell.v1.Change", "schoolbell.v1.Receipt"})
+READ_BY_SERVICERS = frozenset(
+    {"schoolbell.v1.Change", "schoolbell.v1.DeviceRegistration", "schoolbell.v1.Receipt"}
+)
 """Items whose readers refuse unknown enum numbers themselves, so that none spoils its batch."""
 
 
@@ -79,6 +81,12 @@ class Admission:
         metadata = {"method": self.method.removeprefix("/")}
         if found.tool and found.right:
             metadata |= {"tool": found.tool.name, "right": found.right.name}
+        if found.sources:
+            return SchoolbellError(
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                "the API key is limited to sources, and this call is not for single sources",
+                metadata=metadata,
+            )
         return SchoolbellError(
             ErrorReason.ERROR_REASON_PERMISSION_DENIED,
             "the caller may not do this in this district",

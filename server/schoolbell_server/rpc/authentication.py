@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
@@ -16,6 +17,21 @@ class KeyStore(Protocol):
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Return a key, also a revoked or expired one; None if there never was one."""
+
+
+class Gate(Protocol):
+    """What keeps made-up keys from storage."""
+
+    def allows(self, key_id: str, secret: str) -> bool:
+        """Tell whether storage may be asked for a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller shows; nothing is known of it yet but its form."""
+
+    key_id: str
+    secret: str
 
 
 def utc_now() -> dt.datetime:
@@ -31,22 +47,30 @@ class Authenticator:
         store: KeyStore,
         now: Callable[[], dt.datetime] = utc_now,
         *,
+        gate: Gate | None = None,
         on_used: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`on_used` is told the id of every good key that is shown."""
+        self._gate = gate
         self._store = store
         self._now = now
         self._on_used = on_used
         self._nobody, _ = new_api_key(district_ids=(), role=Role.MONITOR)
 
-    async def authenticate(self, metadata: Iterable[tuple[str, str | bytes]]) -> ApiKey:
-        """Return the caller's key; SchoolbellError (UNAUTHENTICATED) if there is no good one."""
+    def claim(self, metadata: Iterable[tuple[str, str | bytes]]) -> Credential:
+        """Return what the caller shows; SchoolbellError (UNAUTHENTICATED) if it can be no key.
+
+        Nothing is looked up for it.
+        """
         found = split_credential(_bearer(metadata))
-        if found is None:
+        if found is None or not (self._gate is None or self._gate.allows(*found)):
             raise _unauthenticated()
-        key_id, secret = found
-        key = await self._store.find(key_id)
-        if not (key or self._nobody).matches(secret) or key is None:
+        return Credential(*found)
+
+    async def authenticate(self, credential: Credential) -> ApiKey:
+        """Return the caller's key; SchoolbellError (UNAUTHENTICATED) if there is no good one."""
+        key = await self._store.find(credential.key_id)
+        if not (key or self._nobody).matches(credential.secret) or key is None:
             raise _unauthenticated()
         self._check_standing(key)
         self._on_used(key.key_id)
@@ -58,11 +82,11 @@ class Authenticator:
         if stored is None:
             raise _unauthenticated()
         self._check_standing(stored)
-        if (stored.role, stored.district_ids, stored.rights) != (
-            key.role,
-            key.district_ids,
-            key.rights,
-        ):
+        if stored.secret_hash != key.secret_hash:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_KEY_REVOKED, "the API key has another secret now"
+            )
+        if _scope(stored) != _scope(key):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_KEY_REVOKED, "the API key's rights changed; call again"
             )
@@ -77,6 +101,11 @@ class Authenticator:
                 f"the API key expired at {when}",
                 metadata={"expire_time": when},
             )
+
+
+def _scope(key: ApiKey) -> tuple[object, ...]:
+    """Return what a key may do."""
+    return key.role, key.district_ids, key.rights, key.sources
 
 
 def _bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:

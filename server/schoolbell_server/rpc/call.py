@@ -57,6 +57,8 @@ class Call:
     received: int = 0
     district_id: str = ""
     key: ApiKey | None = None
+    address: str = ""
+    """Where it comes from, of a call without a good key."""
     task: asyncio.Task[object] | None = None
     ending: SchoolbellError | None = None
     """Why the server itself ends it; set before its task is cancelled."""
@@ -88,6 +90,8 @@ class Call:
             fields["reason"] = reason
         if self.key:
             fields["key_id"] = self.key.key_id
+        elif self.address:
+            fields["address"] = self.address
         if self.district_id:
             fields["district_id"] = self.district_id
         return fields

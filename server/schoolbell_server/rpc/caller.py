@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from schoolbell_server.domain.principal import Principal
 from schoolbell_server.security.api_key import ApiKey, Role
 from schoolbell_server.security.permissions import Rule, districts_of
 from schoolbell_storage.audit import Actor
@@ -32,9 +33,14 @@ class Caller:
         return self.key.principal.name
 
     @property
+    def principal(self) -> Principal:
+        """Who it is, for records of what was done: the key, and the person behind it."""
+        return self.key.principal
+
+    @property
     def actor(self) -> Actor:
         """Who it is, for the audit log."""
-        return Actor(self.key.principal, self.client_address, self.request_id)
+        return Actor(self.principal, self.client_address, self.request_id)
 
     def districts(self, asked: str) -> frozenset[str] | None:
         """Return the districts to read for a `district_id`; None is every district."""

@@ -3,7 +3,8 @@
 Order: request id, metrics and log, error mapping, credentials, the size and form of each request,
 its district id, permission, enum numbers; then the servicer. gRPC hands raw bytes in here, and
 everything from parsing to serialising happens inside, so nothing is ever answered with UNKNOWN or
-with an exception's text.
+with an exception's text. No request is read before its caller is known and has a place: whoever
+shows no good key costs no memory but that of a header.
 
 Servicers are written as generated: coroutines, and asynchronous generators where responses stream.
 They iterate over requests; `context.read` would give raw bytes. Handlers are wrapped once, where
@@ -18,21 +19,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.config import LimitsConfig
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.rpc.admission import Admission
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.call import Call, MethodMetrics
 from schoolbell_server.rpc.error_table import COME_BACK
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.places import Places
 from schoolbell_server.rpc.serving import Context, Method
 from schoolbell_server.rpc.shapes import conducted
-from schoolbell_server.security.permissions import RULES, Rule
+from schoolbell_server.rpc.turns import Turns
+from schoolbell_server.security.permissions import HEAVY, RULES, Rule
 from schoolbell_storage.errors import StorageError
 
 CHECK_AGAIN = dt.timedelta(seconds=5)
 """How often the key of an open stream is looked at again."""
 
 _UNKNOWN_RPC = Rule(public=True)
+_DEFAULTS = LimitsConfig()
 
 
 class Conduct:
@@ -44,17 +49,17 @@ class Conduct:
         metrics: Metrics,
         *,
         rules: Mapping[str, Rule] = RULES,
-        most_bytes: int = 4 * 2**20,
-        most_calls: int = 2_000,
+        limits: LimitsConfig = _DEFAULTS,
         check_again: dt.timedelta = CHECK_AGAIN,
     ) -> None:
         self.authenticator = authenticator
         self._metrics = metrics
         self._rules = rules
-        self._most_bytes = most_bytes
-        self._most_calls = most_calls
+        self.limits = limits
+        self.places = Places(limits, metrics)
+        self.reads = Turns(of_a_key=limits.key_reads, of_all=limits.reads)
+        self.bodies = Turns(of_a_key=limits.bodies)
         self._check_again = check_again.total_seconds()
-        self._open_calls = 0
         self._stops: dict[Call, Callable[[SchoolbellError], None]] = {}
         self._watches: dict[Call, asyncio.Task[None]] = {}
         self._draining = False
@@ -76,21 +81,10 @@ class Conduct:
         for stop in list(self._stops.values()):
             stop(_draining())
 
-    def enter(self, *, public: bool) -> None:
-        """Take a call in; SchoolbellError if there is no room or no time left."""
-        if self._draining and not public:
+    def check_draining(self) -> None:
+        """Raise SchoolbellError where the server takes no further calls."""
+        if self._draining:
             raise _draining()
-        if self._open_calls >= self._most_calls and not public:
-            raise SchoolbellError(
-                ErrorReason.ERROR_REASON_TOO_MANY_CALLS,
-                f"{self._most_calls} calls are open already",
-                retry_after=COME_BACK,
-            )
-        self._open_calls += 1
-
-    def leave(self) -> None:
-        """Let a call go."""
-        self._open_calls -= 1
 
     def open_stream(self, call: Call, stop: Callable[[SchoolbellError], None]) -> None:
         """Keep an eye on a stream: its key, and the end of the server."""
@@ -124,7 +118,7 @@ class Conduct:
             method=name,
             rule=self._rules.get(name, Rule()),
             parse=plain.request_deserializer,
-            most_bytes=self._most_bytes,
+            most_bytes=self.limits.message_bytes,
         )
         shapes = (plain.unary_unary, plain.unary_stream, plain.stream_unary, plain.stream_stream)
         return Method(
@@ -134,18 +128,19 @@ class Conduct:
             serialise=plain.response_serializer,
             request_streaming=plain.request_streaming,
             response_streaming=plain.response_streaming,
+            heavy=name in HEAVY,
         )
 
     def _unknown(self, name: str) -> Method:
         """Describe an RPC that is not served; its name is the caller's, so no metric has it."""
         return Method(
             admission=Admission(
-                method=name, rule=_UNKNOWN_RPC, parse=_unread, most_bytes=self._most_bytes
+                method=name, rule=_UNKNOWN_RPC, parse=_unread, most_bytes=self.limits.message_bytes
             ),
             metrics=MethodMetrics(self._metrics, "other"),
             behaviour=_refuse,
             serialise=bytes,
-            request_streaming=False,
+            request_streaming=True,  # so that nothing is read of it
             response_streaming=False,
         )
 

@@ -52,6 +52,7 @@ CODES: dict[ErrorReason.ValueType, StatusCode] = {
     ErrorReason.ERROR_REASON_IMPORT_RECORDS_REFUSED: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_IMPORT_GUARD_EXCEEDED: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_REQUEST_ID_REUSED: StatusCode.ALREADY_EXISTS,
+    ErrorReason.ERROR_REASON_LAST_ACCESS: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_DEVICE_RETIRED: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_CURRENCY_IN_USE: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_KIND_NOT_LICENSED: StatusCode.FAILED_PRECONDITION,
@@ -63,6 +64,11 @@ CODES: dict[ErrorReason.ValueType, StatusCode] = {
     ErrorReason.ERROR_REASON_NOT_IMPLEMENTED: StatusCode.UNIMPLEMENTED,
     ErrorReason.ERROR_REASON_INTERNAL: StatusCode.INTERNAL,
 }
+
+
+def short_name(reason: ErrorReason.ValueType) -> str:
+    """Return a reason as it is on the wire and in the log, such as `CHANGE_KEY_REUSED`."""
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+import grpc.aio
 from google.protobuf.message import Message
 
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -14,10 +16,14 @@ class Requests:
     """Iterate over the admitted requests of a streaming call."""
 
     def __init__(
-        self, source: AsyncIterator[bytes], admit: Callable[[bytes], Message], *, quiet: bool
+        self,
+        receive: Callable[[], Awaitable[Any]],
+        admit: Callable[[bytes], Message],
+        *,
+        quiet: bool,
     ) -> None:
-        """Take a stream of bytes; if `quiet`, a stop looks like its end to whoever iterates."""
-        self._source = aiter(source)
+        """Take what receives bytes, or EOF; if `quiet`, a stop looks like the end of the stream."""
+        self._receive = receive
         self._admit = admit
         self._quiet = quiet
         self._reader: asyncio.Task[object] | None = None
@@ -37,7 +43,10 @@ class Requests:
     async def __anext__(self) -> Message:
         if self._stop is None:
             try:
-                return self._admit(await self._read())
+                data = await self._read()
+                if data is grpc.aio.EOF:
+                    raise StopAsyncIteration
+                return self._admit(data)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if self._stop is None or task is None:
@@ -48,9 +57,9 @@ class Requests:
             raise StopAsyncIteration
         raise self._stop
 
-    async def _read(self) -> bytes:
+    async def _read(self) -> Any:
         self._reader = asyncio.current_task()
         try:
-            return await anext(self._source)
+            return await self._receive()
         finally:
             self._reader = None

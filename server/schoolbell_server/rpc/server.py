@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
 
+from schoolbell_server.config import LimitsConfig
+from schoolbell_server.open_files import most_connections
 from schoolbell_server.rpc.conduct import Conduct
 
 KEEPALIVE = (
@@ -19,6 +22,30 @@ KEEPALIVE = (
 """Clients may ping every 10 s, also when idle; a peer that is silent for 80 s is gone."""
 
 
+_SLACK = 64 * 1024
+"""Bytes by which gRPC's own limit of a message is above ours, which refuses with a reason."""
+
+
+def transport_limits(limits: LimitsConfig) -> tuple[tuple[str, int], ...]:
+    """Return what gRPC itself bounds, before any of our code runs.
+
+    There is no `max_connection_age`: with a grace it would cut the streams of publishers and
+    watchers, and without one it would cut nobody. Strangers have no streams that are worth it.
+    """
+    return (
+        ("grpc.max_concurrent_streams", limits.connection_calls),
+        # Calls that have ended and still lie in memory: without room for them a client that keeps
+        # to the limit above has every other call reset.
+        ("grpc.http2.max_deallocating_streams", limits.connection_calls),
+        ("grpc.max_allowed_incoming_connections", most_connections(limits.connections)),
+        ("grpc.max_connection_idle_ms", _milliseconds(limits.connection_idle)),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake_timeout)),
+        ("grpc.max_receive_message_length", limits.message_bytes + _SLACK),
+        ("grpc.http2.bdp_probe", 0),  # or it lets strangers send megabytes that nobody reads
+        ("grpc.http2.max_ping_strikes", 2),
+    )
+
+
 class CannotListen(Exception):
     """The address is not this machine's, or somebody else listens there."""
 
@@ -26,17 +53,16 @@ class CannotListen(Exception):
 class ConductedServer(grpc.aio.Server):
     """Wrap every handler in the conduct, and answer what was never added with a reason."""
 
-    def __init__(self, conduct: Conduct, most_bytes: int, *, share_port: bool = False) -> None:
-        """Make a server without ports or services, taking messages of at most so many bytes.
+    def __init__(self, conduct: Conduct, *, share_port: bool = False) -> None:
+        """Make a server without ports or services.
 
-        gRPC's own limit is twice ours, so that a message a little too large is refused with a
-        reason. Without `share_port` a port has one server, where gRPC would let others join.
+        Without `share_port` a port has one server, where gRPC would let others join.
         """
         self._conduct = conduct
         self._server = grpc.aio.server(
             options=(
                 *KEEPALIVE,
-                ("grpc.max_receive_message_length", 2 * most_bytes),
+                *transport_limits(conduct.limits),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", int(share_port)),
             )
@@ -84,6 +110,10 @@ class ConductedServer(grpc.aio.Server):
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         """Wait until the server has stopped; False if `timeout` seconds were not enough."""
         return await self._server.wait_for_termination(timeout)
+
+
+def _milliseconds(span: dt.timedelta) -> int:
+    return int(span.total_seconds() * 1000)
 
 
 @contextmanager

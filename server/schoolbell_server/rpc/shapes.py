@@ -1,4 +1,8 @@
-"""The conduct around a servicer's method, in each shape a method can have."""
+"""The conduct around a servicer's method, in each shape a method can have.
+
+To gRPC every method takes a stream of requests, which is the same on the wire: of a method that
+takes one request, gRPC would read that before anybody could ask who calls.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +25,12 @@ def conducted(calls: Calls, method: Method) -> Any:
 
 
 def _single(calls: Calls, method: Method) -> Any:
-    async def serve(request: Any, context: Context) -> bytes:
+    async def serve(_: Any, context: Context) -> bytes:
         async with Serving(calls, method, context) as serving:
-            argument = await serving.argument(request)
+            argument = await serving.argument()
             return serving.serialise(await method.behaviour(argument, context))
 
-    if method.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(serve)
-    return grpc.unary_unary_rpc_method_handler(serve)
+    return grpc.stream_unary_rpc_method_handler(serve)
 
 
 def _generator(calls: Calls, method: Method) -> Any:
@@ -38,28 +40,24 @@ def _generator(calls: Calls, method: Method) -> Any:
     garbage collector.
     """
 
-    async def serve(request: Any, context: Context) -> None:
+    async def serve(_: Any, context: Context) -> None:
         async with Serving(calls, method, context) as serving:
-            argument = await serving.argument(request)
+            argument = await serving.argument()
             async with aclosing(method.behaviour(argument, context)) as responses:
                 async for response in responses:
                     await context.write(serving.serialise(response))
             serving.check_cut()
 
-    if method.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(serve)
-    return grpc.unary_stream_rpc_method_handler(serve)
+    return grpc.stream_stream_rpc_method_handler(serve)
 
 
 def _writer(calls: Calls, method: Method) -> Any:
     """Let a coroutine write its messages itself; gRPC serialises them and counts no bytes."""
 
-    async def serve(request: Any, context: Context) -> None:
+    async def serve(_: Any, context: Context) -> None:
         async with Serving(calls, method, context) as serving:
-            argument = await serving.argument(request)
+            argument = await serving.argument()
             await method.behaviour(argument, context)
             serving.check_cut()
 
-    if method.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(serve, response_serializer=method.serialise)
-    return grpc.unary_stream_rpc_method_handler(serve, response_serializer=method.serialise)
+    return grpc.stream_stream_rpc_method_handler(serve, response_serializer=method.serialise)

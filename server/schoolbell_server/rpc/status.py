@@ -13,8 +13,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.errors import SchoolbellError, short_name
 
 DOMAIN = "schoolbell"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -57,7 +56,7 @@ def to_trailing_status(error: SchoolbellError, request_id: str) -> TrailingStatu
 
 def _error_info(error: SchoolbellError) -> ErrorInfo:
     metadata = {name: _short(value) for name, value in error.metadata.items()}
-    return ErrorInfo(reason=ErrorReason.Name(error.reason), domain=DOMAIN, metadata=metadata)
+    return ErrorInfo(reason=short_name(error.reason), domain=DOMAIN, metadata=metadata)
 
 
 def _bad_request(error: SchoolbellError, room: int) -> BadRequest:

@@ -171,7 +171,8 @@ _ANDROID = message(
     strings("collapse_key", "restricted_package_name")
     | booleans("direct_boot_ok", "bandwidth_constrained_ok", "restricted_satellite_ok")
     | {
-        "priority": enum("AndroidMessagePriority", "NORMAL", "HIGH"),
+        # The lower case is that of Google's own SDKs, which allow nothing else.
+        "priority": enum("AndroidMessagePriority", "NORMAL", "HIGH", "normal", "high"),
         "ttl": duration,
         "data": string_map,
         "notification": _ANDROID_NOTIFICATION,

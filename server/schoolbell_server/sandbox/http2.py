@@ -178,7 +178,11 @@ class Http2Connection(asyncio.Protocol):
             return
         incoming.chunks.append(event.data)
         if event.stream_ended is None and not self._withheld and event.flow_controlled_length:
-            self._h2.increment_flow_control_window(event.flow_controlled_length, event.stream_id)
+            # The same input may hold the stream's end: h2 then knows it no more.
+            with suppress(KeyError):
+                self._h2.increment_flow_control_window(
+                    event.flow_controlled_length, event.stream_id
+                )
 
     def _on_end(self, stream_id: int) -> None:
         incoming = self._incoming.pop(stream_id, None)

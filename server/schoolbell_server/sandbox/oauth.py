@@ -17,7 +17,7 @@ from schoolbell_server.sandbox.provider_token import decode_base64url, decode_js
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCE = "https://oauth2.googleapis.com/token"
-"""Google's libraries write it whatever the account's `token_uri` is."""
+"""Most of Google's libraries write it whatever the account's `token_uri` is."""
 SCOPES = frozenset(
     {
         "https://www.googleapis.com/auth/firebase.messaging",
@@ -57,6 +57,8 @@ class OAuth:
         self._tokens: dict[str, AccessToken] = {}
         self.lifetime = 3599
         """Seconds."""
+        self.audiences = {AUDIENCE}
+        """Google's library for Go writes the account's own `token_uri`."""
         self.calls = 0
         """Requests since the last reset."""
 
@@ -118,7 +120,9 @@ class OAuth:
             key.verify(decode_base64url(signature), signed, padding.PKCS1v15(), hashes.SHA256())
         except (InvalidSignature, ValueError) as error:
             raise _Refusal("Invalid JWT Signature.") from error
-        if header.get("alg") != "RS256" or claims.get("aud") != AUDIENCE:
+        audience = claims.get("aud")
+        known = isinstance(audience, str) and audience in self.audiences
+        if header.get("alg") != "RS256" or not known:
             raise _Refusal("Invalid JWT: wrong algorithm or audience")
         now = self._clock.now()
         if expiry - issue > MAX_ASSERTION_LIFE or issue > now + SKEW or expiry < now - SKEW:

@@ -90,6 +90,7 @@ class Sandbox(Gateways):
             for listener in (self.apns_listener, self.fcm_listener):
                 stack.push_async_callback(listener.close)
                 await listener.start()
+            self.fcm.oauth.audiences.add(self.token_uri)
             await self._start_control(stack)
             self._stack = stack.pop_all()
         if self.settings.directory:

@@ -1,7 +1,8 @@
 """API keys: what a caller shows, and what is stored of it.
 
 A credential is `sb_<key id>_<secret>`. The secret is 256 random bits, so one SHA-256 of it is
-enough at rest: there is nothing to guess.
+enough at rest: there is nothing to guess. It ends in a proof that the installation made it
+(`key_gate`), but for keys of older versions.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, unique
 
@@ -103,9 +104,14 @@ def new_api_key(
     sources: frozenset[str] = frozenset(),
     user_id: str = "",
     expire_time: dt.datetime | None = None,
+    proof: Callable[[str, str], str] = lambda _, __: "",
 ) -> tuple[ApiKey, str]:
-    """Return a new key and its credential, which exists nowhere else."""
+    """Return a new key and its credential, which exists nowhere else.
+
+    `proof` is what the secret ends in, made of the key's id and the secret before it.
+    """
     key_id, secret = str(uuid.uuid4()), secrets.token_urlsafe(32)
+    secret += proof(key_id, secret)
     key = ApiKey(
         key_id=key_id,
         secret_hash=secret_hash(secret),

@@ -10,6 +10,14 @@ from pathlib import Path
 from schoolbell_server.security.secret_file import read_secret, write_secret
 
 
+def read_key(folder: Path) -> bytes:
+    """Read the key of a folder, or make it."""
+    path = folder / "fingerprint.key"
+    if not path.exists():
+        write_secret(path, secrets.token_bytes(32))
+    return read_secret(path)
+
+
 class TokenFingerprints:
     """Fingerprint device addresses under a key of this installation."""
 
@@ -19,10 +27,11 @@ class TokenFingerprints:
     @classmethod
     def load(cls, folder: Path) -> TokenFingerprints:
         """Read the key of a folder, or make it. It is never rotated: stored rows depend on it."""
-        path = folder / "fingerprint.key"
-        if not path.exists():
-            write_secret(path, secrets.token_bytes(32))
-        return cls(read_secret(path))
+        return cls(read_key(folder))
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a secret of this installation for another purpose, 32 bytes."""
+        return hmac.digest(self._key, f"derive:{purpose}".encode(), hashlib.sha256)
 
     def token_fingerprint(self, app_id: str, address: str) -> str:
         """Return 64 hex digits, the same for the same address of the same app."""

@@ -7,20 +7,30 @@ import time
 from collections.abc import Callable, Mapping
 
 from schoolbell_server.domain.principal import START
-from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool
+from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Right, Role, Tool
+from schoolbell_server.security.key_gate import KeyGate
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key
+from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, newest_key_ids
 from schoolbell_storage.rights import rights_of
 
 CACHE = 5.0  # seconds that a key is remembered; a revoked one ends within it on every server
 _MOST = 10_000
+_LEARNED = 100_000  # key ids, about 10 MB; more are known by their proofs or at a bounded rate
 
 
 class StoredKeys:
     """Finds keys, with a short memory so that a call costs no look-up."""
 
-    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        gate: KeyGate | None = None,
+    ) -> None:
+        """`gate` is told of every key that is found."""
         self._storage = storage
+        self.gate = gate
         self._clock = clock
         self._known: dict[str, tuple[float, ApiKey | None]] = {}
         self._forgotten = 0
@@ -35,9 +45,12 @@ class StoredKeys:
         key = await self._read(key_id)
         if forgotten != self._forgotten:
             return key  # read before what was changed meanwhile: good for this call alone
+        self._known.pop(key_id, None)  # what was looked up last goes last
         if len(self._known) >= _MOST:
-            self._known.clear()
+            del self._known[next(iter(self._known))]
         self._known[key_id] = (now + CACHE, key)
+        if key is not None and self.gate is not None:
+            self.gate.learn([key_id])
         return key
 
     def forget(self) -> None:
@@ -45,11 +58,27 @@ class StoredKeys:
         self._known.clear()
         self._forgotten += 1
 
-    async def ensure(self, key: ApiKey) -> None:
-        """Store the operator's key as its file has it, if it is not there."""
+    def proof(self, key_id: str, secret: str) -> str:
+        """Return what a new key ends in, so that every server knows it for its own."""
+        return self.gate.proofs.of(key_id, secret) if self.gate is not None else ""
+
+    async def start(self) -> None:
+        """Learn which keys there are: those of older versions carry no proof."""
+        if self.gate is not None:
+            async with self._storage.read() as connection:
+                self.gate.learn(await newest_key_ids(connection, _LEARNED))
+
+    async def ensure(self, key: ApiKey, now: dt.datetime) -> str:
+        """Store the operator's key as its file has it, if it is not there.
+
+        Return why the file's key is good for nothing, such as `was revoked`; empty if it is good.
+        """
         async with self._storage.write() as connection:
-            if await find_key(connection, key.key_id) is None:
-                await insert_key(connection, row_of(key, dt.datetime.now(dt.UTC), START.id, ""))
+            row = await find_key(connection, key.key_id)
+            if row is None:
+                await insert_key(connection, row_of(key, now, START.id, ""))
+                return ""
+        return _fault(key_of(row, {}), key, now)
 
     async def _read(self, key_id: str) -> ApiKey | None:
         async with self._storage.read() as connection:
@@ -60,6 +89,19 @@ class StoredKeys:
             if row.user_id:
                 rights = await rights_of(connection, row.district_ids, row.user_id)
         return key_of(row, rights)
+
+
+def _fault(stored: ApiKey, shown: ApiKey, now: dt.datetime) -> str:
+    """Return why a key that is shown is not a good operator's key as it is stored."""
+    if stored.revoke_time is not None:
+        return "was revoked"
+    if stored.expire_time is not None and stored.expire_time <= now:
+        return "has expired"
+    if stored.secret_hash != shown.secret_hash:
+        return "has another secret in the database"
+    if stored.role is not Role.OPERATOR or not stored.covers(EVERY_DISTRICT):
+        return "is not an operator's for every district in the database"
+    return ""
 
 
 def row_of(

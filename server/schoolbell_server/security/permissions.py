@@ -32,6 +32,8 @@ class Rule:
     right: Right | None = None
     """What an administrator needs, if ADMINISTRATOR is among the roles."""
     reach: Reach = Reach.ONE
+    sourced: bool = False
+    """A key that is limited to sources may call it: the servicer keeps to what is of them."""
     optional_district: bool = False
     """An empty district id is `-`."""
     public: bool = False
@@ -44,12 +46,16 @@ class Refusal:
 
     tool: Tool | None = None
     right: Right | None = None
+    sources: bool = False
+    """The key is limited to sources, and the RPC is not."""
 
 
 def refusal(rule: Rule, key: ApiKey, district_id: str) -> Refusal | None:
     """Return why a key may not call an RPC for a district; None if it may."""
     if key.role not in rule.roles or not _reaches(rule, key, district_id):
         return Refusal()
+    if key.sources and not rule.sourced:
+        return Refusal(sources=True)
     asked = key.district_ids if district_id == EVERY_DISTRICT else {district_id}
     if any(_has_right(rule, key, one) for one in asked):
         return None
@@ -70,6 +76,14 @@ def _has_right(rule: Rule, key: ApiKey, district_id: str) -> bool:
     if key.role is not Role.ADMINISTRATOR or rule.tool is None or rule.right is None:
         return True
     return key.rights.get(district_id, {}).get(rule.tool, 0) >= rule.right
+
+
+def may_hand_out(key: ApiKey, role: Role, district_id: str) -> bool:
+    """Return whether a caller may give a role away: an administrator, what it could do itself."""
+    if key.role is Role.OPERATOR or role is Role.ADMINISTRATOR:
+        return True
+    rules = (rule for rule in RULES.values() if role in rule.roles)
+    return all(key.role in rule.roles and _has_right(rule, key, district_id) for rule in rules)
 
 
 def _reaches(rule: Rule, key: ApiKey, district_id: str) -> bool:
@@ -95,23 +109,32 @@ _READ_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.OPERATOR
 _WRITE_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.WRITE)
 _READ_SCHOOLS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR)
 _EXPLAIN = _administrator(Tool.EXPLANATIONS, Right.READ)
-_EXPLAIN_TO_PUBLISHER = _administrator(Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER)
+_EXPLAIN_TO_PUBLISHER = replace(
+    _administrator(Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER), sourced=True
+)
 _EXPLAIN_TO_BACKEND = _administrator(Tool.EXPLANATIONS, Right.READ, Role.MOBILE_BACKEND)
 _ROSTER_WRITE = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.PUBLISHER)
-_IMPORT_READ = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR)
-_WATCH = _administrator(
-    Tool.PUSH_NOTIFICATIONS, Right.READ, Role.MONITOR, Role.OPERATOR, reach=Reach.READABLE
+_ROSTER_WRITE_SOURCED = replace(_ROSTER_WRITE, sourced=True)
+_IMPORT_READ = replace(
+    _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR),
+    sourced=True,
 )
-_WATCH_ONE = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.MONITOR, Role.OPERATOR)
+_WATCH = replace(
+    _administrator(
+        Tool.PUSH_NOTIFICATIONS, Right.READ, Role.MONITOR, Role.OPERATOR, reach=Reach.READABLE
+    ),
+    sourced=True,
+)
+_WATCH_ONE = replace(_WATCH, reach=Reach.ONE)
 _STEER = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.OPERATOR)
 _READ_ACCESS = _administrator(Tool.ACCESS, Right.READ, Role.OPERATOR)
 _WRITE_ACCESS = _administrator(Tool.ACCESS, Right.WRITE, Role.OPERATOR)
 _READ_ALL_ACCESS = _administrator(Tool.ACCESS, Right.READ, Role.OPERATOR, reach=Reach.ALL)
 _WRITE_ALL_ACCESS = _administrator(Tool.ACCESS, Right.WRITE, Role.OPERATOR, reach=Reach.ALL)
 _OPERATE = _only(Role.OPERATOR)
-_PUBLISH = _only(Role.PUBLISHER)
+_PUBLISH = replace(_only(Role.PUBLISHER), sourced=True)
 _PHONE = _only(Role.MOBILE_BACKEND)
-_EVERYBODY = Rule(roles=frozenset(Role), reach=Reach.READABLE, optional_district=True)
+_EVERYBODY = Rule(roles=frozenset(Role), reach=Reach.READABLE, optional_district=True, sourced=True)
 _PUBLIC = Rule(public=True)
 
 RULES: dict[str, Rule] = {
@@ -129,8 +152,8 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.RosterService/ImportRoster": _PUBLISH,
     "/schoolbell.v1.RosterService/GetImport": _IMPORT_READ,
     "/schoolbell.v1.RosterService/ListImports": _IMPORT_READ,
-    "/schoolbell.v1.RosterService/UpsertRecords": _ROSTER_WRITE,
-    "/schoolbell.v1.RosterService/DeactivateRecords": _ROSTER_WRITE,
+    "/schoolbell.v1.RosterService/UpsertRecords": _ROSTER_WRITE_SOURCED,
+    "/schoolbell.v1.RosterService/DeactivateRecords": _ROSTER_WRITE_SOURCED,
     "/schoolbell.v1.RosterService/GetStudent": _EXPLAIN_TO_PUBLISHER,
     "/schoolbell.v1.RosterService/ListStudents": _EXPLAIN_TO_PUBLISHER,
     "/schoolbell.v1.RosterService/GetUser": _EXPLAIN_TO_PUBLISHER,
@@ -159,7 +182,9 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.ChangeService/BatchPublishChanges": _PUBLISH,
     "/schoolbell.v1.ChangeService/StreamPublishChanges": _PUBLISH,
     "/schoolbell.v1.ChangeService/GetChange": _EXPLAIN_TO_PUBLISHER,
-    "/schoolbell.v1.ChangeService/ListChanges": _EXPLAIN_TO_PUBLISHER,
+    "/schoolbell.v1.ChangeService/ListChanges": _administrator(
+        Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER, reach=Reach.READABLE
+    ),
     "/schoolbell.v1.ChangeService/ExplainChange": _EXPLAIN,
     "/schoolbell.v1.ChangeService/ListDecisions": _EXPLAIN,
     "/schoolbell.v1.StatusService/GetStatus": _WATCH_ONE,
@@ -167,7 +192,7 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.StatusService/WatchStatus": _WATCH,
     "/schoolbell.v1.StatusService/GetDelivery": _WATCH_ONE,
     "/schoolbell.v1.StatusService/ListDeliveries": _WATCH,
-    "/schoolbell.v1.StatusService/GetTallies": _WATCH,
+    "/schoolbell.v1.StatusService/GetTallies": replace(_WATCH, sourced=False),
     "/schoolbell.v1.StatusService/RetryDeliveries": _STEER,
     "/schoolbell.v1.StatusService/CancelDeliveries": _STEER,
     "/schoolbell.v1.AccessService/GetCaller": _EVERYBODY,
@@ -178,7 +203,8 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.AccessService/CreateApiKey": _WRITE_ALL_ACCESS,
     "/schoolbell.v1.AccessService/ListApiKeys": _READ_ALL_ACCESS,
     "/schoolbell.v1.AccessService/RevokeApiKey": _WRITE_ALL_ACCESS,
-    "/schoolbell.v1.AccessService/ListAuditEntries": _READ_ACCESS,
+    "/schoolbell.v1.AccessService/ListAuditEntries": _READ_ALL_ACCESS,
+    "/schoolbell.v1.AccessService/VerifyAuditLog": _READ_ALL_ACCESS,
     "/schoolbell.v1.AccessService/ExportPersonData": _administrator(Tool.ACCESS, Right.READ),
     "/schoolbell.v1.AccessService/ErasePersonData": _administrator(Tool.ACCESS, Right.WRITE),
     "/grpc.health.v1.Health/Check": _PUBLIC,
@@ -187,3 +213,26 @@ RULES: dict[str, Rule] = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _PUBLIC,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _PUBLIC,
 }
+
+HEAVY = frozenset(
+    {
+        "/schoolbell.v1.RosterService/ListImports",
+        "/schoolbell.v1.RosterService/ListStudents",
+        "/schoolbell.v1.RosterService/ListUsers",
+        "/schoolbell.v1.RosterService/ListSchools",
+        "/schoolbell.v1.RosterService/ListCalendars",
+        "/schoolbell.v1.RosterService/ListBars",
+        "/schoolbell.v1.StatusService/ListServiceStates",
+        "/schoolbell.v1.SettingsService/ListDisplayOptions",
+        "/schoolbell.v1.DeviceService/ListDevices",
+        "/schoolbell.v1.ChangeService/ListChanges",
+        "/schoolbell.v1.ChangeService/ExplainChange",
+        "/schoolbell.v1.ChangeService/ListDecisions",
+        "/schoolbell.v1.StatusService/ListDeliveries",
+        "/schoolbell.v1.StatusService/GetTallies",
+        "/schoolbell.v1.AccessService/ListRights",
+        "/schoolbell.v1.AccessService/ListApiKeys",
+        "/schoolbell.v1.AccessService/ListAuditEntries",
+    }
+)
+"""Reads whose answer is long or takes long to find: few of them work at once."""

@@ -9,15 +9,25 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from schoolbell_server.config import TlsConfig
 from schoolbell_server.security.authority import LocalAuthority
+from schoolbell_server.security.credential_files import (
+    CredentialUnusable,
+    certificates,
+    check_pair,
+    private_key,
+    read_authority,
+    read_file,
+)
+from schoolbell_server.security.secret_file import SecretExposed
 
 CHECK_INTERVAL = dt.timedelta(seconds=10)
 
@@ -44,7 +54,14 @@ class _Material:
 class ServerTls:
     """The server's TLS: certificates of the operator, or of the local authority."""
 
-    def __init__(self, config: TlsConfig, data_dir: Path) -> None:
+    def __init__(
+        self,
+        config: TlsConfig,
+        data_dir: Path,
+        report: Callable[[str, str], None] = lambda setting, problem: None,
+    ) -> None:
+        """`report` takes a setting and what is wrong with what was put in its place, or ''."""
+        self._report = report
         self._client_ca_file = config.client_ca_file
         self.authority: LocalAuthority | None = None
         if config.certificate_file and config.key_file:
@@ -78,17 +95,15 @@ class ServerTls:
         return True
 
     async def watch(self, interval: dt.timedelta = CHECK_INTERVAL) -> None:
-        """Refresh for ever; a file that is broken is logged, and the old one stays in use."""
-        broken = ""
+        """Refresh for ever; a file that is broken is reported, and the old one stays in use."""
         while True:
             await asyncio.sleep(interval.total_seconds())
             try:
                 if await asyncio.to_thread(self.refresh):
                     logger.info("certificates reloaded")
-                broken = ""
-            except (TlsBroken, OSError) as error:
-                if broken != (broken := str(error)):
-                    logger.error("certificates not reloaded, the old ones stay", exc_info=error)
+                self._report("server.tls", "")
+            except TlsBroken as error:
+                self._report("server.tls", f"{error}. The certificates in use stay in use.")
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
         configuration = self._configuration
@@ -98,25 +113,28 @@ class ServerTls:
         return configuration
 
     def _load(self) -> _Material:
-        if self.authority:
-            self.authority.ensure(dt.datetime.now(dt.UTC))
-        material = _Material(
-            certificate=self._certificate_file.read_bytes(),
-            key=self._key_file.read_bytes(),
-            client_ca=self._client_ca_file.read_bytes() if self._client_ca_file else None,
-        )
-        _check(material)
-        return material
+        """Read all files; a certificate and key that do not fit would fail every call."""
+        try:
+            if self.authority:
+                self.authority.ensure(dt.datetime.now(dt.UTC))
+        except (OSError, ValueError, TypeError, x509.ExtensionNotFound, SecretExposed) as error:
+            why = str(error) if isinstance(error, SecretExposed) else type(error).__name__
+            raise TlsBroken(f"server.tls: the local authority cannot be used: {why}") from error
+        with _named("certificate_file"):
+            certificate = read_file(self._certificate_file)
+            chain = certificates(certificate)
+        with _named("key_file"):
+            key = read_file(self._key_file)
+            check_pair(chain, private_key(key))
+        with _named("client_ca_file"):
+            client_ca = read_authority(self._client_ca_file) if self._client_ca_file else None
+        return _Material(certificate=certificate, key=key, client_ca=client_ca)
 
 
-def _check(material: _Material) -> None:
-    """Refuse a certificate and key that do not belong together; gRPC would fail every call."""
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Name the setting whose file is at fault."""
     try:
-        chain = x509.load_pem_x509_certificates(material.certificate)
-        key = serialization.load_pem_private_key(material.key, None)
-        if material.client_ca is not None:
-            x509.load_pem_x509_certificates(material.client_ca)
-    except (ValueError, TypeError) as error:
-        raise TlsBroken(f"not PEM as expected: {error}") from error
-    if key.public_key() != chain[0].public_key():
-        raise TlsBroken("the key is not the certificate's")
+        yield
+    except CredentialUnusable as error:
+        raise TlsBroken(f"server.tls.{key}: the file {error}") from None

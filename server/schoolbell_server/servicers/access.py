@@ -11,37 +11,45 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import access_service_pb2 as messages
 from schoolbell.v1.access_service_pb2_grpc import AccessServiceServicer
+from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server import VERSION
 from schoolbell_server.contract.access import (
     read_audit_filter,
+    read_head,
     read_rights,
+    write_check,
     write_district_rights,
     write_entry,
     write_right,
 )
 from schoolbell_server.contract.fields import read_id, write_time
 from schoolbell_server.contract.principals import write_principal
+from schoolbell_server.pipeline.audit_sealer import AuditSealer
 from schoolbell_server.rpc.caller import current_caller
+from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.security.api_key import EVERY_DISTRICT, Right, Tool
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Right, Role, Tool
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.servicers.api_keys import ApiKeys
+from schoolbell_server.servicers.last_access import change_in_turn, keep_access
 from schoolbell_server.servicers.missing import no_district, no_user
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.person_export import export
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_storage import status_log
 from schoolbell_storage.audit import (
     Document,
     append_audit,
     list_audit,
 )
+from schoolbell_storage.audit_chain import check_chain
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.mentions import ERASED
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Person, find_person
-from schoolbell_storage.rights import RightQuery, RightRow, grant, list_rights, revoke
+from schoolbell_storage.rights import USER, RightQuery, RightRow, grant, list_rights, revoke
 
 _SERVICE = "schoolbell.v1.AccessService"
 _GRANTEES: dict[int, str] = {
@@ -62,12 +70,15 @@ class AccessServicer(AccessServiceServicer):
         *,
         keys: StoredKeys,
         clock: Callable[[], dt.datetime],
-        on_written: Callable[[], None],
+        erasure: Erasure,
+        unattended: Unattended,
+        sealer: AuditSealer,
         limits: messages.ServerLimits,
     ) -> None:
-        """Call `on_written` when watchers have something to see."""
         self._storage = storage
-        self._erasure = Erasure(storage, clock, on_written)
+        self._erasure = erasure
+        self._unattended = unattended
+        self._sealer = sealer
         self._keys = ApiKeys(storage, keys, clock)
         self._known = keys
         self._clock = clock
@@ -127,14 +138,21 @@ class AccessServicer(AccessServiceServicer):
         self, request: messages.GrantRightsRequest, _context: Any
     ) -> messages.GrantRightsResponse:
         """Grant tool rights."""
-        left = await self._change_rights(request, "GrantRights", grant)
+        violations = Violations()
+        rights = read_rights(request.rights, violations.add, granting=True)
+        violations.refuse()
+        _may_grant(request.district_id, rights)
+        left = await self._change_rights(request.district_id, rights, "GrantRights", grant)
         return messages.GrantRightsResponse(rights=left)
 
     async def RevokeRights(
         self, request: messages.RevokeRightsRequest, _context: Any
     ) -> messages.RevokeRightsResponse:
         """Revoke tool rights."""
-        left = await self._change_rights(request, "RevokeRights", revoke)
+        violations = Violations()
+        rights = read_rights(request.rights, violations.add, granting=False)
+        violations.refuse()
+        left = await self._change_rights(request.district_id, rights, "RevokeRights", revoke)
         return messages.RevokeRightsResponse(rights=left)
 
     async def ListRights(
@@ -178,27 +196,39 @@ class AccessServicer(AccessServiceServicer):
             found = await list_audit(connection, query)
         shown, token = page.cut(found, lambda one: (to_micros(one.create_time), one.audit_entry_id))
         return messages.ListAuditEntriesResponse(
-            audit_entries=[write_entry(one) for one in shown], next_page_token=token
+            audit_entries=[write_entry(one) async for one in paced(shown)], next_page_token=token
         )
+
+    async def VerifyAuditLog(
+        self, request: messages.VerifyAuditLogRequest, _context: Any
+    ) -> messages.VerifyAuditLogResponse:
+        """Check the chain of an audit log, with everything that is written by now."""
+        violations = Violations()
+        wanted = read_head(request, violations.add)
+        violations.refuse()
+        await self._sealer.seal(request.district_id)
+        async with self._storage.read() as connection:
+            return write_check(await check_chain(connection, request.district_id, wanted))
 
     async def _change_rights(
         self,
-        request: messages.GrantRightsRequest | messages.RevokeRightsRequest,
+        district_id: str,
+        rights: Sequence[RightRow],
         method: str,
         change: Callable[[AsyncConnection, str, Collection[RightRow]], Awaitable[None]],
     ) -> list[messages.ToolRight]:
         """Change rights, and return all that the named grantees have then."""
-        violations = Violations()
-        rights = read_rights(request.rights, violations.add)
-        violations.refuse()
         grantees = {right.grantee_id for right in rights}
-        query = RightQuery(district_id=request.district_id, grantee_ids=grantees)
+        query = RightQuery(district_id=district_id, grantee_ids=grantees)
         async with self._storage.write() as connection:
-            await _check_district(connection, request.district_id)
+            await _check_district(connection, district_id)
+            await change_in_turn(connection, [district_id])
             before = await list_rights(connection, query)
-            await change(connection, request.district_id, rights)
+            await change(connection, district_id, rights)
             after = await list_rights(connection, query)
-            await self._audit(connection, request.district_id, method, _changes(before, after))
+            if _access(before) - _access(after):
+                await keep_access(connection, [district_id], self._clock())
+            await self._audit(connection, district_id, method, _changes(before, after))
         self._known.forget()
         return [write_right(row) for row in after]
 
@@ -219,15 +249,13 @@ class AccessServicer(AccessServiceServicer):
     async def ErasePersonData(
         self, request: messages.ErasePersonDataRequest, _context: Any
     ) -> messages.ErasePersonDataResponse:
-        """Erase a person; the audit log keeps that it was done, and not whom."""
+        """Erase a person; the audit log keeps that it was done, and a pseudonym."""
         person = await self._person(request)
+        await self._erasure.check(person)
         if request.validate_only:
             return messages.ErasePersonDataResponse(record_count=await self._erasure.count(person))
-        count = await self._erasure.erase(person)
+        count = await self._unattended.run(self._erasure.erase(person), current_caller().key.key_id)
         self._known.forget()
-        if count:
-            nobody = replace(person, user_id=ERASED)
-            await self._audit_person(nobody, "ErasePersonData", {"records": count})
         return messages.ErasePersonDataResponse(record_count=count)
 
     async def _person(
@@ -266,6 +294,30 @@ async def _check_district(connection: AsyncConnection, district_id: str) -> None
     """Check that a district exists."""
     if await get_district(connection, district_id) is None:
         raise no_district(district_id)
+
+
+def _may_grant(district_id: str, rights: Sequence[RightRow]) -> None:
+    """Check that a caller grants nothing that the caller may not do; an operator's right it is."""
+    key = current_caller().key
+    if key.role is Role.OPERATOR:
+        return
+    held = key.rights.get(district_id, {})
+    for right in rights:
+        if held.get(Tool(right.tool), 0) < right.granted:
+            raise SchoolbellError(
+                ErrorReason.ERROR_REASON_PERMISSION_DENIED,
+                "nobody grants a right that they do not have themselves",
+                metadata={"tool": Tool(right.tool).name, "right": Right(right.granted).name},
+            )
+
+
+def _access(rights: Sequence[RightRow]) -> set[RightRow]:
+    """Return those of the rights that let persons hand out access."""
+    return {
+        row
+        for row in rights
+        if (row.grantee_type, row.tool, row.granted) == (USER, Tool.ACCESS, Right.WRITE)
+    }
 
 
 def _changes(before: Sequence[RightRow], after: Sequence[RightRow]) -> Changes:

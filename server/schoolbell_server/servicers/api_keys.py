@@ -25,6 +25,8 @@ from schoolbell_server.security.api_key import (
     new_api_key,
 )
 from schoolbell_server.security.key_store import StoredKeys, row_of
+from schoolbell_server.security.permissions import may_hand_out
+from schoolbell_server.servicers.last_access import change_in_turn, keep_access
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_storage.audit import Document, append_audit
@@ -40,6 +42,7 @@ from schoolbell_storage.keys import (
     replace_secret,
     revoke_key,
 )
+from schoolbell_storage.turns import take_turns
 
 _SERVICE = "schoolbell.v1.AccessService"
 _LIFE = dt.timedelta(days=365)
@@ -61,25 +64,26 @@ class ApiKeys:
         """Create a key and answer its secret, once; a repeated request replaces the secret."""
         violations, now = Violations(), self._clock()
         violations.required(request, "api_key")
+        caller = current_caller()
         read_id(request.request_id, "request_id", violations.add, required=False)
         asked = request.api_key
         role = violations.member(Role, asked.role, "api_key.role")
-        check_key(asked, request.district_id, violations.add)
+        check_key(asked, request.district_id, violations.add, named=caller.role is Role.OPERATOR)
         expire_time = _expire_time(asked, now, violations)
         violations.refuse()
         assert role is not None
         districts = frozenset(asked.district_ids or [request.district_id])
-        _may_hand_out(role, districts)
+        _may_hand_out(asked, role, districts)
         key, credential = new_api_key(
             district_ids=districts,
             role=role,
             display_name=asked.display_name,
             sources=frozenset(asked.sources),
-            user_id=asked.user_id,
+            user_id=asked.user_id or _own_user(role),
             expire_time=expire_time,
         )
         async with self._storage.write() as connection:
-            row = await self._store(connection, request, key, credential[-_TAIL:])
+            row = await self._store(connection, request, key, now, credential[-_TAIL:])
         self._known.forget()
         secret = credential.replace(key.key_id, row.key_id)
         return messages.CreateApiKeyResponse(api_key=write_key(row), secret=secret)
@@ -89,14 +93,16 @@ class ApiKeys:
         connection: AsyncConnection,
         request: messages.CreateApiKeyRequest,
         key: ApiKey,
+        now: dt.datetime,
         tail: str,
     ) -> ApiKeyRow:
         """Store a key, or the secret of the one that this request has made before."""
-        now, creator = self._clock(), current_caller().name
+        creator = current_caller().name
         for district_id in sorted(key.district_ids - {EVERY_DISTRICT}):
             if await get_district(connection, district_id) is None:
                 raise no_district(district_id)
         if request.request_id:
+            await take_turns(connection, f"request/{creator}/{request.request_id}")
             made = await find_requested(connection, creator, request.request_id, now - _REMEMBERED)
             if made is not None:
                 return await self._renew(connection, request, made, key, tail)
@@ -157,11 +163,14 @@ class ApiKeys:
             before = await find_key(connection, request.api_key_id)
             if before is None or request.district_id not in before.district_ids:
                 raise _no_key(request.api_key_id)
-            _needs_access(before.district_ids)
+            _may_revoke(before)
+            await change_in_turn(connection, before.district_ids)
             await revoke_key(connection, before.key_id, now)
             if before.revoke_time is None:
                 old, new = {"revoked": False}, {"revoked": True}
                 await _audit(connection, before.district_ids, now, "RevokeApiKey", before, old, new)
+                if before.role in (Role.OPERATOR, Role.ADMINISTRATOR):
+                    await keep_access(connection, before.district_ids, now)
             row = await find_key(connection, before.key_id)
             assert row is not None
         self._known.forget()
@@ -200,13 +209,31 @@ def _expire_time(asked: messages.ApiKey, now: dt.datetime, violations: Violation
     return given
 
 
-def _may_hand_out(role: Role, district_ids: frozenset[str]) -> None:
-    """Nobody makes a key that may do more than the caller: only operators make operators."""
-    if role is Role.OPERATOR and current_caller().role is not Role.OPERATOR:
-        raise SchoolbellError(
-            ErrorReason.ERROR_REASON_PERMISSION_DENIED, "only an operator makes operators' keys"
-        )
+def _own_user(role: Role) -> str:
+    """Return the person for whom an administrator's new key acts where none is named."""
+    return current_caller().key.user_id if role is Role.ADMINISTRATOR else ""
+
+
+def _may_hand_out(asked: messages.ApiKey, role: Role, district_ids: frozenset[str]) -> None:
+    """Check that a caller gives nothing away that the caller does not have."""
     _needs_access(district_ids)
+    key = current_caller().key
+    if not all(may_hand_out(key, role, district_id) for district_id in district_ids):
+        raise _denied(f"only an operator makes keys of the role {role.name} for this caller")
+    if key.role is Role.OPERATOR:
+        return
+    if asked.user_id not in ("", key.user_id):
+        raise _denied("only an operator makes keys that act for somebody else")
+
+
+def _may_revoke(row: ApiKeyRow) -> None:
+    _needs_access(row.district_ids)
+    if row.role == Role.OPERATOR and current_caller().role is not Role.OPERATOR:
+        raise _denied("only an operator revokes an operator's key")
+
+
+def _denied(message: str) -> SchoolbellError:
+    return SchoolbellError(ErrorReason.ERROR_REASON_PERMISSION_DENIED, message)
 
 
 def _needs_access(district_ids: Iterable[str]) -> None:

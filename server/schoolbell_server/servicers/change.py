@@ -12,8 +12,8 @@ from schoolbell.v1.change_service_pb2_grpc import ChangeServiceServicer
 from schoolbell_server.contract.change_records import write_refusals
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.pipeline.acceptor import Acceptor
+from schoolbell_server.pipeline.dry_run import DryAnswers, DryRunner
 from schoolbell_server.pipeline.lanes import lane_of
-from schoolbell_server.pipeline.rehearsal import Rehearsed, Rehearser
 from schoolbell_server.pipeline.submission import Answer, Refused
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.change_readers import ChangeReaders
@@ -31,12 +31,12 @@ class ChangeServicer(ChangeServiceServicer):
     def __init__(
         self,
         acceptor: Acceptor,
-        rehearser: Rehearser,
+        dry_runner: DryRunner,
         readers: ChangeReaders,
         explainer: Explainer,
     ) -> None:
         self._acceptor = acceptor
-        self._rehearser = rehearser
+        self._dry_runner = dry_runner
         self._readers = readers
         self._explainer = explainer
 
@@ -47,7 +47,7 @@ class ChangeServicer(ChangeServiceServicer):
         violations = Violations()
         violations.required(request, "change")
         violations.refuse()
-        answers, rehearsed = await self._publish(
+        answers, dry = await self._publish(
             request.district_id, [request.change], validate_only=request.validate_only
         )
         answer = answers[0]
@@ -55,8 +55,8 @@ class ChangeServicer(ChangeServiceServicer):
             raise answer.error
         return messages.PublishChangeResponse(
             ack=write_ack(answer),
-            resume_token="" if rehearsed else answer.resume_token,
-            dry_run=_write_rehearsal(rehearsed),
+            resume_token="" if dry else answer.resume_token,
+            dry_run=_write_dry_run(dry),
         )
 
     async def BatchPublishChanges(
@@ -64,13 +64,13 @@ class ChangeServicer(ChangeServiceServicer):
     ) -> messages.BatchPublishChangesResponse:
         """Publish a batch; an answer each."""
         _check_count(request.changes)
-        answers, rehearsed = await self._publish(
+        answers, dry = await self._publish(
             request.district_id, request.changes, validate_only=request.validate_only
         )
         return messages.BatchPublishChangesResponse(
             acks=[write_ack(answer) for answer in answers],
-            resume_token="" if rehearsed else earliest_token(answers),
-            dry_run=_write_rehearsal(rehearsed),
+            resume_token="" if dry else earliest_token(answers),
+            dry_run=_write_dry_run(dry),
         )
 
     async def StreamPublishChanges(
@@ -83,6 +83,7 @@ class ChangeServicer(ChangeServiceServicer):
         waiting: asyncio.Queue[asyncio.Task[messages.StreamPublishChangesResponse] | None]
         waiting = asyncio.Queue(WINDOW)
         reader = asyncio.create_task(self._read(requests, waiting), name="stream of changes")
+        reader.add_done_callback(_told_by_the_call)
         try:
             while (task := await waiting.get()) is not None:
                 yield await task
@@ -129,6 +130,7 @@ class ChangeServicer(ChangeServiceServicer):
                 district_id = request.district_id or district_id
                 await self._acceptor.room(_lanes(request.changes))
                 task = asyncio.create_task(self._batch(district_id, request))
+                task.add_done_callback(_told_by_the_call)
                 await waiting.put(task)
         finally:
             await waiting.put(None)
@@ -137,14 +139,14 @@ class ChangeServicer(ChangeServiceServicer):
         self, district_id: str, request: messages.StreamPublishChangesRequest
     ) -> messages.StreamPublishChangesResponse:
         _check_count(request.changes)
-        answers, rehearsed = await self._publish(
+        answers, dry = await self._publish(
             district_id, request.changes, validate_only=request.validate_only, streamed=True
         )
         return messages.StreamPublishChangesResponse(
             batch_number=request.batch_number,
             acks=[write_ack(answer) for answer in answers],
-            resume_token="" if rehearsed else earliest_token(answers),
-            dry_run=_write_rehearsal(rehearsed),
+            resume_token="" if dry else earliest_token(answers),
+            dry_run=_write_dry_run(dry),
         )
 
     async def _publish(
@@ -154,11 +156,11 @@ class ChangeServicer(ChangeServiceServicer):
         *,
         validate_only: bool,
         streamed: bool = False,
-    ) -> tuple[list[Answer], Rehearsed | None]:
+    ) -> tuple[list[Answer], DryAnswers | None]:
         drafted: Draft = draft(district_id, changes)
         if validate_only:
-            rehearsed = await self._rehearser.rehearse(drafted.submission)
-            return drafted.merge(rehearsed.answers), rehearsed
+            dry = await self._dry_runner.run(drafted.submission)
+            return drafted.merge(dry.answers), dry
         if not drafted.submission.changes:
             return drafted.merge(()), None
         publish = self._acceptor.take if streamed else self._acceptor.publish
@@ -177,12 +179,18 @@ def _check_count(changes: Sequence[change_pb2.Change]) -> None:
     violations.refuse()
 
 
-def _write_rehearsal(rehearsed: Rehearsed | None) -> messages.DryRun | None:
-    if rehearsed is None:
+def _write_dry_run(dry: DryAnswers | None) -> messages.DryRun | None:
+    if dry is None:
         return None
-    counts = rehearsed.counts
+    counts = dry.counts
     return messages.DryRun(
         recipient_count=counts.recipients,
         device_count=counts.devices,
         refusals=write_refusals(counts.refusals),
     )
+
+
+def _told_by_the_call(task: asyncio.Task[Any]) -> None:
+    """Take note of a fault: the first one ends the call, which tells it; others are the same."""
+    if not task.cancelled():
+        task.exception()

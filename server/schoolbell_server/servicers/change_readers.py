@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import change_pb2, common_pb2, explanation_pb2
 from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.change_filters import read_change_filter
 from schoolbell_server.contract.change_records import write_change_record
 from schoolbell_server.contract.explanations import write_recorded
 from schoolbell_server.contract.fields import read_time
@@ -22,15 +23,26 @@ from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal, count_refusals
 from schoolbell_server.domain.kinds import AppType, Gate, Kind
 from schoolbell_server.domain.record import DecisionRecord, decode_record
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.paging import Page, read_page
+from schoolbell_server.servicers.sources import check_source, own_sources
 from schoolbell_storage import status_log
-from schoolbell_storage.changes import ChangeQuery, ChangeRow, fetch_changes, list_changes
+from schoolbell_storage.accounts import sharers_of
+from schoolbell_storage.changes import (
+    ChangePlace,
+    ChangeQuery,
+    ChangeRow,
+    fetch_changes,
+    list_changes,
+)
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.relations import students_of
 
 MOST_VALUES = 100
@@ -38,16 +50,19 @@ _Member = TypeVar("_Member", bound=IntEnum)
 _SCANNED = 2_000
 """Changes that one page of decisions looks through at most."""
 _ALL = 100_000
+_POSITION = (int, int, str)
 
 
 class ChangeReaders:
     """Reads what the accepting transactions wrote."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, clock: Callable[[], dt.datetime]) -> None:
         self._storage = storage
+        self._clock = clock
 
     async def get(self, request: messages.GetChangeRequest) -> messages.GetChangeResponse:
         """Return one change with what was decided."""
+        check_source(request.key.source)
         key = ChangeKey(source=request.key.source, change_id=request.key.change_id)
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
@@ -60,18 +75,12 @@ class ChangeReaders:
     async def list(self, request: messages.ListChangesRequest) -> messages.ListChangesResponse:
         """Return a page of changes, newest first."""
         violations = Violations()
-        page = read_page(request, (int, int), violations)
-        asked = request.filter
-        for field in ("sources", "student_ids", "kinds"):
-            violations.count(getattr(asked, field), f"filter.{field}", most=MOST_VALUES)
-        kinds = read_each(Kind, asked.kinds, "filter.kinds", violations)
-        query = ChangeQuery(
-            district_id=request.district_id,
-            sources=list(asked.sources),
-            student_ids=list(asked.student_ids),
-            kinds=kinds,
-            start_time=_time(asked, "start_accept_time", violations),
-            end_time=_time(asked, "end_accept_time", violations),
+        page = read_page(request, _POSITION, violations)
+        districts = current_caller().districts(request.district_id)
+        wanted = read_change_filter(request.filter, districts, "filter", violations.add)
+        query = replace(
+            wanted,
+            sources=own_sources(wanted.sources),
             before=_before(page),
             limit=page.limit,
         )
@@ -81,7 +90,7 @@ class ChangeReaders:
             found = await list_changes(connection, query)
         shown, token = page.cut(found, _place)
         return messages.ListChangesResponse(
-            records=[write_record(row, position.store_id) for row in shown],
+            records=[write_record(row, position.store_id) async for row in paced(shown)],
             next_page_token=token,
             resume_token=write_token(ResumeToken(position.store_id, position.value)),
         )
@@ -95,7 +104,7 @@ class ChangeReaders:
         behind the last change that was looked at.
         """
         violations = Violations()
-        page = read_page(request, (int, int), violations)
+        page = read_page(request, _POSITION, violations)
         asked = request.filter
         for field in ("user_ids", "student_ids", "change_keys", "kinds", "gates"):
             violations.count(getattr(asked, field), f"filter.{field}", most=MOST_VALUES)
@@ -104,7 +113,7 @@ class ChangeReaders:
             gates=frozenset(read_each(Gate, asked.gates, "filter.gates", violations)),
         )
         query = ChangeQuery(
-            district_id=request.district_id,
+            district_ids=[request.district_id],
             keys=[ChangeKey(source=k.source, change_id=k.change_id) for k in asked.change_keys],
             student_ids=list(asked.student_ids),
             kinds=read_each(Kind, asked.kinds, "filter.kinds", violations),
@@ -115,21 +124,35 @@ class ChangeReaders:
         )
         violations.refuse()
         async with self._storage.read() as connection:
-            query = await self._of_users(connection, query, wanted)
+            query = await self._of_users(connection, request.district_id, query, wanted)
             found = await list_changes(connection, query)
             shown, token = page.cut(found, _place)
             deliveries = await _deliveries(connection, request.district_id, shown)
-        decisions = [one for row in shown for one in _decisions(row, wanted, deliveries)]
+        await audit_act(
+            self._storage,
+            district_id=request.district_id,
+            method="schoolbell.v1.ChangeService/ListDecisions",
+            subject="decisions",
+            now=self._clock(),
+            asked=asked_of(request.filter),
+        )
+        decisions = [
+            one async for row in paced(shown) for one in _decisions(row, wanted, deliveries)
+        ]
         return messages.ListDecisionsResponse(decisions=decisions, next_page_token=token)
 
     async def _of_users(
-        self, connection: AsyncConnection, query: ChangeQuery, wanted: _Wanted
+        self, connection: AsyncConnection, district_id: str, query: ChangeQuery, wanted: _Wanted
     ) -> ChangeQuery:
-        """Narrow the changes to the students whom the users are, or are related to."""
+        """Narrow the changes to the students whom the users are, or are related to.
+
+        A change of a lunch account is found by the student who shares it, too.
+        """
         if not wanted.users or query.student_ids:
             return query
-        students = await students_of(connection, query.district_id, wanted.users)
-        return replace(query, student_ids=sorted(students | wanted.users))
+        students = wanted.users | await students_of(connection, district_id, wanted.users)
+        students |= await sharers_of(connection, district_id, sorted(students))
+        return replace(query, student_ids=sorted(students))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +199,15 @@ def _time(asked: Message, field: str, violations: Violations) -> dt.datetime | N
     return read_time(getattr(asked, field), f"filter.{field}", violations.add)
 
 
-def _before(page: Page) -> tuple[int, int] | None:
+def _before(page: Page) -> ChangePlace | None:
     if page.after is None:
         return None
-    accept_time, position = page.after
-    return int(accept_time), int(position)
+    accept_time, position, district_id = page.after
+    return int(accept_time), int(position), str(district_id)
 
 
-def _place(row: ChangeRow) -> tuple[int, int]:
-    return to_micros(row.accept_time), row.position
+def _place(row: ChangeRow) -> ChangePlace:
+    return to_micros(row.accept_time), row.position, row.district_id
 
 
 Deliveries = dict[tuple[ChangeKey, str], DeliveryRow]
@@ -198,7 +221,7 @@ async def _deliveries(
         return {}
     query = DeliveryQuery(district_ids=[district_id], keys=told, limit=_ALL)
     found = await list_deliveries(connection, query)
-    return {(one.key, one.device_id): one for one in found}
+    return {(one.key, one.device_id): one async for one in paced(found)}
 
 
 def _decisions(

@@ -9,11 +9,9 @@ from typing import Any
 
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.device_service_pb2_grpc import DeviceServiceServicer
-from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.devices import (
     REGISTERED,
     SETTABLE,
-    check_device,
     check_settable,
     write_device,
 )
@@ -29,15 +27,17 @@ from schoolbell_server.domain.kinds import (
 from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import masked_paths
-from schoolbell_server.servicers.missing import no_district, no_user
+from schoolbell_server.servicers.missing import no_user
 from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.receipts import Receipts
-from schoolbell_server.servicers.registration import Registrar, Registration
+from schoolbell_server.servicers.registrations import MOST, Answer, Registrations
+from schoolbell_server.servicers.test_sender import TestSender
 from schoolbell_server.status import journal
 from schoolbell_storage.devices import (
     DeviceRow,
@@ -46,8 +46,9 @@ from schoolbell_storage.devices import (
     retired,
     store_device,
 )
-from schoolbell_storage.districts import bump_facts, get_district
+from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster import get_user
 from schoolbell_storage.world import Apps
 
@@ -64,56 +65,49 @@ class DeviceServicer(DeviceServiceServicer):
         storage: Storage,
         *,
         apps: Apps,
-        registrar: Registrar,
+        registrations: Registrations,
         receipts: Receipts,
         notifications: Notifications,
+        tests: TestSender,
         clock: Callable[[], dt.datetime],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
         on_written: Callable[[], None],
     ) -> None:
         self._storage = storage
         self._apps = apps
-        self._registrar = registrar
+        self._registrations = registrations
         self._receipts = receipts
         self._notifications = notifications
+        self._tests = tests
         self._clock = clock
-        self._on_heard = on_heard
+        self._on_seen = on_seen
         self._on_written = on_written
 
     async def RegisterDevice(
         self, request: messages.RegisterDeviceRequest, _context: Any
     ) -> messages.RegisterDeviceResponse:
         """Register an installation for a user, or refresh what is known of it."""
-        violations = Violations()
-        read_id(request.user_id, "user_id", violations.add)
-        violations.required(request, "device")
-        _check_own(request.device, violations, user_id=request.user_id)
-        check_device(request.device, "device.", violations.add)
-        violations.refuse()
-        asked = Registration(
-            district_id=request.district_id,
+        wanted = messages.DeviceRegistration(
             user_id=request.user_id,
-            device=request.device,
-            address=request.address,
-            now=self._clock(),
+            device=request.device if request.HasField("device") else None,
+            address=request.address if request.HasField("address") else None,
         )
-        async with self._storage.write() as connection:
-            district = await get_district(connection, request.district_id)
-            if district is None:
-                raise no_district(request.district_id)
-            if request.device.app_id not in district.app_ids:
-                raise _no_app(request.device.app_id)
-            if await get_user(connection, request.district_id, request.user_id) is None:
-                raise no_user(request.user_id)
-            stored = await self._registrar.register(connection, asked)
+        (answer,) = await self._registrations.take(request.district_id, [wanted])
+        if isinstance(answer, SchoolbellError):
+            raise answer
         self._on_written()
-        return messages.RegisterDeviceResponse(device=self._message(stored))
+        return messages.RegisterDeviceResponse(device=self._message(answer))
 
     async def BatchRegisterDevices(
         self, request: messages.BatchRegisterDevicesRequest, _context: Any
     ) -> messages.BatchRegisterDevicesResponse:
         """Register several installations, an answer each."""
-        raise NotImplementedError
+        violations = Violations()
+        violations.count(request.registrations, "registrations", least=1, most=MOST)
+        violations.refuse()
+        answers = await self._registrations.take(request.district_id, request.registrations)
+        self._on_written()
+        return messages.BatchRegisterDevicesResponse(results=map(self._result, answers))
 
     async def GetDevice(
         self, request: messages.GetDeviceRequest, _context: Any
@@ -144,7 +138,7 @@ class DeviceServicer(DeviceServiceServicer):
             )
         shown, token = page.cut(found, lambda row: (row.device_id,))
         return messages.ListDevicesResponse(
-            devices=[self._message(row) for row in shown], next_page_token=token
+            devices=[self._message(row) async for row in paced(shown)], next_page_token=token
         )
 
     async def UpdateDevice(
@@ -154,8 +148,9 @@ class DeviceServicer(DeviceServiceServicer):
         violations, now = check_named(request), self._clock()
         violations.required(request, "device")
         _check_own(request.device, violations, user_id=request.user_id, device_id=request.device_id)
-        named = (*SETTABLE, *REGISTERED)
-        paths = masked_paths(request.update_mask, request.device, named, violations)
+        paths = masked_paths(
+            request.update_mask, request.device, SETTABLE, violations, also=REGISTERED
+        )
         check_settable(request.device, "device.", violations.add)
         read_locale(request.device.locale, "device.locale", violations.add)
         violations.refuse()
@@ -170,7 +165,7 @@ class DeviceServicer(DeviceServiceServicer):
                 row = replace(asked, version=row.version + 1, update_time=now)
                 await store_device(connection, row)
                 await bump_facts(connection, request.district_id)
-        self._on_heard(row.device_id)
+        self._on_seen(row.device_id)
         self._on_written()
         return messages.UpdateDeviceResponse(device=self._message(row))
 
@@ -231,24 +226,16 @@ class DeviceServicer(DeviceServiceServicer):
         self, request: messages.SendTestNotificationRequest, _context: Any
     ) -> messages.SendTestNotificationResponse:
         """Send a test notification and wait for the provider's answer."""
-        check_named(request).refuse()
-        async with self._storage.read() as connection:
-            row = await named_device(connection, request)
-        if row.retirement_reason is not None or row.address is None:
-            raise device_retired(row.device_id)
-        return await self._notifications.send_test(row, row.address)
+        return await self._tests.send(request)
+
+    def _result(self, answer: Answer) -> messages.DeviceRegistrationResult:
+        if isinstance(answer, SchoolbellError):
+            return messages.DeviceRegistrationResult(error=to_status(answer), reason=answer.reason)
+        return messages.DeviceRegistrationResult(device=self._message(answer))
 
     def _message(self, row: DeviceRow) -> messages.Device:
         name = f"devices/{row.device_id}"
         return write_device(row, self._apps.get(row.app_id), etag(name, row.version))
-
-
-def _no_app(app_id: str) -> SchoolbellError:
-    return SchoolbellError(
-        ErrorReason.ERROR_REASON_APP_NOT_FOUND,
-        "the app is not one of the district's",
-        metadata={"app_id": app_id},
-    )
 
 
 def _check_own(device: messages.Device, violations: Violations, **named: str) -> None:

@@ -32,7 +32,10 @@ from schoolbell_storage.display_options import CalendarOptions
 from schoolbell_storage.districts import bump_facts, get_district, read_settings
 
 UPDATE_DISPLAY_OPTIONS = "schoolbell.v1.SettingsService/UpdateDisplayOptions"
+RESET_DISPLAY_OPTIONS = "schoolbell.v1.SettingsService/ResetDisplayOptions"
 MOST_CALENDARS = 1000
+
+_Change = messages.UpdateDisplayOptionsRequest | messages.ResetDisplayOptionsRequest
 
 
 async def get_display_options(
@@ -76,12 +79,7 @@ async def list_display_options(
 
 def read_update(request: messages.UpdateDisplayOptionsRequest) -> tuple[str, ...]:
     """Check every field of an update and return the masked paths."""
-    violations = Violations()
-    violations.count(request.calendar_ids, "calendar_ids", least=1, most=MOST_CALENDARS)
-    for index, calendar_id in enumerate(request.calendar_ids[:MOST_CALENDARS]):
-        read_id(calendar_id, f"calendar_ids[{index}]", violations.add)
-    if len(set(request.calendar_ids)) != len(request.calendar_ids):
-        violations.add("calendar_ids", "must name each at most once")
+    violations = _check_calendars(request)
     violations.required(request, "display_options")
     given = request.display_options
     if given.calendar_id:
@@ -101,8 +99,7 @@ async def update_display_options(
 ) -> messages.UpdateDisplayOptionsResponse:
     """Lay the masked fields over the options of every named calendar, all or none."""
     district_id = request.district_id
-    if await get_district(connection, district_id, lock=True) is None:
-        raise no_district(district_id)
+    await _lock(connection, district_id)
     before = await _known(connection, request)
     changed: dict[str, DisplayOptions] = {}
     for calendar_id, known in before.items():
@@ -113,24 +110,75 @@ async def update_display_options(
         if must_write(changes=changes, asked=request.display_options.etag, present=message.etag):
             changed[calendar_id] = asked
     if changed:
-        caller = current_caller()
         await bump_facts(connection, district_id)
         await stored_options.write_display_options(
-            connection, district_id, changed, updater=caller.name, now=now
+            connection, district_id, changed, updater=current_caller().name, now=now
         )
-        after = await _known(connection, request)
-        await append_audit(
-            connection,
-            district_id=district_id,
-            now=now,
-            actor=caller.actor,
-            action=UPDATE_DISPLAY_OPTIONS,
-            changes=[_change(before[name], after[name]) for name in sorted(changed)],
-        )
-        before = after
+        before = await _audited(connection, request, UPDATE_DISPLAY_OPTIONS, before, now)
     return messages.UpdateDisplayOptionsResponse(
         display_options=[_message(before[name]) for name in request.calendar_ids]
     )
+
+
+def check_reset(request: messages.ResetDisplayOptionsRequest) -> None:
+    """Refuse a reset whose fields break their rules."""
+    _check_calendars(request).refuse()
+
+
+async def reset_display_options(
+    connection: AsyncConnection, request: messages.ResetDisplayOptionsRequest, now: dt.datetime
+) -> messages.ResetDisplayOptionsResponse:
+    """Drop what every named calendar stores, all or none."""
+    await _lock(connection, request.district_id)
+    before = await _known(connection, request)
+    stored = [name for name, known in before.items() if not known.options.inherited]
+    if stored:
+        await bump_facts(connection, request.district_id)
+        await stored_options.drop_display_options(connection, request.district_id, stored)
+        before = await _audited(connection, request, RESET_DISPLAY_OPTIONS, before, now)
+    return messages.ResetDisplayOptionsResponse(
+        display_options=[_message(before[name]) for name in request.calendar_ids]
+    )
+
+
+def _check_calendars(request: _Change) -> Violations:
+    violations = Violations()
+    violations.count(request.calendar_ids, "calendar_ids", least=1, most=MOST_CALENDARS)
+    for index, calendar_id in enumerate(request.calendar_ids[:MOST_CALENDARS]):
+        read_id(calendar_id, f"calendar_ids[{index}]", violations.add)
+    if len(set(request.calendar_ids)) != len(request.calendar_ids):
+        violations.add("calendar_ids", "must name each at most once")
+    return violations
+
+
+async def _lock(connection: AsyncConnection, district_id: str) -> None:
+    """Keep other writers of the district's options away until the transaction ends."""
+    if await get_district(connection, district_id, lock=True) is None:
+        raise no_district(district_id)
+
+
+async def _audited(
+    connection: AsyncConnection,
+    request: _Change,
+    action: str,
+    before: Mapping[str, CalendarOptions],
+    now: dt.datetime,
+) -> Mapping[str, CalendarOptions]:
+    """Return the options as they were just written, with an audit entry for every change."""
+    after = await _known(connection, request)
+    await append_audit(
+        connection,
+        district_id=request.district_id,
+        now=now,
+        actor=current_caller().actor,
+        action=action,
+        changes=[
+            _change(before[name], after[name])
+            for name in sorted(after)
+            if before[name] != after[name]
+        ],
+    )
+    return after
 
 
 async def _default(connection: AsyncConnection, district_id: str) -> DisplayOptions:
@@ -140,9 +188,7 @@ async def _default(connection: AsyncConnection, district_id: str) -> DisplayOpti
     return settings.document.default_display_options
 
 
-async def _known(
-    connection: AsyncConnection, request: messages.UpdateDisplayOptionsRequest
-) -> Mapping[str, CalendarOptions]:
+async def _known(connection: AsyncConnection, request: _Change) -> Mapping[str, CalendarOptions]:
     default = await _default(connection, request.district_id)
     found = await stored_options.read_display_options(
         connection, request.district_id, request.calendar_ids, default

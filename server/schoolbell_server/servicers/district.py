@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from schoolbell.v1 import district_service_pb2 as messages
 from schoolbell.v1.district_service_pb2_grpc import DistrictServiceServicer
 from schoolbell.v1.error_reason_pb2 import ErrorReason
@@ -23,6 +25,7 @@ from schoolbell_server.servicers.masks import lay_over, masked_paths, only_withi
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_storage.audit import append_audit
+from schoolbell_storage.district_removal import has_records
 from schoolbell_storage.districts import (
     DistrictRow,
     create_district,
@@ -78,6 +81,8 @@ class DistrictServicer(DistrictServiceServicer):
         secret = secrets.token_bytes(_SECRET_BYTES)
         sealed = self._sealer.seal(secret, asked.district_id.encode())
         async with self._storage.write() as connection:
+            if await get_district(connection, asked.district_id) is None:
+                await _check_gone(connection, asked.district_id)
             if await create_district(connection, asked, sealed):
                 before, after = changed_fields(messages.District(), _message(asked), SETTABLE)
                 await append_audit(
@@ -176,6 +181,16 @@ class DistrictServicer(DistrictServiceServicer):
                 f"a lunch balance is known in {known.currency_code}",
                 metadata={"currency_code": known.currency_code},
             )
+
+
+async def _check_gone(connection: AsyncConnection, district_id: str) -> None:
+    """Check that nothing is left of a district of the same id that was deleted."""
+    if await has_records(connection, district_id):
+        raise SchoolbellError(
+            ErrorReason.ERROR_REASON_DISTRICT_EXISTS,
+            "a district of this id is being deleted; call again when nothing is left of it",
+            metadata={"district_id": district_id},
+        )
 
 
 def _check_district(

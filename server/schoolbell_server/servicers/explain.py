@@ -8,9 +8,10 @@ from collections.abc import Callable
 from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell_server.contract.changes import foreign_currencies, normalise, read_change
 from schoolbell_server.contract.fields import read_id, read_locale
-from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.pipeline.submission import Submitted
 from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.explain_answer import ExplainAnswer
 from schoolbell_server.servicers.explain_facts import Question, gather
 from schoolbell_server.texts import Explanations
@@ -20,7 +21,7 @@ from schoolbell_storage.world import Apps
 
 
 class Explainer:
-    """Answers why; writes nothing.
+    """Answers why; writes nothing but that it was asked.
 
     What is called now is what would be decided if the change were published now, under a key of
     its own: with today's roster and settings, and with what is known of its fact today. An
@@ -49,8 +50,27 @@ class Explainer:
         question = self._read(request)
         async with self._storage.read() as connection:
             gathered = await gather(connection, question, self._apps)
+        await self._audit(request, gathered.change)
         locale = request.locale or gathered.world.district.locale
         return ExplainAnswer(question, gathered, Summaries(self._explanations, locale)).write()
+
+    async def _audit(self, request: messages.ExplainChangeRequest, change: Change) -> None:
+        """Write down who asked about whom; of a change that is only thought of, no content."""
+        asked = {
+            "change_key": asked_of(request.change_key),
+            "student_id": change.student_id,
+            "kind": change.kind.name,
+            "user_id": request.user_id,
+            "device_id": request.device_id,
+        }
+        await audit_act(
+            self._storage,
+            district_id=request.district_id,
+            method="schoolbell.v1.ChangeService/ExplainChange",
+            subject="explanations",
+            now=self._clock(),
+            asked={name: value for name, value in asked.items() if value},
+        )
 
     def _read(self, request: messages.ExplainChangeRequest) -> Question:
         violations = Violations()

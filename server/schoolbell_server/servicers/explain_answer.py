@@ -8,22 +8,25 @@ from schoolbell.v1 import change_service_pb2 as messages
 from schoolbell.v1 import common_pb2, explanation_pb2
 from schoolbell_server.contract.explanations import write_gates, write_recorded
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.contract.roster_answers import write_relationship
 from schoolbell_server.domain import timing
-from schoolbell_server.domain.acceptance import baselines_of
+from schoolbell_server.domain.change import LunchBalanceChange
 from schoolbell_server.domain.decision import Decision
-from schoolbell_server.domain.eligibility import decide
 from schoolbell_server.domain.explain import (
     DeviceExplanation,
     Explanation,
     GateRow,
     RecipientExplanation,
-    explain,
     first_failed,
 )
+from schoolbell_server.domain.explain_shared import explain_all
+from schoolbell_server.domain.fact_keys import all_keys
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import RefusalReason
+from schoolbell_server.domain.ledger import baselines_of
+from schoolbell_server.domain.shared import about, decide_all
 from schoolbell_server.domain.timing import zone_of
-from schoolbell_server.pipeline.standing import fact_delivery
+from schoolbell_server.pipeline.progress import fact_delivery
 from schoolbell_server.servicers.change_readers import write_record
 from schoolbell_server.servicers.explain_facts import Gathered, Question
 from schoolbell_server.servicers.explain_then import Then, fate_of
@@ -56,21 +59,29 @@ class ExplainAnswer:
         self._moment = timing.moment(self._change, question.now, zone, replay=question.replay)
         self._update = fold(self._change, question.now, gathered.states).update
         existing = map(fact_delivery, gathered.fact_deliveries)
-        self._baselines = baselines_of(self._update, existing)
-        self._origins = FactOrigins(
-            change=self._change,
+        self._baselines = baselines_of(self._update, existing, gathered.states)
+        self._origins = {name: self._origins_of(name) for name in self._change.student_ids}
+
+    def _origins_of(self, student_id: str) -> FactOrigins:
+        """Return who set the facts of one student's side of the change."""
+        gathered, change = self._gathered, about(self._change, student_id)
+        known = map(gathered.states.get, reversed(all_keys(change)))  # the student's own first
+        return FactOrigins(
+            change=change,
             accept_time=None if self._stored is None else self._stored.row.accept_time,
-            update=self._update,
-            state=gathered.states.get(self._update.key),
-            provenance=gathered.provenance,
+            update=self._update.of(student_id),
+            state=next((state for state in known if state is not None), None)
+            if isinstance(change.payload, LunchBalanceChange)
+            else gathered.states.get(self._update.key),
+            provenance=gathered.provenance[student_id],
         )
 
     def write(self) -> messages.ExplainChangeResponse:
         """Return the whole answer."""
         now = self._explain(self._gathered.user_id)
         answer = messages.ExplainChangeResponse(
-            gates=write_gates(now.gates, self._origins.of),
-            recipients=[self._recipient(one, now) for one in self._people(now)],
+            gates=write_gates(now.gates, self._origins[now.student_id].of),
+            recipients=[self._recipient(one) for one in self._people(now)],
             summary=self._summary(now),
             evaluate_time=write_time(self._question.now),
         )
@@ -82,7 +93,7 @@ class ExplainAnswer:
         return answer
 
     def _explain(self, user_id: str) -> Explanation:
-        return explain(
+        return explain_all(
             self._change,
             self._moment,
             self._update,
@@ -102,47 +113,36 @@ class ExplainAnswer:
             if recorded.user_id not in known:
                 yield from self._explain(recorded.user_id).recipients
 
-    def _recipient(
-        self, now: RecipientExplanation, whole: Explanation
-    ) -> explanation_pb2.ExplainedRecipient:
+    def _recipient(self, now: RecipientExplanation) -> explanation_pb2.ExplainedRecipient:
+        origins = self._origins[now.student_id]
         message = explanation_pb2.ExplainedRecipient(
             user_id=now.user_id,
             app_type=common_pb2.AppType.ValueType(now.app),
-            is_student=self._is_student(now),
-            gates=write_gates(now.gates, self._origins.of),
+            is_student=now.user_id == now.student_id,
+            gates=write_gates(now.gates, origins.of),
         )
+        tie = self._gathered.ties.get((now.student_id, now.user_id))
+        if tie is not None and not message.is_student:
+            message.relationship.CopyFrom(write_relationship(tie))
         if self._stored is None:
-            message.devices.extend(self._device(device) for device in now.devices)
-            message.summary = self._summaries.would(_verdicts(now, whole.gates))
+            message.devices.extend(_device(device, origins) for device in now.devices)
+            message.summary = self._summaries.would(_verdicts(now))
             return message
         then = Then(self._stored, now, self._question.device_id)
         if then.refusal is not None:
             message.recorded.CopyFrom(write_recorded(self._stored.record, then.refusal))
-        message.devices.extend(self._recorded_device(device, then) for device in now.devices)
+        for device in now.devices:
+            message.devices.append(_device(device, origins))
+            then.complete(message.devices[-1])
         message.devices.extend(then.lost_devices())
         message.summary = self._summaries.then_and_now(
-            then.verdicts, list(then.fates()), _verdicts(now, whole.gates, without=_MOVED_BY_ITSELF)
+            then.verdicts, list(then.fates()), _verdicts(now, without=_MOVED_BY_ITSELF)
         )
-        return message
-
-    def _is_student(self, now: RecipientExplanation) -> bool:
-        return now.user_id == self._change.student_id
-
-    def _device(self, now: DeviceExplanation) -> explanation_pb2.ExplainedDevice:
-        return explanation_pb2.ExplainedDevice(
-            device_id=now.device_id, gates=write_gates(now.gates, self._origins.of)
-        )
-
-    def _recorded_device(
-        self, now: DeviceExplanation, then: Then
-    ) -> explanation_pb2.ExplainedDevice:
-        message = self._device(now)
-        then.complete(message)
         return message
 
     def _summary(self, now: Explanation) -> str:
         if self._stored is None:
-            decision = decide(
+            decision, _ = decide_all(
                 self._change,
                 self._moment,
                 self._update,
@@ -164,17 +164,22 @@ class ExplainAnswer:
         )
 
 
+def _device(now: DeviceExplanation, origins: FactOrigins) -> explanation_pb2.ExplainedDevice:
+    return explanation_pb2.ExplainedDevice(
+        device_id=now.device_id, gates=write_gates(now.gates, origins.of)
+    )
+
+
 def _people_told(decision: Decision) -> int:
     return len({recipient.user_id for recipient, _ in decision.told()})
 
 
 def _verdicts(
     person: RecipientExplanation,
-    change_gates: Iterable[GateRow],
     without: frozenset[RefusalReason] = frozenset(),
 ) -> Verdicts:
     """Return on how many devices a person passes every gate, but for causes that are left out."""
-    shared = _first_failed([*change_gates, *person.gates], without)
+    shared = _first_failed([*person.change_gates, *person.gates], without)
     if shared is not None:
         return Verdicts(refusals=[_why(shared)])
     failed = [_first_failed(device.gates, without) for device in person.devices]
@@ -187,4 +192,6 @@ def _first_failed(rows: Iterable[GateRow], without: frozenset[RefusalReason]) ->
 
 
 def _why(row: GateRow) -> Why:
-    return Why(row.gate, row.reason, {fact.name: fact.value for fact in row.facts})
+    # Of several facts of a name the first counts, as of several bars the district's.
+    facts = {fact.name: fact.value for fact in reversed(row.facts)}
+    return Why(row.gate, row.reason, facts)

@@ -26,6 +26,7 @@ from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.devices import owner_of
 from schoolbell_storage.facts import read_facts
 from schoolbell_storage.provenance import Asked, Provenance, fetch_provenance
+from schoolbell_storage.roster import Tie, get_student
 from schoolbell_storage.world import Apps, fetch_users, fetch_world
 
 _ALL = 100_000
@@ -45,7 +46,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Accepted:
     """An accepted change, with what was decided and what became of it."""
 
     row: ChangeRow
@@ -60,12 +61,15 @@ class Gathered:
     """Everything that the answer is made of."""
 
     change: Change
-    stored: Stored | None
+    stored: Accepted | None
     world: World
     """`users` has whoever is asked about without being related today."""
     states: Mapping[FactKey, FactState]
     fact_deliveries: Collection[DeliveryRow]
-    provenance: Provenance
+    provenance: Mapping[str, Provenance]
+    """By the student whom the change is about."""
+    ties: Mapping[tuple[str, str], Tie]
+    """By (student_id, guardian_id), also those that have ended."""
     user_id: str
     """The only person to explain: the named one, or the named device's owner; '' is everybody."""
 
@@ -78,18 +82,15 @@ async def gather(connection: AsyncConnection, question: Question, apps: Apps) ->
     stored = await _stored(connection, question)
     change = _change(question, stored)
     calendars = [change.calendar_id] if change.calendar_id else []
-    world = await fetch_world(
-        connection, question.district_id, [change.student_id], calendars, apps
-    )
+    students = change.student_ids
+    world = await fetch_world(connection, question.district_id, students, calendars, apps)
     _check(question, world)
     if world is None:
         raise no_district(question.district_id)
     user_id = await _person(connection, question)
     named = {user_id} if user_id else _recorded(stored)
     related = set(_related(world, change))
-    others = await fetch_users(
-        connection, question.district_id, named - related, [change.student_id]
-    )
+    others = await fetch_users(connection, question.district_id, named - related, students)
     if user_id and user_id not in related and user_id not in others:
         raise no_user(user_id)
     names = {(question.district_id, key) for key in all_keys(change)}
@@ -100,28 +101,44 @@ async def gather(connection: AsyncConnection, question: Question, apps: Apps) ->
         world=replace(world, users=others),
         states={key: decode_state(text) for (_, key), text in states.items()},
         fact_deliveries=await fact_deliveries(connection, names, lock=False),
-        provenance=await fetch_provenance(
-            connection,
-            Asked(
-                district_id=question.district_id,
-                student_id=change.student_id,
-                kind=change.kind,
-                calendar_ids=world.calendars.keys(),
-                user_ids=related | others.keys(),
-            ),
-        ),
+        provenance={
+            student_id: await fetch_provenance(
+                connection,
+                Asked(
+                    district_id=question.district_id,
+                    student_id=student_id,
+                    kind=change.kind,
+                    calendar_ids=world.calendars.keys(),
+                    user_ids=related | others.keys(),
+                ),
+            )
+            for student_id in students
+        },
+        ties=await _ties(connection, question.district_id, students),
         user_id=user_id,
     )
 
 
-def _change(question: Question, stored: Stored | None) -> Change:
+async def _ties(
+    connection: AsyncConnection, district_id: str, students: Iterable[str]
+) -> dict[tuple[str, str], Tie]:
+    found = [await get_student(connection, district_id, student_id) for student_id in students]
+    return {
+        (tie.record.student_id, tie.record.guardian_id): tie
+        for student in found
+        if student is not None
+        for tie in student.relationships
+    }
+
+
+def _change(question: Question, stored: Accepted | None) -> Change:
     if isinstance(question.subject, Submitted):
         return question.subject.change
     assert stored is not None, "a key that names nothing was refused"
     return parse_change(stored.row.content)
 
 
-async def _stored(connection: AsyncConnection, question: Question) -> Stored | None:
+async def _stored(connection: AsyncConnection, question: Question) -> Accepted | None:
     key = question.subject
     if isinstance(key, Submitted):
         return None
@@ -133,7 +150,7 @@ async def _stored(connection: AsyncConnection, question: Question) -> Stored | N
         raise no_change(key)
     query = DeliveryQuery(district_ids=[question.district_id], keys=[key], limit=_ALL)
     deliveries = await list_deliveries(connection, query)
-    return Stored(
+    return Accepted(
         row=row,
         record=decode_record(row.decision),
         deliveries={one.device_id: one for one in deliveries},
@@ -166,14 +183,14 @@ async def _person(connection: AsyncConnection, question: Question) -> str:
 
 
 def _related(world: World, change: Change) -> Iterable[str]:
-    student = world.students.get(change.student_id)
-    if student is not None:
-        yield student.student.user_id
-        for tie in student.relationships:
-            yield tie.guardian.user_id
+    for student in map(world.students.get, change.student_ids):
+        if student is not None:
+            yield student.student.user_id
+            for tie in student.relationships:
+                yield tie.guardian.user_id
 
 
-def _recorded(stored: Stored | None) -> set[str]:
+def _recorded(stored: Accepted | None) -> set[str]:
     """Return who was decided on then: they are explained also where nothing relates them now."""
     if stored is None:
         return set()

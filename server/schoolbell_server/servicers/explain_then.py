@@ -11,7 +11,7 @@ from schoolbell_server.contract.explanations import write_recorded
 from schoolbell_server.domain.decision import RecipientDecision, Refusal
 from schoolbell_server.domain.explain import RecipientExplanation
 from schoolbell_server.domain.kinds import DeliveryState
-from schoolbell_server.servicers.explain_facts import Stored
+from schoolbell_server.servicers.explain_facts import Accepted
 from schoolbell_server.texts.summaries import Fate, Verdicts, Why
 from schoolbell_storage.deliveries import DeliveryRow
 
@@ -19,7 +19,7 @@ from schoolbell_storage.deliveries import DeliveryRow
 class Then:
     """What was recorded of one person, and what became of it."""
 
-    def __init__(self, stored: Stored, person: RecipientExplanation, device_id: str) -> None:
+    def __init__(self, stored: Accepted, person: RecipientExplanation, device_id: str) -> None:
         self._stored = stored
         self._person = person
         self._device_id = device_id

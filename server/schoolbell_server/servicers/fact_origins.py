@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact import FactUpdate
 from schoolbell_server.domain.fact_state import FactState
-from schoolbell_server.domain.gate import EntityKind, SeenFact
+from schoolbell_server.domain.gate import BAR_ID, EntityKind, SeenFact
 from schoolbell_server.domain.kinds import AdultStudentRule
 from schoolbell_storage.provenance import DEFAULT, Origin, Provenance
 
@@ -54,6 +54,9 @@ class FactOrigins:
                 return stored.display_options.get(self.change.calendar_id or "", DEFAULT)
             case EntityKind.USER if fact.name == "device_count":
                 return self._of_devices(fact.entity_id)
+            case EntityKind.BAR:
+                user_id, _, source = fact.entity_id.partition(BAR_ID)
+                return stored.bars.get((user_id, source), DEFAULT)
             case EntityKind.CHANGE:
                 return self._of_change()
             case EntityKind.FACT:
@@ -68,7 +71,8 @@ class FactOrigins:
             EntityKind.USER: stored.users,
             EntityKind.RELATIONSHIP: stored.relationships,
             EntityKind.DEVICE: stored.devices,
-            EntityKind.SUBSCRIPTION: stored.subscriptions,
+            EntityKind.SUBSCRIPTION: stored.device_subscriptions,
+            EntityKind.PERSON_SUBSCRIPTION: stored.person_subscriptions,
         }.get(entity, {})
 
     def _of_devices(self, user_id: str) -> Origin:

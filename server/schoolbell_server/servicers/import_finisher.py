@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_storage import roster_imports as imports
+from schoolbell_storage.audit import Actor, Document, append_audit
 from schoolbell_storage.districts import lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import count_portal_relationships
-from schoolbell_storage.roster_checks import Problem, RecordsRefused
+from schoolbell_storage.roster_checks import Problem, ProblemCode, RecordsRefused, Severity
+from schoolbell_storage.roster_guards import Excess, GuardsExceeded
 from schoolbell_storage.roster_imports import (
     ImportHeader,
     ImportMode,
@@ -23,8 +26,11 @@ from schoolbell_storage.roster_imports import (
     ImportState,
 )
 from schoolbell_storage.roster_report import ImportRefusal, ImportReport
-from schoolbell_storage.roster_write import DeactivatesTooMany, RosterWrite, write_records
+from schoolbell_storage.roster_write import RosterWrite, write_records
 
+IMPORT_ROSTER = "schoolbell.v1.RosterService/ImportRoster"
+_FINISHER = Actor(Principal(PrincipalType.SYSTEM, "imports"))
+"""Who applies what arrived whole: the server, also if its caller is long gone."""
 logger = get_logger(__name__)
 
 
@@ -76,12 +82,12 @@ class ImportFinisher:
             ) as connection:
                 report = await self._apply(connection, row)
             if report is not None and row.header.validate_only:
-                await self._end(row, ImportState.APPLIED, report)
+                await self._end(row, ImportState.VALIDATED, report)
         except RecordsRefused as refused:
             report = refused_records(row.header, refused.problems, refused.total)
             await self._end(row, ImportState.REFUSED, report)
-        except DeactivatesTooMany as excess:
-            await self._end(row, ImportState.REFUSED, _too_many(row.header, excess))
+        except _Guarded as guarded:
+            await self._end(row, ImportState.REFUSED, guarded.report)
 
     async def _apply(self, connection: AsyncConnection, row: ImportRow) -> ImportReport | None:
         """Write what was staged; None if another server was faster."""
@@ -93,14 +99,24 @@ class ImportFinisher:
             source=header.source,
             now=self._now(),
             full=header.mode is ImportMode.FULL,
-            max_deactivated_percent=header.max_deactivated_percent,
+            guards=header.guards,
         )
         batches = imports.staged_batches(connection, header.district_id, header.import_id)
-        counts = await write_records(connection, write, batches)
+        try:
+            done = await write_records(connection, write, batches)
+        except GuardsExceeded as exceeded:
+            portal = await count_portal_relationships(connection, header.district_id)
+            raise _Guarded(_guarded(header, exceeded, portal)) from None
         portal = await count_portal_relationships(connection, header.district_id)
-        report = ImportReport(counts=counts, portal_relationships=portal)
+        report = ImportReport(
+            counts=done.counts,
+            portal_relationships=portal,
+            problems=[_allowed(problem) for problem in done.lost_bars],
+            problem_total=done.lost_bar_total,
+        )
         ended = dataclasses.replace(row, update_time=write.now)
         await imports.end_import(connection, ended, ImportState.APPLIED, report)
+        await audit_import(connection, header, write.now, _FINISHER, _result("applied", report))
         return report
 
     async def _end(self, row: ImportRow, state: ImportState, report: ImportReport) -> None:
@@ -108,6 +124,8 @@ class ImportFinisher:
             if await self._lock(connection, row):
                 ended = dataclasses.replace(row, update_time=self._now())
                 await imports.end_import(connection, ended, state, report)
+                result = _result(state.value, report)
+                await audit_import(connection, row.header, ended.update_time, _FINISHER, result)
 
     async def _lock(self, connection: AsyncConnection, row: ImportRow) -> bool:
         """Keep other writers of the roster away; False if another server was faster."""
@@ -119,9 +137,47 @@ class ImportFinisher:
         return present is not None and present.state is ImportState.APPLYING
 
 
+async def audit_import(
+    connection: AsyncConnection,
+    header: ImportHeader,
+    now: dt.datetime,
+    actor: Actor,
+    what: Document,
+) -> None:
+    """Write down that an import arrived, by its caller, or how it ended, by the service.
+
+    One that is only validated leaves no entry: it changes nothing.
+    """
+    if not header.validate_only:
+        await append_audit(
+            connection,
+            district_id=header.district_id,
+            now=now,
+            actor=actor,
+            action=IMPORT_ROSTER,
+            changes=[
+                (
+                    f"imports/{header.import_id}",
+                    {},
+                    {"source": header.source, "mode": header.mode.value, **what},
+                )
+            ],
+        )
+
+
+def _result(state: str, report: ImportReport) -> Document:
+    """Return how an import ended, and how many records it wrote by type."""
+    counts = {
+        record_type.name.lower(): {"created": one.created, "updated": one.updated}
+        | {"deactivated": one.deactivated}
+        for record_type, one in sorted(report.counts.items())
+    }
+    return {"state": state, "counts": counts}
+
+
 def refused_records(header: ImportHeader, problems: Sequence[Problem], total: int) -> ImportReport:
     """Return the report of an import whose records are refused."""
-    metadata = {"import_id": header.import_id, "problem_total": str(total)}
+    metadata = {"import_id": header.import_id, "problem_count": str(total)}
     return ImportReport(
         problems=problems,
         problem_total=total,
@@ -131,22 +187,45 @@ def refused_records(header: ImportHeader, problems: Sequence[Problem], total: in
 
 def refused_whole(reason: str, description: str, metadata: Mapping[str, str]) -> ImportReport:
     """Return the report of an import that is refused as a whole."""
-    problem = Problem(record_index=-1, name=None, field="", description=description)
+    problem = Problem(
+        record_index=None,
+        name=None,
+        field="",
+        description=description,
+        code=ProblemCode.UNSPECIFIED,
+    )
     return ImportReport(
         problems=[problem], problem_total=1, refusal=ImportRefusal(reason, metadata)
     )
 
 
-def _too_many(header: ImportHeader, excess: DeactivatesTooMany) -> ImportReport:
-    kind, most = excess.record_type.name, f"{header.max_deactivated_percent:g}"
-    return refused_whole(
-        "ERROR_REASON_IMPORT_DEACTIVATES_TOO_MANY",
-        f"would deactivate {excess.percent:.1f} % of the active records of the type {kind}, "
-        f"more than {most} %",
-        {
-            "import_id": header.import_id,
-            "record_type": kind,
-            "percent": f"{excess.percent:.1f}",
-            "max_deactivated_percent": most,
-        },
+def guard_metadata(excess: Excess) -> Mapping[str, str]:
+    """Return what the error of an exceeded guard carries besides its text."""
+    metadata = {"guard": excess.guard, "record_type": excess.record_type.name}
+    if excess.percent is not None and excess.most is not None:
+        metadata |= {"percent": f"{excess.percent:.1f}", "max_percent": f"{excess.most:g}"}
+    return metadata
+
+
+class _Guarded(Exception):
+    """An import exceeds its guards; the report says which and what it would have done."""
+
+    def __init__(self, report: ImportReport) -> None:
+        super().__init__()
+        self.report = report
+
+
+def _guarded(header: ImportHeader, exceeded: GuardsExceeded, portal: int) -> ImportReport:
+    metadata = {"import_id": header.import_id} | dict(guard_metadata(exceeded.excess))
+    return ImportReport(
+        counts=exceeded.counts,
+        portal_relationships=portal,
+        problems=exceeded.problems,
+        problem_total=exceeded.total,
+        refusal=ImportRefusal("ERROR_REASON_IMPORT_GUARD_EXCEEDED", metadata),
     )
+
+
+def _allowed(lost: Problem) -> Problem:
+    """Return a bar's loss as it is reported where it was allowed."""
+    return dataclasses.replace(lost, severity=Severity.WARNING)

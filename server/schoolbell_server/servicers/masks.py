@@ -1,7 +1,8 @@
 """Update masks: which fields of a message an update means, and how they are laid over the rest.
 
-Paths are relative to the resource. No mask is every populated field; a path that names no field
-is refused, one that names a field that only the service sets is ignored.
+Paths are relative to the resource. No mask is every populated field, `*` every field that may be
+set; a path that names no field is refused, one that names a field that only the service sets is
+ignored.
 """
 
 from __future__ import annotations
@@ -19,17 +20,31 @@ from schoolbell_server.rpc.validation import Violations
 M = TypeVar("M", bound=Message)
 
 
+_EVERY = "*"
+
+
 def masked_paths(
-    mask: FieldMask, given: Message, settable: Collection[str], violations: Violations
+    mask: FieldMask,
+    given: Message,
+    settable: Collection[str],
+    violations: Violations,
+    *,
+    also: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Return the paths that an update means."""
+    """Return the paths that an update means; those of `also` only where they are named or set."""
+    known = {*settable, *also}
+    populated = tuple(field.name for field, _ in given.ListFields() if field.name in known)
     if not mask.paths:
-        return tuple(field.name for field, _ in given.ListFields() if field.name in settable)
+        return populated
+    if list(mask.paths) == [_EVERY]:
+        return (*sorted(settable), *(name for name in populated if name in also))
     descriptor = cast(Descriptor, given.DESCRIPTOR)
     for index, path in enumerate(mask.paths):
-        if not FieldMask(paths=[path]).IsValidForDescriptor(descriptor):
+        if path == _EVERY:
+            violations.add(f"update_mask.paths[{index}]", "must be the only path")
+        elif not FieldMask(paths=[path]).IsValidForDescriptor(descriptor):
             violations.add(f"update_mask.paths[{index}]", f"names no field: {path}")
-    return tuple(path for path in mask.paths if path.split(".")[0] in settable)
+    return tuple(path for path in mask.paths if path.split(".")[0] in known)
 
 
 def lay_over(stored: M, given: M, paths: Collection[str]) -> M:

@@ -22,6 +22,7 @@ from schoolbell_storage import mentions, persons
 from schoolbell_storage.audit import AuditEntry
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Decided, Person
 
 _PAGE = 100  # records a message: a change is 8 KiB at most, a message 4 MiB
@@ -30,12 +31,14 @@ Document = Mapping[str, Any]
 
 _ENUMS: Mapping[str, type[IntEnum]] = {
     "app": kinds.AppType,
+    "app_type": kinds.AppType,
     "cancel_cause": kinds.CancelCause,
     "cancel_gate": kinds.Gate,
     "cancel_refusal": kinds.RefusalReason,
     "detail_level": kinds.DetailLevel,
     "environment": kinds.ProviderEnvironment,
     "granted": Right,
+    "hold_cause": kinds.HoldCause,
     "kind": kinds.Kind,
     "platform": kinds.Platform,
     "retirement_reason": kinds.RetirementReason,
@@ -48,6 +51,7 @@ _INNER = frozenset(
     {
         "address_hash",
         "budget_start",
+        "cancel_principal",
         "district_id",
         "facts_version",
         "grantee_type",
@@ -55,8 +59,8 @@ _INNER = frozenset(
         "lane",
         "lease_owner",
         "position",
+        "principal_type",
         "secret_hash",
-        "subscriptions_version",
         "token_revision",
         "update_day",
         "version",
@@ -76,19 +80,21 @@ async def export(storage: Storage, person: Person) -> AsyncIterator[ExportPerson
     for holding in holdings:
         held = partial(persons.read_holding, holding=holding, limit=_PAGE)
         async for rows in pages(storage, held):
-            yield _message(holding.record_type, [_row(holding.table, row) for row in rows])
-    for student_id in (person.user_id, *person.related):
+            documents = [_row(holding.table, row) async for row in paced(rows)]
+            yield await _message(holding.record_type, documents)
+    for student_id in (person.user_id, *person.students):
         own = partial(persons.decisions, person=person, student_id=student_id, limit=_PAGE)
         async for decided in pages(storage, own):
-            yield _message("decision", [_decision(one, person.user_id) for one in decided])
+            told = [_decision(one, person.user_id) async for one in paced(decided)]
+            yield await _message("decision", told)
     mentioned = partial(mentions.audit_mentions, person=person, limit=_PAGE)
     async for entries in pages(storage, mentioned):
-        yield _message("audit_entry", [_entry(one) for one in entries])
+        yield await _message("audit_entry", [_entry(one) for one in entries])
 
 
-def _message(record_type: str, documents: Sequence[Document]) -> ExportPersonDataResponse:
+async def _message(record_type: str, documents: Sequence[Document]) -> ExportPersonDataResponse:
     message = ExportPersonDataResponse(record_type=record_type)
-    for document in documents:
+    async for document in paced(documents):
         record = Struct()
         record.update(document)
         message.records.append(record)

@@ -12,7 +12,7 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.domain.delivery import after_receipt
 from schoolbell_server.domain.kinds import DeliveryState
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.validation import REQUIRED, Violations
@@ -31,12 +31,12 @@ class Receipts:
     """Writes receipts into deliveries."""
 
     def __init__(
-        self, storage: Storage, clock: Callable[[], dt.datetime], on_heard: Callable[[str], None]
+        self, storage: Storage, clock: Callable[[], dt.datetime], on_seen: Callable[[str], None]
     ) -> None:
-        """`on_heard` is told the id of every device that something is said of."""
+        """`on_seen` is told the id of every device that something is said of."""
         self._storage = storage
         self._clock = clock
-        self._on_heard = on_heard
+        self._on_seen = on_seen
 
     async def report(
         self, request: messages.ReportReceiptsRequest
@@ -69,7 +69,7 @@ class Receipts:
             await store_deliveries(connection, changed)
             await journal.record(connection, now, changed)
         for row in known.values():
-            self._on_heard(row.device_id)
+            self._on_seen(row.device_id)
         return messages.ReportReceiptsResponse(results=results)
 
 
@@ -94,7 +94,7 @@ def _take(
     now: dt.datetime,
 ) -> messages.ReceiptResult:
     if error is not None:
-        return messages.ReceiptResult(error=to_status(error))
+        return messages.ReceiptResult(error=to_status(error), reason=error.reason)
     row = known.get(receipt.delivery_id)
     if row is None:
         missing = SchoolbellError(
@@ -102,12 +102,12 @@ def _take(
             "the user has no such delivery",
             metadata={"delivery_id": receipt.delivery_id},
         )
-        return messages.ReceiptResult(error=to_status(missing))
+        return messages.ReceiptResult(error=to_status(missing), reason=missing.reason)
     event = _EVENTS[receipt.event]
-    standing = after_receipt(standing_of(row), event, leased=bool(row.lease_owner))
-    if standing is not None:
+    progress = after_receipt(progress_of(row), event, leased=bool(row.lease_owner))
+    if progress is not None:
         time = min(receipt.event_time.ToDatetime(tzinfo=dt.UTC), now)
-        row = known[row.delivery_id] = _seen(moved_to(row, standing, now), event, time)
+        row = known[row.delivery_id] = _seen(moved_to(row, progress, now), event, time)
     return messages.ReceiptResult(state=delivery_pb2.DeliveryState.ValueType(row.state))
 
 

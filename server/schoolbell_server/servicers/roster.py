@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +23,7 @@ from schoolbell_server.contract.roster_records import read_school_year
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.bars import Bars
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.missing import no_district, no_import, no_student, no_user
 from schoolbell_server.servicers.paging import read_page
@@ -31,6 +33,8 @@ from schoolbell_server.servicers.roster_changes import (
     write_by_hand,
 )
 from schoolbell_server.servicers.roster_import import ImportReceiver
+from schoolbell_server.servicers.roster_lists import RosterLists
+from schoolbell_server.servicers.sources import is_own, own, own_sources
 from schoolbell_storage import roster, roster_imports
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.codec import to_micros
@@ -41,6 +45,7 @@ from schoolbell_storage.districts import (
     set_active_school_year,
 )
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 
 SET_ACTIVE_SCHOOL_YEAR = "schoolbell.v1.RosterService/SetActiveSchoolYear"
 
@@ -58,6 +63,8 @@ class RosterServicer(RosterServiceServicer):
         self._storage = storage
         self._now = now
         self._receiver = ImportReceiver(storage, finisher, now)
+        self._lists = RosterLists(storage)
+        self._bars = Bars(storage, now)
 
     async def ImportRoster(
         self, request_iterator: Any, _context: Any
@@ -77,7 +84,7 @@ class RosterServicer(RosterServiceServicer):
             row = await roster_imports.find_import(
                 connection, request.district_id, request.import_id
             )
-        if row is None:
+        if row is None or not is_own(row.header.source):
             raise no_import(request.import_id)
         return messages.GetImportResponse(roster_import=write_import(row))
 
@@ -92,7 +99,11 @@ class RosterServicer(RosterServiceServicer):
         async with self._storage.read() as connection:
             await _check_district(connection, request.district_id)
             found = await roster_imports.list_imports(
-                connection, request.district_id, before=before, limit=page.limit
+                connection,
+                request.district_id,
+                sources=own_sources(()),
+                before=before,
+                limit=page.limit,
             )
         shown, token = page.cut(
             found, lambda row: (to_micros(row.create_time), row.header.import_id)
@@ -128,9 +139,9 @@ class RosterServicer(RosterServiceServicer):
         async with self._storage.read() as connection:
             await _check_district(connection, request.district_id)
             found = await roster.get_student(connection, request.district_id, request.student_id)
-        if found is None:
+        if found is None or not is_own(found.user.origin.source):
             raise no_student(request.student_id)
-        return messages.GetStudentResponse(student=write_student(found))
+        return messages.GetStudentResponse(student=write_student(_own_ties(found)))
 
     async def ListStudents(
         self, request: messages.ListStudentsRequest, _context: Any
@@ -146,6 +157,7 @@ class RosterServicer(RosterServiceServicer):
             calendar_id=request.calendar_id or None,
             guardian_id=request.guardian_id or None,
             include_inactive=request.include_inactive,
+            sources=own_sources(()),
             after=str(page.after[0]) if page.after else "",
             limit=page.limit,
         )
@@ -154,38 +166,39 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.list_students(connection, query)
         shown, token = page.cut(found, lambda student: (student.user.record.user_id,))
         return messages.ListStudentsResponse(
-            students=[write_student(student) for student in shown], next_page_token=token
+            students=[write_student(_own_ties(student)) async for student in paced(shown)],
+            next_page_token=token,
         )
 
     async def ListUsers(
         self, request: messages.ListUsersRequest, _context: Any
     ) -> messages.ListUsersResponse:
         """List accounts whose id or name matches."""
-        raise NotImplementedError
+        return await self._lists.users(request)
 
     async def ListSchools(
         self, request: messages.ListSchoolsRequest, _context: Any
     ) -> messages.ListSchoolsResponse:
         """List schools."""
-        raise NotImplementedError
+        return await self._lists.schools(request)
 
     async def ListCalendars(
         self, request: messages.ListCalendarsRequest, _context: Any
     ) -> messages.ListCalendarsResponse:
         """List calendars."""
-        raise NotImplementedError
+        return await self._lists.calendars(request)
 
     async def SetBar(
         self, request: messages.SetBarRequest, _context: Any
     ) -> messages.SetBarResponse:
         """Set or lift the district's bar."""
-        raise NotImplementedError
+        return await self._bars.set(request)
 
     async def ListBars(
         self, request: messages.ListBarsRequest, _context: Any
     ) -> messages.ListBarsResponse:
         """List the bars that stand."""
-        raise NotImplementedError
+        return await self._bars.list(request)
 
     async def GetUser(
         self, request: messages.GetUserRequest, _context: Any
@@ -197,11 +210,11 @@ class RosterServicer(RosterServiceServicer):
         async with self._storage.read() as connection:
             await _check_district(connection, request.district_id)
             found = await roster.get_user(connection, request.district_id, request.user_id)
-        if found is None:
+        if found is None or not is_own(found[0].origin.source):
             raise no_user(request.user_id)
         user, ties = found
         return messages.GetUserResponse(
-            user=write_user(user), relationships=[write_relationship(tie) for tie in ties]
+            user=write_user(user), relationships=[write_relationship(tie) for tie in own(ties)]
         )
 
     async def SetActiveSchoolYear(
@@ -211,7 +224,7 @@ class RosterServicer(RosterServiceServicer):
         violations = Violations()
         year = read_school_year(request.school_year, "school_year", violations.add)
         violations.refuse()
-        async with self._storage.write() as connection:
+        async with self._storage.write(keep=not request.validate_only) as connection:
             known = await get_district(connection, request.district_id, lock=True)
             if known is None:
                 raise no_district(request.district_id)
@@ -233,6 +246,13 @@ class RosterServicer(RosterServiceServicer):
             action=SET_ACTIVE_SCHOOL_YEAR,
             changes=[(name, {name: known.active_school_year}, {name: year})],
         )
+
+
+def _own_ties(student: roster.Student) -> roster.Student:
+    """Return a student with the ties that the caller may see."""
+    return replace(
+        student, relationships=own(student.relationships), enrollments=own(student.enrollments)
+    )
 
 
 async def _check_district(connection: AsyncConnection, district_id: str) -> None:

@@ -14,22 +14,25 @@ from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_answers import write_import
+from schoolbell_server.contract.roster_guards import read_guards
 from schoolbell_server.contract.roster_records import read_record, record_name
 from schoolbell_server.rpc.authentication import utc_now
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.import_finisher import (
     ImportFinisher,
+    audit_import,
     refused_records,
     refused_whole,
 )
 from schoolbell_server.servicers.missing import no_district
-from schoolbell_server.servicers.sources import check_source
+from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage import roster_imports as imports
 from schoolbell_storage.districts import get_district, lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
-from schoolbell_storage.roster_checks import MOST_PROBLEMS, Problem
+from schoolbell_storage.roster_checks import MOST_PROBLEMS, Problem, ProblemCode
 from schoolbell_storage.roster_imports import (
     ImportHeader,
     ImportInProgress,
@@ -40,7 +43,6 @@ from schoolbell_storage.roster_imports import (
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_report import ImportReport
 
-DEFAULT_MAX_DEACTIVATED_PERCENT = 5.0
 MOST_RECORDS = 1000
 _BATCH = 1000  # records that are let wait in one transaction
 _MISCOUNTED = "ERROR_REASON_IMPORT_COUNT_MISMATCH"
@@ -169,26 +171,29 @@ class _Reception:
             sound = False
             self._problem_total += 1
             if len(self._problems) < MOST_PROBLEMS:
-                field = path.partition(".")[2] or path
                 self._problems.append(
                     Problem(
                         record_index=self._received,
                         name=record_name(message),
-                        field=field,
+                        field=path.removeprefix(f"{message.WhichOneof('record')}."),
                         description=description,
+                        code=ProblemCode.INVALID_FIELD,
                     )
                 )
 
         removable = self._begun.header.mode is ImportMode.DELTA
-        content = read_record(message, "", complain, removable=removable)
-        if sound and content is not None:
-            self._batch.append(IncomingRecord(self._received, content))
+        read = read_record(message, "", complain, removable=removable)
+        if sound and read is not None:
+            self._batch.append(IncomingRecord(self._received, read.content, read.provided))
 
     async def _stage(self) -> None:
         async with self._storage.write() as connection:
             await self._stage_in(connection)
 
     async def _stage_in(self, connection: AsyncConnection) -> None:
+        await check_records(
+            connection, self._begun.header.district_id, (one.content for one in self._batch)
+        )
         batch, self._batch = encode_incoming(self._batch), []
         staged = await imports.stage_batch(
             connection, self._begun, self._position, batch, self._now()
@@ -206,6 +211,13 @@ class _Reception:
                 return
             await self._stage_in(connection)
             self._check_own(await imports.complete_import(connection, self._begun, self._now()))
+            await audit_import(
+                connection,
+                self._begun.header,
+                self._now(),
+                current_caller().actor,
+                {"record_count": record_count},
+            )
 
     def _refusal(self, record_count: int) -> ImportReport | None:
         header = self._begun.header
@@ -238,11 +250,7 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
     read_id(header.source, "header.source", violations.add)
     if not header.mode:
         violations.add("header.mode", "is required")
-    percent = DEFAULT_MAX_DEACTIVATED_PERCENT
-    if header.guards.HasField("max_deactivated_percent"):
-        percent = header.guards.max_deactivated_percent
-        if not 0 <= percent <= 100:
-            violations.add("header.guards.max_deactivated_percent", "must be from 0 to 100")
+    guards = read_guards(header.guards, "header.guards.", violations.add)
     violations.refuse()
     check_source(header.source)
     return ImportHeader(
@@ -251,7 +259,7 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
         mode=_MODES[header.mode],
         source=header.source,
         validate_only=header.validate_only,
-        max_deactivated_percent=percent,
+        guards=guards,
     )
 
 

@@ -130,8 +130,10 @@ class SettingsServicer(SettingsServiceServicer):
     async def ResetDisplayOptions(
         self, request: messages.ResetDisplayOptionsRequest, _context: Any
     ) -> messages.ResetDisplayOptionsResponse:
-        """Drop what some calendars store."""
-        raise NotImplementedError
+        """Drop what some calendars store, all or none."""
+        display.check_reset(request)
+        async with self._storage.write() as connection:
+            return await display.reset_display_options(connection, request, self._now())
 
     async def GetDisplayOptions(
         self, request: messages.GetDisplayOptionsRequest, _context: Any
@@ -169,8 +171,14 @@ def _page(district_id: str, stored: StoredSettings, currency_code: str) -> messa
 def _merge(
     stored: messages.Settings, given: messages.Settings, paths: tuple[str, ...]
 ) -> messages.Settings:
-    """Lay the masked fields over what is stored; an enum that is not given leaves it standing."""
+    """Lay the masked fields over what is stored; an enum that is not given leaves it standing.
+
+    Calendars are shown unless the default for them says that they are not.
+    """
     merged = lay_over(stored, given, paths)
+    default = given.default_display_options
+    if "default_display_options" in paths and given.HasField("default_display_options"):
+        merged.default_display_options.enabled = default.enabled or not default.HasField("enabled")
     merged.detail_level = merged.detail_level or stored.detail_level
     merged.adult_student_rule = merged.adult_student_rule or stored.adult_student_rule
     return merged

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from schoolbell.v1 import status_pb2
 from schoolbell.v1 import status_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell.v1.status_service_pb2_grpc import StatusServiceServicer
+from schoolbell_server.contract.change_filters import ChangeTest, read_change_filter
 from schoolbell_server.contract.deliveries import write_delivery
 from schoolbell_server.contract.delivery_filters import read_filter, write_test
 from schoolbell_server.contract.resume_tokens import ResumeToken, read_token, write_token
@@ -20,8 +22,10 @@ from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.service_state import ServiceStateSource
+from schoolbell_server.servicers.sources import is_own, own_sources
 from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.tallies import read_tallies
+from schoolbell_server.status.calendars import Calendars
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.status.watch import Watch, Wish
 from schoolbell_storage import status_log
@@ -30,6 +34,7 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.delivery_queries import list_deliveries, paged
 from schoolbell_storage.districts import list_districts
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.pacing import paced
 from schoolbell_storage.status_log import LogPruned
 
 _Topic = messages.WatchTopic
@@ -85,12 +90,14 @@ class StatusServicer(StatusServiceServicer):
         """Stream what changes, from a position on."""
         violations = Violations()
         districts = current_caller().districts(request.district_id)
-        query = read_filter(request.delivery_filter, None, violations.add)
+        query = read_filter(request.delivery_filter, None, violations.add, "delivery_filter")
+        changes = read_change_filter(request.change_filter, None, "change_filter", violations.add)
         topics = set(request.topics) or {_Topic.WATCH_TOPIC_STATE, _Topic.WATCH_TOPIC_DELIVERIES}
         if _Topic.WATCH_TOPIC_UNSPECIFIED in topics:
             violations.add("topics", "must name topics")
         violations.refuse()
         await self._district_ids(request.district_id)
+        calendars = Calendars(self._storage)
         watch = Watch(
             tail=self._tail,
             wish=Wish(
@@ -98,7 +105,10 @@ class StatusServicer(StatusServiceServicer):
                 states=_Topic.WATCH_TOPIC_STATE in topics,
                 deliveries=_Topic.WATCH_TOPIC_DELIVERIES in topics,
                 changes=_Topic.WATCH_TOPIC_CHANGES in topics,
-                test=write_test(query),
+                test=write_test(query, calendars.schools),
+                change_test=ChangeTest(changes),
+                calendars=calendars if query.school_ids else None,
+                sources=current_caller().key.sources,
             ),
             position=await self._start(request.resume_token),
             states=lambda: self._states_of(request.district_id),
@@ -118,7 +128,7 @@ class StatusServicer(StatusServiceServicer):
         async with self._storage.read() as connection:
             found = await fetch_deliveries(connection, [request.delivery_id])
         row = found.get(request.delivery_id)
-        if row is None or row.district_id != request.district_id:
+        if row is None or row.district_id != request.district_id or not is_own(row.key.source):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
                 "there is no such delivery, or it is no longer kept",
@@ -137,6 +147,7 @@ class StatusServicer(StatusServiceServicer):
             request.filter, None if districts is None else sorted(districts), violations.add
         )
         violations.refuse()
+        query = replace(query, sources=own_sources(query.sources))
         await self._district_ids(request.district_id)
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
@@ -144,7 +155,7 @@ class StatusServicer(StatusServiceServicer):
             found = await list_deliveries(connection, paged(query, before, page.limit))
         shown, token = page.cut(found, lambda row: (to_micros(row.create_time), row.delivery_id))
         return messages.ListDeliveriesResponse(
-            deliveries=[write_delivery(row) for row in shown],
+            deliveries=[write_delivery(row) async for row in paced(shown)],
             next_page_token=token,
             resume_token=write_token(ResumeToken(position.store_id, position.value)),
         )

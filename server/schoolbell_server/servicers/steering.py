@@ -9,16 +9,18 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import status_service_pb2 as messages
-from schoolbell_server.contract.delivery_filters import names_something, read_filter
+from schoolbell_server.contract.delivery_filters import MUST_NAME, names_something, read_filter
 from schoolbell_server.contract.fields import read_text
 from schoolbell_server.domain.delivery import replay
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
+from schoolbell_server.domain.principal import encode_principal
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
-from schoolbell_server.pipeline.standing import moved_to, standing_of
+from schoolbell_server.pipeline.progress import moved_to, progress_of
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.servicers.audit_trail import Trail, asked_of
+from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.status import journal
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries, paged
@@ -34,9 +36,15 @@ class Steering:
     """Replays dead letters and cancels what has not left."""
 
     def __init__(
-        self, storage: Storage, *, clock: Callable[[], dt.datetime], on_written: Callable[[], None]
+        self,
+        storage: Storage,
+        *,
+        unattended: Unattended,
+        clock: Callable[[], dt.datetime],
+        on_written: Callable[[], None],
     ) -> None:
         self._storage = storage
+        self._unattended = unattended
         self._clock = clock
         self._on_written = on_written
 
@@ -50,25 +58,25 @@ class Steering:
         uncertain = DeliveryState.UNCERTAIN in query.states
         dead = {DeliveryState.FAILED, DeliveryState.UNCERTAIN}
         chosen = list(dead & set(query.states)) if query.states else [DeliveryState.FAILED]
-        now, count = self._clock(), 0
+        now = self._clock()
 
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-            found = [(row, replay(standing_of(row), now, uncertain=uncertain)) for row in rows]
+            found = [(row, replay(progress_of(row), now, uncertain=uncertain)) for row in rows]
             replayed = [
                 moved_to(
-                    row, standing, now, cancel_cause=None, cancel_gate=None, cancel_refusal=None
+                    row, progress, now, cancel_cause=None, cancel_gate=None, cancel_refusal=None
                 )
-                for row, standing in found
-                if standing is not None
+                for row, progress in found
+                if progress is not None
             ]
             await store_deliveries(connection, replayed)
             return replayed
 
-        if chosen:
-            query = replace(query, states=chosen)
-            count = await self._walk(query, step, write=not request.validate_only)
-        if not request.validate_only:
-            await self._audit(request.district_id, "RetryDeliveries", {"replayed": count}, now)
+        query = replace(query, states=chosen)
+        trail = None if request.validate_only else self._trail(request)
+        count = await self._unattended.run(
+            self._walk(query, step, trail, "replayed"), current_caller().key.key_id
+        )
         self._on_written()
         return messages.RetryDeliveriesResponse(delivery_count=count)
 
@@ -78,62 +86,79 @@ class Steering:
         """Cancel deliveries that have not left."""
         violations = Violations()
         if not names_something(request.filter):
-            violations.add("filter", "must name a change, student, user, device or kind")
+            violations.add("filter", MUST_NAME)
         if not request.comment:
-            violations.add("reason", REQUIRED)
+            violations.add("comment", REQUIRED)
         read_text(request.comment, "comment", violations.add)
         query = read_filter(request.filter, [request.district_id], violations.add)
         violations.refuse()
         unsent = {DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING}
         chosen = list(unsent & set(query.states)) if query.states else list(unsent)
-        now = self._clock()
+        now, principal = self._clock(), encode_principal(current_caller().principal)
 
         async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-            cause = CancelCause.PERSON
-            done = await cancel_deliveries(connection, rows, cause, request.comment, now)
+            cause, comment = CancelCause.PERSON, request.comment
+            done = await cancel_deliveries(
+                connection, rows, cause, comment, now, principal=principal
+            )
             await bump_facts(connection, request.district_id)
             return done
 
+        trail = None if request.validate_only else self._trail(request)
         count = 0
         if chosen:
             query = replace(query, states=chosen)
-            count = await self._walk(query, step, write=not request.validate_only)
-        if not request.validate_only:
-            what = {"cancelled": count, "reason": request.comment}
-            await self._audit(request.district_id, "CancelDeliveries", what, now)
+            count = await self._unattended.run(
+                self._walk(query, step, trail, "cancelled"), current_caller().key.key_id
+            )
         return messages.CancelDeliveriesResponse(delivery_count=count)
 
     async def _walk(
         self,
         query: DeliveryQuery,
         step: Callable[[AsyncConnection, list[DeliveryRow]], Awaitable[list[DeliveryRow]]],
-        *,
-        write: bool,
+        trail: Trail | None,
+        done: str,
     ) -> int:
-        """Carry out `step` on everything the query finds, oldest last; count what it changed."""
+        """Carry out `step` on everything the query finds, oldest last; count what it changed.
+
+        Without a trail nothing is kept. `done` is what the audit log calls the change.
+        """
         count, before = 0, None
         while True:
-            async with self._storage.write(keep=write) as connection:
-                page = await list_deliveries(connection, paged(query, before, _STEP))
+            async with self._storage.write(keep=trail is not None) as connection:
+                page = await self._page(connection, query, before)
                 ids = [row.delivery_id for row in page]
                 locked = await fetch_deliveries(connection, ids, lock=True)
                 changed = await step(connection, list(locked.values()))
-                if write:
+                if trail is not None:
+                    await trail.record(connection, **{done: len(changed)})
                     await journal.record(connection, self._clock(), changed)
             count += len(changed)
             if len(page) < _STEP:
                 return count
             before = (to_micros(page[-1].create_time), page[-1].delivery_id)
 
-    async def _audit(
-        self, district_id: str, rpc: str, what: dict[str, object], now: dt.datetime
-    ) -> None:
-        async with self._storage.write() as connection:
-            await append_audit(
-                connection,
-                district_id=district_id,
-                now=now,
-                actor=current_caller().actor,
-                action=f"{_SERVICE}/{rpc}",
-                changes=[("deliveries", {}, what)],
-            )
+    async def _page(
+        self, connection: AsyncConnection, query: DeliveryQuery, before: tuple[int, str] | None
+    ) -> list[DeliveryRow]:
+        """Return the next deliveries of a query; one of no state finds none."""
+        return (
+            await list_deliveries(connection, paged(query, before, _STEP)) if query.states else []
+        )
+
+    def _trail(
+        self, request: messages.RetryDeliveriesRequest | messages.CancelDeliveriesRequest
+    ) -> Trail:
+        """Return where the audit log hears of a call and its filter."""
+        asked = asked_of(request)
+        asked.pop("district_id")
+        rpc = type(request).__name__.removesuffix("Request")
+        return Trail(
+            district_id=request.district_id,
+            method=f"{_SERVICE}/{rpc}",
+            subject="deliveries",
+            clock=self._clock,
+            asked=asked,
+            always=True,
+        )

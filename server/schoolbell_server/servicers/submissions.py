@@ -84,13 +84,15 @@ def _read(message: change_pb2.Change) -> Submitted | Refused:
 def write_ack(answer: Answer) -> messages.PublishAck:
     """Return the ack of one change."""
     match answer:
-        case Accepted():
-            return messages.PublishAck(result=_Result.PUBLISH_RESULT_ACCEPTED)
-        case Duplicate():
-            return messages.PublishAck(result=_Result.PUBLISH_RESULT_DUPLICATE)
+        case Accepted(delivery_count=count):
+            return messages.PublishAck(result=_Result.PUBLISH_RESULT_ACCEPTED, delivery_count=count)
+        case Duplicate(delivery_count=count):
+            return messages.PublishAck(
+                result=_Result.PUBLISH_RESULT_DUPLICATE, delivery_count=count
+            )
         case Refused(error):
             return messages.PublishAck(
-                result=_Result.PUBLISH_RESULT_REFUSED, error=to_status(error)
+                result=_Result.PUBLISH_RESULT_REFUSED, error=to_status(error), reason=error.reason
             )
 
 

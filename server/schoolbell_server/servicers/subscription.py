@@ -1,44 +1,37 @@
-"""What a phone's settings page shows, and what it saves."""
+"""What a person wants to be told: the page that a phone shows, and what it saves."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell.v1 import common_pb2, subscription_pb2
 from schoolbell.v1 import subscription_service_pb2 as messages
 from schoolbell.v1.subscription_service_pb2_grpc import SubscriptionServiceServicer
-from schoolbell_server.contract.conditions import read_condition, write_condition
-from schoolbell_server.contract.fields import read_id
-from schoolbell_server.domain.kinds import AppType, Kind
-from schoolbell_server.domain.offers import Offer, offers
-from schoolbell_server.domain.timing import local_date
-from schoolbell_server.domain.world import Subscription, World
-from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.servicers.etags import etag, must_write
+from schoolbell_server.contract.subscriptions import Name, read_keys, read_subscriptions
+from schoolbell_server.domain.world import Subscription
+from schoolbell_server.servicers.etags import must_write
 from schoolbell_server.servicers.missing import no_district, no_student
-from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
-from schoolbell_storage.devices import DeviceRow
-from schoolbell_storage.districts import bump_facts, get_district
+from schoolbell_server.servicers.named_device import device_retired
+from schoolbell_server.servicers.subscription_page import NamesPage, Page, check_page, read_page
+from schoolbell_storage.districts import DistrictRow, bump_facts, get_district
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.relations import students_of
 from schoolbell_storage.subscriptions import (
     Subscriptions,
-    read_subscriptions,
+    drop_subscriptions,
+    read_choices,
     replace_subscriptions,
 )
-from schoolbell_storage.world import Apps, fetch_world
+from schoolbell_storage.world import Apps
 
 MOST = 500
-_OFF = Subscription(enabled=False)
 
 
 class SubscriptionServicer(SubscriptionServiceServicer):
-    """Answers and saves a device's subscriptions."""
+    """Answers and saves the subscriptions of persons, and what single devices override."""
 
     def __init__(
         self,
@@ -46,10 +39,10 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         *,
         apps: Apps,
         clock: Callable[[], dt.datetime],
-        on_heard: Callable[[str], None],
+        on_seen: Callable[[str], None],
     ) -> None:
-        """`on_heard` is told the id of every device whose page is read or saved."""
-        self._on_heard = on_heard
+        """`on_seen` is told the id of every device whose page is read or saved."""
+        self._on_seen = on_seen
         self._storage = storage
         self._apps = apps
         self._clock = clock
@@ -58,140 +51,99 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         self, request: messages.GetSubscriptionsRequest, _context: Any
     ) -> messages.GetSubscriptionsResponse:
         """Answer the page: every student and kind, with what closes it."""
-        check_named(request).refuse()
+        check_page(request).refuse()
         async with self._storage.read() as connection:
-            row = await named_device(connection, request)
-            world = await self._world(connection, row)
-            stored = await read_subscriptions(connection, row.device_id)
-        self._on_heard(row.device_id)
+            page = await read_page(connection, request, self._apps)
+        self._hear(page)
         return messages.GetSubscriptionsResponse(
-            options=self._options(row, world, stored), etag=_etag(row)
+            options=page.options(self._clock()), etag=page.etag
         )
-
-    async def ResetSubscriptions(
-        self, request: messages.ResetSubscriptionsRequest, _context: Any
-    ) -> messages.ResetSubscriptionsResponse:
-        """Drop choices of a person, or of one device."""
-        raise NotImplementedError
 
     async def UpdateSubscriptions(
         self, request: messages.UpdateSubscriptionsRequest, _context: Any
     ) -> messages.UpdateSubscriptionsResponse:
         """Save the named ones whole, all or none."""
-        violations, now = check_named(request), self._clock()
+        violations, now = check_page(request), self._clock()
         violations.count(request.subscriptions, "subscriptions", least=1, most=MOST)
         async with self._storage.write() as connection:
-            district = await get_district(connection, request.district_id)
-            if district is None:
-                raise no_district(request.district_id)
-            asked = _read(request.subscriptions, district.currency_code, violations)
+            district = await _lock_district(connection, request)
+            asked = read_subscriptions(
+                request.subscriptions[:MOST], district.currency_code, violations
+            )
             violations.refuse()
-            row = await named_device(connection, request, lock=True)
-            world = await self._world(connection, row)
+            page = await self._live_page(connection, request)
             for student_id, _ in asked:
-                if student_id not in world.students:
+                if student_id not in page.world.students:
                     raise no_student(student_id)
-            if row.retirement_reason is not None:
-                raise device_retired(row.device_id)
-            stored = await read_subscriptions(connection, row.device_id)
-            changed = self._changed(row, world, stored, asked, now)
-            if must_write(changes=bool(changed), asked=request.etag, present=_etag(row)):
-                row = await replace_subscriptions(connection, row, changed, now)
-                await bump_facts(connection, request.district_id)
-        self._on_heard(row.device_id)
-        return messages.UpdateSubscriptionsResponse(
-            options=self._options(row, world, {**stored, **changed}), etag=_etag(row)
-        )
+            changed = _changed(page, asked, now)
+            if must_write(changes=bool(changed), asked=request.etag, present=page.etag):
+                await replace_subscriptions(connection, page.owner, changed, now)
+                page = await _written(connection, page)
+        self._hear(page)
+        return messages.UpdateSubscriptionsResponse(options=page.options(now), etag=page.etag)
 
-    def _changed(
-        self,
-        row: DeviceRow,
-        world: World,
-        stored: Subscriptions,
-        asked: Subscriptions,
-        now: dt.datetime,
-    ) -> Subscriptions:
-        """Return those that are not stored like this, with the time from which a limit counts."""
-        app = self._apps.get(row.app_id, AppType.STUDENT)
-        return {
-            name: _with_limit_time(one, _standing(name, app, world, stored), now)
-            for name, one in asked.items()
-            if not _same(one, stored.get(name))
-        }
+    async def ResetSubscriptions(
+        self, request: messages.ResetSubscriptionsRequest, _context: Any
+    ) -> messages.ResetSubscriptionsResponse:
+        """Drop what is stored for the named lines, all or none."""
+        violations, now = check_page(request), self._clock()
+        violations.count(request.keys, "keys", most=MOST)
+        names = read_keys(request.keys[:MOST], violations)
+        violations.refuse()
+        async with self._storage.write() as connection:
+            await _lock_district(connection, request)
+            page = await self._live_page(connection, request)
+            _check_known(page, names)
+            stored = page.own.keys() & names if names else page.own.keys()
+            if must_write(changes=bool(stored), asked=request.etag, present=page.etag):
+                await drop_subscriptions(connection, page.owner, names or None)
+                page = await _written(connection, page)
+        self._hear(page)
+        return messages.ResetSubscriptionsResponse(options=page.options(now), etag=page.etag)
 
-    async def _world(self, connection: AsyncConnection, row: DeviceRow) -> World:
-        """Return the facts of every student whom the device's user may be told of."""
-        students = {row.user_id}
-        if self._apps.get(row.app_id) is AppType.PARENT:
-            students = await students_of(connection, row.district_id, [row.user_id])
-        world = await fetch_world(connection, row.district_id, students, (), self._apps)
-        if world is None:
-            raise no_district(row.district_id)
-        return world
+    async def _live_page(self, connection: AsyncConnection, request: NamesPage) -> Page:
+        """Return a page that may be changed: not a retired device's."""
+        page = await read_page(connection, request, self._apps)
+        if page.device is not None and page.device.retirement_reason is not None:
+            raise device_retired(page.device.device_id)
+        return page
 
-    def _options(
-        self, row: DeviceRow, world: World, stored: Subscriptions
-    ) -> list[messages.SubscriptionOption]:
-        today = local_date(self._clock(), world.district.time_zone)
-        app = self._apps.get(row.app_id, AppType.STUDENT)
-        currency = world.district.currency_code
-        return [
-            _write(offer, _standing((offer.student_id, offer.kind), app, world, stored), currency)
-            for offer in offers(world, row.user_id, app, today)
-        ]
+    def _hear(self, page: Page) -> None:
+        if page.device is not None:
+            self._on_seen(page.device.device_id)
 
 
-def _standing(
-    name: tuple[str, Kind], app: AppType, world: World, stored: Subscriptions
-) -> Subscription:
-    """Return what holds: what is stored, else the district's default, else nothing."""
-    default = world.district.default_subscriptions.get((app, name[1]), _OFF)
-    return stored.get(name, default)
+async def _lock_district(connection: AsyncConnection, request: NamesPage) -> DistrictRow:
+    """Lock the district's row, and with it every page: nothing else is locked after it.
+
+    What is read from here on stays as it is, an erased person's account included.
+    """
+    district = await get_district(connection, request.district_id, lock=True)
+    if district is None:
+        raise no_district(request.district_id)
+    return district
 
 
-def _write(
-    offer: Offer, subscription: Subscription, currency_code: str
-) -> messages.SubscriptionOption:
-    message = subscription_pb2.Subscription(
-        student_id=offer.student_id,
-        kind=common_pb2.Kind.ValueType(offer.kind),
-        enabled=subscription.enabled,
-    )
-    if subscription.condition is not None:
-        write_condition(subscription.condition, message.condition, currency_code)
-    gate = offer.closed_by
-    return messages.SubscriptionOption(
-        subscription=message,
-        offered=gate is None,
-        closed_by=common_pb2.Gate.ValueType(gate or 0),
-    )
+async def _written(connection: AsyncConnection, page: Page) -> Page:
+    await bump_facts(connection, page.owner.district_id)
+    return replace(page, stored=await read_choices(connection, page.owner))
 
 
-def _read(
-    asked: Sequence[subscription_pb2.Subscription], currency_code: str, violations: Violations
-) -> dict[tuple[str, Kind], Subscription]:
-    found: dict[tuple[str, Kind], Subscription] = {}
-    for index, message in enumerate(asked):
-        path = f"subscriptions[{index}]."
-        student_id = read_id(message.student_id, path + "student_id", violations.add)
-        kind = violations.member(Kind, message.kind, path + "kind")
-        condition = read_condition(
-            message.condition, message.kind, f"{path}condition.", currency_code, violations.add
-        )
-        if kind is None:
-            continue
-        if (student_id, kind) in found:
-            violations.add(path + "kind", "names the same student and kind twice")
-        found[student_id, kind] = Subscription(enabled=message.enabled, condition=condition)
-    return found
+def _check_known(page: Page, names: Collection[Name]) -> None:
+    """Refuse a student of whom there is neither a line nor, of earlier, a choice."""
+    known = {*page.world.students, *(student_id for student_id, _ in page.own)}
+    for student_id, _ in names:
+        if student_id not in known:
+            raise no_student(student_id)
 
 
-def _limit(subscription: Subscription) -> object:
-    condition = subscription.condition
-    for name in ("below_percent", "below_balance"):
-        if hasattr(condition, name):
-            return getattr(condition, name)
-    return None
+def _changed(page: Page, asked: Subscriptions, now: dt.datetime) -> Subscriptions:
+    """Return those that are not stored like this, with the time from which a limit counts."""
+    return {
+        name: _with_limit_time(one, page.standing(name)[0], now)
+        for name, one in asked.items()
+        if not _same(one, page.own.get(name))
+    }
 
 
 def _same(asked: Subscription, stored: Subscription | None) -> bool:
@@ -207,5 +159,9 @@ def _with_limit_time(asked: Subscription, standing: Subscription, now: dt.dateti
     return replace(asked, limit_time=standing.limit_time if goes_on else now)
 
 
-def _etag(row: DeviceRow) -> str:
-    return etag(f"subscriptions/{row.device_id}", row.subscriptions_version)
+def _limit(subscription: Subscription) -> object:
+    condition = subscription.condition
+    for name in ("below_percent", "below_balance"):
+        if hasattr(condition, name):
+            return getattr(condition, name)
+    return None

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import common_pb2, delivery_pb2
 from schoolbell.v1 import status_service_pb2 as messages
+from schoolbell_server.contract.change_records import write_refusals
 from schoolbell_server.contract.fields import read_time
-from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.change_readers import read_each
 from schoolbell_storage.changes import CHANGES_TALLY, read_tally
@@ -55,11 +56,8 @@ async def _district(
         if gate == CHANGES_TALLY:
             tallies[kind].change_count += count
         else:
-            tallies[kind].refusals.add(
-                gate=common_pb2.Gate.ValueType(gate),
-                reason=common_pb2.RefusalReason.ValueType(reason),
-                count=count,
-            )
+            refused = {(Gate(gate), RefusalReason(reason)): count}
+            tallies[kind].refusals.extend(write_refusals(refused))
     states = await count_states(connection, district_id, start, end)
     for (kind, state), count in sorted(states.items()):
         tallies[kind].deliveries.add(state=delivery_pb2.DeliveryState.ValueType(state), count=count)

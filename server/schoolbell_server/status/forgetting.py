@@ -18,6 +18,9 @@ def blanked(entry: LogEntry, user_id: str) -> LogEntry | None:
         if user_id in (delivery.user_id, delivery.student_id):
             delivery.Clear()
             found = True
+        elif user_id == delivery.cancellation.principal.acting_user_id:
+            delivery.cancellation.principal.ClearField("acting_user_id")
+            found = True
     for change in logged.changes:
         if change.student_id == user_id:
             change.Clear()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, islice
@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 
 from schoolbell.v1 import change_pb2, delivery_pb2, status_pb2
 from schoolbell.v1.status_service_pb2 import WatchStatusResponse
+from schoolbell_server.contract.change_filters import ChangeTest
 from schoolbell_server.contract.delivery_filters import Test
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
+from schoolbell_server.status.calendars import Calendars
 from schoolbell_server.status.tail import Tail
 from schoolbell_storage.status_log import LogEntry
 
@@ -43,6 +45,13 @@ class Wish:
     deliveries: bool
     changes: bool
     test: Test | None
+    """Of deliveries; None lets every one through."""
+    change_test: ChangeTest | None = None
+    """Of changes, likewise."""
+    calendars: Calendars | None = None
+    """What the test of deliveries asks for schools; None if it asks for none."""
+    sources: frozenset[str] = frozenset()
+    """Whose deliveries and changes; empty is all."""
 
 
 @dataclass(slots=True)
@@ -63,6 +72,8 @@ class Watch:
         yield self._response(states=await _whole(self._changed_states()))
         while True:
             entries = await _whole(self.tail.read_after(self.position.revision))
+            if self.wish.calendars is not None:
+                await _whole(self.wish.calendars.learn(_deliveries(entries)))
             for response in self._updates(entries):
                 yield response
             if entries:
@@ -100,9 +111,12 @@ class Watch:
             return False  # blanked: it was of a person whose data were erased
         if self.wish.districts is not None and district_id not in self.wish.districts:
             return False
+        if self.wish.sources and update.change_key.source not in self.wish.sources:
+            return False
         if isinstance(update, delivery_pb2.Delivery):
             return self.wish.deliveries and (self.wish.test is None or self.wish.test(update))
-        return self.wish.changes
+        test = self.wish.change_test
+        return self.wish.changes and (test is None or test(update))
 
     async def _changed_states(self) -> list[status_pb2.ServiceState]:
         now = time.monotonic()
@@ -147,6 +161,11 @@ def _parse(entry: LogEntry) -> tuple[tuple[str, Update], ...]:
     logged = WatchStatusResponse.FromString(entry.updates)
     updates: tuple[Update, ...] = (*logged.changes, *logged.deliveries)
     return tuple((entry.district_id, one) for one in updates)
+
+
+def _deliveries(entries: Iterable[LogEntry]) -> list[delivery_pb2.Delivery]:
+    updates = (update for entry in entries for _, update in _parse(entry))
+    return [update for update in updates if isinstance(update, delivery_pb2.Delivery)]
 
 
 def _essence(state: status_pb2.ServiceState) -> bytes:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+
+from babel import Locale
+from babel.lists import format_list
 
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import AppType, DetailLevel
@@ -39,17 +43,20 @@ class Texts:
         detail: DetailLevel,
         locale: str,
         student_name: str,
+        sibling_names: Sequence[str] = (),
         correction: bool,
         currency_code: str,
     ) -> Text:
         """Return the text of a change: at GENERIC it names nobody and no value.
 
-        `student_name` is the given name; only the parents' app shows it.
+        `student_name` is the given name, `sibling_names` are those of the students who share a
+        lunch account with the student; only the parents' app shows them.
         """
         message = message_of(change, correction=correction)
         if detail is not DetailLevel.DETAILED:
             return self._generic(locale, message)
-        values = values_of(change, student_name, currency_code)
+        name = self._joined([student_name, *sibling_names], locale)
+        values = values_of(change, name, currency_code)
         return self._text(locale, message, _FORMS[app], values)
 
     def test_text(self, locale: str) -> Text:
@@ -62,6 +69,13 @@ class Texts:
     def language(self, locale: str) -> str:
         """Return the BCP 47 tag of the language in which a locale's texts are worded."""
         return str(self._catalog.bundles(locale)[0].locales[0])
+
+    def _joined(self, names: Iterable[str], locale: str) -> str:
+        """Return the names that are known as the language lists them."""
+        known = [name for name in map(clean, names) if name]
+        if len(known) < 2:
+            return "".join(known)
+        return format_list(known, locale=Locale.parse(self.language(locale), sep="-"))
 
     def _text(self, locale: str, message: str, form: str, values: Values) -> Text:
         return Text(

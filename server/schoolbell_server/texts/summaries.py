@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fluent.runtime.types import fluent_date, fluent_number
 
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, RefusalReason
 from schoolbell_server.texts.explanations import Explanations
-from schoolbell_server.texts.shaping import clean
-from schoolbell_server.texts.words import LONGEST_NAME, Values
+from schoolbell_server.texts.words import Values
 
 _TOLD = frozenset({DeliveryState.ACCEPTED, DeliveryState.DISPLAYED, DeliveryState.OPENED})
 _NOT_TOLD = ("summary-refused", "summary-refused-there")
@@ -66,14 +65,6 @@ class Summaries:
         self._explanations = explanations
         self._locale = locale
 
-    def relation(self, relations: Iterable[str], student_id: str, *, is_student: bool) -> str:
-        """Return how a person belongs to the student; '' if not at all."""
-        if is_student:
-            return self._say("relation-self")
-        return ", ".join(
-            self._one_relation(clean(each, LONGEST_NAME), student_id) for each in relations
-        )
-
     def would(self, verdicts: Verdicts) -> str:
         """Return whether a person would be told."""
         sentences = []
@@ -113,10 +104,6 @@ class Summaries:
         if why is not None:
             return self._say("whole-would-be-refused", {"why": self._why(why)})
         return self._say("whole-would-be-told", {"people": fluent_number(people)})
-
-    def _one_relation(self, relation: str, student_id: str) -> str:
-        values: Values = {"relation": relation, "student": clean(student_id)}
-        return self._say("relation" if relation else "relation-unnamed", values)
 
     def _told(self, verdicts: Verdicts, fates: Sequence[Fate]) -> str:
         """Return on how many devices each fate came about; told is only what was accepted."""

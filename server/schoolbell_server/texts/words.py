@@ -29,10 +29,8 @@ _MOST_DECIMALS = 4  # of a percentage or of points, as the contract reads them
 def message_of(change: Change, *, correction: bool) -> str:
     """Return the id of the message that tells a change."""
     match change.payload:
-        case AssignmentChange(action=AssignmentAction.SCORED, score_percent=None):
-            return "assignment-scored-points"
-        case AssignmentChange(action=action):
-            return f"assignment-{_slug(action.name)}"
+        case AssignmentChange() as one:
+            return _assignment_message(one)
         case GradeChange(percent=None, mark=""):
             return "grade-removed"
         case GradeChange(percent=None):
@@ -47,6 +45,13 @@ def message_of(change: Change, *, correction: bool) -> str:
             return "lunch-balance"
         case ResponsiveScheduleChange(action=schedule):
             return f"schedule-{_slug(schedule.name)}"
+
+
+def _assignment_message(one: AssignmentChange) -> str:
+    message = f"assignment-{_slug(one.action.name)}"
+    if one.action is not AssignmentAction.SCORED or one.score_percent is not None:
+        return message
+    return f"{message}-mark" if one.mark else f"{message}-points"
 
 
 def values_of(change: Change, student_name: str, currency_code: str) -> Values:
@@ -75,6 +80,7 @@ def _assignment(one: AssignmentChange) -> Values:
         "points": UNKNOWN
         if one.points is None
         else fluent_number(one.points, maximumFractionDigits=_MOST_DECIMALS),
+        "mark": _named(one.mark),
         "date": _date(one.due_date),
     }
 

@@ -201,3 +201,21 @@ async def test_a_ping_is_answered() -> None:
         wire.h2.ping(b"schoolbl")
         assert (await push(wire)).status == 200
         assert wire.pings == [b"schoolbl"]
+
+
+async def test_data_of_a_stream_that_ended_in_the_same_input_breaks_no_connection() -> None:
+    """h2 forgets an ended stream as soon as another begins, before its data are looked at."""
+    async with sandbox() as box, to_apns(box) as wire:
+        await push(wire)
+        await wire.until(lambda: 1000 in limits(wire))
+        pieces = []
+        for _ in range(3):
+            lost = wire.h2.get_next_available_stream_id()
+            fields = [(":method", "POST"), (":path", "/x"), (":scheme", "https")]
+            wire.h2.send_headers(lost, [*fields, (":authority", "localhost")])
+            wire.h2.send_data(lost, b"x" * 100)
+            wire.h2.reset_stream(lost)
+            pieces.append(wire.h2.data_to_send())
+        wire.write(b"".join(pieces))
+        assert (await push(wire)).status == 200
+        assert not wire.closed

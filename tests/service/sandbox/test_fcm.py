@@ -58,8 +58,10 @@ async def test_a_message_is_accepted_and_shown() -> None:
         {"topic": "news"},
         {"condition": "'a' in topics"},
         {"token": FCM_TOKEN, "data": None},
+        {"token": FCM_TOKEN, "android": {"priority": "high"}},
+        {"token": FCM_TOKEN, "android": {"priority": "normal"}},
     ],
-    ids=["camel", "fid", "apns", "webpush", "topic", "condition", "null"],
+    ids=["camel", "fid", "apns", "webpush", "topic", "condition", "null", "high", "normal"],
 )
 async def test_what_the_schema_allows_is_accepted(message: dict[str, Any]) -> None:
     async with sandbox() as box, to_fcm(box) as wire:
@@ -162,3 +164,23 @@ async def test_http_1_1_is_spoken_too() -> None:
         assert [arrival.delivery_id for arrival in box.ledger.since()] == ["d-1", "d-2"]
         async with client.get(url, ssl=tls) as answer:
             assert answer.status == 404
+
+
+@pytest.mark.parametrize("priority", ["High", "nORMAL", "", 10, ["high"]])
+async def test_no_other_spelling_of_a_priority_is_accepted(priority: object) -> None:
+    message = {"token": FCM_TOKEN, "android": {"priority": priority}}
+    async with sandbox() as box, to_fcm(box) as wire:
+        assert (await send(wire, await access_token(wire, box), message)).status == 400
+
+
+async def test_the_audience_is_googles_or_the_accounts_own() -> None:
+    async with sandbox() as box, to_fcm(box) as wire:
+        for audience, status in (
+            ("https://oauth2.googleapis.com/token", 200),
+            (box.token_uri, 200),
+            ("https://localhost:1/token", 400),
+            ([box.token_uri], 400),
+            (None, 400),
+        ):
+            answer = await ask_token(wire, assertion(box.service_account, aud=audience))
+            assert answer.status == status, audience

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,33 @@ def test_the_commands_are_there() -> None:
     result = CliRunner().invoke(main, ["--help"])
     for command in ("serve", "migrate", "backup", "restored", "sandbox"):
         assert f"  {command} " in result.output
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_database_that_cannot_be_reached_is_named_without_its_password(
+    by_file: bool, tmp_path: Path
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    url = f"postgresql://bell:hunter2@127.0.0.1:{port}/school"
+    file = tmp_path / "schoolbell.toml"
+    (tmp_path / "url").write_text(url)
+    setting = "url_file = 'url'" if by_file else f"url = '{url}'"
+    file.write_text(f"[server]\ndata_dir = 'd'\n[storage]\n{setting}")
+    result = CliRunner().invoke(main, ["migrate", "--config", str(file)])
+    assert result.exit_code == 1
+    assert (
+        f"storage.url{'_file' if by_file else ''}: PostgreSQL at 127.0.0.1:{port}" in result.output
+    )
+    assert "hunter2" not in result.output
+    assert "ConnectionRefusedError" in result.output
+
+
+@pytest.mark.parametrize("url", ["postgresql://h:port/d", "postgresql:///[", "postgresql://"])
+def test_a_url_that_is_none_is_a_problem_of_its_setting(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "schoolbell.toml"
+    file.write_text(f"[server]\ndata_dir = 'd'\n[storage]\nurl = '{url}'\ntimeout = '1s'")
+    result = CliRunner().invoke(main, ["migrate", "--config", str(file)])
+    assert result.exit_code == 1
+    assert "storage.url: " in result.output

@@ -233,7 +233,7 @@ def subscription(random: Random, kind: Kind) -> Subscription:
 
 
 def _device(random: Random, user_id: str, number: int, kind: Kind) -> DeviceFacts:
-    stored = {("ann", kind): subscription(random, kind)} if _mostly(random) else {}
+    stored = {("ann", kind): subscription(random, kind)} if random.random() < 0.5 else {}
     own_app = "pupil" if user_id == "ann" else "family"
     return DeviceFacts(
         device_id=f"{user_id}-{number}",
@@ -243,6 +243,7 @@ def _device(random: Random, user_id: str, number: int, kind: Kind) -> DeviceFact
         os_version=random.choice(("", "9", "17.4", "18", "18", "18")),
         app_version=random.choice(("5", "5.10", "5.10")),
         stay_logged_in=_mostly(random),
+        muted=not _mostly(random),
         retirement=None if _mostly(random) else RetirementReason.STALE,
         subscriptions=stored,
     )
@@ -257,6 +258,11 @@ def _user(random: Random, user_id: str, kind: Kind) -> UserFacts:
         devices=tuple(
             _device(random, user_id, number, kind) for number in range(random.randint(0, 2))
         ),
+        subscriptions={
+            (app, "ann", kind): subscription(random, kind)
+            for app in AppType
+            if random.random() < 0.5
+        },
     )
 
 
@@ -264,7 +270,6 @@ def _tie(random: Random, guardian: UserFacts) -> RelationshipFacts:
     return RelationshipFacts(
         guardian=guardian,
         portal_enabled=_mostly(random),
-        barred=not _mostly(random),
         adult_consent=random.random() < 0.5,
         start_date=None if _mostly(random) else _day(random),
         end_date=None if _mostly(random) else _day(random),
@@ -281,6 +286,7 @@ def _student(random: Random, kind: Kind) -> StudentFacts:
         student=_user(random, "ann", kind),
         enrollments=tuple(enrollments),
         relationships=tuple(ties),
+        bars={one.user_id: ("sis",) for one in guardians if not _mostly(random)},
     )
 
 

@@ -11,7 +11,8 @@ from schoolbell_server.domain.change import Change, Payload
 from schoolbell_server.domain.fact import FactKey, FactUpdate, Value
 from schoolbell_server.domain.fact_keys import fact_key
 from schoolbell_server.domain.fact_state import FactState, Mark
-from schoolbell_server.domain.fold import Folded, fold
+from schoolbell_server.domain.fold import fold
+from schoolbell_server.domain.folded import Folded
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceStatus,

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.acceptance import baselines_of
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact import (
     AttendanceValue,
@@ -33,6 +32,7 @@ from schoolbell_server.domain.kinds import (
     LimitTrigger,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.ledger import baselines_of
 from schoolbell_server.domain.world import GradeCondition
 from tests.unit.domain.happenings import (
     TODAY,
@@ -266,10 +266,10 @@ def test_baselines_are_those_that_a_plan_would_use() -> None:
     now = Previous(value=percent(65), set_time=at(2))
     update = FactUpdate(key=fact_key(grades("1")[0]), previous=now, current=percent(68))
     expected = Previous(value=percent(75), set_time=at(1))
-    found = baselines_of(update, town.deliveries.values())
+    found = baselines_of(update, town.deliveries.values(), town.states)
     assert found == {MOM: Baseline(previous=expected, attempted=True)}
     unchanged = replace(update, changed=False)
-    assert baselines_of(unchanged, town.deliveries.values()) == {
+    assert baselines_of(unchanged, town.deliveries.values(), town.states) == {
         MOM: Baseline(previous=now, attempted=True)
     }
 

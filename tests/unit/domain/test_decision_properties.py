@@ -97,6 +97,20 @@ def _each_device(judgement: Judgement, opened: Callable[[DeviceFacts], DeviceFac
     return _users(judgement, lambda user: replace(user, devices=tuple(map(opened, user.devices))))
 
 
+def _each_choice(judgement: Judgement, opened: Callable[[Subscription], Subscription]) -> Judgement:
+    """Change every choice that is stored, of persons and of devices."""
+
+    def device(one: DeviceFacts) -> DeviceFacts:
+        chosen = {name: opened(own) for name, own in one.subscriptions.items()}
+        return replace(one, subscriptions=chosen)
+
+    def user(one: UserFacts) -> UserFacts:
+        chosen = {name: opened(own) for name, own in one.subscriptions.items()}
+        return replace(one, subscriptions=chosen)
+
+    return _users(_each_device(judgement, device), user)
+
+
 def _open_time(judgement: Judgement) -> Judgement:
     kinds = {kind: KindSettings(time_to_live=dt.timedelta(days=1)) for kind in Kind}
     return replace(
@@ -158,31 +172,24 @@ def _open_subscription(judgement: Judgement) -> Judgement:
     """Enable what is stored and what holds where nothing is; the conditions stay."""
     kind, known = judgement.change.kind, judgement.world.district.default_subscriptions
 
-    def opened(device: DeviceFacts) -> DeviceFacts:
-        stored = {key: replace(own, enabled=True) for key, own in device.subscriptions.items()}
-        return replace(device, subscriptions=stored)
-
+    opened = _each_choice(judgement, lambda own: replace(own, enabled=True))
+    heard = _each_device(opened, lambda device: replace(device, muted=False))
     nothing = Subscription(enabled=True)
     defaults = {
         (app, kind): replace(known.get((app, kind), nothing), enabled=True) for app in AppType
     }
-    return _each_device(_district(judgement, default_subscriptions=defaults), opened)
+    return _district(heard, default_subscriptions=defaults)
 
 
 def _open_condition(judgement: Judgement) -> Judgement:
     everything = _wanting_everything(judgement.change.kind)
 
-    def opened(device: DeviceFacts) -> DeviceFacts:
-        stored = {
-            key: replace(own, condition=everything) for key, own in device.subscriptions.items()
-        }
-        return replace(device, subscriptions=stored)
-
+    opened = _each_choice(judgement, lambda own: replace(own, condition=everything))
     defaults = {
         key: replace(own, condition=everything)
         for key, own in judgement.world.district.default_subscriptions.items()
     }
-    return _district(_each_device(judgement, opened), default_subscriptions=defaults)
+    return _district(opened, default_subscriptions=defaults)
 
 
 def _open_value(judgement: Judgement) -> Judgement:
@@ -261,12 +268,13 @@ def test_a_decision_is_a_function_of_its_facts_alone(first: Judgement, second: J
 @settings(max_examples=500, deadline=None)
 @given(judgement=judgements())
 def test_nobody_is_told_without_a_portal_relationship(judgement: Judgement) -> None:
-    ties = judgement.world.students["ann"].relationships
+    student = judgement.world.students["ann"]
+    ties = student.relationships
     for recipient, _ in judgement.decide().told():
         if recipient.user_id != "ann":
             own = [tie for tie in ties if tie.guardian.user_id == recipient.user_id]
             assert any(tie.portal_enabled and tie.active for tie in own)
-            assert not any(tie.barred for tie in own)
+            assert not student.bars.get(recipient.user_id)
 
 
 @settings(max_examples=500, deadline=None)
@@ -274,9 +282,13 @@ def test_nobody_is_told_without_a_portal_relationship(judgement: Judgement) -> N
 def test_nobody_is_told_a_number_outside_the_limit(judgement: Judgement) -> None:
     kind, number = judgement.change.kind, _number(judgement)
     devices = {device.device_id: device for _, device in _devices(judgement)}
+    student = judgement.world.students["ann"]
+    people = [student.student, *(tie.guardian for tie in student.relationships)]
+    chosen = {user.user_id: user.subscriptions for user in people}
     for recipient, told in judgement.decide().told():
         subscription = (
             devices[told.device_id].subscriptions.get(("ann", kind))
+            or chosen[recipient.user_id].get((recipient.app, "ann", kind))
             or judgement.world.district.default_subscriptions[recipient.app, kind]
         )
         limit = _limit(subscription.condition)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schoolbell_server.domain.delivery import (
     UNSENT,
     Attempted,
-    Standing,
+    Progress,
     after_attempt,
     after_receipt,
     cancel,
@@ -50,15 +50,15 @@ RETRIED_OUTCOMES = {
 }
 
 
-def standing(
+def progress(
     state: DeliveryState = PENDING,
     *,
     attempts: int = 0,
     budget_start: int = 0,
     lost: bool = False,
     cancel_asked: bool = False,
-) -> Standing:
-    return Standing(
+) -> Progress:
+    return Progress(
         state=state,
         due_time=DUE,
         expire_time=EXPIRY,
@@ -70,8 +70,8 @@ def standing(
 
 
 def ended(
-    before: Standing, outcome: Outcome, *, retry_time: dt.datetime = RETRY, budget: int = BUDGET
-) -> Standing:
+    before: Progress, outcome: Outcome, *, retry_time: dt.datetime = RETRY, budget: int = BUDGET
+) -> Progress:
     return after_attempt(before, Attempted(outcome=outcome, retry_time=retry_time, budget=budget))
 
 
@@ -81,7 +81,7 @@ def test_every_outcome_is_final_or_tried_again() -> None:
 
 
 def test_a_new_delivery_has_no_history() -> None:
-    assert Standing(state=PENDING, due_time=DUE, expire_time=EXPIRY) == standing()
+    assert Progress(state=PENDING, due_time=DUE, expire_time=EXPIRY) == progress()
 
 
 class TestAnAttempt:
@@ -99,7 +99,7 @@ class TestAnAttempt:
         lost: bool,
         cancel_asked: bool,
     ) -> None:
-        now = ended(standing(state, attempts=9, lost=lost, cancel_asked=cancel_asked), outcome)
+        now = ended(progress(state, attempts=9, lost=lost, cancel_asked=cancel_asked), outcome)
         assert (now.state, now.attempt_count, now.answer_lost) == (after, 10, lost)
         assert now.due_time == DUE
 
@@ -108,34 +108,34 @@ class TestAnAttempt:
     def test_what_may_pass_is_tried_again(
         self, state: DeliveryState, outcome: Outcome, after: DeliveryState
     ) -> None:
-        now = ended(standing(state), outcome)
+        now = ended(progress(state), outcome)
         assert (now.state, now.due_time) == (after, RETRY)
 
     @pytest.mark.parametrize("outcome", RETRIED_OUTCOMES)
     def test_only_a_lost_answer_makes_it_uncertain(self, outcome: Outcome) -> None:
-        assert ended(standing(), outcome).answer_lost is (outcome is Outcome.ANSWER_LOST)
-        assert ended(standing(lost=True), outcome).answer_lost
+        assert ended(progress(), outcome).answer_lost is (outcome is Outcome.ANSWER_LOST)
+        assert ended(progress(lost=True), outcome).answer_lost
 
     @pytest.mark.parametrize("outcome", Outcome)
     def test_every_attempt_counts_but_a_refused_credential(self, outcome: Outcome) -> None:
         spent = 0 if outcome is Outcome.CREDENTIAL_BAD else 1
-        assert ended(standing(attempts=1), outcome).attempt_count == 1 + spent
+        assert ended(progress(attempts=1), outcome).attempt_count == 1 + spent
 
     @pytest.mark.parametrize("outcome", RETRIED_OUTCOMES)
     def test_a_cancel_during_the_attempt_applies_to_what_would_be_retried(
         self, outcome: Outcome
     ) -> None:
-        assert ended(standing(cancel_asked=True), outcome).state is CANCELLED
-        last = standing(attempts=BUDGET - 1, cancel_asked=True)
+        assert ended(progress(cancel_asked=True), outcome).state is CANCELLED
+        last = progress(attempts=BUDGET - 1, cancel_asked=True)
         assert ended(last, outcome).state is CANCELLED
-        assert ended(standing(cancel_asked=True), outcome, retry_time=EXPIRY).state is CANCELLED
+        assert ended(progress(cancel_asked=True), outcome, retry_time=EXPIRY).state is CANCELLED
 
     @pytest.mark.parametrize("outcome", Outcome)
     @pytest.mark.parametrize("state", [state for state in STORED if state not in UNSENT])
     def test_a_state_that_was_reached_meanwhile_stands(
         self, state: DeliveryState, outcome: Outcome
     ) -> None:
-        assert ended(standing(state), outcome).state is state
+        assert ended(progress(state), outcome).state is state
 
 
 class TestTheBudget:
@@ -143,8 +143,8 @@ class TestTheBudget:
 
     @pytest.mark.parametrize("outcome", set(RETRIED_OUTCOMES) - {Outcome.CREDENTIAL_BAD})
     def test_attempts_spent(self, outcome: Outcome) -> None:
-        last = standing(attempts=BUDGET - 1)
-        assert ended(standing(attempts=BUDGET - 2), outcome).state is PENDING
+        last = progress(attempts=BUDGET - 1)
+        assert ended(progress(attempts=BUDGET - 2), outcome).state is PENDING
         assert ended(last, outcome).state is (
             UNCERTAIN if outcome is Outcome.ANSWER_LOST else FAILED
         )
@@ -154,20 +154,20 @@ class TestTheBudget:
     @pytest.mark.parametrize("retry_time", [EXPIRY, EXPIRY + dt.timedelta(hours=1)])
     def test_time_spent(self, outcome: Outcome, retry_time: dt.datetime) -> None:
         expected = UNCERTAIN if outcome is Outcome.ANSWER_LOST else EXPIRED
-        assert ended(standing(), outcome, retry_time=retry_time).state is expected
-        assert ended(standing(lost=True), outcome, retry_time=retry_time).state is UNCERTAIN
+        assert ended(progress(), outcome, retry_time=retry_time).state is expected
+        assert ended(progress(lost=True), outcome, retry_time=retry_time).state is UNCERTAIN
 
     def test_the_last_moment_before_the_expiry_is_still_tried(self) -> None:
         retry_time = EXPIRY - dt.timedelta(microseconds=1)
-        now = ended(standing(), Outcome.NOT_SENT, retry_time=retry_time)
+        now = ended(progress(), Outcome.NOT_SENT, retry_time=retry_time)
         assert (now.state, now.due_time) == (PENDING, retry_time)
 
     def test_both_spent_is_a_dead_letter(self) -> None:
-        last = standing(attempts=BUDGET - 1)
+        last = progress(attempts=BUDGET - 1)
         assert ended(last, Outcome.NOT_SENT, retry_time=EXPIRY).state is FAILED
 
     def test_a_refused_credential_never_spends_it(self) -> None:
-        now = standing()
+        now = progress()
         for _ in range(10 * BUDGET):
             now = ended(now, Outcome.CREDENTIAL_BAD)
         assert (now.state, now.attempt_count) == (HELD, 0)
@@ -177,31 +177,31 @@ class TestTheBudget:
         self, outcome: Outcome
     ) -> None:
         trial = Attempted(outcome=outcome, retry_time=RETRY, budget=BUDGET, trial=True)
-        now = after_attempt(standing(), trial)
+        now = after_attempt(progress(), trial)
         free = outcome in (Outcome.CREDENTIAL_BAD, Outcome.NOT_SENT, Outcome.PROVIDER_DOWN)
         assert (now.attempt_count, now.state) == ((0, HELD) if free else (1, PENDING))
         assert now.due_time == RETRY
 
     @pytest.mark.parametrize("state", sorted(UNSENT))
     def test_what_an_open_circuit_keeps_spends_nothing(self, state: DeliveryState) -> None:
-        now = hold(standing(state, attempts=3), RETRY)
+        now = hold(progress(state, attempts=3), RETRY)
         assert (now.state, now.attempt_count, now.due_time) == (HELD, 3, RETRY)
-        assert hold(standing(state, cancel_asked=True), RETRY).state is CANCELLED
+        assert hold(progress(state, cancel_asked=True), RETRY).state is CANCELLED
 
     def test_what_has_left_is_held_no_more(self) -> None:
         for state in STORED:
             if state not in UNSENT:
-                assert hold(standing(state), RETRY) == standing(state)
+                assert hold(progress(state), RETRY) == progress(state)
 
     def test_counts_from_the_last_replay(self) -> None:
-        replayed = standing(attempts=BUDGET, budget_start=BUDGET)
+        replayed = progress(attempts=BUDGET, budget_start=BUDGET)
         assert ended(replayed, Outcome.NOT_SENT).state is PENDING
         assert ended(replace(replayed, attempt_count=2 * BUDGET - 1), Outcome.NOT_SENT).state is (
             FAILED
         )
 
     def test_one_attempt_is_a_budget(self) -> None:
-        assert ended(standing(), Outcome.NOT_SENT, budget=1).state is FAILED
+        assert ended(progress(), Outcome.NOT_SENT, budget=1).state is FAILED
 
 
 class TestExpiry:
@@ -209,12 +209,12 @@ class TestExpiry:
 
     @pytest.mark.parametrize("state", sorted(UNSENT))
     def test_by_what_is_known(self, state: DeliveryState) -> None:
-        assert expire(standing(state)).state is EXPIRED
-        assert expire(standing(state, attempts=2)).state is EXPIRED
-        assert expire(standing(state, lost=True)).state is UNCERTAIN
+        assert expire(progress(state)).state is EXPIRED
+        assert expire(progress(state, attempts=2)).state is EXPIRED
+        assert expire(progress(state, lost=True)).state is UNCERTAIN
 
     def test_a_cancel_that_waits_comes_first(self) -> None:
-        assert expire(standing(cancel_asked=True)).state is CANCELLED
+        assert expire(progress(cancel_asked=True)).state is CANCELLED
 
 
 class TestCancel:
@@ -223,7 +223,7 @@ class TestCancel:
     @pytest.mark.parametrize("state", STORED)
     @pytest.mark.parametrize("leased", [False, True])
     def test_every_state(self, state: DeliveryState, leased: bool) -> None:
-        now = cancel(standing(state, attempts=1), leased=leased)
+        now = cancel(progress(state, attempts=1), leased=leased)
         if state not in UNSENT:
             assert now is None
         else:
@@ -244,29 +244,29 @@ class TestAReceipt:
     def test_every_state_with_an_attempt(
         self, state: DeliveryState, receipt: DeliveryState
     ) -> None:
-        now = after_receipt(standing(state, attempts=1), receipt, leased=False)
+        now = after_receipt(progress(state, attempts=1), receipt, leased=False)
         if RANK.get(state, 0) >= RANK[receipt]:
             assert now is None
         else:
-            assert now == standing(receipt, attempts=1)
+            assert now == progress(receipt, attempts=1)
 
     @pytest.mark.parametrize("state", [PENDING, HELD, EXPIRED, CANCELLED])
     def test_without_an_attempt_it_cannot_be(self, state: DeliveryState) -> None:
-        assert after_receipt(standing(state), DISPLAYED, leased=False) is None
+        assert after_receipt(progress(state), DISPLAYED, leased=False) is None
 
     def test_a_lease_counts_as_an_attempt(self) -> None:
-        now = after_receipt(standing(), DISPLAYED, leased=True)
+        now = after_receipt(progress(), DISPLAYED, leased=True)
         assert now is not None
         assert now.state is DISPLAYED
 
     def test_so_does_the_lease_of_a_server_that_died(self) -> None:
-        now = after_receipt(standing(lost=True), DISPLAYED, leased=False)
+        now = after_receipt(progress(lost=True), DISPLAYED, leased=False)
         assert now is not None
         assert now.state is DISPLAYED
 
     @pytest.mark.parametrize("outcome", Outcome)
     def test_the_outcome_that_follows_does_not_take_it_back(self, outcome: Outcome) -> None:
-        shown = after_receipt(standing(), OPENED, leased=True)
+        shown = after_receipt(progress(), OPENED, leased=True)
         assert shown is not None
         now = ended(shown, outcome)
         assert (now.state, now.attempt_count) == (
@@ -281,27 +281,27 @@ class TestReplay:
     @pytest.mark.parametrize("state", STORED)
     @pytest.mark.parametrize("uncertain", [False, True])
     def test_every_state(self, state: DeliveryState, uncertain: bool) -> None:
-        now = replay(standing(state, attempts=BUDGET), at(30), uncertain=uncertain)
+        now = replay(progress(state, attempts=BUDGET), at(30), uncertain=uncertain)
         if state is FAILED or (state is UNCERTAIN and uncertain):
             assert now == replace(
-                standing(PENDING, attempts=BUDGET, budget_start=BUDGET), due_time=at(30)
+                progress(PENDING, attempts=BUDGET, budget_start=BUDGET), due_time=at(30)
             )
         else:
             assert now is None
 
     def test_what_was_lost_stays_lost(self) -> None:
-        now = replay(standing(UNCERTAIN, attempts=1, lost=True), at(30), uncertain=True)
+        now = replay(progress(UNCERTAIN, attempts=1, lost=True), at(30), uncertain=True)
         assert now is not None
         assert now.answer_lost
 
     def test_a_cancel_is_forgotten(self) -> None:
-        now = replay(standing(FAILED, attempts=1, cancel_asked=True), at(30), uncertain=False)
+        now = replay(progress(FAILED, attempts=1, cancel_asked=True), at(30), uncertain=False)
         assert now is not None
         assert not now.cancel_asked
 
     @pytest.mark.parametrize("now", [EXPIRY, EXPIRY + dt.timedelta(days=1)])
     def test_an_expired_one_stays_dead(self, now: dt.datetime) -> None:
-        assert replay(standing(FAILED, attempts=1), now, uncertain=True) is None
+        assert replay(progress(FAILED, attempts=1), now, uncertain=True) is None
 
 
 def rank(state: DeliveryState) -> int:
@@ -320,7 +320,7 @@ _EVENTS = st.one_of(
 
 @given(st.lists(_EVENTS, max_size=12))
 def test_rank_never_falls_but_for_a_replay(events: list[tuple[str, object]]) -> None:
-    now = standing()
+    now = progress()
     for event, what in events:
         before = now
         if event == "attempt" and now.state in UNSENT:

@@ -108,10 +108,10 @@ def test_a_guardian_of_two_ties_is_judged_once() -> None:
     assert decision.recipients[1].refusal is None
 
 
-def test_a_bar_on_one_of_two_ties_bars() -> None:
-    tie = RelationshipFacts(guardian=_mom(), portal_enabled=True)
-    decision = _with_ties(tie, replace(tie, barred=True, active=False))
-    assert decision.recipients[1].refusal == Refusal(Gate.RELATED, RefusalReason.BARRED)
+def test_a_bar_beats_every_tie() -> None:
+    decision = _given({"students.ann.bars.mom": [""]})
+    mom = next(one for one in decision.recipients if one.user_id == "mom")
+    assert mom.refusal == Refusal(Gate.RELATED, RefusalReason.BARRED)
 
 
 def test_of_two_closed_ties_one_cause_is_told_in_any_order() -> None:

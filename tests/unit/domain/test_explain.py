@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from schoolbell_server.domain.explain import (
     Explanation,
     GateRow,
@@ -66,7 +68,7 @@ def test_every_gate_has_its_row() -> None:
 def test_everybody_related_is_explained_also_the_barred_and_the_ended() -> None:
     explanation = _given(
         {
-            "students.ann.guardians.mom.barred": True,
+            "students.ann.bars.mom": ["sis"],
             "students.ann.guardians.dad.active": False,
             "users.aunt": {},
             "students.ann.guardians.aunt": {"relation": "aunt"},
@@ -288,9 +290,31 @@ def test_the_gates_of_a_device_show_their_facts() -> None:
     }
     assert _facts(_row(phone.gates, Gate.STAYS_LOGGED_IN)) == {"stay_logged_in": "true"}
     assert _facts(_row(phone.gates, Gate.SUBSCRIBED)) == {
+        "muted": "false",
         "subscription_enabled": "true",
-        "subscription_stored": "true",
+        "subscription_level": "DEVICE",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({}, "DEVICE"),
+        ({"devices.mom-phone.subscriptions": {}}, "PERSON"),
+        ({"devices.mom-phone.subscriptions": {}, "users.mom.subscriptions": {}}, "DISTRICT"),
+    ],
+)
+def test_a_choice_is_seen_where_it_is_stored(given: dict[str, Any], level: str) -> None:
+    chosen = {"PARENT": {"ann": {"GRADE": {"enabled": True}}}}
+    phone = explained(_given({"users.mom.subscriptions": chosen} | given), "mom-phone")
+    row = _row(phone.gates, Gate.SUBSCRIBED)
+    assert _facts(row)["subscription_level"] == level
+    person = (EntityKind.PERSON_SUBSCRIPTION, "mom")
+    device = (EntityKind.SUBSCRIPTION, "mom-phone")
+    entities = {(one.entity, one.entity_id) for one in row.facts if one.name != "muted"}
+    assert entities == {person if level == "PERSON" else device}
+    conditions = _row(phone.gates, Gate.CONDITION).facts
+    assert all((one.entity, one.entity_id) in entities for one in conditions[:1])
 
 
 def test_an_app_that_is_not_the_district_s_has_no_side() -> None:
@@ -373,6 +397,7 @@ _OWNERS = {
         (EntityKind.CHANGE, "c1"),
         (EntityKind.USER, "ann"),
         (EntityKind.DISTRICT, "maple-valley"),
+        (EntityKind.BAR, "mom"),
         (EntityKind.RELATIONSHIP, "mom"),
     },
     Gate.ACCOUNT: {(EntityKind.USER, "mom")},
@@ -381,7 +406,7 @@ _OWNERS = {
         (EntityKind.DISTRICT, "maple-valley"),
     },
     Gate.STAYS_LOGGED_IN: {(EntityKind.DEVICE, "mom-phone")},
-    Gate.SUBSCRIBED: {(EntityKind.SUBSCRIPTION, "mom-phone")},
+    Gate.SUBSCRIBED: {(EntityKind.DEVICE, "mom-phone"), (EntityKind.SUBSCRIPTION, "mom-phone")},
     Gate.CONDITION: {(EntityKind.SUBSCRIPTION, "mom-phone"), (EntityKind.FACT, "the fact")},
     Gate.VALUE_CHANGED: {(EntityKind.FACT, "the fact")},
     Gate.NOT_ALREADY_TOLD: {(EntityKind.FACT, "the fact")},
@@ -395,6 +420,20 @@ def test_every_fact_says_whose_it_is() -> None:
     rows = (*explanation.gates, *mom.gates, *mom.devices[0].gates)
     owners = {row.gate: {(fact.entity, fact.entity_id) for fact in row.facts} for row in rows}
     assert owners == _OWNERS
+
+
+def test_bars_are_seen_with_their_origin_also_of_the_unrelated() -> None:
+    given = {"students.ann.bars": {"mom": ["", "sis"], "aunt": ["vendor"]}, "users.aunt": {}}
+    mom = _row(_person(_given(given), "mom").gates, Gate.RELATED)
+    bars = [fact for fact in mom.facts if fact.entity is EntityKind.BAR]
+    assert [(fact.name, fact.value, fact.entity_id) for fact in bars] == [
+        ("barred", "true", "mom\n"),
+        ("bar_origin", "district", "mom\n"),
+        ("barred", "true", "mom\nsis"),
+        ("bar_origin", "source", "mom\nsis"),
+    ]
+    (aunt,) = _explain(scenario(given=given), user_id="aunt").recipients
+    assert _row(aunt.gates, Gate.RELATED).reason is RefusalReason.BARRED
 
 
 def test_dates_and_times_are_seen() -> None:

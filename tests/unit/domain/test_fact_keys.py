@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schoolbell_server.domain.change import Change, GradeChange, Payload
-from schoolbell_server.domain.fact_keys import all_keys, fact_key, key_prefixes, other_keys
+from schoolbell_server.domain.fact_keys import (
+    account_key,
+    all_keys,
+    fact_key,
+    key_prefixes,
+    other_keys,
+)
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceStatus,
@@ -130,7 +136,7 @@ def test_a_withdrawal_touches_every_aspect() -> None:
 
 
 def test_other_changes_touch_only_what_they_tell() -> None:
-    for payload in (assignment(), grade("80"), mark(CLEARED), balance("5"), flex(REMOVED, "4")):
+    for payload in (assignment(), grade("80"), mark(CLEARED), flex(REMOVED, "4")):
         assert all_keys(change(payload)) == (fact_key(change(payload)),)
 
 
@@ -148,7 +154,7 @@ def test_other_changes_touch_only_what_they_tell() -> None:
             '["assignment","ann","english-1","essay","due"]',
         ),
         (mark(ABSENT), '["attendance","ann","maple:2027","2026-09-15","1"]'),
-        (balance("1"), '["lunch","ann","meals"]'),
+        (balance("1"), '["lunch","meals"]'),
         (flex(ADDED, "4"), '["responsive","ann","maple:2027","2026-09-15","4"]'),
         (flex(ADDED, "Café"), '["responsive","ann","maple:2027","2026-09-15","Café"]'),
     ],
@@ -156,6 +162,19 @@ def test_other_changes_touch_only_what_they_tell() -> None:
 def test_a_stored_key_stays_what_it_is(payload: Payload, key: str) -> None:
     """Facts are known by it: another text would make everything known unknown."""
     assert fact_key(change(payload)) == key
+
+
+def test_a_balance_touches_what_was_said_for_each_student_who_shares_the_account() -> None:
+    shared = dataclasses.replace(balance("1"), shared_student_ids=("bob",))
+    keys = ('["lunch","meals"]', '["lunch","ann","meals"]', '["lunch","bob","meals"]')
+    assert all_keys(change(shared)) == keys
+    assert [account_key(key) for key in keys[1:]] == [keys[0]] * 2
+
+
+@pytest.mark.parametrize("student", ["ann", "meals", 'a"nn', "ann,"])
+def test_an_account_s_own_key_lies_in_no_student_s_range(student: str) -> None:
+    key = fact_key(change(dataclasses.replace(balance("1"), account_id=student)))
+    assert not any(first <= key < beyond for first, beyond in key_prefixes(student))
 
 
 @pytest.mark.parametrize(
@@ -168,6 +187,6 @@ def test_a_student_s_keys_lie_in_the_student_s_ranges_and_nobody_else_s_do(
     inside = {
         name: [first <= key < beyond for first, beyond in ranges].count(True)
         for name in ("ann", "an", "anna", "ann-2", "bob", '"ann"')
-        for key in [fact_key(change(payload, student_id=name))]
+        for key in all_keys(change(payload, student_id=name))[-1:]
     }
     assert inside == {"ann": 1, "an": 0, "anna": 0, "ann-2": 0, "bob": 0, '"ann"': 0}

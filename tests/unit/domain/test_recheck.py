@@ -59,7 +59,7 @@ def test_a_condition_that_changed_since_is_left_alone() -> None:
 
 
 def test_a_bar_set_since_stops_it() -> None:
-    refusal = _mom({"students.ann.guardians.mom.barred": True})
+    refusal = _mom({"students.ann.bars.mom": ["sis"]})
     assert refusal == Refusal(Gate.RELATED, RefusalReason.BARRED)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
-from schoolbell_server.domain.acceptance import FactDelivery, Plan, PlannedDelivery, Received, plan
+from schoolbell_server.domain.acceptance import Plan, Received, plan
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import DeviceDecision
 from schoolbell_server.domain.fact import FactKey, Value
 from schoolbell_server.domain.fact_state import FactState
 from schoolbell_server.domain.kinds import AppType, Kind, Platform
+from schoolbell_server.domain.ledger import FactDelivery, PlannedDelivery
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import (
     CalendarFacts,
@@ -111,7 +112,7 @@ class Town:
             self.cancelled.add(delivery_id)
             self.deliveries[delivery_id] = replace(self.deliveries[delivery_id], unsent=False)
         for planned in made.deliveries:
-            self._keep(planned)
+            self._keep(planned, changes[planned.index].occur_time)
         return made
 
     def attempt(self, *, seen: bool = True) -> None:
@@ -129,7 +130,7 @@ class Town:
             if delivery.unsent
         ]
 
-    def _keep(self, planned: PlannedDelivery) -> None:
+    def _keep(self, planned: PlannedDelivery, now: dt.datetime) -> None:
         delivery_id = str(len(self.deliveries))
         self.told[delivery_id] = planned
         superseded = planned.superseded_by is not None
@@ -142,6 +143,9 @@ class Town:
             unsent=not superseded,
             seen=False,
             previous=planned.previous,
+            current=planned.current,
+            user_id=planned.user_id,
+            create_time=now,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import pytest
@@ -162,3 +163,70 @@ def test_after_it_closed_the_next_outage_begins_with_the_short_pause() -> None:
     hear(circuit, Outcome.ACCEPTED)
     fail(circuit, DOWN_IN_A_ROW)
     assert circuit.wait == dt.timedelta(seconds=FIRST_PAUSE)
+
+
+def silence(circuit: Circuit, clock: Time) -> float:
+    """Let an attempt wait its whole time; return when it began."""
+    begin = clock.now
+    clock.now += 10
+    circuit.record(Outcome.ANSWER_LOST, begin, timed_out=True)
+    return begin
+
+
+async def test_silence_lets_one_find_out_and_its_failure_opens_the_circuit() -> None:
+    clock = Time()
+    circuit = Circuit(clock)
+    hear(circuit, Outcome.ACCEPTED)
+    clock.now += 1
+    begin = silence(circuit, clock)
+    circuit.record(Outcome.ANSWER_LOST, begin, timed_out=True)
+    assert circuit.suspect and not circuit.is_open, "what was under way says nothing new"
+    end = asyncio.get_running_loop().time() + 20
+    assert await circuit.wait_settled(end)
+    others = [asyncio.create_task(circuit.wait_settled(end)) for _ in range(3)]
+    await asyncio.sleep(0)
+    circuit.record(Outcome.NOT_SENT, clock.now, timed_out=True)
+    circuit.found_out()
+    assert await asyncio.gather(*others) == [False] * 3
+    assert circuit.is_open and not circuit.suspect
+    assert not circuit.admit(), "and so they are held"
+
+
+@pytest.mark.parametrize("outcome", HEARD)
+async def test_an_answer_ends_the_suspicion_for_everybody(outcome: Outcome) -> None:
+    clock = Time()
+    circuit = Circuit(clock)
+    silence(circuit, clock)
+    end = asyncio.get_running_loop().time() + 20
+    assert await circuit.wait_settled(end)
+    other = asyncio.create_task(circuit.wait_settled(end))
+    await asyncio.sleep(0)
+    hear(circuit, outcome)
+    circuit.found_out()
+    assert not await other
+    assert not circuit.suspect and not circuit.is_open and circuit.admit()
+
+
+async def test_if_one_could_not_find_out_another_may_and_nobody_waits_beyond_his_end() -> None:
+    clock = Time()
+    circuit = Circuit(clock)
+    silence(circuit, clock)
+    now = asyncio.get_running_loop().time()
+    assert await circuit.wait_settled(now + 20)
+    assert not await circuit.wait_settled(now), "his time is over"
+    other = asyncio.create_task(circuit.wait_settled(now + 20))
+    await asyncio.sleep(0)
+    circuit.found_out()
+    assert await other
+
+
+@pytest.mark.parametrize("outcome", HEARD)
+def test_one_attempt_without_an_answer_among_answered_ones_is_no_silence(outcome: Outcome) -> None:
+    clock = Time()
+    circuit = Circuit(clock)
+    begin = clock.now
+    clock.now += 5
+    circuit.record(outcome, begin + 1)
+    clock.now += 5
+    circuit.record(Outcome.ANSWER_LOST, begin, timed_out=True)
+    assert not circuit.suspect and not circuit.is_open

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
+from schoolbell_server.security.credential_files import CredentialUnusable
 from tests.unit.gateways.clock import Time
 from tests.unit.gateways.keys import write_key
 
@@ -154,5 +155,5 @@ def test_apps_of_one_key_share_one_token(tmp_path: Path) -> None:
 
 
 def test_without_a_key_there_is_no_token(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"key\.p8"):
+    with pytest.raises(CredentialUnusable, match="does not exist"):
         token_of(tmp_path / "key.p8", Time())

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import importlib.util
 import io
 import json
 import logging
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from schoolbell_server.config import LogConfig, LogFormat, LogLevel
 from schoolbell_server.observability.log import (
     FIELDS,
+    MAX_EXCEPTIONS,
+    MAX_FRAMES,
     configure_logging,
+    describe,
     get_logger,
     log_loop_errors,
 )
 from schoolbell_server.security.api_key import Role, new_api_key
+from schoolbell_storage.errors import Conflict
 
 SECRETS = ["Ada Lovelace", "87.5 percent", "fcm-token-abcdef"]
 
@@ -124,3 +133,139 @@ async def test_what_nobody_awaited_is_logged_without_its_text(root: None) -> Non
 
 def test_no_field_is_a_name_a_text_or_a_value() -> None:
     assert not {"name", "title", "body", "score", "percent", "token", "comment"} & FIELDS
+
+
+HOSTILE = [
+    "/x code=OK key_id=operator",
+    "\x1b[2J\x1b]0;title\x07",
+    "a\r\nb",
+    "a\x85b\u2028c\u2029d",
+    "\u202egnp.exe",
+    "\x00\x7f\x9b31m",
+    'quote" code="OK',
+    "back\\nslash",
+    "\ud800",
+    "a\u200bb\ufeff",
+]
+
+
+@pytest.mark.parametrize("style", list(LogFormat))
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_what_a_caller_names_is_one_value_of_letters_that_are_seen(
+    root: None, text: str, style: LogFormat
+) -> None:
+    stream = lines(style)
+    get_logger("test").info("call", extra={"method": text, "code": "REAL"})
+    get_logger("test").info("third party said %s", text)
+    raw = stream.getvalue()
+    assert all(letter.isprintable() or letter == "\n" for letter in raw)
+    first, second = raw.removesuffix("\n").split("\n")
+    if style is LogFormat.JSON:
+        assert json.loads(first)["code"] == "REAL"
+        assert all(letter.isprintable() for letter in json.loads(first)["method"])
+    else:
+        fields = shlex.split(first.split(" call ", 1)[1])
+        assert [one.partition("=")[0] for one in fields] == ["method", "code"]
+        assert fields[1] == "code=REAL"
+        assert not re.search(r"^[^\"]*code=", second)
+
+
+def cycle() -> BaseException:
+    inner = ValueError("secret text")
+    group = ExceptionGroup("g", [inner])
+    inner.__context__ = group
+    return group
+
+
+def own_cause() -> BaseException:
+    first, second = ValueError("secret text"), KeyError("secret text")
+    first.__cause__, second.__context__ = second, first
+    return first
+
+
+def long_chain() -> BaseException:
+    error: BaseException = ValueError("secret text")
+    for _ in range(100_000):
+        outer = ValueError("secret text")
+        outer.__cause__, error = error, outer
+    return error
+
+
+def wide_group() -> BaseException:
+    return ExceptionGroup("g", [ValueError("secret text") for _ in range(10_000)])
+
+
+def deep_stack() -> BaseException:
+    def fall() -> None:
+        fall()
+
+    try:
+        fall()
+    except RecursionError as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize("style", list(LogFormat))
+@pytest.mark.parametrize("make", [cycle, own_cause, long_chain, wide_group, deep_stack])
+def test_an_exception_is_told_once_and_bounded(
+    root: None, make: Callable[[], BaseException], style: LogFormat
+) -> None:
+    error = make()
+    told = describe(error)
+    assert len(told) <= MAX_EXCEPTIONS * (MAX_FRAMES + 1) + 1
+    if make in (cycle, own_cause):
+        assert sorted(told) == sorted({*told}), "once each"
+        assert "builtins.ValueError" in told
+    stream = lines(style)
+    get_logger("test").error("failed", exc_info=error)
+    assert "failed" in stream.getvalue()
+    assert "secret text" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("style", list(LogFormat))
+def test_a_record_that_cannot_be_formatted_is_not_quoted(
+    root: None, style: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = lines(style)
+    get_logger("test").info("%d students", "Ada Lovelace")
+    assert stream.getvalue() == "a record of test was not written: TypeError\n"
+    assert capsys.readouterr().err == ""
+
+
+async def test_storage_that_fails_background_work_is_a_warning_without_frames(root: None) -> None:
+    stream = lines(LogFormat.JSON)
+    loop = asyncio.get_running_loop()
+    log_loop_errors(loop)
+    loop.call_exception_handler({"message": "x", "exception": Conflict("lock timeout")})
+    entry = json.loads(stream.getvalue())
+    assert (entry["level"], entry["cause"]) == ("warning", "lock timeout")
+    assert "exception" not in entry
+
+
+@pytest.mark.parametrize("package", ["schoolbell_server", "schoolbell_storage"])
+def test_no_field_that_our_code_names_is_withheld(package: str) -> None:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.origin is not None
+    named: set[str] = set()
+    for file in Path(spec.origin).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                named.update(_fields_of(node))
+            if isinstance(node, ast.Assign) and _names(node) & {"ids", "fields"}:
+                named.update(_keys_of(node.value))
+    assert named - FIELDS == set()
+
+
+def _names(node: ast.Assign) -> set[str]:
+    return {one.id for one in node.targets if isinstance(one, ast.Name)}
+
+
+def _fields_of(call: ast.Call) -> set[str]:
+    return {key for one in call.keywords if one.arg == "extra" for key in _keys_of(one.value)}
+
+
+def _keys_of(node: ast.expr) -> set[str]:
+    if not isinstance(node, ast.Dict):
+        return set()
+    return {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}

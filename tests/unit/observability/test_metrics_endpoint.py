@@ -9,7 +9,7 @@ import pytest
 
 from schoolbell_server.config import Address
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
+from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics, metrics_endpoint
 
 
 def test_metrics_are_served_and_then_gone() -> None:
@@ -32,10 +32,21 @@ def test_metrics_never_leave_the_machine() -> None:
         pass
 
 
+def test_an_address_that_is_taken_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = Address("127.0.0.1", other.getsockname()[1])
+        taken = metrics_endpoint(address, Metrics().registry)
+        with pytest.raises(CannotServeMetrics, match=r"server\.metrics_listen"), taken:
+            pass
+
+
 def test_no_label_can_hold_what_a_caller_sent() -> None:
     closed = {
         "grpc_method", "grpc_status", "kind", "result", "gate", "reason", "lane", "state",
-        "app_id", "provider", "outcome", "record",
+        "app_id", "provider", "outcome", "record", "fault",
+        "limit", "asked",
     }  # fmt: skip
     metrics = Metrics()
     for metric in vars(metrics).values():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf import descriptor_pool
 
@@ -16,7 +18,14 @@ from schoolbell.v1 import (
     subscription_service_pb2,
 )
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
-from schoolbell_server.security.permissions import RULES, Reach, Refusal, Rule, refusal
+from schoolbell_server.security.permissions import (
+    RULES,
+    Reach,
+    Refusal,
+    Rule,
+    may_hand_out,
+    refusal,
+)
 
 FILES = [
     access_service_pb2,
@@ -39,38 +48,55 @@ EVERY_RIGHT = dict.fromkeys(Tool, Right.WRITE)
 ALLOWED: dict[Role, set[str]] = {
     Role.PUBLISHER: {
         "ImportRoster GetImport ListImports UpsertRecords DeactivateRecords GetStudent",
-        "ListStudents GetUser SetActiveSchoolYear",
+        "ListStudents GetUser ListSchools ListCalendars SetActiveSchoolYear",
         "PublishChange BatchPublishChanges StreamPublishChanges GetChange ListChanges",
+        "GetCaller GetServerInfo",
     },
     Role.MOBILE_BACKEND: {
-        "RegisterDevice GetDevice ListDevices UpdateDevice UnregisterDevice SignOut",
-        "ReportReceipts GetNotification SendTestNotification",
-        "GetSubscriptions UpdateSubscriptions",
+        "RegisterDevice BatchRegisterDevices GetDevice ListDevices UpdateDevice",
+        "UnregisterDevice SignOut ReportReceipts GetNotification SendTestNotification",
+        "GetSubscriptions UpdateSubscriptions ResetSubscriptions",
+        "GetCaller GetServerInfo",
     },
     Role.MONITOR: {
         "GetDistrict ListDistricts",
-        "GetStatus WatchStatus GetDelivery ListDeliveries GetTallies",
+        "GetStatus ListServiceStates WatchStatus GetDelivery ListDeliveries GetTallies",
+        "GetCaller GetServerInfo",
     },
     Role.ADMINISTRATOR: {
         "GetDistrict ListDistricts",
         "GetSettings UpdateSettings GetDisplayOptions ListDisplayOptions UpdateDisplayOptions",
+        "ResetDisplayOptions ListUsers ListSchools ListCalendars SetBar ListBars",
         "GetImport ListImports UpsertRecords DeactivateRecords GetStudent ListStudents GetUser",
         "SetActiveSchoolYear GetDevice ListDevices SendTestNotification GetSubscriptions",
-        "GetChange ListChanges ExplainChange ListDecisions",
-        "GetStatus WatchStatus GetDelivery ListDeliveries GetTallies",
+        "GetChange ListChanges ExplainChange ListDecisions GetCaller GetServerInfo",
+        "GetStatus ListServiceStates WatchStatus GetDelivery ListDeliveries GetTallies",
         "RetryDeliveries CancelDeliveries",
         "GrantRights RevokeRights ListRights CreateApiKey ListApiKeys RevokeApiKey",
-        "ListAuditEntries ExportPersonData ErasePersonData",
+        "ListAuditEntries VerifyAuditLog ExportPersonData ErasePersonData",
     },
     Role.OPERATOR: {
-        "CreateDistrict GetDistrict ListDistricts UpdateDistrict",
+        "CreateDistrict GetDistrict ListDistricts UpdateDistrict DeleteDistrict",
         "GetSettings GetDisplayOptions ListDisplayOptions GetImport ListImports",
-        "GetStatus WatchStatus GetDelivery ListDeliveries GetTallies",
+        "ListSchools ListCalendars SetBar ListBars GetCaller GetServerInfo",
+        "GetStatus ListServiceStates WatchStatus GetDelivery ListDeliveries GetTallies",
         "RetryDeliveries CancelDeliveries",
         "GrantRights RevokeRights ListRights CreateApiKey ListApiKeys RevokeApiKey",
-        "ListAuditEntries",
+        "ListAuditEntries VerifyAuditLog",
     },
 }
+
+
+FOR_EVERYBODY = {"GetCaller", "GetServerInfo"}
+
+WITHIN_SOURCES = {
+    "ImportRoster GetImport ListImports UpsertRecords DeactivateRecords GetStudent",
+    "ListStudents GetUser",
+    "PublishChange BatchPublishChanges StreamPublishChanges GetChange ListChanges",
+    "GetDistrict ListDistricts GetStatus ListServiceStates WatchStatus GetDelivery",
+    "ListDeliveries GetCaller GetServerInfo",
+}
+"""What a key that is limited to sources may call, if its role may: the rest is for no source."""
 
 
 def key(role: Role, district_id: str = "maple", rights: dict[Tool, Right] | None = None) -> ApiKey:
@@ -115,7 +141,7 @@ def test_nobody_acts_in_another_district(method: str, role: Role) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_an_administrator_needs_the_very_tool_right(method: str) -> None:
     rule = RULES[method]
-    if Role.ADMINISTRATOR not in rule.roles:
+    if Role.ADMINISTRATOR not in rule.roles or method.rpartition("/")[2] in FOR_EVERYBODY:
         assert rule.tool is None
         return
     assert rule.tool is not None and rule.right is not None
@@ -127,7 +153,7 @@ def test_an_administrator_needs_the_very_tool_right(method: str) -> None:
 
 
 def test_mutations_need_the_right_to_write() -> None:
-    reading = ("Get", "List", "Watch", "Explain", "Export")
+    reading = ("Get", "List", "Watch", "Explain", "Export", "Verify")
     for method in METHODS:
         rule = RULES[method]
         if rule.right is Right.READ:
@@ -135,9 +161,42 @@ def test_mutations_need_the_right_to_write() -> None:
 
 
 def test_every_readable_district_may_be_asked_for_with_a_key_for_one() -> None:
-    rule = RULES["/schoolbell.v1.StatusService/GetStatus"]
-    assert rule.reach is Reach.READABLE
-    assert refusal(rule, key(Role.MONITOR), "-") is None
+    for name in ("ListServiceStates", "WatchStatus", "ListDeliveries", "GetTallies"):
+        rule = RULES[f"/schoolbell.v1.StatusService/{name}"]
+        assert rule.reach is Reach.READABLE
+        assert refusal(rule, key(Role.MONITOR), "-") is None
+    one = RULES["/schoolbell.v1.StatusService/GetStatus"]
+    assert refusal(one, key(Role.MONITOR), "-") == Refusal()
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_key_that_is_limited_to_sources_may_call_what_is_of_sources(role: Role) -> None:
+    whole = key(role, rights=EVERY_RIGHT)
+    limited = replace(whole, sources=frozenset({"sis"}))
+    within = {name for line in WITHIN_SOURCES for name in line.split()}
+    for method in METHODS:
+        if refusal(RULES[method], whole, "maple") is not None:
+            continue
+        expected = None if method.rpartition("/")[2] in within else Refusal(sources=True)
+        assert refusal(RULES[method], limited, "maple") == expected, method
+
+
+@pytest.mark.parametrize(
+    ("rights", "allowed"),
+    [
+        ({}, {Role.ADMINISTRATOR}),
+        ({Tool.ACCESS: Right.WRITE}, {Role.ADMINISTRATOR}),
+        ({Tool.PUSH_NOTIFICATIONS: Right.READ}, {Role.ADMINISTRATOR, Role.MONITOR}),
+        (EVERY_RIGHT, {Role.ADMINISTRATOR, Role.MONITOR}),
+    ],
+)
+def test_an_administrator_hands_out_only_roles_that_may_do_no_more(
+    rights: dict[Tool, Right], allowed: set[Role]
+) -> None:
+    caller = key(Role.ADMINISTRATOR, rights=rights)
+    assert {role for role in Role if may_hand_out(caller, role, "maple")} == allowed
+    operator = key(Role.OPERATOR)
+    assert all(may_hand_out(operator, role, "maple") for role in Role)
 
 
 @pytest.mark.parametrize(

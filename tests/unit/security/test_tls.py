@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from schoolbell_server.config import TlsConfig
 from schoolbell_server.security.authority import CERTIFICATE_LIFE, RENEW_BEFORE, LocalAuthority
 from schoolbell_server.security.tls import ServerTls, TlsBroken
+from tests.programs import PATIENCE
 
 NOW = dt.datetime(2026, 9, 1, 8, tzinfo=dt.UTC)
 
@@ -155,6 +156,21 @@ async def test_a_broken_certificate_leaves_the_old_one_in_use(tmp_path: Path) ->
         with pytest.raises(TlsBroken, match="not PEM"):
             tls.refresh()
         assert await served_serial(port, context) == first
+
+
+async def test_the_watcher_says_that_it_could_not_take_a_certificate(tmp_path: Path) -> None:
+    authority = LocalAuthority(folder=tmp_path / "own")
+    authority.ensure(dt.datetime.now(dt.UTC))
+    config = TlsConfig(certificate_file=authority.certificate_file, key_file=authority.key_file)
+    told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    tls = ServerTls(config, tmp_path, lambda setting, text: told.put_nowait((setting, text)))
+    authority.certificate_file.write_text("nonsense")
+    watching = asyncio.create_task(tls.watch(dt.timedelta(0)))
+    async with asyncio.timeout(PATIENCE):
+        setting, text = await told.get()
+    watching.cancel()
+    assert setting == "server.tls"
+    assert text.endswith("The certificates in use stay in use.")
 
 
 def test_a_certificate_with_another_key_does_not_start(tmp_path: Path) -> None:

@@ -111,10 +111,3 @@ def test_the_whole() -> None:
     assert "switched off" in ENGLISH.whole_then(time, 0, 0, off)
     assert ENGLISH.whole_would(1, None) == "If it were published now, one person would be told."
     assert "nobody would be told. Push" in ENGLISH.whole_would(0, off)
-
-
-def test_relations() -> None:
-    assert ENGLISH.relation(["mother"], "604822", is_student=False) == "mother of 604822"
-    assert ENGLISH.relation([""], "604822", is_student=False) == "guardian of 604822"
-    assert ENGLISH.relation([], "604822", is_student=False) == ""
-    assert ENGLISH.relation([], "604822", is_student=True) == "the student"

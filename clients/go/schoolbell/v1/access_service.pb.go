@@ -261,6 +261,67 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{3}
 }
 
+// What is wrong with an audit log.
+type AuditFault int32
+
+const (
+	// Nothing.
+	AuditFault_AUDIT_FAULT_UNSPECIFIED AuditFault = 0
+	// The content of an entry is not what was written.
+	AuditFault_AUDIT_FAULT_CONTENT_CHANGED AuditFault = 1
+	// An entry is missing, in the middle or at the end.
+	AuditFault_AUDIT_FAULT_ENTRY_MISSING AuditFault = 2
+	// The digest of an entry does not follow from the one before.
+	AuditFault_AUDIT_FAULT_LINK_BROKEN AuditFault = 3
+	// The head in the request is not of this log, or older than what is kept.
+	AuditFault_AUDIT_FAULT_HEAD_MISSING AuditFault = 4
+)
+
+// Enum value maps for AuditFault.
+var (
+	AuditFault_name = map[int32]string{
+		0: "AUDIT_FAULT_UNSPECIFIED",
+		1: "AUDIT_FAULT_CONTENT_CHANGED",
+		2: "AUDIT_FAULT_ENTRY_MISSING",
+		3: "AUDIT_FAULT_LINK_BROKEN",
+		4: "AUDIT_FAULT_HEAD_MISSING",
+	}
+	AuditFault_value = map[string]int32{
+		"AUDIT_FAULT_UNSPECIFIED":     0,
+		"AUDIT_FAULT_CONTENT_CHANGED": 1,
+		"AUDIT_FAULT_ENTRY_MISSING":   2,
+		"AUDIT_FAULT_LINK_BROKEN":     3,
+		"AUDIT_FAULT_HEAD_MISSING":    4,
+	}
+)
+
+func (x AuditFault) Enum() *AuditFault {
+	p := new(AuditFault)
+	*p = x
+	return p
+}
+
+func (x AuditFault) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditFault) Descriptor() protoreflect.EnumDescriptor {
+	return file_schoolbell_v1_access_service_proto_enumTypes[4].Descriptor()
+}
+
+func (AuditFault) Type() protoreflect.EnumType {
+	return &file_schoolbell_v1_access_service_proto_enumTypes[4]
+}
+
+func (x AuditFault) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditFault.Descriptor instead.
+func (AuditFault) EnumDescriptor() ([]byte, []int) {
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{4}
+}
+
 // A right of a user or group on a tool.
 type ToolRight struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -345,7 +406,8 @@ type ApiKey struct {
 	Role Role `protobuf:"varint,3,opt,name=role,proto3,enum=schoolbell.v1.Role" json:"role,omitempty"`
 	// The sources it may publish and import for; empty is all.
 	Sources []string `protobuf:"bytes,4,rep,name=sources,proto3" json:"sources,omitempty"`
-	// For ADMINISTRATOR only. The person whose tool rights it has.
+	// For ADMINISTRATOR only. The person whose tool rights it has; an administrator makes keys that act
+	// for the same person, which is the default there.
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -1768,7 +1830,7 @@ func (x *RevokeApiKeyResponse) GetApiKey() *ApiKey {
 // Asks for the audit log.
 type ListAuditEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The district.
+	// The district; `-` is the log of what is for all districts, which only operators may ask for.
 	DistrictId string `protobuf:"bytes,1,opt,name=district_id,json=districtId,proto3" json:"district_id,omitempty"`
 	// Which entries.
 	Filter *AuditFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -1893,6 +1955,207 @@ func (x *ListAuditEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Where an audit log ends: each entry has the next place, and a digest over it and all before.
+type AuditHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The place of the entry, from 1; 0 is any.
+	EntryNumber int32 `protobuf:"varint,1,opt,name=entry_number,json=entryNumber,proto3" json:"entry_number,omitempty"`
+	// The digest, 64 hexadecimal digits.
+	Digest        string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditHead) Reset() {
+	*x = AuditHead{}
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditHead) ProtoMessage() {}
+
+func (x *AuditHead) ProtoReflect() protoreflect.Message {
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
+func (*AuditHead) Descriptor() ([]byte, []int) {
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AuditHead) GetEntryNumber() int32 {
+	if x != nil {
+		return x.EntryNumber
+	}
+	return 0
+}
+
+func (x *AuditHead) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+// Asks to check an audit log.
+type VerifyAuditLogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The district; `-` is the log of what is for all districts, which only operators may ask for.
+	DistrictId string `protobuf:"bytes,1,opt,name=district_id,json=districtId,proto3" json:"district_id,omitempty"`
+	// A head that somebody kept elsewhere: the log must lead through it.
+	Head          *AuditHead `protobuf:"bytes,2,opt,name=head,proto3" json:"head,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditLogRequest) Reset() {
+	*x = VerifyAuditLogRequest{}
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditLogRequest) ProtoMessage() {}
+
+func (x *VerifyAuditLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditLogRequest.ProtoReflect.Descriptor instead.
+func (*VerifyAuditLogRequest) Descriptor() ([]byte, []int) {
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *VerifyAuditLogRequest) GetDistrictId() string {
+	if x != nil {
+		return x.DistrictId
+	}
+	return ""
+}
+
+func (x *VerifyAuditLogRequest) GetHead() *AuditHead {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+// How an audit log was found.
+type VerifyAuditLogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrong; AUDIT_FAULT_UNSPECIFIED if nothing is.
+	Fault AuditFault `protobuf:"varint,1,opt,name=fault,proto3,enum=schoolbell.v1.AuditFault" json:"fault,omitempty"`
+	// The entry in which it is wrong; empty if nothing is, or if the end is missing.
+	AuditEntryId string `protobuf:"bytes,2,opt,name=audit_entry_id,json=auditEntryId,proto3" json:"audit_entry_id,omitempty"`
+	// Where the log ends; unset if it is empty.
+	Head *AuditHead `protobuf:"bytes,3,opt,name=head,proto3" json:"head,omitempty"`
+	// The place of the oldest entry that is kept.
+	FirstEntryNumber int32 `protobuf:"varint,4,opt,name=first_entry_number,json=firstEntryNumber,proto3" json:"first_entry_number,omitempty"`
+	// How many entries were checked.
+	EntryCount int32 `protobuf:"varint,5,opt,name=entry_count,json=entryCount,proto3" json:"entry_count,omitempty"`
+	// How many of them cannot be checked for their content, because data of a person in them were erased.
+	ErasedEntryCount int32 `protobuf:"varint,6,opt,name=erased_entry_count,json=erasedEntryCount,proto3" json:"erased_entry_count,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *VerifyAuditLogResponse) Reset() {
+	*x = VerifyAuditLogResponse{}
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditLogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditLogResponse) ProtoMessage() {}
+
+func (x *VerifyAuditLogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditLogResponse.ProtoReflect.Descriptor instead.
+func (*VerifyAuditLogResponse) Descriptor() ([]byte, []int) {
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *VerifyAuditLogResponse) GetFault() AuditFault {
+	if x != nil {
+		return x.Fault
+	}
+	return AuditFault_AUDIT_FAULT_UNSPECIFIED
+}
+
+func (x *VerifyAuditLogResponse) GetAuditEntryId() string {
+	if x != nil {
+		return x.AuditEntryId
+	}
+	return ""
+}
+
+func (x *VerifyAuditLogResponse) GetHead() *AuditHead {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *VerifyAuditLogResponse) GetFirstEntryNumber() int32 {
+	if x != nil {
+		return x.FirstEntryNumber
+	}
+	return 0
+}
+
+func (x *VerifyAuditLogResponse) GetEntryCount() int32 {
+	if x != nil {
+		return x.EntryCount
+	}
+	return 0
+}
+
+func (x *VerifyAuditLogResponse) GetErasedEntryCount() int32 {
+	if x != nil {
+		return x.ErasedEntryCount
+	}
+	return 0
+}
+
 // Asks for a person's data.
 type ExportPersonDataRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1906,7 +2169,7 @@ type ExportPersonDataRequest struct {
 
 func (x *ExportPersonDataRequest) Reset() {
 	*x = ExportPersonDataRequest{}
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[24]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2181,7 @@ func (x *ExportPersonDataRequest) String() string {
 func (*ExportPersonDataRequest) ProtoMessage() {}
 
 func (x *ExportPersonDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[24]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2194,7 @@ func (x *ExportPersonDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportPersonDataRequest.ProtoReflect.Descriptor instead.
 func (*ExportPersonDataRequest) Descriptor() ([]byte, []int) {
-	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{24}
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExportPersonDataRequest) GetDistrictId() string {
@@ -1961,7 +2224,7 @@ type ExportPersonDataResponse struct {
 
 func (x *ExportPersonDataResponse) Reset() {
 	*x = ExportPersonDataResponse{}
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[25]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2236,7 @@ func (x *ExportPersonDataResponse) String() string {
 func (*ExportPersonDataResponse) ProtoMessage() {}
 
 func (x *ExportPersonDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[25]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2249,7 @@ func (x *ExportPersonDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportPersonDataResponse.ProtoReflect.Descriptor instead.
 func (*ExportPersonDataResponse) Descriptor() ([]byte, []int) {
-	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{25}
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExportPersonDataResponse) GetRecordType() string {
@@ -2018,7 +2281,7 @@ type ErasePersonDataRequest struct {
 
 func (x *ErasePersonDataRequest) Reset() {
 	*x = ErasePersonDataRequest{}
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[26]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2293,7 @@ func (x *ErasePersonDataRequest) String() string {
 func (*ErasePersonDataRequest) ProtoMessage() {}
 
 func (x *ErasePersonDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[26]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2306,7 @@ func (x *ErasePersonDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasePersonDataRequest.ProtoReflect.Descriptor instead.
 func (*ErasePersonDataRequest) Descriptor() ([]byte, []int) {
-	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{26}
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ErasePersonDataRequest) GetDistrictId() string {
@@ -2078,7 +2341,7 @@ type ErasePersonDataResponse struct {
 
 func (x *ErasePersonDataResponse) Reset() {
 	*x = ErasePersonDataResponse{}
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[27]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2353,7 @@ func (x *ErasePersonDataResponse) String() string {
 func (*ErasePersonDataResponse) ProtoMessage() {}
 
 func (x *ErasePersonDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_schoolbell_v1_access_service_proto_msgTypes[27]
+	mi := &file_schoolbell_v1_access_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2366,7 @@ func (x *ErasePersonDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasePersonDataResponse.ProtoReflect.Descriptor instead.
 func (*ErasePersonDataResponse) Descriptor() ([]byte, []int) {
-	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{27}
+	return file_schoolbell_v1_access_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ErasePersonDataResponse) GetRecordCount() int32 {
@@ -2251,7 +2514,22 @@ const file_schoolbell_v1_access_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\tpageToken\"\x82\x01\n" +
 	"\x18ListAuditEntriesResponse\x12>\n" +
 	"\raudit_entries\x18\x01 \x03(\v2\x19.schoolbell.v1.AuditEntryR\fauditEntries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
+	"\tAuditHead\x12'\n" +
+	"\fentry_number\x18\x01 \x01(\x05B\x04\xe2A\x01\x01R\ventryNumber\x12\x1c\n" +
+	"\x06digest\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06digest\"r\n" +
+	"\x15VerifyAuditLogRequest\x12%\n" +
+	"\vdistrict_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\n" +
+	"districtId\x122\n" +
+	"\x04head\x18\x02 \x01(\v2\x18.schoolbell.v1.AuditHeadB\x04\xe2A\x01\x01R\x04head\"\x9a\x02\n" +
+	"\x16VerifyAuditLogResponse\x12/\n" +
+	"\x05fault\x18\x01 \x01(\x0e2\x19.schoolbell.v1.AuditFaultR\x05fault\x12$\n" +
+	"\x0eaudit_entry_id\x18\x02 \x01(\tR\fauditEntryId\x12,\n" +
+	"\x04head\x18\x03 \x01(\v2\x18.schoolbell.v1.AuditHeadR\x04head\x12,\n" +
+	"\x12first_entry_number\x18\x04 \x01(\x05R\x10firstEntryNumber\x12\x1f\n" +
+	"\ventry_count\x18\x05 \x01(\x05R\n" +
+	"entryCount\x12,\n" +
+	"\x12erased_entry_count\x18\x06 \x01(\x05R\x10erasedEntryCount\"_\n" +
 	"\x17ExportPersonDataRequest\x12%\n" +
 	"\vdistrict_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\n" +
 	"districtId\x12\x1d\n" +
@@ -2289,7 +2567,14 @@ const file_schoolbell_v1_access_service_proto_rawDesc = "" +
 	"\x13ROLE_MOBILE_BACKEND\x10\x02\x12\x10\n" +
 	"\fROLE_MONITOR\x10\x03\x12\x16\n" +
 	"\x12ROLE_ADMINISTRATOR\x10\x04\x12\x11\n" +
-	"\rROLE_OPERATOR\x10\x052\xaa\b\n" +
+	"\rROLE_OPERATOR\x10\x05*\xa4\x01\n" +
+	"\n" +
+	"AuditFault\x12\x1b\n" +
+	"\x17AUDIT_FAULT_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bAUDIT_FAULT_CONTENT_CHANGED\x10\x01\x12\x1d\n" +
+	"\x19AUDIT_FAULT_ENTRY_MISSING\x10\x02\x12\x1b\n" +
+	"\x17AUDIT_FAULT_LINK_BROKEN\x10\x03\x12\x1c\n" +
+	"\x18AUDIT_FAULT_HEAD_MISSING\x10\x042\x8e\t\n" +
 	"\rAccessService\x12S\n" +
 	"\tGetCaller\x12\x1f.schoolbell.v1.GetCallerRequest\x1a .schoolbell.v1.GetCallerResponse\"\x03\x90\x02\x01\x12_\n" +
 	"\rGetServerInfo\x12#.schoolbell.v1.GetServerInfoRequest\x1a$.schoolbell.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12Y\n" +
@@ -2297,10 +2582,11 @@ const file_schoolbell_v1_access_service_proto_rawDesc = "" +
 	"\fRevokeRights\x12\".schoolbell.v1.RevokeRightsRequest\x1a#.schoolbell.v1.RevokeRightsResponse\"\x03\x90\x02\x02\x12V\n" +
 	"\n" +
 	"ListRights\x12 .schoolbell.v1.ListRightsRequest\x1a!.schoolbell.v1.ListRightsResponse\"\x03\x90\x02\x01\x12\\\n" +
-	"\fCreateApiKey\x12\".schoolbell.v1.CreateApiKeyRequest\x1a#.schoolbell.v1.CreateApiKeyResponse\"\x03\x90\x02\x02\x12Y\n" +
+	"\fCreateApiKey\x12\".schoolbell.v1.CreateApiKeyRequest\x1a#.schoolbell.v1.CreateApiKeyResponse\"\x03\x90\x02\x00\x12Y\n" +
 	"\vListApiKeys\x12!.schoolbell.v1.ListApiKeysRequest\x1a\".schoolbell.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\fRevokeApiKey\x12\".schoolbell.v1.RevokeApiKeyRequest\x1a#.schoolbell.v1.RevokeApiKeyResponse\"\x03\x90\x02\x02\x12h\n" +
-	"\x10ListAuditEntries\x12&.schoolbell.v1.ListAuditEntriesRequest\x1a'.schoolbell.v1.ListAuditEntriesResponse\"\x03\x90\x02\x01\x12j\n" +
+	"\x10ListAuditEntries\x12&.schoolbell.v1.ListAuditEntriesRequest\x1a'.schoolbell.v1.ListAuditEntriesResponse\"\x03\x90\x02\x01\x12b\n" +
+	"\x0eVerifyAuditLog\x12$.schoolbell.v1.VerifyAuditLogRequest\x1a%.schoolbell.v1.VerifyAuditLogResponse\"\x03\x90\x02\x01\x12j\n" +
 	"\x10ExportPersonData\x12&.schoolbell.v1.ExportPersonDataRequest\x1a'.schoolbell.v1.ExportPersonDataResponse\"\x03\x90\x02\x010\x01\x12e\n" +
 	"\x0fErasePersonData\x12%.schoolbell.v1.ErasePersonDataRequest\x1a&.schoolbell.v1.ErasePersonDataResponse\"\x03\x90\x02\x02Bo\n" +
 	"\x15example.schoolbell.v1B\x12AccessServiceProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3"
@@ -2317,110 +2603,119 @@ func file_schoolbell_v1_access_service_proto_rawDescGZIP() []byte {
 	return file_schoolbell_v1_access_service_proto_rawDescData
 }
 
-var file_schoolbell_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_schoolbell_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_schoolbell_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_schoolbell_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_schoolbell_v1_access_service_proto_goTypes = []any{
 	(GranteeType)(0),                 // 0: schoolbell.v1.GranteeType
 	(Tool)(0),                        // 1: schoolbell.v1.Tool
 	(Right)(0),                       // 2: schoolbell.v1.Right
 	(Role)(0),                        // 3: schoolbell.v1.Role
-	(*ToolRight)(nil),                // 4: schoolbell.v1.ToolRight
-	(*ApiKey)(nil),                   // 5: schoolbell.v1.ApiKey
-	(*AuditEntry)(nil),               // 6: schoolbell.v1.AuditEntry
-	(*AuditFilter)(nil),              // 7: schoolbell.v1.AuditFilter
-	(*GetCallerRequest)(nil),         // 8: schoolbell.v1.GetCallerRequest
-	(*GetCallerResponse)(nil),        // 9: schoolbell.v1.GetCallerResponse
-	(*DistrictRights)(nil),           // 10: schoolbell.v1.DistrictRights
-	(*GetServerInfoRequest)(nil),     // 11: schoolbell.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil),    // 12: schoolbell.v1.GetServerInfoResponse
-	(*ServerLimits)(nil),             // 13: schoolbell.v1.ServerLimits
-	(*GrantRightsRequest)(nil),       // 14: schoolbell.v1.GrantRightsRequest
-	(*GrantRightsResponse)(nil),      // 15: schoolbell.v1.GrantRightsResponse
-	(*RevokeRightsRequest)(nil),      // 16: schoolbell.v1.RevokeRightsRequest
-	(*RevokeRightsResponse)(nil),     // 17: schoolbell.v1.RevokeRightsResponse
-	(*ListRightsRequest)(nil),        // 18: schoolbell.v1.ListRightsRequest
-	(*ListRightsResponse)(nil),       // 19: schoolbell.v1.ListRightsResponse
-	(*CreateApiKeyRequest)(nil),      // 20: schoolbell.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),     // 21: schoolbell.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),       // 22: schoolbell.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),      // 23: schoolbell.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),      // 24: schoolbell.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),     // 25: schoolbell.v1.RevokeApiKeyResponse
-	(*ListAuditEntriesRequest)(nil),  // 26: schoolbell.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil), // 27: schoolbell.v1.ListAuditEntriesResponse
-	(*ExportPersonDataRequest)(nil),  // 28: schoolbell.v1.ExportPersonDataRequest
-	(*ExportPersonDataResponse)(nil), // 29: schoolbell.v1.ExportPersonDataResponse
-	(*ErasePersonDataRequest)(nil),   // 30: schoolbell.v1.ErasePersonDataRequest
-	(*ErasePersonDataResponse)(nil),  // 31: schoolbell.v1.ErasePersonDataResponse
-	(*timestamppb.Timestamp)(nil),    // 32: google.protobuf.Timestamp
-	(*Principal)(nil),                // 33: schoolbell.v1.Principal
-	(*structpb.Struct)(nil),          // 34: google.protobuf.Struct
-	(*durationpb.Duration)(nil),      // 35: google.protobuf.Duration
+	(AuditFault)(0),                  // 4: schoolbell.v1.AuditFault
+	(*ToolRight)(nil),                // 5: schoolbell.v1.ToolRight
+	(*ApiKey)(nil),                   // 6: schoolbell.v1.ApiKey
+	(*AuditEntry)(nil),               // 7: schoolbell.v1.AuditEntry
+	(*AuditFilter)(nil),              // 8: schoolbell.v1.AuditFilter
+	(*GetCallerRequest)(nil),         // 9: schoolbell.v1.GetCallerRequest
+	(*GetCallerResponse)(nil),        // 10: schoolbell.v1.GetCallerResponse
+	(*DistrictRights)(nil),           // 11: schoolbell.v1.DistrictRights
+	(*GetServerInfoRequest)(nil),     // 12: schoolbell.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil),    // 13: schoolbell.v1.GetServerInfoResponse
+	(*ServerLimits)(nil),             // 14: schoolbell.v1.ServerLimits
+	(*GrantRightsRequest)(nil),       // 15: schoolbell.v1.GrantRightsRequest
+	(*GrantRightsResponse)(nil),      // 16: schoolbell.v1.GrantRightsResponse
+	(*RevokeRightsRequest)(nil),      // 17: schoolbell.v1.RevokeRightsRequest
+	(*RevokeRightsResponse)(nil),     // 18: schoolbell.v1.RevokeRightsResponse
+	(*ListRightsRequest)(nil),        // 19: schoolbell.v1.ListRightsRequest
+	(*ListRightsResponse)(nil),       // 20: schoolbell.v1.ListRightsResponse
+	(*CreateApiKeyRequest)(nil),      // 21: schoolbell.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),     // 22: schoolbell.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),       // 23: schoolbell.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),      // 24: schoolbell.v1.ListApiKeysResponse
+	(*RevokeApiKeyRequest)(nil),      // 25: schoolbell.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),     // 26: schoolbell.v1.RevokeApiKeyResponse
+	(*ListAuditEntriesRequest)(nil),  // 27: schoolbell.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil), // 28: schoolbell.v1.ListAuditEntriesResponse
+	(*AuditHead)(nil),                // 29: schoolbell.v1.AuditHead
+	(*VerifyAuditLogRequest)(nil),    // 30: schoolbell.v1.VerifyAuditLogRequest
+	(*VerifyAuditLogResponse)(nil),   // 31: schoolbell.v1.VerifyAuditLogResponse
+	(*ExportPersonDataRequest)(nil),  // 32: schoolbell.v1.ExportPersonDataRequest
+	(*ExportPersonDataResponse)(nil), // 33: schoolbell.v1.ExportPersonDataResponse
+	(*ErasePersonDataRequest)(nil),   // 34: schoolbell.v1.ErasePersonDataRequest
+	(*ErasePersonDataResponse)(nil),  // 35: schoolbell.v1.ErasePersonDataResponse
+	(*timestamppb.Timestamp)(nil),    // 36: google.protobuf.Timestamp
+	(*Principal)(nil),                // 37: schoolbell.v1.Principal
+	(*structpb.Struct)(nil),          // 38: google.protobuf.Struct
+	(*durationpb.Duration)(nil),      // 39: google.protobuf.Duration
 }
 var file_schoolbell_v1_access_service_proto_depIdxs = []int32{
 	0,  // 0: schoolbell.v1.ToolRight.grantee_type:type_name -> schoolbell.v1.GranteeType
 	1,  // 1: schoolbell.v1.ToolRight.tool:type_name -> schoolbell.v1.Tool
 	2,  // 2: schoolbell.v1.ToolRight.right:type_name -> schoolbell.v1.Right
 	3,  // 3: schoolbell.v1.ApiKey.role:type_name -> schoolbell.v1.Role
-	32, // 4: schoolbell.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	32, // 5: schoolbell.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 6: schoolbell.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
-	32, // 7: schoolbell.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
-	32, // 8: schoolbell.v1.AuditEntry.create_time:type_name -> google.protobuf.Timestamp
-	33, // 9: schoolbell.v1.AuditEntry.principal:type_name -> schoolbell.v1.Principal
-	34, // 10: schoolbell.v1.AuditEntry.before:type_name -> google.protobuf.Struct
-	34, // 11: schoolbell.v1.AuditEntry.after:type_name -> google.protobuf.Struct
-	33, // 12: schoolbell.v1.AuditFilter.principals:type_name -> schoolbell.v1.Principal
-	32, // 13: schoolbell.v1.AuditFilter.start_create_time:type_name -> google.protobuf.Timestamp
-	32, // 14: schoolbell.v1.AuditFilter.end_create_time:type_name -> google.protobuf.Timestamp
-	33, // 15: schoolbell.v1.GetCallerResponse.principal:type_name -> schoolbell.v1.Principal
+	36, // 4: schoolbell.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
+	36, // 5: schoolbell.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 6: schoolbell.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
+	36, // 7: schoolbell.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	36, // 8: schoolbell.v1.AuditEntry.create_time:type_name -> google.protobuf.Timestamp
+	37, // 9: schoolbell.v1.AuditEntry.principal:type_name -> schoolbell.v1.Principal
+	38, // 10: schoolbell.v1.AuditEntry.before:type_name -> google.protobuf.Struct
+	38, // 11: schoolbell.v1.AuditEntry.after:type_name -> google.protobuf.Struct
+	37, // 12: schoolbell.v1.AuditFilter.principals:type_name -> schoolbell.v1.Principal
+	36, // 13: schoolbell.v1.AuditFilter.start_create_time:type_name -> google.protobuf.Timestamp
+	36, // 14: schoolbell.v1.AuditFilter.end_create_time:type_name -> google.protobuf.Timestamp
+	37, // 15: schoolbell.v1.GetCallerResponse.principal:type_name -> schoolbell.v1.Principal
 	3,  // 16: schoolbell.v1.GetCallerResponse.roles:type_name -> schoolbell.v1.Role
-	10, // 17: schoolbell.v1.GetCallerResponse.rights:type_name -> schoolbell.v1.DistrictRights
-	32, // 18: schoolbell.v1.GetCallerResponse.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 19: schoolbell.v1.DistrictRights.rights:type_name -> schoolbell.v1.ToolRight
-	13, // 20: schoolbell.v1.GetServerInfoResponse.limits:type_name -> schoolbell.v1.ServerLimits
-	35, // 21: schoolbell.v1.ServerLimits.resume_token_life:type_name -> google.protobuf.Duration
-	4,  // 22: schoolbell.v1.GrantRightsRequest.rights:type_name -> schoolbell.v1.ToolRight
-	4,  // 23: schoolbell.v1.GrantRightsResponse.rights:type_name -> schoolbell.v1.ToolRight
-	4,  // 24: schoolbell.v1.RevokeRightsRequest.rights:type_name -> schoolbell.v1.ToolRight
-	4,  // 25: schoolbell.v1.RevokeRightsResponse.rights:type_name -> schoolbell.v1.ToolRight
+	11, // 17: schoolbell.v1.GetCallerResponse.rights:type_name -> schoolbell.v1.DistrictRights
+	36, // 18: schoolbell.v1.GetCallerResponse.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 19: schoolbell.v1.DistrictRights.rights:type_name -> schoolbell.v1.ToolRight
+	14, // 20: schoolbell.v1.GetServerInfoResponse.limits:type_name -> schoolbell.v1.ServerLimits
+	39, // 21: schoolbell.v1.ServerLimits.resume_token_life:type_name -> google.protobuf.Duration
+	5,  // 22: schoolbell.v1.GrantRightsRequest.rights:type_name -> schoolbell.v1.ToolRight
+	5,  // 23: schoolbell.v1.GrantRightsResponse.rights:type_name -> schoolbell.v1.ToolRight
+	5,  // 24: schoolbell.v1.RevokeRightsRequest.rights:type_name -> schoolbell.v1.ToolRight
+	5,  // 25: schoolbell.v1.RevokeRightsResponse.rights:type_name -> schoolbell.v1.ToolRight
 	1,  // 26: schoolbell.v1.ListRightsRequest.tool:type_name -> schoolbell.v1.Tool
-	4,  // 27: schoolbell.v1.ListRightsResponse.rights:type_name -> schoolbell.v1.ToolRight
-	5,  // 28: schoolbell.v1.CreateApiKeyRequest.api_key:type_name -> schoolbell.v1.ApiKey
-	5,  // 29: schoolbell.v1.CreateApiKeyResponse.api_key:type_name -> schoolbell.v1.ApiKey
+	5,  // 27: schoolbell.v1.ListRightsResponse.rights:type_name -> schoolbell.v1.ToolRight
+	6,  // 28: schoolbell.v1.CreateApiKeyRequest.api_key:type_name -> schoolbell.v1.ApiKey
+	6,  // 29: schoolbell.v1.CreateApiKeyResponse.api_key:type_name -> schoolbell.v1.ApiKey
 	3,  // 30: schoolbell.v1.ListApiKeysRequest.role:type_name -> schoolbell.v1.Role
-	5,  // 31: schoolbell.v1.ListApiKeysResponse.api_keys:type_name -> schoolbell.v1.ApiKey
-	5,  // 32: schoolbell.v1.RevokeApiKeyResponse.api_key:type_name -> schoolbell.v1.ApiKey
-	7,  // 33: schoolbell.v1.ListAuditEntriesRequest.filter:type_name -> schoolbell.v1.AuditFilter
-	6,  // 34: schoolbell.v1.ListAuditEntriesResponse.audit_entries:type_name -> schoolbell.v1.AuditEntry
-	34, // 35: schoolbell.v1.ExportPersonDataResponse.records:type_name -> google.protobuf.Struct
-	8,  // 36: schoolbell.v1.AccessService.GetCaller:input_type -> schoolbell.v1.GetCallerRequest
-	11, // 37: schoolbell.v1.AccessService.GetServerInfo:input_type -> schoolbell.v1.GetServerInfoRequest
-	14, // 38: schoolbell.v1.AccessService.GrantRights:input_type -> schoolbell.v1.GrantRightsRequest
-	16, // 39: schoolbell.v1.AccessService.RevokeRights:input_type -> schoolbell.v1.RevokeRightsRequest
-	18, // 40: schoolbell.v1.AccessService.ListRights:input_type -> schoolbell.v1.ListRightsRequest
-	20, // 41: schoolbell.v1.AccessService.CreateApiKey:input_type -> schoolbell.v1.CreateApiKeyRequest
-	22, // 42: schoolbell.v1.AccessService.ListApiKeys:input_type -> schoolbell.v1.ListApiKeysRequest
-	24, // 43: schoolbell.v1.AccessService.RevokeApiKey:input_type -> schoolbell.v1.RevokeApiKeyRequest
-	26, // 44: schoolbell.v1.AccessService.ListAuditEntries:input_type -> schoolbell.v1.ListAuditEntriesRequest
-	28, // 45: schoolbell.v1.AccessService.ExportPersonData:input_type -> schoolbell.v1.ExportPersonDataRequest
-	30, // 46: schoolbell.v1.AccessService.ErasePersonData:input_type -> schoolbell.v1.ErasePersonDataRequest
-	9,  // 47: schoolbell.v1.AccessService.GetCaller:output_type -> schoolbell.v1.GetCallerResponse
-	12, // 48: schoolbell.v1.AccessService.GetServerInfo:output_type -> schoolbell.v1.GetServerInfoResponse
-	15, // 49: schoolbell.v1.AccessService.GrantRights:output_type -> schoolbell.v1.GrantRightsResponse
-	17, // 50: schoolbell.v1.AccessService.RevokeRights:output_type -> schoolbell.v1.RevokeRightsResponse
-	19, // 51: schoolbell.v1.AccessService.ListRights:output_type -> schoolbell.v1.ListRightsResponse
-	21, // 52: schoolbell.v1.AccessService.CreateApiKey:output_type -> schoolbell.v1.CreateApiKeyResponse
-	23, // 53: schoolbell.v1.AccessService.ListApiKeys:output_type -> schoolbell.v1.ListApiKeysResponse
-	25, // 54: schoolbell.v1.AccessService.RevokeApiKey:output_type -> schoolbell.v1.RevokeApiKeyResponse
-	27, // 55: schoolbell.v1.AccessService.ListAuditEntries:output_type -> schoolbell.v1.ListAuditEntriesResponse
-	29, // 56: schoolbell.v1.AccessService.ExportPersonData:output_type -> schoolbell.v1.ExportPersonDataResponse
-	31, // 57: schoolbell.v1.AccessService.ErasePersonData:output_type -> schoolbell.v1.ErasePersonDataResponse
-	47, // [47:58] is the sub-list for method output_type
-	36, // [36:47] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	6,  // 31: schoolbell.v1.ListApiKeysResponse.api_keys:type_name -> schoolbell.v1.ApiKey
+	6,  // 32: schoolbell.v1.RevokeApiKeyResponse.api_key:type_name -> schoolbell.v1.ApiKey
+	8,  // 33: schoolbell.v1.ListAuditEntriesRequest.filter:type_name -> schoolbell.v1.AuditFilter
+	7,  // 34: schoolbell.v1.ListAuditEntriesResponse.audit_entries:type_name -> schoolbell.v1.AuditEntry
+	29, // 35: schoolbell.v1.VerifyAuditLogRequest.head:type_name -> schoolbell.v1.AuditHead
+	4,  // 36: schoolbell.v1.VerifyAuditLogResponse.fault:type_name -> schoolbell.v1.AuditFault
+	29, // 37: schoolbell.v1.VerifyAuditLogResponse.head:type_name -> schoolbell.v1.AuditHead
+	38, // 38: schoolbell.v1.ExportPersonDataResponse.records:type_name -> google.protobuf.Struct
+	9,  // 39: schoolbell.v1.AccessService.GetCaller:input_type -> schoolbell.v1.GetCallerRequest
+	12, // 40: schoolbell.v1.AccessService.GetServerInfo:input_type -> schoolbell.v1.GetServerInfoRequest
+	15, // 41: schoolbell.v1.AccessService.GrantRights:input_type -> schoolbell.v1.GrantRightsRequest
+	17, // 42: schoolbell.v1.AccessService.RevokeRights:input_type -> schoolbell.v1.RevokeRightsRequest
+	19, // 43: schoolbell.v1.AccessService.ListRights:input_type -> schoolbell.v1.ListRightsRequest
+	21, // 44: schoolbell.v1.AccessService.CreateApiKey:input_type -> schoolbell.v1.CreateApiKeyRequest
+	23, // 45: schoolbell.v1.AccessService.ListApiKeys:input_type -> schoolbell.v1.ListApiKeysRequest
+	25, // 46: schoolbell.v1.AccessService.RevokeApiKey:input_type -> schoolbell.v1.RevokeApiKeyRequest
+	27, // 47: schoolbell.v1.AccessService.ListAuditEntries:input_type -> schoolbell.v1.ListAuditEntriesRequest
+	30, // 48: schoolbell.v1.AccessService.VerifyAuditLog:input_type -> schoolbell.v1.VerifyAuditLogRequest
+	32, // 49: schoolbell.v1.AccessService.ExportPersonData:input_type -> schoolbell.v1.ExportPersonDataRequest
+	34, // 50: schoolbell.v1.AccessService.ErasePersonData:input_type -> schoolbell.v1.ErasePersonDataRequest
+	10, // 51: schoolbell.v1.AccessService.GetCaller:output_type -> schoolbell.v1.GetCallerResponse
+	13, // 52: schoolbell.v1.AccessService.GetServerInfo:output_type -> schoolbell.v1.GetServerInfoResponse
+	16, // 53: schoolbell.v1.AccessService.GrantRights:output_type -> schoolbell.v1.GrantRightsResponse
+	18, // 54: schoolbell.v1.AccessService.RevokeRights:output_type -> schoolbell.v1.RevokeRightsResponse
+	20, // 55: schoolbell.v1.AccessService.ListRights:output_type -> schoolbell.v1.ListRightsResponse
+	22, // 56: schoolbell.v1.AccessService.CreateApiKey:output_type -> schoolbell.v1.CreateApiKeyResponse
+	24, // 57: schoolbell.v1.AccessService.ListApiKeys:output_type -> schoolbell.v1.ListApiKeysResponse
+	26, // 58: schoolbell.v1.AccessService.RevokeApiKey:output_type -> schoolbell.v1.RevokeApiKeyResponse
+	28, // 59: schoolbell.v1.AccessService.ListAuditEntries:output_type -> schoolbell.v1.ListAuditEntriesResponse
+	31, // 60: schoolbell.v1.AccessService.VerifyAuditLog:output_type -> schoolbell.v1.VerifyAuditLogResponse
+	33, // 61: schoolbell.v1.AccessService.ExportPersonData:output_type -> schoolbell.v1.ExportPersonDataResponse
+	35, // 62: schoolbell.v1.AccessService.ErasePersonData:output_type -> schoolbell.v1.ErasePersonDataResponse
+	51, // [51:63] is the sub-list for method output_type
+	39, // [39:51] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_schoolbell_v1_access_service_proto_init() }
@@ -2434,8 +2729,8 @@ func file_schoolbell_v1_access_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_schoolbell_v1_access_service_proto_rawDesc), len(file_schoolbell_v1_access_service_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   28,
+			NumEnums:      5,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

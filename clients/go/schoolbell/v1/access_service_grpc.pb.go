@@ -28,6 +28,7 @@ const (
 	AccessService_ListApiKeys_FullMethodName      = "/schoolbell.v1.AccessService/ListApiKeys"
 	AccessService_RevokeApiKey_FullMethodName     = "/schoolbell.v1.AccessService/RevokeApiKey"
 	AccessService_ListAuditEntries_FullMethodName = "/schoolbell.v1.AccessService/ListAuditEntries"
+	AccessService_VerifyAuditLog_FullMethodName   = "/schoolbell.v1.AccessService/VerifyAuditLog"
 	AccessService_ExportPersonData_FullMethodName = "/schoolbell.v1.AccessService/ExportPersonData"
 	AccessService_ErasePersonData_FullMethodName  = "/schoolbell.v1.AccessService/ErasePersonData"
 )
@@ -95,6 +96,12 @@ type AccessServiceClient interface {
 	// - Answers: a page of entries, newest first.
 	// - Refuses: PAGE_TOKEN_INVALID.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
+	// Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+	//
+	// - Callers: administrators with ACCESS READ, operators.
+	// - Answers: the head of the log, and the first fault if there is one.
+	// - Refuses: only the common reasons.
+	VerifyAuditLog(ctx context.Context, in *VerifyAuditLogRequest, opts ...grpc.CallOption) (*VerifyAuditLogResponse, error)
 	// Streams everything that is stored of a person.
 	//
 	// - Callers: administrators with ACCESS READ.
@@ -102,11 +109,11 @@ type AccessServiceClient interface {
 	// - Refuses: USER_NOT_FOUND.
 	ExportPersonData(ctx context.Context, in *ExportPersonDataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportPersonDataResponse], error)
 	// Removes everything that is stored of a person, and cancels what has not left. Repeated, it
-	// answers OK. The audit log keeps that it was done.
+	// answers OK. The audit log keeps that it was done, and a pseudonym in place of the person.
 	//
 	// - Callers: administrators with ACCESS WRITE.
 	// - Answers: how many records were erased.
-	// - Refuses: only the common reasons.
+	// - Refuses: USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
 	ErasePersonData(ctx context.Context, in *ErasePersonDataRequest, opts ...grpc.CallOption) (*ErasePersonDataResponse, error)
 }
 
@@ -208,6 +215,16 @@ func (c *accessServiceClient) ListAuditEntries(ctx context.Context, in *ListAudi
 	return out, nil
 }
 
+func (c *accessServiceClient) VerifyAuditLog(ctx context.Context, in *VerifyAuditLogRequest, opts ...grpc.CallOption) (*VerifyAuditLogResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyAuditLogResponse)
+	err := c.cc.Invoke(ctx, AccessService_VerifyAuditLog_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ExportPersonData(ctx context.Context, in *ExportPersonDataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportPersonDataResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AccessService_ServiceDesc.Streams[0], AccessService_ExportPersonData_FullMethodName, cOpts...)
@@ -300,6 +317,12 @@ type AccessServiceServer interface {
 	// - Answers: a page of entries, newest first.
 	// - Refuses: PAGE_TOKEN_INVALID.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
+	// Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+	//
+	// - Callers: administrators with ACCESS READ, operators.
+	// - Answers: the head of the log, and the first fault if there is one.
+	// - Refuses: only the common reasons.
+	VerifyAuditLog(context.Context, *VerifyAuditLogRequest) (*VerifyAuditLogResponse, error)
 	// Streams everything that is stored of a person.
 	//
 	// - Callers: administrators with ACCESS READ.
@@ -307,11 +330,11 @@ type AccessServiceServer interface {
 	// - Refuses: USER_NOT_FOUND.
 	ExportPersonData(*ExportPersonDataRequest, grpc.ServerStreamingServer[ExportPersonDataResponse]) error
 	// Removes everything that is stored of a person, and cancels what has not left. Repeated, it
-	// answers OK. The audit log keeps that it was done.
+	// answers OK. The audit log keeps that it was done, and a pseudonym in place of the person.
 	//
 	// - Callers: administrators with ACCESS WRITE.
 	// - Answers: how many records were erased.
-	// - Refuses: only the common reasons.
+	// - Refuses: USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
 	ErasePersonData(context.Context, *ErasePersonDataRequest) (*ErasePersonDataResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }
@@ -349,6 +372,9 @@ func (UnimplementedAccessServiceServer) RevokeApiKey(context.Context, *RevokeApi
 }
 func (UnimplementedAccessServiceServer) ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEntries not implemented")
+}
+func (UnimplementedAccessServiceServer) VerifyAuditLog(context.Context, *VerifyAuditLogRequest) (*VerifyAuditLogResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyAuditLog not implemented")
 }
 func (UnimplementedAccessServiceServer) ExportPersonData(*ExportPersonDataRequest, grpc.ServerStreamingServer[ExportPersonDataResponse]) error {
 	return status.Error(codes.Unimplemented, "method ExportPersonData not implemented")
@@ -539,6 +565,24 @@ func _AccessService_ListAuditEntries_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_VerifyAuditLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyAuditLogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).VerifyAuditLog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_VerifyAuditLog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).VerifyAuditLog(ctx, req.(*VerifyAuditLogRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ExportPersonData_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ExportPersonDataRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -610,6 +654,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAuditEntries",
 			Handler:    _AccessService_ListAuditEntries_Handler,
+		},
+		{
+			MethodName: "VerifyAuditLog",
+			Handler:    _AccessService_VerifyAuditLog_Handler,
 		},
 		{
 			MethodName: "ErasePersonData",

@@ -279,7 +279,6 @@ func (ResponsiveScheduleAction) EnumDescriptor() ([]byte, []int) {
 }
 
 // One thing that changed at school for one student. At most 8 KiB; a text at most 1,024 characters.
-// @@EX
 // Content is compared after normalization: unknown fields do not count, and -0 is 0.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -469,6 +468,28 @@ func (*Change_ResponsiveSchedule) isChange_Payload() {}
 
 // What a teacher did with an assignment. Its fact: student, section, assignment and aspect (score
 // including missing, assigned, due date).
+//
+// Example, a Change:
+// ```json
+//
+//	{
+//	  "key": {"source": "sis", "changeId": "score-81234"},
+//	  "studentId": "s-1001",
+//	  "calendarId": "elm-2027",
+//	  "occurTime": "2026-11-24T15:04:05Z",
+//	  "assignment": {
+//	    "action": "ASSIGNMENT_ACTION_SCORED",
+//	    "assignmentId": "quiz-4",
+//	    "title": "Quiz 4: Fractions",
+//	    "sectionId": "math7-b",
+//	    "courseName": "Math 7",
+//	    "dueDate": {"year": 2026, "month": 11, "day": 20},
+//	    "points": 5,
+//	    "pointsPossible": 10
+//	  }
+//	}
+//
+// ```
 type AssignmentChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was done.
@@ -626,6 +647,27 @@ func (x *AssignmentChange) GetPreviousDueDate() *date.Date {
 
 // A grade was posted or changed or, with neither percent nor mark, removed. Its fact: student,
 // section, grading task and grading period.
+//
+// Example, a Change:
+// ```json
+//
+//	{
+//	  "key": {"source": "sis", "changeId": "grade-5521-3"},
+//	  "studentId": "s-1001",
+//	  "calendarId": "elm-2027",
+//	  "occurTime": "2026-11-24T15:04:05Z",
+//	  "grade": {
+//	    "sectionId": "alg2-a",
+//	    "courseName": "Algebra II",
+//	    "gradingTask": "Quarter Grade",
+//	    "gradingPeriod": "Q1",
+//	    "percent": 68.4,
+//	    "previousPercent": 71.2,
+//	    "mark": "D+"
+//	  }
+//	}
+//
+// ```
 type GradeChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The section (or the course, where the SIS grades by course).
@@ -737,6 +779,26 @@ func (x *GradeChange) GetMark() string {
 
 // A section marked a student's attendance. Its fact: student, calendar, date and period; the value is
 // the most serious standing mark, and only the section that set a mark can lift it.
+//
+// Example, a Change:
+// ```json
+//
+//	{
+//	  "key": {"source": "sis", "changeId": "attendance-77120"},
+//	  "studentId": "s-1001",
+//	  "calendarId": "elm-2027",
+//	  "occurTime": "2026-11-24T15:04:05Z",
+//	  "attendance": {
+//	    "date": {"year": 2026, "month": 11, "day": 24},
+//	    "period": "2",
+//	    "status": "ATTENDANCE_STATUS_ABSENT",
+//	    "excuse": "ATTENDANCE_EXCUSE_UNEXCUSED",
+//	    "sectionId": "alg2-a",
+//	    "courseName": "Algebra II"
+//	  }
+//	}
+//
+// ```
 type AttendanceChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The school day that was marked.
@@ -838,17 +900,35 @@ func (x *AttendanceChange) GetComment() string {
 
 // The balance of a lunch account changed. Its fact: the account. An account that siblings share is one
 // fact: each person is told once, and the text names the children.
+//
+// Example, a Change:
+// ```json
+//
+//	{
+//	  "key": {"source": "cafeteria", "changeId": "sale-99017"},
+//	  "studentId": "s-1001",
+//	  "occurTime": "2026-11-24T15:04:05Z",
+//	  "lunchBalance": {
+//	    "accountId": "family-204",
+//	    "balance": {"units": "-5", "nanos": -500000000},
+//	    "previousBalance": {"currencyCode": "USD", "units": "1", "nanos": 250000000},
+//	    "sharedStudentIds": ["s-1002"]
+//	  }
+//	}
+//
+// ```
 type LunchBalanceChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The account.
+	// The account, by an id that names one account in the whole district.
 	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
-	// What is left on it; negative is owed. An empty currency code is the district's currency; any
-	// other code must be the district's.
+	// What is left on it; negative is owed: -5.50 is units -5 and nanos -500000000. An empty currency
+	// code is the district's currency; any other code must be the district's.
 	Balance *money.Money `protobuf:"bytes,2,opt,name=balance,proto3" json:"balance,omitempty"`
 	// What was left before, as `balance`; used only where Schoolbell knows no earlier value.
 	PreviousBalance *money.Money `protobuf:"bytes,3,opt,name=previous_balance,json=previousBalance,proto3" json:"previous_balance,omitempty"`
 	// The other students who share the account, at most 20 and without the `student_id` of the change.
-	// Their guardians are told too. Publish a shared balance once, not once a student.
+	// Their guardians are told too. Each is judged in any of their own current calendars, whatever
+	// `calendar_id` names. Publish a shared balance once, not once a student.
 	SharedStudentIds []string `protobuf:"bytes,4,rep,name=shared_student_ids,json=sharedStudentIds,proto3" json:"shared_student_ids,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -914,6 +994,27 @@ func (x *LunchBalanceChange) GetSharedStudentIds() []string {
 
 // A flexible period's session was chosen, moved or removed. Its fact: student, calendar, date and
 // period; a move touches two facts and sends one delivery.
+//
+// Example, a Change:
+// ```json
+//
+//	{
+//	  "key": {"source": "sis", "changeId": "flex-3108"},
+//	  "studentId": "s-1001",
+//	  "calendarId": "elm-2027",
+//	  "occurTime": "2026-11-24T15:04:05Z",
+//	  "responsiveSchedule": {
+//	    "action": "RESPONSIVE_SCHEDULE_ACTION_MOVED",
+//	    "date": {"year": 2026, "month": 11, "day": 26},
+//	    "period": "flex",
+//	    "offeringName": "Robotics",
+//	    "location": "Room 12",
+//	    "previousDate": {"year": 2026, "month": 11, "day": 25},
+//	    "previousPeriod": "flex"
+//	  }
+//	}
+//
+// ```
 type ResponsiveScheduleChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened.

@@ -2552,7 +2552,7 @@ const file_schoolbell_v1_device_service_proto_rawDesc = "" +
 	"\aSignOut\x12\x1d.schoolbell.v1.SignOutRequest\x1a\x1e.schoolbell.v1.SignOutResponse\"\x03\x90\x02\x02\x12b\n" +
 	"\x0eReportReceipts\x12$.schoolbell.v1.ReportReceiptsRequest\x1a%.schoolbell.v1.ReportReceiptsResponse\"\x03\x90\x02\x02\x12e\n" +
 	"\x0fGetNotification\x12%.schoolbell.v1.GetNotificationRequest\x1a&.schoolbell.v1.GetNotificationResponse\"\x03\x90\x02\x01\x12t\n" +
-	"\x14SendTestNotification\x12*.schoolbell.v1.SendTestNotificationRequest\x1a+.schoolbell.v1.SendTestNotificationResponse\"\x03\x90\x02\x02Bo\n" +
+	"\x14SendTestNotification\x12*.schoolbell.v1.SendTestNotificationRequest\x1a+.schoolbell.v1.SendTestNotificationResponse\"\x03\x90\x02\x00Bo\n" +
 	"\x15example.schoolbell.v1B\x12DeviceServiceProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3"
 
 var (

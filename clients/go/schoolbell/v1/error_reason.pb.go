@@ -127,6 +127,9 @@ const (
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 43
 	// ALREADY_EXISTS: the request id was used for another request. Metadata `request_id`.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 44
+	// FAILED_PRECONDITION: nobody could hand out access any more: first give another person ACCESS and a
+	// key, or create another operator's key. Metadata `district_id`; `-` is the operators'.
+	ErrorReason_ERROR_REASON_LAST_ACCESS ErrorReason = 45
 )
 
 // Enum value maps for ErrorReason.
@@ -177,6 +180,7 @@ var (
 		42: "ERROR_REASON_NOT_IMPLEMENTED",
 		43: "ERROR_REASON_INTERNAL",
 		44: "ERROR_REASON_REQUEST_ID_REUSED",
+		45: "ERROR_REASON_LAST_ACCESS",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -224,6 +228,7 @@ var (
 		"ERROR_REASON_NOT_IMPLEMENTED":        42,
 		"ERROR_REASON_INTERNAL":               43,
 		"ERROR_REASON_REQUEST_ID_REUSED":      44,
+		"ERROR_REASON_LAST_ACCESS":            45,
 	}
 )
 
@@ -348,7 +353,7 @@ var File_schoolbell_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_schoolbell_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	" schoolbell/v1/error_reason.proto\x12\rschoolbell.v1*\xb9\f\n" +
+	" schoolbell/v1/error_reason.proto\x12\rschoolbell.v1*\xd7\f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\"\n" +
@@ -395,7 +400,8 @@ const file_schoolbell_v1_error_reason_proto_rawDesc = "" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10)\x12 \n" +
 	"\x1cERROR_REASON_NOT_IMPLEMENTED\x10*\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10+\x12\"\n" +
-	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10,*\xc2\x03\n" +
+	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10,\x12\x1c\n" +
+	"\x18ERROR_REASON_LAST_ACCESS\x10-*\xc2\x03\n" +
 	"\x10FieldErrorReason\x12\"\n" +
 	"\x1eFIELD_ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bFIELD_ERROR_REASON_REQUIRED\x10\x01\x12\x1f\n" +

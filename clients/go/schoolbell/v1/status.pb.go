@@ -361,9 +361,11 @@ const (
 	// A credential or certificate file cannot be used, or has expired; what was loaded before goes on
 	// being used. Metadata `setting`.
 	WarningCode_WARNING_CODE_CREDENTIAL_INVALID WarningCode = 14
-	// A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
-	// the file's name.
+	// A file or folder with secrets is open to other users of the machine. Metadata `setting`.
 	WarningCode_WARNING_CODE_SECRETS_EXPOSED WarningCode = 15
+	// The transport to the providers names its faults in other words than this version knows, so that
+	// pushes that never left count as perhaps sent. Metadata `setting`.
+	WarningCode_WARNING_CODE_TRANSPORT_UNPROVEN WarningCode = 16
 )
 
 // Enum value maps for WarningCode.
@@ -385,6 +387,7 @@ var (
 		13: "WARNING_CODE_ACCEPTANCE_BLOCKED",
 		14: "WARNING_CODE_CREDENTIAL_INVALID",
 		15: "WARNING_CODE_SECRETS_EXPOSED",
+		16: "WARNING_CODE_TRANSPORT_UNPROVEN",
 	}
 	WarningCode_value = map[string]int32{
 		"WARNING_CODE_UNSPECIFIED":          0,
@@ -403,6 +406,7 @@ var (
 		"WARNING_CODE_ACCEPTANCE_BLOCKED":   13,
 		"WARNING_CODE_CREDENTIAL_INVALID":   14,
 		"WARNING_CODE_SECRETS_EXPOSED":      15,
+		"WARNING_CODE_TRANSPORT_UNPROVEN":   16,
 	}
 )
 
@@ -935,7 +939,7 @@ const file_schoolbell_v1_status_proto_rawDesc = "" +
 	"\x13CIRCUIT_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCIRCUIT_CLOSED\x10\x01\x12\x10\n" +
 	"\fCIRCUIT_OPEN\x10\x02\x12\x15\n" +
-	"\x11CIRCUIT_HALF_OPEN\x10\x03*\x99\x04\n" +
+	"\x11CIRCUIT_HALF_OPEN\x10\x03*\xbe\x04\n" +
 	"\vWarningCode\x12\x1c\n" +
 	"\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16WARNING_CODE_PLAINTEXT\x10\x01\x12\x17\n" +
@@ -953,7 +957,8 @@ const file_schoolbell_v1_status_proto_rawDesc = "" +
 	"\x14WARNING_CODE_SANDBOX\x10\f\x12#\n" +
 	"\x1fWARNING_CODE_ACCEPTANCE_BLOCKED\x10\r\x12#\n" +
 	"\x1fWARNING_CODE_CREDENTIAL_INVALID\x10\x0e\x12 \n" +
-	"\x1cWARNING_CODE_SECRETS_EXPOSED\x10\x0fBh\n" +
+	"\x1cWARNING_CODE_SECRETS_EXPOSED\x10\x0f\x12#\n" +
+	"\x1fWARNING_CODE_TRANSPORT_UNPROVEN\x10\x10Bh\n" +
 	"\x15example.schoolbell.v1B\vStatusProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3"
 
 var (

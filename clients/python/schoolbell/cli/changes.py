@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schoolbell import feed
+from schoolbell.cli.choosing import INSTANT, KIND, kinds, stamp
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session
 from schoolbell.client import AsyncClient
 from schoolbell.errors import SchoolbellError, from_status
-from schoolbell.v1 import change_service_pb2, common_pb2
+from schoolbell.v1 import change_pb2, change_service_pb2, common_pb2
 from schoolbell.v1.change_pb2 import Change
 
 _MOST_SHOWN = 50
@@ -45,7 +48,7 @@ class Published:
 
 @click.group()
 def changes() -> None:
-    """Publish changes and look at decisions."""
+    """Publish and list changes, and look at decisions."""
 
 
 @changes.command("publish")
@@ -60,15 +63,15 @@ def publish(session: Session, *, file: Path, source: str) -> None:
     try:
         published = asyncio.run(publish_feed(session, file, source))
     except SchoolbellError as error:
-        raise click.ClickException(str(error)) from None
+        raise session.failure(error) from None
     if published.percents.warning:
-        click.echo(f"warning: {published.percents.warning}", err=True)
+        say(f"warning: {published.percents.warning}", err=True)
     for number, text in sorted(published.bad)[:_MOST_SHOWN]:
-        click.echo(f"line {number}: {text}", err=True)
+        say(f"line {number}: {text}", err=True)
     if len(published.bad) > _MOST_SHOWN:
-        click.echo(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
+        say(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
     for name in ("ACCEPTED", "DUPLICATE", "REFUSED"):
-        click.echo(f"{name.lower()} {published.results[name]}")
+        say(f"{name.lower()} {published.results[name]}")
     if published.bad:
         raise SystemExit(1)
 
@@ -100,6 +103,54 @@ async def publish_feed(session: Session, file: Path, source: str) -> Published:
                 position += 1
                 progress.advance(bar)
     return published
+
+
+@changes.command("list")
+@click.option("--source", "sources", multiple=True)
+@click.option("--student", "student_ids", multiple=True)
+@click.option("--kind", "names", multiple=True, type=KIND)
+@click.option("--since", type=INSTANT, help="Only those accepted from then on.")
+@click.option("--until", type=INSTANT, help="Only those accepted before.")
+@click.option("--limit", default=50, show_default=True)
+@click.pass_obj
+def list_changes(
+    session: Session,
+    *,
+    sources: tuple[str, ...],
+    student_ids: tuple[str, ...],
+    names: tuple[str, ...],
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    limit: int,
+) -> None:
+    """List accepted changes, newest first; `--district -` is every district that you may read."""
+    request = change_service_pb2.ListChangesRequest(
+        district_id=session.need_district(),
+        filter=change_pb2.ChangeFilter(
+            sources=sources,
+            student_ids=student_ids,
+            kinds=kinds(names),
+            start_accept_time=stamp(since),
+            end_accept_time=stamp(until),
+        ),
+        page_size=limit,
+    )
+    with session.client() as client:
+        found = client.changes.ListChanges(request).records
+    rows = [
+        (
+            one.accept_time.ToDatetime(dt.UTC).astimezone().isoformat(" ", "seconds"),
+            one.district_id,
+            one.change.key.source,
+            one.change.key.change_id,
+            one.change.student_id,
+            str(one.change.WhichOneof("payload")).upper(),
+            one.delivery_count,
+        )
+        for one in found
+    ]
+    columns = ("accepted", "district", "source", "change", "student", "kind", "deliveries")
+    session.show_rows(found, columns, rows)
 
 
 @changes.command("decisions")

@@ -1,19 +1,18 @@
-"""Districts and API keys, for operators and administrators."""
+"""Districts, for operators."""
 
 from __future__ import annotations
 
 import click
 
 from schoolbell.cli.session import Session
-from schoolbell.v1 import access_service_pb2, common_pb2, district_service_pb2
+from schoolbell.v1 import common_pb2, district_service_pb2
 
-_ROLES = [name.removeprefix("ROLE_").lower() for name in access_service_pb2.Role.keys()[1:]]
 _KINDS = [name.removeprefix("KIND_").lower() for name in common_pb2.Kind.keys()[1:]]
 
 
 @click.group()
 def districts() -> None:
-    """Create and list districts."""
+    """Create, list and delete districts."""
 
 
 @districts.command("create")
@@ -68,60 +67,15 @@ def list_districts(session: Session) -> None:
     session.show_rows(found, ("district", "name", "time zone"), rows)
 
 
-@click.group()
-def keys() -> None:
-    """Create, list and revoke API keys."""
-
-
-@keys.command("create")
-@click.option("--role", type=click.Choice(_ROLES), required=True)
-@click.option("--name", required=True, help="Its name for people.")
-@click.option(
-    "--source", "sources", multiple=True, help="A source it may publish for; default all."
-)
-@click.option("--user", "user_id", default="", help="For administrators: whose rights it has.")
+@districts.command("delete")
+@click.argument("district_id")
+@click.option("--confirm", required=True, help="The same id once more.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
 @click.pass_obj
-def create_key(
-    session: Session, *, role: str, name: str, sources: tuple[str, ...], user_id: str
-) -> None:
-    """Create a key and print its secret, which is shown this once."""
-    key = access_service_pb2.ApiKey(
-        display_name=name,
-        role=access_service_pb2.Role.Value(f"ROLE_{role.upper()}"),
-        sources=sources,
-        user_id=user_id,
-    )
-    request = access_service_pb2.CreateApiKeyRequest(
-        district_id=session.need_district(), api_key=key
+def delete_district(session: Session, *, district_id: str, confirm: str, dry_run: bool) -> None:
+    """Delete a district with everything that is stored of it, its audit log included."""
+    request = district_service_pb2.DeleteDistrictRequest(
+        district_id=district_id, confirm_district_id=confirm, validate_only=dry_run
     )
     with session.client() as client:
-        answer = client.access.CreateApiKey(request)
-    if session.as_json:
-        session.show(answer)
-    else:
-        click.echo(answer.secret)
-
-
-@keys.command("list")
-@click.pass_obj
-def list_keys(session: Session) -> None:
-    """List keys without their secrets."""
-    request = access_service_pb2.ListApiKeysRequest(district_id=session.need_district())
-    with session.client() as client:
-        found = client.access.ListApiKeys(request).api_keys
-    rows = [
-        (one.api_key_id, access_service_pb2.Role.Name(one.role), one.display_name) for one in found
-    ]
-    session.show_rows(found, ("key", "role", "name"), rows)
-
-
-@keys.command("revoke")
-@click.argument("key_id")
-@click.pass_obj
-def revoke_key(session: Session, *, key_id: str) -> None:
-    """Revoke a key, from the next call on."""
-    request = access_service_pb2.RevokeApiKeyRequest(
-        district_id=session.need_district(), api_key_id=key_id
-    )
-    with session.client() as client:
-        session.show(client.access.RevokeApiKey(request).api_key)
+        session.show(client.districts.DeleteDistrict(request))

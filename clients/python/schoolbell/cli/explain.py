@@ -9,6 +9,7 @@ import click
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session
 from schoolbell.v1 import (
     change_pb2,
@@ -60,7 +61,8 @@ def explain(
     if session.as_json:
         session.show(answer)
     else:
-        click.echo("\n".join(lines(answer, gates=gates)))
+        for line in lines(answer, gates=gates):
+            say(line)
 
 
 def _read_change(file: Path) -> change_pb2.Change:
@@ -92,7 +94,8 @@ def _relation(recipient: explanation_pb2.ExplainedRecipient) -> str:
         return "the student"
     if not recipient.HasField("relationship"):
         return "not related"
-    return recipient.relationship.relation or "guardian"
+    related = recipient.relationship
+    return f"{related.relation or 'guardian'} of {related.student_id}"
 
 
 def _details(recipient: explanation_pb2.ExplainedRecipient) -> Iterator[str]:

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import click
 
+from schoolbell.cli.access import audit, keys, server_info, whoami
+from schoolbell.cli.bars import bars
 from schoolbell.cli.changes import changes
 from schoolbell.cli.deliveries import deliveries
 from schoolbell.cli.devices import devices
-from schoolbell.cli.districts import districts, keys
+from schoolbell.cli.display_options import display_options
+from schoolbell.cli.districts import districts
 from schoolbell.cli.explain import explain
 from schoolbell.cli.persons import persons
+from schoolbell.cli.places import calendars, schools, users
+from schoolbell.cli.printing import Group
 from schoolbell.cli.roster import roster
 from schoolbell.cli.session import DEFAULT_TARGET, open_session
 from schoolbell.cli.settings import settings
@@ -20,7 +25,7 @@ from schoolbell.cli.subscriptions import subscriptions
 from schoolbell.cli.watch import watch
 
 
-@click.group()
+@click.group(cls=Group)
 @click.option("--target", help=f"host:port of the service; {DEFAULT_TARGET}, or SCHOOLBELL_TARGET.")
 @click.option(
     "--key-file",
@@ -60,17 +65,25 @@ def main(
 
 
 for command in (
+    bars,
+    calendars,
+    audit,
     changes,
     deliveries,
     devices,
+    display_options,
     districts,
     explain,
     keys,
     persons,
     roster,
+    schools,
+    server_info,
     settings,
     status,
     subscriptions,
+    users,
     watch,
+    whoami,
 ):
     main.add_command(command)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 from schoolbell import oneroster
+from schoolbell.blocking import Client
+from schoolbell.cli.guards import guard_options
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session, to_json
+from schoolbell.errors import SchoolbellError
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
 _BATCH = 1000
@@ -54,9 +60,11 @@ def roster() -> None:
 @click.option("--import-id", default="", help="Your own id; the same again is not imported twice.")
 @click.option("--active-year", type=int, help="Make this the active school year (it ends in).")
 @click.option("--validate-only", is_flag=True, help="Check everything and change nothing.")
+@guard_options
 @click.pass_obj
 def import_roster(
     session: Session,
+    /,
     *,
     directory: Path,
     relationships: Path | None,
@@ -66,6 +74,7 @@ def import_roster(
     import_id: str,
     active_year: int | None,
     validate_only: bool,
+    **guards: Any,
 ) -> None:
     """Import a whole roster."""
     try:
@@ -82,10 +91,15 @@ def import_roster(
         mode=roster_pb2.IMPORT_MODE_FULL,
         source=source,
         validate_only=validate_only,
+        guards=roster_service_pb2.ImportGuards(**guards),
     )
     with session.client() as client:
         parts = import_parts(district_id, header, read)
-        answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        try:
+            answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+        except SchoolbellError as error:
+            _show_report(client, district_id, header.import_id, error)
+            raise
         if active_year is not None and not validate_only:
             client.roster.SetActiveSchoolYear(
                 roster_service_pb2.SetActiveSchoolYearRequest(
@@ -97,9 +111,18 @@ def import_roster(
 
 def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
     for problem in problems[:_MOST_SHOWN]:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}", err=True)
     if count > _MOST_SHOWN:
-        click.echo(f"warning: and {count - _MOST_SHOWN} more", err=True)
+        say(f"warning: and {count - _MOST_SHOWN} more", err=True)
+
+
+def _show_report(client: Client, district_id: str, import_id: str, error: SchoolbellError) -> None:
+    """Print what is wrong with the records of an import that was refused for them."""
+    if not error.reason.startswith("IMPORT_"):
+        return
+    request = roster_service_pb2.GetImportRequest(district_id=district_id, import_id=import_id)
+    with suppress(SchoolbellError):
+        click.echo(to_json(client.roster.GetImport(request).roster_import))
 
 
 def import_parts(

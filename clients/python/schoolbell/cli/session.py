@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,15 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from schoolbell.blocking import Client
+from schoolbell.cli.printing import escape, escape_json
 from schoolbell.connection import DEFAULT_TARGET, Connection
-from schoolbell.errors import SchoolbellError
-from schoolbell.keys import InvalidKeyError, read_key
+from schoolbell.errors import SchoolbellError, Unavailable
+from schoolbell.keys import read_key
+from schoolbell.mistakes import find_mistake
+from schoolbell.targets import BadConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,14 @@ class Session:
             with Client(self.connection) as client:
                 yield client
         except SchoolbellError as error:
-            raise click.ClickException(str(error)) from None
+            raise self.failure(error) from None
+
+    def failure(self, error: SchoolbellError) -> click.ClickException:
+        """Return how an error ends the command: with what the caller has to mend, if it is that."""
+        text = str(error)
+        if isinstance(error, Unavailable) and not error.reason:
+            text = find_mistake(self.connection) or text
+        return click.ClickException(text)
 
     def need_district(self) -> str:
         """Return the district; it has to be named."""
@@ -58,13 +69,23 @@ class Session:
             return
         table = Table(*columns)
         for row in rows:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(Text(escape(str(cell))) for cell in row))
         self.console.print(table)
+
+
+def every_page(call: Callable[[Any], Any], request: Any) -> Iterator[Any]:
+    """Yield the answer of every page of a list, the first by the request as it is."""
+    while True:
+        page = call(request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
 
 
 def to_json(message: Message, indent: int | None = 2) -> str:
     """Return a message as ProtoJSON."""
-    return json_format.MessageToJson(message, indent=indent, ensure_ascii=False)
+    return escape_json(json_format.MessageToJson(message, indent=indent, ensure_ascii=False))
 
 
 def open_session(
@@ -89,7 +110,7 @@ def open_session(
         if key_file:
             chosen["key"] = read_key(key_file)
         connection = Connection.from_environment(**chosen)
-    except InvalidKeyError as error:
+    except BadConnection as error:
         raise click.ClickException(str(error)) from None
     return Session(
         connection=connection,
@@ -99,4 +120,4 @@ def open_session(
     )
 
 
-__all__ = ["DEFAULT_TARGET", "Session", "open_session", "to_json"]
+__all__ = ["DEFAULT_TARGET", "Session", "every_page", "open_session", "to_json"]

@@ -38,7 +38,10 @@ def set_settings(
     chosen, paths = settings_service_pb2.Settings(), []
     if file is not None:
         text = file.read()  # type: ignore[attr-defined]
-        json_format.Parse(text, chosen)
+        try:
+            json_format.Parse(text, chosen)
+        except json_format.ParseError as error:
+            raise click.UsageError(f"--file: {error}") from None
         paths += [field.name for field, _ in chosen.ListFields()]
     if enabled is not None:
         chosen.enabled = enabled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from schoolbell.cli.printing import say
 from schoolbell.cli.session import Session
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2, status_service_pb2
 
@@ -31,9 +32,9 @@ def status(session: Session) -> None:
 def _show_state(state: status_pb2.ServiceState) -> None:
     active = status_pb2.ServiceStatus.Name(state.service_status).removeprefix("SERVICE_STATUS_")
     connected = status_pb2.Connectivity.Name(state.connectivity).removeprefix("CONNECTIVITY_")
-    click.echo(f"{state.district_id}: Service Status {active}, Service Connectivity {connected}")
+    say(f"{state.district_id}: Service Status {active}, Service Connectivity {connected}")
     for warning in state.warnings:
-        click.echo(f"  warning: {warning.text}")
+        say(f"  warning: {warning.text}")
 
 
 def _tally_row(tally: status_service_pb2.Tally) -> tuple[str, int, str, str]:

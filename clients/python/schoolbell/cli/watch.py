@@ -7,7 +7,9 @@ from collections import Counter
 import click
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
+from schoolbell.cli.printing import escape
 from schoolbell.cli.session import Session, to_json
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2, status_service_pb2
 
@@ -70,7 +72,10 @@ class Board:
         table = Table("delivery", "user", "kind", "state", title=f"{self._service}  {totals}")
         for one in self._latest:
             table.add_row(
-                one.delivery_id[:8], one.user_id, kind_name(one.kind), state_name(one.state)
+                one.delivery_id[:8],
+                Text(escape(one.user_id)),
+                kind_name(one.kind),
+                state_name(one.state),
             )
         return table
 

@@ -79,7 +79,9 @@ def _named(
 ) -> ProvidedRecord:
     """Name what is provided: the one place where a record learns its fields."""
     always = _ALWAYS[record.WhichOneof("record") or ""]
-    return ProvidedRecord(record, (*always, *sorted(_PATHS.get(each, each) for each in provided)))
+    paths = (*always, *sorted(_PATHS.get(each, each) for each in provided))
+    record.update_mask.paths.extend(paths)
+    return ProvidedRecord(record, paths)
 
 
 def _school(school: School) -> roster_pb2.School:

@@ -143,6 +143,38 @@ ROLE_OPERATOR: Role.ValueType  # 5
 """Districts, and everything that keeps the service running."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _AuditFault:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuditFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditFault.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIT_FAULT_UNSPECIFIED: _AuditFault.ValueType  # 0
+    """Nothing."""
+    AUDIT_FAULT_CONTENT_CHANGED: _AuditFault.ValueType  # 1
+    """The content of an entry is not what was written."""
+    AUDIT_FAULT_ENTRY_MISSING: _AuditFault.ValueType  # 2
+    """An entry is missing, in the middle or at the end."""
+    AUDIT_FAULT_LINK_BROKEN: _AuditFault.ValueType  # 3
+    """The digest of an entry does not follow from the one before."""
+    AUDIT_FAULT_HEAD_MISSING: _AuditFault.ValueType  # 4
+    """The head in the request is not of this log, or older than what is kept."""
+
+class AuditFault(_AuditFault, metaclass=_AuditFaultEnumTypeWrapper):
+    """What is wrong with an audit log."""
+
+AUDIT_FAULT_UNSPECIFIED: AuditFault.ValueType  # 0
+"""Nothing."""
+AUDIT_FAULT_CONTENT_CHANGED: AuditFault.ValueType  # 1
+"""The content of an entry is not what was written."""
+AUDIT_FAULT_ENTRY_MISSING: AuditFault.ValueType  # 2
+"""An entry is missing, in the middle or at the end."""
+AUDIT_FAULT_LINK_BROKEN: AuditFault.ValueType  # 3
+"""The digest of an entry does not follow from the one before."""
+AUDIT_FAULT_HEAD_MISSING: AuditFault.ValueType  # 4
+"""The head in the request is not of this log, or older than what is kept."""
+Global___AuditFault: _TypeAlias = AuditFault  # noqa: Y015
+
 @_typing.final
 class ToolRight(_message.Message):
     """A right of a user or group on a tool."""
@@ -201,7 +233,9 @@ class ApiKey(_message.Message):
     role: Global___Role.ValueType
     """What it may do."""
     user_id: _builtins.str
-    """For ADMINISTRATOR only. The person whose tool rights it has."""
+    """For ADMINISTRATOR only. The person whose tool rights it has; an administrator makes keys that act
+    for the same person, which is the default there.
+    """
     secret_tail: _builtins.str
     """The last characters of the secret, to tell one from another."""
     @_builtins.property
@@ -933,7 +967,7 @@ class ListAuditEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
-    """The district."""
+    """The district; `-` is the log of what is for all districts, which only operators may ask for."""
     page_size: _builtins.int
     """At most this many; 0 is 50, more than 1000 is 1000."""
     page_token: _builtins.str
@@ -985,6 +1019,104 @@ class ListAuditEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class AuditHead(_message.Message):
+    """Where an audit log ends: each entry has the next place, and a digest over it and all before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_NUMBER_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    entry_number: _builtins.int
+    """The place of the entry, from 1; 0 is any."""
+    digest: _builtins.str
+    """The digest, 64 hexadecimal digits."""
+    def __init__(
+        self,
+        *,
+        entry_number: _builtins.int = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "entry_number", b"entry_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditHead: _TypeAlias = AuditHead  # noqa: Y015
+
+@_typing.final
+class VerifyAuditLogRequest(_message.Message):
+    """Asks to check an audit log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_ID_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    district_id: _builtins.str
+    """The district; `-` is the log of what is for all districts, which only operators may ask for."""
+    @_builtins.property
+    def head(self) -> Global___AuditHead:
+        """A head that somebody kept elsewhere: the log must lead through it."""
+
+    def __init__(
+        self,
+        *,
+        district_id: _builtins.str = ...,
+        head: Global___AuditHead | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district_id", b"district_id", "head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAuditLogRequest: _TypeAlias = VerifyAuditLogRequest  # noqa: Y015
+
+@_typing.final
+class VerifyAuditLogResponse(_message.Message):
+    """How an audit log was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULT_FIELD_NUMBER: _builtins.int
+    AUDIT_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    FIRST_ENTRY_NUMBER_FIELD_NUMBER: _builtins.int
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    fault: Global___AuditFault.ValueType
+    """What is wrong; AUDIT_FAULT_UNSPECIFIED if nothing is."""
+    audit_entry_id: _builtins.str
+    """The entry in which it is wrong; empty if nothing is, or if the end is missing."""
+    first_entry_number: _builtins.int
+    """The place of the oldest entry that is kept."""
+    entry_count: _builtins.int
+    """How many entries were checked."""
+    erased_entry_count: _builtins.int
+    """How many of them cannot be checked for their content, because data of a person in them were erased."""
+    @_builtins.property
+    def head(self) -> Global___AuditHead:
+        """Where the log ends; unset if it is empty."""
+
+    def __init__(
+        self,
+        *,
+        fault: Global___AuditFault.ValueType = ...,
+        audit_entry_id: _builtins.str = ...,
+        head: Global___AuditHead | None = ...,
+        first_entry_number: _builtins.int = ...,
+        entry_count: _builtins.int = ...,
+        erased_entry_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entry_id", b"audit_entry_id", "entry_count", b"entry_count", "erased_entry_count", b"erased_entry_count", "fault", b"fault", "first_entry_number", b"first_entry_number", "head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAuditLogResponse: _TypeAlias = VerifyAuditLogResponse  # noqa: Y015
 
 @_typing.final
 class ExportPersonDataRequest(_message.Message):

@@ -81,6 +81,11 @@ class AccessServiceStub:
                 request_serializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.VerifyAuditLog = channel.unary_unary(
+                '/schoolbell.v1.AccessService/VerifyAuditLog',
+                request_serializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogRequest.SerializeToString,
+                response_deserializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogResponse.FromString,
+                _registered_method=True)
         self.ExportPersonData = channel.unary_stream(
                 '/schoolbell.v1.AccessService/ExportPersonData',
                 request_serializer=schoolbell_dot_v1_dot_access__service__pb2.ExportPersonDataRequest.SerializeToString,
@@ -199,6 +204,17 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyAuditLog(self, request, context):
+        """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: the head of the log, and the first fault if there is one.
+        - Refuses: only the common reasons.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportPersonData(self, request, context):
         """Streams everything that is stored of a person.
 
@@ -212,11 +228,11 @@ class AccessServiceServicer:
 
     def ErasePersonData(self, request, context):
         """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
-        answers OK. The audit log keeps that it was done.
+        answers OK. The audit log keeps that it was done, and a pseudonym in place of the person.
 
         - Callers: administrators with ACCESS WRITE.
         - Answers: how many records were erased.
-        - Refuses: only the common reasons.
+        - Refuses: USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +285,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'VerifyAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAuditLog,
+                    request_deserializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogRequest.FromString,
+                    response_serializer=schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogResponse.SerializeToString,
             ),
             'ExportPersonData': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportPersonData,
@@ -526,6 +547,33 @@ class AccessService:
             '/schoolbell.v1.AccessService/ListAuditEntries',
             schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesRequest.SerializeToString,
             schoolbell_dot_v1_dot_access__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/schoolbell.v1.AccessService/VerifyAuditLog',
+            schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogRequest.SerializeToString,
+            schoolbell_dot_v1_dot_access__service__pb2.VerifyAuditLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

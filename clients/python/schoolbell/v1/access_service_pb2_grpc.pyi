@@ -100,6 +100,13 @@ class AccessServiceStub:
     - Answers: a page of entries, newest first.
     - Refuses: PAGE_TOKEN_INVALID.
     """
+    VerifyAuditLog: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.VerifyAuditLogRequest, _access_service_pb2.VerifyAuditLogResponse]
+    """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: the head of the log, and the first fault if there is one.
+    - Refuses: only the common reasons.
+    """
     ExportPersonData: _grpc.UnaryStreamMultiCallable[_access_service_pb2.ExportPersonDataRequest, _access_service_pb2.ExportPersonDataResponse]
     """Streams everything that is stored of a person.
 
@@ -109,11 +116,11 @@ class AccessServiceStub:
     """
     ErasePersonData: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]
     """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
-    answers OK. The audit log keeps that it was done.
+    answers OK. The audit log keeps that it was done, and a pseudonym in place of the person.
 
     - Callers: administrators with ACCESS WRITE.
     - Answers: how many records were erased.
-    - Refuses: only the common reasons.
+    - Refuses: USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
     """
 
 @_typing.type_check_only
@@ -188,6 +195,13 @@ class AccessServiceAsyncStub(AccessServiceStub):
     - Answers: a page of entries, newest first.
     - Refuses: PAGE_TOKEN_INVALID.
     """
+    VerifyAuditLog: _aio.UnaryUnaryMultiCallable[_access_service_pb2.VerifyAuditLogRequest, _access_service_pb2.VerifyAuditLogResponse]  # type: ignore[assignment]
+    """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+
+    - Callers: administrators with ACCESS READ, operators.
+    - Answers: the head of the log, and the first fault if there is one.
+    - Refuses: only the common reasons.
+    """
     ExportPersonData: _aio.UnaryStreamMultiCallable[_access_service_pb2.ExportPersonDataRequest, _access_service_pb2.ExportPersonDataResponse]  # type: ignore[assignment]
     """Streams everything that is stored of a person.
 
@@ -197,11 +211,11 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     ErasePersonData: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ErasePersonDataRequest, _access_service_pb2.ErasePersonDataResponse]  # type: ignore[assignment]
     """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
-    answers OK. The audit log keeps that it was done.
+    answers OK. The audit log keeps that it was done, and a pseudonym in place of the person.
 
     - Callers: administrators with ACCESS WRITE.
     - Answers: how many records were erased.
-    - Refuses: only the common reasons.
+    - Refuses: USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
     """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -329,6 +343,19 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def VerifyAuditLog(
+        self,
+        request: _access_service_pb2.VerifyAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.VerifyAuditLogResponse, _abc.Awaitable[_access_service_pb2.VerifyAuditLogResponse]]:
+        """Checks that nothing was changed in an audit log or taken out of it, and answers where it ends.
+
+        - Callers: administrators with ACCESS READ, operators.
+        - Answers: the head of the log, and the first fault if there is one.
+        - Refuses: only the common reasons.
+        """
+
+    @_abc_1.abstractmethod
     def ExportPersonData(
         self,
         request: _access_service_pb2.ExportPersonDataRequest,
@@ -348,11 +375,11 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ErasePersonDataResponse, _abc.Awaitable[_access_service_pb2.ErasePersonDataResponse]]:
         """Removes everything that is stored of a person, and cancels what has not left. Repeated, it
-        answers OK. The audit log keeps that it was done.
+        answers OK. The audit log keeps that it was done, and a pseudonym in place of the person.
 
         - Callers: administrators with ACCESS WRITE.
         - Answers: how many records were erased.
-        - Refuses: only the common reasons.
+        - Refuses: USER_NOT_FOUND where nothing is stored of the person and nothing was erased.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

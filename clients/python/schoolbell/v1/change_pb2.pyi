@@ -166,7 +166,6 @@ Global___ResponsiveScheduleAction: _TypeAlias = ResponsiveScheduleAction  # noqa
 @_typing.final
 class Change(_message.Message):
     """One thing that changed at school for one student. At most 8 KiB; a text at most 1,024 characters.
-    @@EX
     Content is compared after normalization: unknown fields do not count, and -0 is 0.
     """
 
@@ -252,6 +251,26 @@ Global___Change: _TypeAlias = Change  # noqa: Y015
 class AssignmentChange(_message.Message):
     """What a teacher did with an assignment. Its fact: student, section, assignment and aspect (score
     including missing, assigned, due date).
+
+    Example, a Change:
+    ```json
+    {
+      "key": {"source": "sis", "changeId": "score-81234"},
+      "studentId": "s-1001",
+      "calendarId": "elm-2027",
+      "occurTime": "2026-11-24T15:04:05Z",
+      "assignment": {
+        "action": "ASSIGNMENT_ACTION_SCORED",
+        "assignmentId": "quiz-4",
+        "title": "Quiz 4: Fractions",
+        "sectionId": "math7-b",
+        "courseName": "Math 7",
+        "dueDate": {"year": 2026, "month": 11, "day": 20},
+        "points": 5,
+        "pointsPossible": 10
+      }
+    }
+    ```
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -347,6 +366,25 @@ Global___AssignmentChange: _TypeAlias = AssignmentChange  # noqa: Y015
 class GradeChange(_message.Message):
     """A grade was posted or changed or, with neither percent nor mark, removed. Its fact: student,
     section, grading task and grading period.
+
+    Example, a Change:
+    ```json
+    {
+      "key": {"source": "sis", "changeId": "grade-5521-3"},
+      "studentId": "s-1001",
+      "calendarId": "elm-2027",
+      "occurTime": "2026-11-24T15:04:05Z",
+      "grade": {
+        "sectionId": "alg2-a",
+        "courseName": "Algebra II",
+        "gradingTask": "Quarter Grade",
+        "gradingPeriod": "Q1",
+        "percent": 68.4,
+        "previousPercent": 71.2,
+        "mark": "D+"
+      }
+    }
+    ```
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -408,6 +446,24 @@ Global___GradeChange: _TypeAlias = GradeChange  # noqa: Y015
 class AttendanceChange(_message.Message):
     """A section marked a student's attendance. Its fact: student, calendar, date and period; the value is
     the most serious standing mark, and only the section that set a mark can lift it.
+
+    Example, a Change:
+    ```json
+    {
+      "key": {"source": "sis", "changeId": "attendance-77120"},
+      "studentId": "s-1001",
+      "calendarId": "elm-2027",
+      "occurTime": "2026-11-24T15:04:05Z",
+      "attendance": {
+        "date": {"year": 2026, "month": 11, "day": 24},
+        "period": "2",
+        "status": "ATTENDANCE_STATUS_ABSENT",
+        "excuse": "ATTENDANCE_EXCUSE_UNEXCUSED",
+        "sectionId": "alg2-a",
+        "courseName": "Algebra II"
+      }
+    }
+    ```
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -458,6 +514,21 @@ Global___AttendanceChange: _TypeAlias = AttendanceChange  # noqa: Y015
 class LunchBalanceChange(_message.Message):
     """The balance of a lunch account changed. Its fact: the account. An account that siblings share is one
     fact: each person is told once, and the text names the children.
+
+    Example, a Change:
+    ```json
+    {
+      "key": {"source": "cafeteria", "changeId": "sale-99017"},
+      "studentId": "s-1001",
+      "occurTime": "2026-11-24T15:04:05Z",
+      "lunchBalance": {
+        "accountId": "family-204",
+        "balance": {"units": "-5", "nanos": -500000000},
+        "previousBalance": {"currencyCode": "USD", "units": "1", "nanos": 250000000},
+        "sharedStudentIds": ["s-1002"]
+      }
+    }
+    ```
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -467,11 +538,11 @@ class LunchBalanceChange(_message.Message):
     PREVIOUS_BALANCE_FIELD_NUMBER: _builtins.int
     SHARED_STUDENT_IDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
-    """The account."""
+    """The account, by an id that names one account in the whole district."""
     @_builtins.property
     def balance(self) -> _money_pb2.Money:
-        """What is left on it; negative is owed. An empty currency code is the district's currency; any
-        other code must be the district's.
+        """What is left on it; negative is owed: -5.50 is units -5 and nanos -500000000. An empty currency
+        code is the district's currency; any other code must be the district's.
         """
 
     @_builtins.property
@@ -481,7 +552,8 @@ class LunchBalanceChange(_message.Message):
     @_builtins.property
     def shared_student_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The other students who share the account, at most 20 and without the `student_id` of the change.
-        Their guardians are told too. Publish a shared balance once, not once a student.
+        Their guardians are told too. Each is judged in any of their own current calendars, whatever
+        `calendar_id` names. Publish a shared balance once, not once a student.
         """
 
     def __init__(
@@ -504,6 +576,25 @@ Global___LunchBalanceChange: _TypeAlias = LunchBalanceChange  # noqa: Y015
 class ResponsiveScheduleChange(_message.Message):
     """A flexible period's session was chosen, moved or removed. Its fact: student, calendar, date and
     period; a move touches two facts and sends one delivery.
+
+    Example, a Change:
+    ```json
+    {
+      "key": {"source": "sis", "changeId": "flex-3108"},
+      "studentId": "s-1001",
+      "calendarId": "elm-2027",
+      "occurTime": "2026-11-24T15:04:05Z",
+      "responsiveSchedule": {
+        "action": "RESPONSIVE_SCHEDULE_ACTION_MOVED",
+        "date": {"year": 2026, "month": 11, "day": 26},
+        "period": "flex",
+        "offeringName": "Robotics",
+        "location": "Room 12",
+        "previousDate": {"year": 2026, "month": 11, "day": 25},
+        "previousPeriod": "flex"
+      }
+    }
+    ```
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -131,6 +131,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a fault of the server, never of the input. Metadata `request_id`: to find it in the log."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 44
     """ALREADY_EXISTS: the request id was used for another request. Metadata `request_id`."""
+    ERROR_REASON_LAST_ACCESS: _ErrorReason.ValueType  # 45
+    """FAILED_PRECONDITION: nobody could hand out access any more: first give another person ACCESS and a
+    key, or create another operator's key. Metadata `district_id`; `-` is the operators'.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call, a change or a receipt was refused. It is the `reason` of the one ErrorInfo of every error,
@@ -247,6 +251,10 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 43
 """INTERNAL: a fault of the server, never of the input. Metadata `request_id`: to find it in the log."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 44
 """ALREADY_EXISTS: the request id was used for another request. Metadata `request_id`."""
+ERROR_REASON_LAST_ACCESS: ErrorReason.ValueType  # 45
+"""FAILED_PRECONDITION: nobody could hand out access any more: first give another person ACCESS and a
+key, or create another operator's key. Metadata `district_id`; `-` is the operators'.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _FieldErrorReason:

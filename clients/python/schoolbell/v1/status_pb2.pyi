@@ -220,8 +220,10 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     being used. Metadata `setting`.
     """
     WARNING_CODE_SECRETS_EXPOSED: _WarningCode.ValueType  # 15
-    """A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
-    the file's name.
+    """A file or folder with secrets is open to other users of the machine. Metadata `setting`."""
+    WARNING_CODE_TRANSPORT_UNPROVEN: _WarningCode.ValueType  # 16
+    """The transport to the providers names its faults in other words than this version knows, so that
+    pushes that never left count as perhaps sent. Metadata `setting`.
     """
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
@@ -264,8 +266,10 @@ WARNING_CODE_CREDENTIAL_INVALID: WarningCode.ValueType  # 14
 being used. Metadata `setting`.
 """
 WARNING_CODE_SECRETS_EXPOSED: WarningCode.ValueType  # 15
-"""A file or folder with secrets is open to other users of the machine. Metadata `path`: the setting or
-the file's name.
+"""A file or folder with secrets is open to other users of the machine. Metadata `setting`."""
+WARNING_CODE_TRANSPORT_UNPROVEN: WarningCode.ValueType  # 16
+"""The transport to the providers names its faults in other words than this version knows, so that
+pushes that never left count as perhaps sent. Metadata `setting`.
 """
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 

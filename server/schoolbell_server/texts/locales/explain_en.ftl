@@ -32,7 +32,7 @@ gate-device-usable = The device has the right app on a supported platform.
     .idle = The device was not asked.
 gate-stays-logged-in = The user chose Stay Logged In on the device.
     .idle = Whether the user stays logged in was not asked.
-gate-subscribed = The device is subscribed to this kind for the student.
+gate-subscribed = This kind is subscribed to for the student, and the device is not muted.
     .idle = The subscription was not asked.
 gate-condition = The change meets the subscription's condition.
     .idle = There is no subscription whose condition could be met.
@@ -63,6 +63,10 @@ reason-student-inactive = The student is no longer in the roster.
 reason-no-relationship = This person is not related to the student.
 reason-portal-off = The relationship to the student does not have the portal flag.
 reason-barred = This person is barred from the student's records.
+    .detailed = { $bar_origin ->
+        [district] This person is barred from the student's records by the district.
+       *[source] This person is barred from the student's records by a source of the roster.
+    }
 reason-relationship-ended = The relationship to the student has ended.
 reason-relationship-not-started = The relationship to the student has not begun yet.
 reason-adult-student = The student is 18 and has not agreed that this person is told.
@@ -76,7 +80,8 @@ reason-app-too-old = The app on the device is older than the district supports.
     .detailed = The app on the device is version { $app_version }, but the district supports { $minimum_app_version } and later.
 reason-device-retired = The device is no longer registered.
 reason-not-staying-logged-in = The user did not choose Stay Logged In on the device.
-reason-not-subscribed = The device is not subscribed to this kind for the student.
+reason-not-subscribed = Neither the person nor the device is subscribed to this kind for the student.
+reason-device-muted = The user muted the device.
 reason-action-not-chosen = The user did not choose to be told of this action on assignments.
 reason-status-not-chosen = The user did not choose to be told of this attendance status.
 reason-excuse-not-chosen = The user did not choose to be told of marks with this excuse.
@@ -119,9 +124,6 @@ still-open-there = { $devices ->
 }
 undecided = Nothing was decided about this person.
 
-relation = { $relation } of { $student }
-relation-unnamed = guardian of { $student }
-relation-self = the student
 
 whole-told = Accepted on { $time }. { $people ->
     [0] Nobody was told.

@@ -32,7 +32,7 @@ gate-device-usable = El dispositivo tiene la aplicación correcta en una platafo
     .idle = No se preguntó por el dispositivo.
 gate-stays-logged-in = El usuario eligió mantener la sesión iniciada en el dispositivo.
     .idle = No se preguntó si el usuario mantiene la sesión iniciada.
-gate-subscribed = El dispositivo está suscrito a este tipo para el estudiante.
+gate-subscribed = Hay una suscripción a este tipo para el estudiante y el dispositivo no está silenciado.
     .idle = No se preguntó por la suscripción.
 gate-condition = El cambio cumple la condición de la suscripción.
     .idle = No hay suscripción cuya condición pueda cumplirse.
@@ -63,6 +63,10 @@ reason-student-inactive = El estudiante ya no figura en el registro escolar.
 reason-no-relationship = Esta persona no tiene relación con el estudiante.
 reason-portal-off = La relación con el estudiante no tiene marcada la casilla del portal.
 reason-barred = Esta persona tiene prohibido ver los datos del estudiante.
+    .detailed = { $bar_origin ->
+        [district] El distrito prohíbe a esta persona ver los datos del estudiante.
+       *[source] Una fuente del registro escolar prohíbe a esta persona ver los datos del estudiante.
+    }
 reason-relationship-ended = La relación con el estudiante ha terminado.
 reason-relationship-not-started = La relación con el estudiante aún no ha comenzado.
 reason-adult-student = El estudiante tiene 18 años y no ha aceptado que se avise a esta persona.
@@ -76,7 +80,8 @@ reason-app-too-old = La aplicación del dispositivo es más antigua de lo que ad
     .detailed = La aplicación del dispositivo es la versión { $app_version }, pero el distrito admite desde la { $minimum_app_version }.
 reason-device-retired = El dispositivo ya no está registrado.
 reason-not-staying-logged-in = El usuario no eligió mantener la sesión iniciada en el dispositivo.
-reason-not-subscribed = El dispositivo no está suscrito a este tipo para el estudiante.
+reason-not-subscribed = Ni la persona ni el dispositivo están suscritos a este tipo para el estudiante.
+reason-device-muted = El usuario silenció el dispositivo.
 reason-action-not-chosen = El usuario no eligió que se le avise de esta acción sobre las tareas.
 reason-status-not-chosen = El usuario no eligió que se le avise de este estado de asistencia.
 reason-excuse-not-chosen = El usuario no eligió que se le avise de registros con esta justificación.
@@ -119,9 +124,6 @@ still-open-there = { $devices ->
 }
 undecided = No se decidió nada sobre esta persona.
 
-relation = { $relation } de { $student }
-relation-unnamed = tutor de { $student }
-relation-self = el estudiante
 
 whole-told = Aceptado el { $time }. { $people ->
     [0] No se avisó a nadie.

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _name_principals()
     _list_districts_of_keys()
     _move_audit_retention()
+    _chain_audit_entries()
 
 
 def _text(name: str) -> sa.Column[str]:
@@ -85,6 +86,29 @@ def _list_districts_of_keys() -> None:
         table.drop_column("district_id")
         table.add_column(_text("request_id"))
         table.add_column(_text("request_hash"))
+
+
+def _chain_audit_entries() -> None:
+    """Give entries of the audit log a place in a chain; the server seals those that are there."""
+    with op.batch_alter_table("audit_entry") as table:
+        for name in ("salt", "commitment", "digest"):
+            table.add_column(_text(name))
+        table.add_column(sa.Column("sequence", sa.BigInteger()))
+    op.create_index("audit_entry_by_sequence", "audit_entry", ["district_id", "sequence"])
+    op.create_index(
+        "audit_entry_unsealed",
+        "audit_entry",
+        ["district_id"],
+        sqlite_where=sa.text("sequence IS NULL"),
+        postgresql_where=sa.text("sequence IS NULL"),
+    )
+    op.create_table(
+        "audit_chain",
+        sa.Column("district_id", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        _text("digest"),
+        sa.PrimaryKeyConstraint("district_id"),
+    )
 
 
 def _move_audit_retention() -> None:

@@ -1,0 +1,1 @@
+"""`make abuse`: attacks on a running server, and what they cost its other callers."""

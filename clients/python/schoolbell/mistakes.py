@@ -1,0 +1,118 @@
+"""Tell a connection that can never work from one that is broken for a while.
+
+gRPC says UNAVAILABLE to both, and of several addresses it names the last one's error alone: behind
+a refused `::1` it hides that the certificate of `127.0.0.1` is not trusted. So the addresses are
+tried one by one, with a handshake of our own.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from schoolbell.connection import Connection
+from schoolbell.targets import host_and_port
+
+_PATIENCE = 3.0  # seconds for an address
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+_SETTINGS = 4  # the type of an HTTP/2 frame, in its fourth byte
+_TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
+
+
+def find_mistake(connection: Connection, *, names: bool = True) -> str:
+    """Return why a connection can never work; '' if it works, or may work later.
+
+    With `names` a host that nobody knows is such a mistake. Blocks for some seconds at most.
+    """
+    place = host_and_port(connection.target)
+    if place is None:
+        return ""  # resolved by gRPC in its own way
+    try:
+        addresses = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        unknown = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
+        return f"the host {place[0]!r} is not known" if unknown and names else ""
+    except UnicodeError:
+        return f"{place[0]!r} is no host name"
+    mistake = ""
+    for family, kind, protocol, _, address in addresses:
+        with suppress(OSError), socket.socket(family, kind, protocol) as plain:
+            plain.settimeout(_PATIENCE)
+            plain.connect(address)
+            if connection.plaintext:
+                found = _plaintext(plain, address)
+            else:
+                found = _tls(plain, connection, place[0])
+            if not found:
+                return ""
+            mistake = mistake or found
+    return mistake
+
+
+def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
+    try:
+        context = ssl.create_default_context()
+        if connection.ca is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(cadata=connection.ca.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        return "the authority (CA file) is not PEM"
+    context.set_alpn_protocols(["h2"])
+    try:
+        with context.wrap_socket(plain, server_hostname=host) as secure:
+            if secure.selected_alpn_protocol() != "h2":
+                return "what listens there is no gRPC server: it does not speak HTTP/2"
+            if connection.client_certificate is None:
+                secure.recv(1)  # a server that wants a certificate says so after the handshake
+            return ""
+    except ssl.SSLCertVerificationError as error:
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError):
+        return ""
+    except ssl.SSLError as error:
+        return f"the TLS handshake failed: {_words(error)}"
+
+
+def _words(error: ssl.SSLError) -> str:
+    reason = (error.reason or "no reason given").replace("_", " ").lower()
+    known = {
+        "wrong version number": "what listens there does not speak TLS",
+        "record layer failure": "what listens there does not speak TLS",
+        "tlsv13 alert certificate required": "the server wants a client certificate",
+    }
+    return known.get(reason, reason)
+
+
+def _plaintext(plain: socket.socket, address: Any) -> str:
+    plain.sendall(_PREFACE)
+    answer = b""
+    with suppress(OSError):
+        answer = b"".join(_some(plain, 9))
+    if not answer or answer.startswith(_TLS_RECORDS):
+        return "the server speaks TLS: connect without `plaintext`" if _takes_tls(address) else ""
+    if len(answer) < 4 or answer[3] != _SETTINGS:
+        return "what listens there is no gRPC server: it does not speak HTTP/2"
+    return ""
+
+
+def _takes_tls(address: Any) -> bool:
+    """Tell whether a TLS handshake succeeds, whoever the server is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(address[:2], _PATIENCE) as plain,
+            context.wrap_socket(plain),
+        ):
+            return True
+    except OSError:
+        return False
+
+
+def _some(plain: socket.socket, count: int) -> Iterator[bytes]:
+    while count > 0 and (data := plain.recv(count)):
+        count -= len(data)
+        yield data

@@ -1,0 +1,51 @@
+"""Read the fields of a filter: bounded lists, members of enums, spans of time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from schoolbell_server.contract.fields import Complain, read_time
+
+MOST_VALUES = 100
+"""Values in one field of a filter."""
+_Member = TypeVar("_Member", bound=IntEnum)
+
+
+def check_counts(message: Message, fields: Iterable[str], path: str, complain: Complain) -> None:
+    """Complain of fields with too many values."""
+    for field in fields:
+        count = len(getattr(message, field))
+        if count > MOST_VALUES:
+            complain(f"{path}.{field}", f"must have at most {MOST_VALUES} values, has {count}")
+
+
+def read_members(
+    enum: type[_Member], numbers: Iterable[int], path: str, complain: Complain
+) -> list[_Member]:
+    """Return the members that a repeated field names."""
+    found = []
+    for index, number in enumerate(numbers):
+        if number in enum._value2member_map_:
+            found.append(enum(number))
+        else:
+            complain(f"{path}[{index}]", f"has no member with the number {number}")
+    return found
+
+
+def read_bound(message: Message, field: str, path: str, complain: Complain) -> dt.datetime | None:
+    """Return one end of a span of time; None where it is open."""
+    if not message.HasField(field):
+        return None
+    return read_time(getattr(message, field), f"{path}.{field}", complain)
+
+
+def within(time: Timestamp, start: dt.datetime | None, end: dt.datetime | None) -> bool:
+    """Return whether a time lies in [start, end)."""
+    found = time.ToDatetime(tzinfo=dt.UTC)
+    return (start is None or found >= start) and (end is None or found < end)

@@ -1,0 +1,89 @@
+"""What others named is printed so that it shows, and does nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+from google.protobuf.struct_pb2 import Struct
+from rich.console import Console
+
+from schoolbell.cli.printing import Group, escape, escape_json, say
+from schoolbell.cli.session import Session, to_json
+from schoolbell.connection import Connection
+
+HOSTILE = [
+    "\x1b[2J\x1b]0;title\x07",
+    "a\r\nforged line",
+    "a\x7f\x85\x9b31mb",
+    "\u202egnp.exe\u2066\u200f",
+    "a\u2028b\u2029c",
+    "\x00",
+    "a\u00adb\ufeff",
+]
+SEEN = [
+    "Ada Lovelace",
+    "Schüler",
+    "学校",
+    "\u0646\u0645\u06cc\u200c\u062e",
+    "👨\u200d👩\u200d👧",
+    "[bold]x[/bold]",
+    ":smile:",
+    "back\\slash",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_what_moves_or_hides_is_escaped(text: str) -> None:
+    shown = escape(text)
+    assert shown.isprintable()
+    assert len(shown.splitlines()) == 1
+    assert "\\" in shown
+
+
+@pytest.mark.parametrize("text", SEEN)
+def test_what_is_seen_stays(text: str) -> None:
+    assert escape(text) == text
+    assert json.loads(escape_json(json.dumps(text, ensure_ascii=False))) == text
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *SEEN], ids=ascii)
+def test_json_means_the_same(text: str) -> None:
+    message = Struct()
+    message.update({"name": text})
+    shown = to_json(message, indent=None)
+    assert json.loads(shown) == {"name": text}
+    if text in HOSTILE:
+        assert shown.isprintable()
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *SEEN], ids=ascii)
+def test_a_table_shows_every_letter_of_a_cell(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = Session(
+        connection=Connection(target="localhost:1", key="k", plaintext=True),
+        district_id="d",
+        as_json=False,
+        console=Console(width=400),
+    )
+    session.show_rows([], ("name", "count"), [(text, 1)])
+    assert escape(text) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_lines_and_errors_of_a_command_are_escaped(text: str) -> None:
+    @click.group(cls=Group)
+    def root() -> None:
+        """Have one command."""
+
+    @root.command()
+    def command() -> None:
+        say(text)
+        raise click.ClickException(text)
+
+    result = CliRunner().invoke(root, ["command"])
+    assert result.exit_code == 1
+    assert all(letter.isprintable() or letter == "\n" for letter in result.output)
