@@ -11,6 +11,7 @@ from schoolbell_server.domain import kinds
 from tests.unit.contract import enums
 
 CONTRACT_ONLY = {
+    "AuditFault",
     "BarOrigin",
     "Circuit",
     "ErrorReason",
@@ -28,7 +29,6 @@ CONTRACT_ONLY = {
     "RecordType",
     "Right",
     "Role",
-    "SubscriptionLevel",
     "Tool",
     "Verdict",
     "WarningCode",

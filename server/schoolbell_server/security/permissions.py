@@ -182,8 +182,8 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.ChangeService/BatchPublishChanges": _PUBLISH,
     "/schoolbell.v1.ChangeService/StreamPublishChanges": _PUBLISH,
     "/schoolbell.v1.ChangeService/GetChange": _EXPLAIN_TO_PUBLISHER,
-    "/schoolbell.v1.ChangeService/ListChanges": _administrator(
-        Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER, reach=Reach.READABLE
+    "/schoolbell.v1.ChangeService/ListChanges": replace(
+        _EXPLAIN_TO_PUBLISHER, reach=Reach.READABLE
     ),
     "/schoolbell.v1.ChangeService/ExplainChange": _EXPLAIN,
     "/schoolbell.v1.ChangeService/ListDecisions": _EXPLAIN,

@@ -96,13 +96,13 @@ class Erasure:
         """Return how many records `erase` would erase now; nothing is written."""
         async with self._storage.write(keep=False) as connection:
             count = await persons.erase(connection, persons.account(person), 1)
+            count += await leave_accounts(connection, person.district_id, person.user_id)
             holdings = (*persons.records(person), persons.changes(person), *persons.ties(person))
             for holding in holdings:
                 count += await persons.erase(connection, holding, _ALL)
             count += await persons.forget_writer(connection, person)
             count += await mentions.forget_in_imports(connection, person)
             count += await mentions.forget_in_bars(connection, person)
-            count += await leave_accounts(connection, person.district_id, person.user_id)
         for student_id in person.students:
             named = partial(persons.decisions, person=person, student_id=student_id, limit=_STEP)
             count += sum([len(found) async for found in pages(self._storage, named)])

@@ -38,6 +38,14 @@ def below(amount: str) -> Subscription:
     return Subscription(enabled=True, condition=limit)
 
 
+def _flags(
+    facts: Mapping[str, Mapping[str, object]], guardian: str, student: str
+) -> Mapping[str, object]:
+    """Return the fields of a tie that are its own; a bar is not."""
+    given = facts.get(f"{guardian}_{student}", {})
+    return {name: value for name, value in given.items() if name != "barred"}
+
+
 def family(wishes: Wishes | None = None, **facts: Mapping[str, object]) -> World:
     """Return the family; Bob is at another school.
 
@@ -68,10 +76,15 @@ def family(wishes: Wishes | None = None, **facts: Mapping[str, object]) -> World
                 relationships=tuple(
                     RelationshipFacts(
                         guardian=people[name],
-                        **{"portal_enabled": True, **facts.get(f"{name}_{student}", {})},  # type: ignore[arg-type]
+                        **{"portal_enabled": True, **_flags(facts, name, student)},  # type: ignore[arg-type]
                     )
                     for name in names
                 ),
+                bars={
+                    name: ("sis",)
+                    for name in names
+                    if facts.get(f"{name}_{student}", {}).get("barred")
+                },
             )
             for student, names in ties.items()
         },
