@@ -81,6 +81,7 @@ class ApiKeys:
             sources=frozenset(asked.sources),
             user_id=asked.user_id or _own_user(role),
             expire_time=expire_time,
+            proof=self._known.proof,
         )
         async with self._storage.write() as connection:
             row = await self._store(connection, request, key, now, credential[-_TAIL:])
