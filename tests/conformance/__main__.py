@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ def main() -> int:
     missing: list[Language] = []
     for name in names:
         (missing if known[name].missing else here).append(known[name])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers end with it
     results = asyncio.run(play(here, chosen)) if here else {}
     print(table(chosen, results))
     print(failures(results), end="")
