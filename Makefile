@@ -9,6 +9,10 @@ READY := .venv/.ready
 CONTRACT := clients/python/schoolbell/v1
 PROTOS := build/proto
 API_DOCS := docs/api
+SERVICE_CONFIG := proto/service_config.json
+# Each client's package holds its own copy.
+SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json \
+	clients/go/schoolbell/service_config.json
 SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
 PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
@@ -25,7 +29,7 @@ ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG SEED
 
-.PHONY: help setup run test fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
 
 help: ## Show this
@@ -41,6 +45,9 @@ fuzz: $(READY) ## Fuzz all RPCs on both databases; SEED= repeats a run, LONG=1 s
 
 test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one core), LONG=1 plays the long forms whole
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+test-clients: $(READY) ## Test the clients of other languages and play the conformance suite with them
+	@scripts/test-clients
 
 lint: $(READY) ## Check style, format and the import rules
 	$(BIN)/ruff check $(SOURCES)
@@ -58,7 +65,11 @@ type: $(READY) ## Check the types
 proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract anew
 	rm -f $(CONTRACT)/*_pb2*
 	scripts/generate-python $(PROTOS) clients/python
+	rm -f clients/go/schoolbell/v1/*.pb.go
+	scripts/generate-go $(PROTOS) clients/go
 	scripts/generate-api-docs $(PROTOS) $(API_DOCS)
+	scripts/generate-service-config $(PROTOS) $(SERVICE_CONFIG)
+	for copy in $(SERVICE_CONFIG_COPIES); do cp $(SERVICE_CONFIG) $$copy; done
 
 proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and reference are what it generates
 	$(BUF) lint
@@ -67,8 +78,12 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	rm -rf build/generated
 	scripts/generate-python $(PROTOS) build/generated
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
+	scripts/generate-go $(PROTOS) build/generated/go
+	diff -r build/generated/go/schoolbell/v1 clients/go/schoolbell/v1
 	scripts/generate-api-docs $(PROTOS) build/api-docs
 	diff -r build/api-docs $(API_DOCS)
+	scripts/generate-service-config $(PROTOS) build/service_config.json
+	for copy in $(SERVICE_CONFIG) $(SERVICE_CONFIG_COPIES); do diff build/service_config.json $$copy; done
 
 codegen-check: $(PROTOS)/.copied ## Generate Go, Java and TypeScript from the contract and compile it
 	scripts/codegen-check $(PROTOS)

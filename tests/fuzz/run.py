@@ -31,10 +31,7 @@ from tests.service.scene import MOTHER, STUDENT, phone, populate, register, rest
 from tests.service.whole import DISTRICT, KINDS, TOPICS, Whole, whole
 from tests.unit.contract import methods
 
-NOT_BUILT_YET = frozenset({StatusCode.UNIMPLEMENTED})
-"""Tolerated as long as RPCs of the contract have no servicer."""
-
-PERMITTED = NOT_BUILT_YET | {
+PERMITTED = {
     StatusCode.OK,
     StatusCode.INVALID_ARGUMENT,
     StatusCode.NOT_FOUND,

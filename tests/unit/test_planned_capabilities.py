@@ -36,7 +36,7 @@ def test_an_added_field_finds_a_free_number_and_name(
 
 
 def test_fields_are_added_to_messages_of_the_contract() -> None:
-    assert len(ADDED) >= 10
+    assert len(ADDED) >= 5
 
 
 def test_the_planned_messages_compile_beside_the_contract(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from schoolbell.errors import SchoolbellError
 from schoolbell.keys import InvalidKeyError, read_key
 from schoolbell.publisher import AsyncPublisher
 from schoolbell.targets import BadConnection
+from schoolbell.watcher import AsyncWatcher
 
 __all__ = [
     "AsyncClient",
     "AsyncPublisher",
+    "AsyncWatcher",
     "BadConnection",
     "Client",
     "Connection",

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import MethodOptions
 
 from schoolbell.keys import check_key, read_key
+from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
 from schoolbell.targets import BadConnection, check_target, is_loopback
-from schoolbell.v1 import (
-    access_service_pb2,
-    change_service_pb2,
-    device_service_pb2,
-    district_service_pb2,
-    roster_service_pb2,
-    settings_service_pb2,
-    status_service_pb2,
-    subscription_service_pb2,
-)
 
 DEFAULT_TARGET = "localhost:7443"
-DEFAULT_DEADLINE = 15.0  # seconds, of a unary call that names none
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
-_USER_AGENT = "schoolbell-python"
-
-_FILES = (
-    access_service_pb2,
-    change_service_pb2,
-    device_service_pb2,
-    district_service_pb2,
-    roster_service_pb2,
-    settings_service_pb2,
-    status_service_pb2,
-    subscription_service_pb2,
-)
-_RETRY_POLICY = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.1s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
+_USER_AGENT = f"schoolbell-python/{version('schoolbell-server')}"
 
 
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
@@ -121,34 +91,13 @@ class Connection:
         return grpc.ssl_channel_credentials(self.ca, key, chain)
 
 
-def _services() -> list[ServiceDescriptor]:
-    return [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
-
-
-def _is_safe(method: MethodDescriptor) -> bool:
-    """Tell whether a unary call may be repeated by the contract; streams resume themselves."""
-    if method.client_streaming or method.server_streaming:
-        return False
-    level = method.GetOptions().idempotency_level
-    return level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
-
-
-def _service_config() -> str:
-    names = [
-        {"service": service.full_name, "method": method.name}
-        for service in _services()
-        for method in service.methods
-        if _is_safe(method)
-    ]
-    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRY_POLICY}]})
-
-
 _OPTIONS: tuple[tuple[str, Any], ...] = (
-    ("grpc.service_config", _service_config()),
+    ("grpc.service_config", RETRIES),
     ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # 60 s by default, whatever the keepalive timeout is
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.primary_user_agent", _USER_AGENT),

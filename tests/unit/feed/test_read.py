@@ -155,7 +155,7 @@ DIRTY: dict[str, tuple[int, dict[int, str]]] = {
     "crlf-blank": (2, {}),
     "deep": (2, {1: "is longer than 65536 bytes"}),
     "dup-key": (1, {1: "duplicate key"}),
-    "latin1": (2, {1: "is not UTF-8 at byte 152"}),
+    "latin1": (2, {1: "is not UTF-8 at byte 159"}),
     "lone-surrogate": (2, {1: "Unpaired surrogate"}),
     "money": (5, {4: "balance", 5: "balance"}),
     "nan": (4, {1: "NaN"}),

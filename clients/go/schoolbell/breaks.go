@@ -1,0 +1,102 @@
+package schoolbell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+const (
+	firstPause = 100 * time.Millisecond
+	mostPause  = 5 * time.Second
+	sayAgain   = 10 * time.Second
+	// After so many breaks in a row a connection that once worked is looked at again.
+	lookForMistakes = 3
+)
+
+// breaks are the breaks of one series of tries: it waits, says so, and gives up where another try is of no
+// use. One goroutine uses it.
+type breaks struct {
+	connection Connection
+	bound      time.Duration
+	worked     bool
+	count      int
+	since      time.Time
+	said       time.Time
+}
+
+func newBreaks(connection Connection) *breaks {
+	return &breaks{connection: connection, bound: firstPause}
+}
+
+// over tells that the service answered.
+func (b *breaks) over() {
+	if !b.said.IsZero() {
+		b.connection.Logger.Warn("the service answers again")
+	}
+	b.bound, b.worked, b.count, b.said = firstPause, true, 0, time.Time{}
+}
+
+// wait waits before the next try; it returns an error where another try is of no use.
+func (b *breaks) wait(ctx context.Context, err error) error {
+	var found *Error
+	if !errors.As(err, &found) || ctx.Err() != nil {
+		return err
+	}
+	pause := rand.N(b.bound)
+	b.bound = min(mostPause, 2*b.bound)
+	switch {
+	case found.Code == codes.Unavailable:
+	case found.Code == codes.ResourceExhausted && found.RetryAfter > 0:
+	default:
+		return err
+	}
+	pause = max(pause, found.RetryAfter)
+	if b.suspicious(found) {
+		if mistake := findMistake(ctx, b.connection, !b.worked); mistake != "" {
+			return unreachable(mistake)
+		}
+	}
+	b.say(found)
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return typed(ctx.Err())
+	}
+}
+
+// suspicious tells whether the connection itself may be to blame: nobody answered, not even to say so.
+// It is looked at once in so many breaks, and at first where it has never worked.
+func (b *breaks) suspicious(err *Error) bool {
+	if err.Reason != "" {
+		return false
+	}
+	number := b.count
+	b.count++
+	if b.worked {
+		return number%lookForMistakes == lookForMistakes-1
+	}
+	return number%lookForMistakes == 0
+}
+
+func (b *breaks) say(err *Error) {
+	now := time.Now()
+	switch {
+	case b.said.IsZero():
+		b.since = now
+		b.connection.Logger.Warn("the service is away, trying again", "error", err)
+	case now.Sub(b.said) < sayAgain:
+		return
+	default:
+		away := fmt.Sprintf("%.0f s", now.Sub(b.since).Seconds())
+		b.connection.Logger.Warn("the service is away", "for", away, "error", err)
+	}
+	b.said = now
+}
