@@ -35,6 +35,7 @@ class Environment:
         """Return the variables that do not depend on the district."""
         return {
             "server": self.server.target,
+            "port": self.server.port,
             "proxy": f"localhost:{self.proxy.port}",
             "relay": f"localhost:{self.relay.port}",
             "ca_file": str(self.server.folder / "ca.pem"),

@@ -69,7 +69,12 @@ async def breaking(code: grpc.StatusCode) -> AsyncIterator[tuple[Breaking, Async
 
 @pytest.mark.parametrize(
     "code",
-    [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN],
+    [
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,  # by a server that stops
+    ],
     ids=lambda code: code.name,
 )
 async def test_every_change_is_answered_for_itself_across_a_break(code: grpc.StatusCode) -> None:

@@ -51,6 +51,7 @@ func (b *breaks) wait(ctx context.Context, err error) error {
 	b.bound = min(mostPause, 2*b.bound)
 	switch {
 	case found.Code == codes.Unavailable:
+	case found.Code == codes.Canceled: // by a server that stops: this end did not, see above
 	case found.Code == codes.ResourceExhausted && found.RetryAfter > 0:
 	default:
 		return err

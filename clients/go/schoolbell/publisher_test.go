@@ -41,6 +41,17 @@ func TestWhatWasNotAnsweredIsSentAgain(t *testing.T) {
 	}
 }
 
+func TestAServerThatStopsAndCancelsIsNoMistake(t *testing.T) {
+	server := &changeServer{breaks: 2, code: codes.Canceled}
+	ctx, publisher := within30(t), serve(t, server, nil).NewPublisher("d")
+	if ack, err := publisher.Publish(ctx, change(1)); err != nil {
+		t.Errorf("%v, %v", ack, err)
+	}
+	if err := publisher.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatIsRefusedForBeingFullIsSentLater(t *testing.T) {
 	server := &changeServer{full: map[string]int{"1": 3, "2": 1}}
 	ctx, publisher := within30(t), serve(t, server, nil).NewPublisher("d")

@@ -27,6 +27,7 @@ type changeServer struct {
 	v1.UnimplementedChangeServiceServer
 	mutex    sync.Mutex
 	breaks   int
+	code     codes.Code // with which it breaks; 0 is Unavailable
 	final    error
 	full     map[string]int
 	accepted map[string]int // how often each change was taken
@@ -75,7 +76,10 @@ func (s *changeServer) answer(request *v1.StreamPublishChangesRequest) (*v1.Stre
 	}
 	if s.breaks > 0 { // the changes were taken, and the answer is lost
 		s.breaks--
-		return nil, status.Error(codes.Unavailable, "broken")
+		if s.code == codes.OK {
+			s.code = codes.Unavailable
+		}
+		return nil, status.Error(s.code, "broken")
 	}
 	return response, nil
 }

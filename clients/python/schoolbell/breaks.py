@@ -7,6 +7,8 @@ import logging
 import time
 from functools import partial
 
+import grpc
+
 from schoolbell.backoff import Backoff
 from schoolbell.connection import Connection
 from schoolbell.errors import ResourceExhausted, SchoolbellError, Unavailable, unreachable
@@ -62,7 +64,8 @@ class Breaks:
         """Return how long to wait, in seconds; raise an error that is no break."""
         if isinstance(error, ResourceExhausted) and error.retry_after is not None:
             return max(error.retry_after.total_seconds(), self._backoff.next())
-        if not isinstance(error, Unavailable):
+        stopped = error.code is grpc.StatusCode.CANCELLED  # by a server that stops, not by us
+        if not (stopped or isinstance(error, Unavailable)):
             raise error
         return self._backoff.next()
 
