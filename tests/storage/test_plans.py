@@ -170,4 +170,4 @@ async def test_the_facts_of_a_batch_take_as_many_statements_as_those_of_one(
                     found = await fetch_world(connection, MAPLE, asked, ["north:2027"], {})
             assert found is not None and found.students.keys() == set(asked)
             counts.append(len([one for one, _ in executed if one.startswith("SELECT")]))
-    assert counts == [7, 7]
+    assert counts == [8, 8]
