@@ -34,9 +34,12 @@ def test_the_log_fields_are_those_that_are_written() -> None:
 
 def test_the_warnings_and_troubles_of_links_are_those_of_the_contract() -> None:
     named = first_cells(section(_PAGE, "## What the status says"))
-    warnings = [name.removeprefix("WARNING_CODE_") for name in status_pb2.WarningCode.keys()]
-    troubles = [name.removeprefix("LINK_TROUBLE_") for name in status_pb2.LinkTrouble.keys()]
-    assert sorted(named) == sorted([*warnings[1:], *troubles[1:]])
+    warnings = status_pb2.WarningCode.DESCRIPTOR.values[1:]
+    troubles = status_pb2.LinkTrouble.DESCRIPTOR.values[1:]
+    assert named == [
+        *(one.name.removeprefix("WARNING_CODE_") for one in warnings),
+        *(one.name.removeprefix("LINK_TROUBLE_") for one in troubles),
+    ]
 
 
 def test_every_trouble_is_caused_by_a_test() -> None:
