@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from schoolbell.v1 import status_pb2
 from schoolbell_server.observability.log import FIELDS
 from schoolbell_server.observability.metrics import Metrics
 from tests.docs.pages import first_cells, read, section
@@ -29,6 +30,16 @@ def test_the_metrics_are_those_that_there_are() -> None:
 def test_the_log_fields_are_those_that_are_written() -> None:
     named = section(_PAGE, "## Health, log, metrics").split("Fields: ", 1)[1].split(".", 1)[0]
     assert set(_NAME.findall(named)) == FIELDS
+
+
+def test_the_warnings_and_troubles_of_links_are_those_of_the_contract() -> None:
+    named = first_cells(section(_PAGE, "## What the status says"))
+    warnings = status_pb2.WarningCode.DESCRIPTOR.values[1:]
+    troubles = status_pb2.LinkTrouble.DESCRIPTOR.values[1:]
+    assert named == [
+        *(one.name.removeprefix("WARNING_CODE_") for one in warnings),
+        *(one.name.removeprefix("LINK_TROUBLE_") for one in troubles),
+    ]
 
 
 def test_every_trouble_is_caused_by_a_test() -> None:

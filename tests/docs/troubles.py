@@ -25,6 +25,12 @@ TROUBLES = {
     "::test_a_damaged_or_exposed_operator_key_stops_the_start",
     "does not start: `OperatorKeyBroken`": "unit/security/test_api_key.py"
     "::test_a_damaged_or_exposed_operator_key_stops_the_start",
+    "the operator gets UNAUTHENTICATED": "service/test_operator_key.py"
+    "::test_a_dead_key_file_is_said_aloud_and_the_command_makes_another",
+    "FAILED_PRECONDITION / `LAST_ACCESS`": "service/test_handing_out.py"
+    "::test_the_last_access_of_a_district_is_not_taken_away_from_within",
+    "`work in steps broken off`, `work in steps not finished`": "service/test_unattended.py"
+    "::test_a_server_that_ends_breaks_off_what_takes_too_long",
     "callers get UNAUTHENTICATED": "service/test_trouble.py::test_callers_that_are_refused",
     "callers get PERMISSION_DENIED": "service/test_trouble.py::test_callers_that_are_refused",
     "callers cannot connect: certificate": "unit/security/test_tls.py"
@@ -57,6 +63,12 @@ TROUBLES = {
     "::test_a_backlog_that_is_full",
     "callers get RESOURCE_EXHAUSTED / `TOO_MANY_CALLS`": "service/test_trouble.py"
     "::test_callers_that_are_refused",
+    "somebody tries keys": "storage/test_key_gate.py"
+    "::test_a_flood_of_made_up_keys_reaches_storage_at_a_bounded_rate",
+    "`few files may be open`": "end_to_end/test_open_files.py"
+    "::test_the_soft_limit_is_raised_to_the_hard_one",
+    "callers cannot connect, or only slowly, and the CPU idles": "service/test_limits.py"
+    "::test_a_connection_that_does_not_shake_hands_is_closed",
     "callers get INTERNAL": "service/test_conduct.py"
     "::test_a_fault_is_internal_with_a_fixed_text_and_is_logged_without_the_input",
     "a provider cannot be reached": "service/test_trouble.py"
