@@ -51,8 +51,8 @@ class Keys:
 
     def new(self, role: Role, district_id: str = DISTRICT, **limits: Any) -> str:
         """Add a key and return its credential."""
-        rights = {district_id: EVERY_RIGHT} if role is Role.ADMINISTRATOR else {}
-        limits = {"rights": rights, **limits}
+        rights = limits.pop("rights", EVERY_RIGHT if role is Role.ADMINISTRATOR else {})
+        limits["rights"] = {district_id: rights} if rights else {}
         key, credential = new_api_key(district_ids=[district_id], role=role, **limits)
         self.by_id[key.key_id] = key
         return credential

@@ -198,7 +198,7 @@ async def test_role_district_and_tool_right_are_checked(tmp_path: Path) -> None:
             (new(Role.PUBLISHER), GET, {"method": method + "GetSettings"}),
             (new(Role.ADMINISTRATOR, "oak"), GET, {"method": method + "GetSettings"}),
             (
-                new(Role.ADMINISTRATOR, rights={DISTRICT: readers}),
+                new(Role.ADMINISTRATOR, rights=readers),
                 UPDATE,
                 {
                     "method": method + "UpdateSettings",

@@ -12,7 +12,10 @@ from sqlalchemy import func, select
 
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
+from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.security.api_key import ApiKey, Role
+from schoolbell_server.security.permissions import Reach, Rule
 from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.servicers.roster_import import ImportReceiver
 from schoolbell_storage.roster_imports import ImportState, find_import
@@ -55,10 +58,13 @@ async def refused(
     service: Service,
     limits: ImportLimits,
     sent: AsyncIterator[messages.ImportRosterRequest],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> SchoolbellError:
     """Send an import that is refused; nothing of it is left."""
-    monkeypatch.setattr("schoolbell_server.servicers.roster_import.check_source", lambda _: None)
+    key = ApiKey(
+        key_id="k", secret_hash="", district_ids=frozenset({DISTRICT}), role=Role.PUBLISHER
+    )
+    rule = Rule(roles=frozenset({Role.PUBLISHER}), reach=Reach.ONE)
+    set_caller(Caller(key=key, rule=rule, request_id="r", page_key=b""))
     await service.add_district()
     receiver = ImportReceiver(service.storage, service.finisher, service.clock, limits)
     with pytest.raises(SchoolbellError) as error:
@@ -85,19 +91,16 @@ async def test_an_import_beyond_a_limit_is_dropped(
     named: str,
     database: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with serving(tmp_path, database) as service:
-        error = await refused(service, limits, stream(parts(3)), monkeypatch)
+        error = await refused(service, limits, stream(parts(3)))
     assert named in error.message
     assert error.metadata["limit"] == named
 
 
-async def test_an_import_that_falls_silent_is_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_import_that_falls_silent_is_dropped(tmp_path: Path) -> None:
     limits = ImportLimits(silence=dt.timedelta(milliseconds=500))
     async with serving(tmp_path) as service:
         sent = stream(parts(2)[:-1], ends=False)
-        error = await refused(service, limits, sent, monkeypatch)
+        error = await refused(service, limits, sent)
     assert "limits.import_silence" in error.message

@@ -121,12 +121,12 @@ async def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
         await upsert(service, user("a"))
-        version = await service.facts_version()
+        version, audited = await service.facts_version(), await service.audit()
         barred = tie("a", "b", barred=True)
         counts = await upsert(service, user("a"), user("b"), barred, validate_only=True)
         gone = await deactivate(service, user_ids=["a"], validate_only=True)
         assert await service.facts_version() == version
-        assert len(await service.audit()) == 1
+        assert await service.audit() == audited
     assert counts == {"USER": (1, 0, 1, 0), "RELATIONSHIP": (1, 0, 0, 0)}
     assert gone == {"USER": (0, 0, 0, 1)}
 
@@ -259,6 +259,6 @@ async def test_the_audit_log_holds_no_names(tmp_path: Path) -> None:
         await upsert(service, tie("a", "m", barred=True))
         async with service.storage.read() as connection:
             rows = [tuple(row) for row in await connection.execute(select(audit_entry))]
-    assert len(rows) == 2
+    assert len(rows) == 4
     assert "Marguerite" not in json.dumps(rows)
     assert "Oyelaran" not in json.dumps(rows)

@@ -40,7 +40,7 @@ _NAMES = frozenset({"display_name", "family_name", "given_name", "preferred_name
 _HINT = "schoolbell.v1.Device.locale"
 """What a phone sends by itself: a bad one is passed over and never stored, not refused."""
 
-_LIMITS = {"mark": MAX_ID, "relation": MAX_ID}
+_LIMITS = {"mark": MAX_ID, "query": MAX_ID, "relation": MAX_ID}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
