@@ -236,7 +236,7 @@ async def _check_transport(notices: Notices) -> None:
     """Tell where it is not known any more which pushes were never sent."""
     text = (
         "delivery: a push that was never sent is not told from one that may have been; such "
-        "pushes end as UNKNOWN. Install the pinned packages."
+        "pushes end as ANSWER_LOST. Install the pinned packages."
     )
     code = status_pb2.WARNING_CODE_TRANSPORT_UNPROVEN
     notices.report("delivery", "" if await knows_unsent() else text, code=code)

@@ -17,7 +17,7 @@ _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _FAULTS: dict[type[StorageError], str] = {
     Conflict: "CONFLICT",
     StorageUnavailable: "UNAVAILABLE",
-    OutcomeUnknown: "OUTCOME_ANSWER_LOST",
+    OutcomeUnknown: "OUTCOME_UNKNOWN",
 }
 
 
