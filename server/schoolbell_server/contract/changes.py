@@ -143,7 +143,7 @@ def _payload(message: change_pb2.Change, complain: Complain) -> Payload | None:
             return _lunch(message.lunch_balance, message.student_id, complain)
         case "responsive_schedule":
             return _responsive(message.responsive_schedule, complain)
-    complain("payload", "is required: one of " + ", ".join(PAYLOAD_KINDS), reasons.REQUIRED)
+    complain("payload", f"is required: one of {', '.join(PAYLOAD_KINDS)}", reasons.REQUIRED)
     return None
 
 

@@ -102,7 +102,9 @@ def read_record(
 
 def read_school_year(year: int, path: str, complain: Complain) -> int:
     """Return a school year, named by the year in which it ends."""
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+    if not year:
+        complain(path, "is required", reasons.REQUIRED)
+    elif not _FIRST_YEAR <= year <= _LAST_YEAR:
         complain(
             path, f"must be from {_FIRST_YEAR} to {_LAST_YEAR}, is {year}", reasons.OUT_OF_RANGE
         )
