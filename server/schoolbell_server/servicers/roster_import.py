@@ -122,7 +122,7 @@ class ImportReceiver:
         if refusal is not None and (not header.validate_only or refusal.reason == _MISCOUNTED):
             raise SchoolbellError(
                 ErrorReason.Value(refusal.reason),
-                f"nothing was applied: {row.report.problems[0].description}",
+                f"nothing was applied: {_told(row.report.problems[0])}",
                 metadata=refusal.metadata,
             )
         return messages.ImportRosterResponse(roster_import=write_import(row))
@@ -266,6 +266,15 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
         validate_only=header.validate_only,
         guards=guards,
     )
+
+
+def _told(problem: Problem) -> str:
+    """Return a problem as a clause that says which field of which record it is about."""
+    if problem.name is None or problem.record_index is None:
+        return problem.description
+    kind = problem.name.record_type.name.lower()
+    about = f"record {problem.record_index}, {kind} {problem.name}:"
+    return " ".join(part for part in (about, problem.field, problem.description) if part)
 
 
 def _incomplete(begun: ImportRow, why: str) -> SchoolbellError:
