@@ -213,7 +213,7 @@ async def _missing(service: Whole, method: MethodDescriptor) -> list[BadRequest.
     name = f"/{method.containing_service.full_name}/{method.name}"
     request: Any = GetMessageClass(method.input_type)(district_id=DISTRICT)
     roles = RULES[name].roles
-    connection = service.connection(access.Role.ValueType(min(roles)) if roles else 0)
+    connection = service.connection(access.Role.ValueType(min(roles, default=0)))
     async with connection.aio_channel() as channel:
         shape = channel.unary_stream if method.server_streaming else channel.unary_unary
         call: Any = shape(name)(

@@ -270,11 +270,11 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
 
 def _told(problem: Problem) -> str:
     """Return a problem as a clause that says which field of which record it is about."""
-    if problem.name is None or problem.record_index is None:
+    if problem.record_index is None:
         return problem.description
-    kind = problem.name.record_type.name.lower()
-    about = f"record {problem.record_index}, {kind} {problem.name}:"
-    return " ".join(part for part in (about, problem.field, problem.description) if part)
+    kind = f" ({problem.name.record_type.name.lower()})" if problem.name else ""
+    field = f": {problem.field}" if problem.field else ""
+    return f"record {problem.record_index}{kind}{field} {problem.description}"
 
 
 def _incomplete(begun: ImportRow, why: str) -> SchoolbellError:
