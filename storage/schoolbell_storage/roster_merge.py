@@ -13,6 +13,8 @@ from schoolbell_storage.roster_incoming import INCOMING, value_bits
 from schoolbell_storage.roster_layout import LAYOUTS, Layout
 from schoolbell_storage.roster_records import RecordName, RecordType
 
+REQUIRED_OF_NEW = "is required: the record is new"
+
 
 async def fill_from_stored(
     connection: AsyncConnection, district_id: str, types: Sequence[RecordType]
@@ -79,8 +81,6 @@ def _problem(layout: Layout, row: Row[Any]) -> Problem:
         record_index=row.record_index,
         name=RecordName(layout.record_type, tuple(row._mapping[key] for key in layout.keys)),
         field=missing[0] if missing else "end_date",
-        description="is required: the record is new"
-        if missing
-        else "must not be before start_date",
+        description=REQUIRED_OF_NEW if missing else "must not be before start_date",
         code=ProblemCode.INVALID_FIELD,
     )

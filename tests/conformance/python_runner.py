@@ -285,7 +285,10 @@ def _error(error: SchoolbellError) -> dict[str, Any]:
         "reason": error.reason,
         "message": str(error),
         "metadata": dict(error.metadata),
-        "violations": [{"field": one.path, "description": one.text} for one in error.fields],
+        "violations": [
+            {"field": one.path, "description": one.text, "reason": one.reason}
+            for one in error.fields
+        ],
         "retry_delay": error.retry_after.total_seconds() if error.retry_after else None,
     }
 

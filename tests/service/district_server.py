@@ -25,6 +25,7 @@ from schoolbell.v1.district_service_pb2_grpc import (
     DistrictServiceStub,
     add_DistrictServiceServicer_to_server,
 )
+from schoolbell.v1.error_reason_pb2 import FieldErrorReason
 from schoolbell.v1.roster_service_pb2_grpc import (
     RosterServiceStub,
     add_RosterServiceServicer_to_server,
@@ -147,7 +148,15 @@ def _read(error: grpc.aio.AioRpcError, refusal: Refusal) -> None:
                     refusal.reason = info.reason
                     refusal.metadata = dict(info.metadata)
                 elif detail.Unpack(bad):
-                    refusal.fields = {one.field: one.description for one in bad.field_violations}
+                    refusal.fields = {one.field: _sentence(one) for one in bad.field_violations}
+
+
+def _sentence(bad: BadRequest.FieldViolation) -> str:
+    """Return what is said of a field; every error of every test is checked in passing."""
+    assert f"FIELD_ERROR_REASON_{bad.reason}" in FieldErrorReason.keys(), bad  # noqa: SIM118
+    assert bad.description.startswith(f"{bad.field} "), bad
+    assert bad.description.endswith("."), bad
+    return bad.description
 
 
 @dataclass

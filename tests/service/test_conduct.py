@@ -314,7 +314,7 @@ async def test_unknown_enum_numbers_are_refused_by_name(tmp_path: Path) -> None:
         ask = status_service_pb2.GetTalliesRequest(district_id=DISTRICT, kinds=[loose])
         monitor = service.keys.new(Role.MONITOR)
         found = await refused(service.raw(TALLIES, ask.SerializeToString(), monitor))
-        assert found.fields == {"kinds[0]": "has no member with the number 77"}
+        assert found.fields == {"kinds[0]": "kinds[0] has no member with the number 77."}
 
 
 async def test_an_unknown_enum_number_in_a_change_does_not_spoil_its_batch(tmp_path: Path) -> None:

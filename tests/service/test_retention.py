@@ -142,6 +142,14 @@ async def test_a_position_whose_log_is_gone_is_refused_and_a_live_watch_goes_on(
                 with pytest.raises(OutOfRange) as refused:
                     await anext(monitor.watch(request))
             assert refused.value.reason == "RESUME_TOKEN_EXPIRED"
+            oldest = refused.value.metadata["oldest_resume_token"]
+            request = WatchStatusRequest(district_id=DISTRICT, resume_token=oldest)
+            async with asyncio.timeout(PATIENCE), service.client(access.ROLE_MONITOR) as monitor:
+                async for response in monitor.watch(request):
+                    told = {one.change_key.change_id for one in response.deliveries}
+                    if told:
+                        break
+            assert told == {"g2"}
 
 
 @databases()

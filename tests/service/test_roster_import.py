@@ -235,6 +235,7 @@ async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) 
         (9, "terms[1].term_id"),
     }
     assert refusal.metadata == {"import_id": "1", "problem_count": "13"}
+    assert refusal.message == "nothing was applied: record 2 (user): user_id is required"
     assert done.report.problem_count == 13
     about_birth = next(one for one in done.report.problems if one.field == "birth_date")
     assert "2010" not in about_birth.description

@@ -77,10 +77,8 @@ async def test_an_account_is_not_disabled_by_an_upsert_that_says_nothing_of_it(
         await bring(service, "1", [*NORTH, *family("a")])
         with refused("INVALID_FIELD") as refusal:
             await upsert(service, bare, stay)
-        assert refusal.fields == {
-            "records[0].user.enabled": "is required",
-            "records[1].enrollment.portal_visible": "is required",
-        }
+        paths = ("records[0].user.enabled", "records[1].enrollment.portal_visible")
+        assert refusal.fields == {path: f"{path} is required." for path in paths}
         with refused("IMPORT_RECORDS_REFUSED"):
             await bring(service, "2", [bare, stay], mode=DELTA)
         problems = (await look_up(service, "2")).report.problems

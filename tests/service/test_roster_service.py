@@ -110,7 +110,7 @@ async def test_every_bad_field_is_named_with_its_record(tmp_path: Path) -> None:
         }
         with refused("INVALID_FIELD") as refusal:
             await upsert(service, user("a"), user("b"), user("a"))
-        assert refusal.fields == {"records[2]": "was already record 0"}
+        assert refusal.fields == {"records[2]": "records[2] was already record 0."}
         for sent in ([], [user(f"u{number}") for number in range(501)]):
             with refused("INVALID_FIELD") as refusal:
                 await upsert(service, *sent)

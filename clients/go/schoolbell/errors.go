@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ const reasonPrefix = "ERROR_REASON_"
 type FieldError struct {
 	// Path is where the field is, such as `change.assignment.score_percent`.
 	Path string
-	// Text says what is wrong with it.
+	// Text says what is wrong with it: a sentence that begins with the path.
 	Text string
 	// Reason is the rule that it breaks, such as `TOO_LONG`; empty where the server does not say.
 	Reason string
@@ -45,19 +46,22 @@ type Error struct {
 	cause  error
 }
 
-// Error returns the code, the reason, the message and the bad fields.
+// Error returns the code, the reason, and the message or what is wrong with each bad field.
 func (e *Error) Error() string {
 	text := e.Code.String()
 	if e.Reason != "" {
 		text += " " + e.Reason
 	}
-	text += ": " + e.Message
-	if len(e.Fields) > 0 {
-		fields := make([]string, len(e.Fields))
-		for i, field := range e.Fields {
-			fields[i] = field.Path + ": " + field.Text
-		}
-		text += " (" + strings.Join(fields, "; ") + ")"
+	if len(e.Fields) == 0 {
+		return text + ": " + e.Message
+	}
+	told := make([]string, len(e.Fields))
+	for i, field := range e.Fields {
+		told[i] = field.Text
+	}
+	text += ": " + strings.Join(told, " ")
+	if total, err := strconv.Atoi(e.Metadata["total"]); err == nil && total > len(e.Fields) {
+		text += fmt.Sprintf(" And %d more.", total-len(e.Fields))
 	}
 	return text
 }

@@ -16,9 +16,9 @@ import (
 func TestAnErrorCarriesWhatTheServiceSays(t *testing.T) {
 	for _, prefix := range []string{"", reasonPrefix} {
 		given, err := status.New(codes.InvalidArgument, "bad").WithDetails(
-			&errdetails.ErrorInfo{Reason: prefix + "INVALID_FIELD", Metadata: map[string]string{"total": "1"}},
+			&errdetails.ErrorInfo{Reason: prefix + "INVALID_FIELD", Metadata: map[string]string{"total": "3"}},
 			&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-				{Field: "change.key", Description: "is required", Reason: "REQUIRED"},
+				{Field: "change.key", Description: "change.key is required.", Reason: "REQUIRED"},
 			}},
 			&errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)},
 		)
@@ -26,13 +26,13 @@ func TestAnErrorCarriesWhatTheServiceSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := FromStatus(given.Proto())
-		want := FieldError{Path: "change.key", Text: "is required", Reason: "REQUIRED"}
+		want := FieldError{Path: "change.key", Text: "change.key is required.", Reason: "REQUIRED"}
 		if found.Code != codes.InvalidArgument || found.Reason != "INVALID_FIELD" ||
-			found.Metadata["total"] != "1" || found.Fields[0] != want ||
+			found.Metadata["total"] != "3" || found.Fields[0] != want ||
 			found.RetryAfter != 1500*time.Millisecond {
 			t.Errorf("%+v", found)
 		}
-		if text := found.Error(); !strings.Contains(text, "change.key: is required") {
+		if text := found.Error(); !strings.HasSuffix(text, ": change.key is required. And 2 more.") {
 			t.Error(text)
 		}
 		if ReasonOf(found) != "INVALID_FIELD" || status.Code(found) != codes.InvalidArgument {

@@ -31,15 +31,20 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 _PREFIX = "ERROR_REASON_"
+_FIELD_PREFIX = f"FIELD_{_PREFIX}"
 _Detail = TypeVar("_Detail", ErrorInfo, BadRequest, RetryInfo)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One bad field: its path in the request and what is wrong with it."""
+    """One bad field."""
 
     path: str
+    """Where it is in the request, such as `students[2].student_id`."""
     text: str
+    """What is wrong with it: a sentence that begins with the path."""
+    reason: str
+    """The rule that it breaks, such as `TOO_LONG`; empty where the server does not say."""
 
 
 class SchoolbellError(Exception):
@@ -52,7 +57,11 @@ class SchoolbellError(Exception):
         """The service's reason, such as `ETAG_MISMATCH`; empty where the transport failed."""
         self.metadata: Mapping[str, str] = dict(info.metadata)
         self.fields: Sequence[FieldError] = [
-            FieldError(violation.field, violation.description)
+            FieldError(
+                violation.field,
+                violation.description,
+                violation.reason.removeprefix(_FIELD_PREFIX),
+            )
             for violation in _detail(status.details, BadRequest()).field_violations
         ]
         wait = _detail(status.details, RetryInfo()).retry_delay
@@ -66,8 +75,12 @@ class SchoolbellError(Exception):
 
     def _text(self) -> str:
         named = f"{self.code.name} {self.reason}".strip()
-        fields = "; ".join(f"{field.path}: {field.text}" for field in self.fields)
-        return f"{named}: {self.status.message}" + (f" ({fields})" if fields else "")
+        if not self.fields:
+            return f"{named}: {self.status.message}"
+        total = self.metadata.get("total", "")
+        more = int(total) - len(self.fields) if total.isdecimal() else 0
+        told = " ".join(field.text for field in self.fields)
+        return f"{named}: {told}" + (f" And {more} more." if more > 0 else "")
 
 
 class InvalidArgument(SchoolbellError):

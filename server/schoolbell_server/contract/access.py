@@ -14,6 +14,7 @@ from schoolbell_server.contract.fields import (
     write_time,
 )
 from schoolbell_server.contract.principals import write_principal
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Rights
 from schoolbell_storage.audit import AuditEntry, AuditQuery, PrincipalFilter
 from schoolbell_storage.audit_chain import Check, Head
@@ -32,17 +33,33 @@ def check_key(asked: messages.ApiKey, district_id: str, complain: Complain, *, n
     """Complain of every bad field of a new key; `named`: it must name the person it acts for."""
     _check_districts(asked, district_id, complain)
     if not asked.display_name:
-        complain("api_key.display_name", _REQUIRED)
+        complain("api_key.display_name", _REQUIRED, reasons.REQUIRED)
     if asked.role not in (messages.ROLE_ADMINISTRATOR, 0) and asked.user_id:
-        complain("api_key.user_id", "must be empty: the role's keys act for nobody else")
+        complain(
+            "api_key.user_id",
+            "must be empty: the role's keys act for nobody else",
+            reasons.NOT_ALLOWED,
+        )
     if asked.role == messages.ROLE_ADMINISTRATOR and named and not asked.user_id:
-        complain("api_key.user_id", f"{_REQUIRED} for ADMINISTRATOR: whose rights it has")
+        complain(
+            "api_key.user_id",
+            f"{_REQUIRED} for ADMINISTRATOR: whose rights it has",
+            reasons.REQUIRED,
+        )
     if asked.role == messages.ROLE_ADMINISTRATOR and district_id == EVERY_DISTRICT:
-        complain("api_key.role", "ADMINISTRATOR is for districts by name, as rights are")
+        complain(
+            "api_key.role",
+            "must not be ADMINISTRATOR here: rights are of one district each",
+            reasons.NOT_ALLOWED,
+        )
     if len(asked.sources) > MOST:
-        complain("api_key.sources", f"must have at most {MOST} values")
+        complain("api_key.sources", f"must have at most {MOST} values", reasons.TOO_LONG)
     if asked.sources and asked.role in (messages.ROLE_MOBILE_BACKEND, messages.ROLE_OPERATOR):
-        complain("api_key.sources", "must be empty: nothing that the role may do is of a source")
+        complain(
+            "api_key.sources",
+            "must be empty: nothing that the role may do is of a source",
+            reasons.NOT_ALLOWED,
+        )
     for index, source in enumerate(asked.sources):
         read_id(source, f"api_key.sources[{index}]", complain)
 
@@ -51,13 +68,13 @@ def _check_districts(asked: messages.ApiKey, district_id: str, complain: Complai
     """Complain of districts that do not go together, or without the request's own."""
     path, named = "api_key.district_ids", list(asked.district_ids)
     if len(named) > MOST:
-        complain(path, f"must have at most {MOST} values, has {len(named)}")
+        complain(path, f"must have at most {MOST} values, has {len(named)}", reasons.TOO_LONG)
     if len(set(named)) != len(named):
-        complain(path, "must name each district at most once")
+        complain(path, "must name each district at most once", reasons.DUPLICATE)
     if named and district_id not in named:
-        complain(path, "must name the district of the request")
+        complain(path, "must name the district of the request", reasons.INCONSISTENT)
     if EVERY_DISTRICT in named and len(named) > 1:
-        complain(path, "must name `-` alone, or districts")
+        complain(path, "must name `-` alone, or districts", reasons.INCONSISTENT)
 
 
 def read_rights(
@@ -65,18 +82,20 @@ def read_rights(
 ) -> list[RightRow]:
     """Return the rights that a request names; a group's can be revoked, and not be granted."""
     if not 1 <= len(asked) <= MOST:
-        complain("rights", f"must have from 1 to {MOST} values, has {len(asked)}")
+        reason = reasons.TOO_LONG if asked else reasons.TOO_SHORT
+        complain("rights", f"must have from 1 to {MOST} values, has {len(asked)}", reason)
     for index, right in enumerate(asked):
         path = f"rights[{index}]"
         read_id(right.grantee_id, f"{path}.grantee_id", complain)
         for field in ("grantee_type", "tool", "right"):
             if not getattr(right, field):
-                complain(f"{path}.{field}", _REQUIRED)
+                complain(f"{path}.{field}", _REQUIRED, reasons.REQUIRED)
         if granting and right.grantee_type == messages.GRANTEE_TYPE_GROUP:
             complain(
                 f"{path}.grantee_type",
                 "must be USER: no credential names the groups of its holder yet, so a right of a "
                 "group would have no effect",
+                reasons.NOT_ALLOWED,
             )
     return [
         RightRow(right.grantee_type, right.grantee_id, right.tool, right.right) for right in asked
@@ -137,7 +156,9 @@ def read_audit_filter(
     for field in ("principals", "methods", "subjects"):
         count = len(getattr(asked, field))
         if count > MOST:
-            complain(f"filter.{field}", f"must have at most {MOST} values, has {count}")
+            complain(
+                f"filter.{field}", f"must have at most {MOST} values, has {count}", reasons.TOO_LONG
+            )
     start = end = None
     if asked.HasField("start_create_time"):
         start = read_time(asked.start_create_time, "filter.start_create_time", complain)
@@ -162,7 +183,7 @@ def read_head(request: messages.VerifyAuditLogRequest, complain: Complain) -> He
         return None
     head = request.head
     if head.entry_number < 0:
-        complain("head.entry_number", "must not be negative")
+        complain("head.entry_number", "must not be negative", reasons.OUT_OF_RANGE)
     if not _DIGEST.fullmatch(head.digest):
         complain("head.digest", "must have 64 hexadecimal digits in lower case")
     return Head(head.entry_number, head.digest)

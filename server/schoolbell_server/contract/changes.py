@@ -36,6 +36,8 @@ from schoolbell_server.domain.kinds import (
     Kind,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.field_reasons import FieldReason
 
 MAX_CHANGE = 8 * 1024  # bytes
 MAX_SHARED = 20
@@ -71,7 +73,7 @@ def parse_change(content: bytes) -> Change:
     Every route that tells of it asks, one soon after the other.
     """
 
-    def refuse(path: str, what: str) -> None:
+    def refuse(path: str, what: str, _reason: FieldReason = reasons.BAD_FORMAT, /) -> None:
         raise ValueError(f"stored change: {path} {what}")
 
     change = read_change(change_pb2.Change.FromString(content), refuse)
@@ -88,7 +90,9 @@ def read_change(
     """
     complaints = _Counting(complain, prefix)
     if message.ByteSize() > MAX_CHANGE:
-        complaints.add("", f"must be at most {MAX_CHANGE} bytes, has {message.ByteSize()}")
+        complaints.add(
+            "", f"must be at most {MAX_CHANGE} bytes, has {message.ByteSize()}", reasons.TOO_LONG
+        )
         return None
     key = ChangeKey(
         source=read_id(message.key.source, "key.source", complaints.add, required=keyed),
@@ -99,7 +103,7 @@ def read_change(
     lunch = message.WhichOneof("payload") == "lunch_balance"
     calendar_id = read_id(message.calendar_id, "calendar_id", complaints.add, required=not lunch)
     if not message.HasField("occur_time"):
-        complaints.add("occur_time", "is required")
+        complaints.add("occur_time", "is required", reasons.REQUIRED)
     occur_time = read_time(message.occur_time, "occur_time", complaints.add)
     if complaints.count or payload is None or occur_time is None:
         return None
@@ -121,10 +125,10 @@ class _Counting:
         self._prefix = prefix
         self.count = 0
 
-    def add(self, path: str, what: str) -> None:
+    def add(self, path: str, what: str, reason: FieldReason = reasons.BAD_FORMAT, /) -> None:
         self.count += 1
         joined = ".".join(part for part in (self._prefix, path) if part)
-        self._complain(joined or "change", what)
+        self._complain(joined or "change", what, reason)
 
 
 def _payload(message: change_pb2.Change, complain: Complain) -> Payload | None:
@@ -139,7 +143,7 @@ def _payload(message: change_pb2.Change, complain: Complain) -> Payload | None:
             return _lunch(message.lunch_balance, message.student_id, complain)
         case "responsive_schedule":
             return _responsive(message.responsive_schedule, complain)
-    complain("payload", "is required: one of " + ", ".join(PAYLOAD_KINDS))
+    complain("payload", f"is required: one of {', '.join(PAYLOAD_KINDS)}", reasons.REQUIRED)
     return None
 
 
@@ -147,8 +151,11 @@ def _member(enum: type[_Member], number: int, path: str, complain: Complain) -> 
     try:
         return enum(number)
     except ValueError:
+        if number == 0:
+            complain(path, "is required", reasons.REQUIRED)
+            return None
         names = ", ".join(member.name for member in enum)
-        complain(path, "is required" if number == 0 else f"must be one of {names}, is {number}")
+        complain(path, f"must be one of {names}, is {number}", reasons.UNKNOWN_ENUM_NUMBER)
         return None
 
 
@@ -176,17 +183,19 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
     if message.HasField("due_date"):
         due = read_date(message.due_date, f"{path}.due_date", complain)
     elif action is AssignmentAction.DUE_DATE_MOVED:
-        complain(f"{path}.due_date", "is required for DUE_DATE_MOVED")
+        complain(f"{path}.due_date", "is required for DUE_DATE_MOVED", reasons.REQUIRED)
     percent = _optional_percent(message, "score_percent", path, complain)
     mark = message.mark
     scored = message.HasField("score_percent") or message.HasField("points") or mark
     if action is AssignmentAction.SCORED and not scored:
-        complain(f"{path}.score_percent", "or points or mark is required for SCORED")
+        complain(
+            f"{path}.score_percent", "is required for SCORED, or points or mark", reasons.REQUIRED
+        )
     due_before = None
     if message.HasField("previous_due_date"):
         due_before = read_date(message.previous_due_date, f"{path}.previous_due_date", complain)
         if action is not None and action is not AssignmentAction.DUE_DATE_MOVED:
-            complain(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only")
+            complain(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only", reasons.NOT_ALLOWED)
     assignment_id = read_id(message.assignment_id, f"{path}.assignment_id", complain)
     section_id = read_id(message.section_id, f"{path}.section_id", complain)
     title = message.title
@@ -258,7 +267,7 @@ def _lunch(
     _check_shared(message, student_id, complain)
     account = read_id(message.account_id, f"{path}.account_id", complain)
     if not message.HasField("balance"):
-        complain(f"{path}.balance", "is required")
+        complain(f"{path}.balance", "is required", reasons.REQUIRED)
         return None
     balance = read_money(message.balance, f"{path}.balance", complain)
     previous = None
@@ -280,14 +289,20 @@ def _check_shared(
     """Complain of students who cannot share the account."""
     path, shared = "lunch_balance.shared_student_ids", message.shared_student_ids
     if len(shared) > MAX_SHARED:
-        complain(path, f"must have at most {MAX_SHARED} values, has {len(shared)}")
+        complain(
+            path, f"must have at most {MAX_SHARED} values, has {len(shared)}", reasons.TOO_LONG
+        )
     known = {student_id}
     for index, other in enumerate(shared[:MAX_SHARED]):
         read_id(other, f"{path}[{index}]", complain)
         if other == student_id:
-            complain(f"{path}[{index}]", "must not repeat the student_id of the change")
+            complain(
+                f"{path}[{index}]",
+                "must not repeat the student_id of the change",
+                reasons.DUPLICATE,
+            )
         elif other in known:
-            complain(f"{path}[{index}]", "must not repeat a value")
+            complain(f"{path}[{index}]", "must not repeat a value", reasons.DUPLICATE)
         known.add(other)
 
 
@@ -313,7 +328,7 @@ def _responsive(message: change_pb2.ResponsiveScheduleChange, complain: Complain
     period = read_id(message.period, f"{path}.period", complain)
     offering = message.offering_name
     if not offering and action is not None and action is not ResponsiveScheduleAction.REMOVED:
-        complain(f"{path}.offering_name", f"is required for {action.name}")
+        complain(f"{path}.offering_name", f"is required for {action.name}", reasons.REQUIRED)
     previous_date = None
     if message.HasField("previous_date"):
         previous_date = read_date(message.previous_date, f"{path}.previous_date", complain)
@@ -323,7 +338,9 @@ def _responsive(message: change_pb2.ResponsiveScheduleChange, complain: Complain
     if action is ResponsiveScheduleAction.MOVED and not (
         message.HasField("previous_date") or previous_period
     ):
-        complain(f"{path}.previous_date", "or previous_period is required for MOVED")
+        complain(
+            f"{path}.previous_date", "is required for MOVED, or previous_period", reasons.REQUIRED
+        )
     if action is None or date is None:
         return None
     return ResponsiveScheduleChange(

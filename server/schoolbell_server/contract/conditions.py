@@ -29,6 +29,7 @@ from schoolbell_server.domain.world import (
     GradeCondition,
     LunchBalanceCondition,
 )
+from schoolbell_server.rpc import field_reasons as reasons
 
 _KINDS = {
     "assignment": Kind.ASSIGNMENT,
@@ -59,7 +60,7 @@ def read_condition(
     if rule is None:
         return None
     if kind and Kind(kind) is not _KINDS[rule]:
-        complain(path + rule, f"does not fit the kind {Kind(kind).name}")
+        complain(path + rule, f"does not fit the kind {Kind(kind).name}", reasons.INCONSISTENT)
     inside = f"{path}{rule}."
     match rule:
         case "assignment":
@@ -108,9 +109,9 @@ def read_members(
     """Return the members of a repeated enum field, each named at most once."""
     members = [member for member in enum if member in numbers]
     if 0 in numbers:
-        complain(path, "must name none that is unspecified")
+        complain(path, "must name none that is unspecified", reasons.NOT_ALLOWED)
     elif len(numbers) != len(members):
-        complain(path, "must name each at most once")
+        complain(path, "must name each at most once", reasons.DUPLICATE)
     return frozenset(members)
 
 
@@ -153,7 +154,9 @@ def _read_balance(
         return None
     money = message.below_balance
     if money.currency_code not in ("", currency_code):
-        complain(f"{path}below_balance.currency_code", f"must be {currency_code}")
+        complain(
+            f"{path}below_balance.currency_code", f"must be {currency_code}", reasons.WRONG_CURRENCY
+        )
     return read_money(money, f"{path}below_balance", complain)
 
 

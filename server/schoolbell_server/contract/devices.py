@@ -14,6 +14,7 @@ from schoolbell_server.contract.fields import (
     write_time,
 )
 from schoolbell_server.domain.kinds import APP_PROVIDER, AppType, Platform, ProviderEnvironment
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_storage.devices import DeviceRow
 
 SETTABLE = (
@@ -73,20 +74,20 @@ def read_address(
     """
     target = message.WhichOneof("target")
     if target is None:
-        complain(path, "must have apns or fcm")
+        complain(path, "must have apns or fcm", reasons.REQUIRED)
         return None
     if target == "apns":
         token = message.apns.device_token
         where = f"{path}.apns.device_token"
         if not token:
-            complain(where, "is required")
+            complain(where, "is required", reasons.REQUIRED)
         elif not _APNS_TOKEN.fullmatch(token):
             complain(where, "must be an APNs device token in hexadecimal")
         environment = message.apns.environment or ProviderEnvironment.PRODUCTION
         return Address(target, token.lower(), ProviderEnvironment(environment), False)
     chosen = message.fcm.WhichOneof("target")
     if chosen is None:
-        complain(f"{path}.fcm.registration_token", "is required")
+        complain(f"{path}.fcm.registration_token", "is required", reasons.REQUIRED)
         return None
     text = read_id(getattr(message.fcm, chosen), f"{path}.fcm.{chosen}", complain)
     is_installation_id = chosen == "firebase_installation_id"

@@ -7,6 +7,7 @@ from schoolbell_server.contract.conditions import read_members
 from schoolbell_server.contract.fields import Complain, read_id
 from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.world import DisplayOptions
+from schoolbell_server.rpc import field_reasons as reasons
 
 SETTABLE = frozenset({"enabled", "disabled_term_ids", "student_app_kinds", "parent_app_kinds"})
 """The fields that an update may change."""
@@ -20,11 +21,13 @@ def read_display_options(
     """Return display options as a calendar stores them; `path` ends with a dot."""
     terms = message.disabled_term_ids
     if len(terms) > MOST_TERMS:
-        complain(f"{path}disabled_term_ids", f"must have at most {MOST_TERMS} values")
+        complain(
+            f"{path}disabled_term_ids", f"must have at most {MOST_TERMS} values", reasons.TOO_LONG
+        )
     for index, term_id in enumerate(terms):
         read_id(term_id, f"{path}disabled_term_ids[{index}]", complain)
     if len(set(terms)) != len(terms):
-        complain(f"{path}disabled_term_ids", "must name each at most once")
+        complain(f"{path}disabled_term_ids", "must name each at most once", reasons.DUPLICATE)
     return DisplayOptions(
         enabled=message.enabled,
         disabled_term_ids=frozenset(terms),

@@ -19,6 +19,7 @@ from schoolbell_server.contract.fields import (
     write_time,
 )
 from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_storage.districts import DEFAULT_AUDIT_RETENTION, DistrictRow
 
 SETTABLE = frozenset(
@@ -50,7 +51,7 @@ def read_district(
 ) -> DistrictRow:
     """Return a district with what a message says of it; `path` ends with a dot."""
     if not message.display_name:
-        complain(f"{path}display_name", "is required")
+        complain(f"{path}display_name", "is required", reasons.REQUIRED)
     read_time_zone(message.time_zone, f"{path}time_zone", complain)
     locale = read_locale(message.locale or DEFAULT_LOCALE, f"{path}locale", complain)
     currency_code = message.currency_code or DEFAULT_CURRENCY
@@ -74,7 +75,7 @@ def read_time_zone(name: str, path: str, complain: Complain, *, required: bool =
     """Return the IANA name of a time zone."""
     if not name:
         if required:
-            complain(path, "is required")
+            complain(path, "is required", reasons.REQUIRED)
     elif name not in _time_zones():
         complain(path, "must be an IANA time zone, such as America/Chicago")
     return name
@@ -125,7 +126,11 @@ def _read_apps(
 ) -> tuple[str, ...]:
     for index, app_id in enumerate(app_ids):
         if app_id not in apps:
-            complain(f"{path}[{index}]", "names no app of the server's configuration")
+            complain(
+                f"{path}[{index}]",
+                "names no app of the server's configuration",
+                reasons.INCONSISTENT,
+            )
     if len(set(app_ids)) != len(app_ids):
-        complain(path, "must name each at most once")
+        complain(path, "must name each at most once", reasons.DUPLICATE)
     return tuple(sorted(set(app_ids)))

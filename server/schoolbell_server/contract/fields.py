@@ -8,9 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,9 +17,18 @@ from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
 from schoolbell_server.domain.locales import is_well_formed
+from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.field_reasons import FieldReason
 
-Complain = Callable[[str, str], None]
-"""Takes the path of a field and what is wrong with it."""
+
+class Complain(Protocol):
+    """Is told of a bad field."""
+
+    def __call__(
+        self, path: str, description: str, reason: FieldReason = reasons.BAD_FORMAT, /
+    ) -> None:
+        """Take the path of a field, the rest of the sentence after it, and the broken rule."""
+
 
 MAX_SCORE_PERCENT = 1000.0
 MAX_LIMIT_PERCENT = 100.0
@@ -37,7 +45,7 @@ T = TypeVar("T")
 def read_id(value: str, path: str, complain: Complain, *, required: bool = True) -> str:
     """Return an id; what it may hold was checked as the request came in (`rpc.texts`)."""
     if required and not value:
-        complain(path, "is required")
+        complain(path, "is required", reasons.REQUIRED)
     return value
 
 
@@ -58,7 +66,9 @@ def read_version(value: str, path: str, complain: Complain) -> str:
 def read_percent(value: float, path: str, complain: Complain, most: float) -> Decimal | None:
     """Return a percentage from 0 to `most`, rounded to 4 decimals by its shortest decimal."""
     if not math.isfinite(value) or not 0 <= value <= most:
-        complain(path, f"must be a percentage from 0 to {most:g}, is {value:g}")
+        complain(
+            path, f"must be a percentage from 0 to {most:g}, is {value:g}", reasons.OUT_OF_RANGE
+        )
         return None
     return abs(Decimal(repr(value)).quantize(_FOUR_DECIMALS).normalize())
 
@@ -66,7 +76,11 @@ def read_percent(value: float, path: str, complain: Complain, most: float) -> De
 def read_points(value: float, path: str, complain: Complain, *, zero: bool) -> Decimal | None:
     """Return points: finite, at least 0 (above 0 where zero makes no sense), below a million."""
     if not math.isfinite(value) or not 0 <= value < 1e6 or (value == 0 and not zero):
-        complain(path, f"must be {'from' if zero else 'above'} 0 and below 1000000, is {value:g}")
+        complain(
+            path,
+            f"must be {'from' if zero else 'above'} 0 and below 1000000, is {value:g}",
+            reasons.OUT_OF_RANGE,
+        )
         return None
     return abs(Decimal(repr(value)).quantize(_FOUR_DECIMALS).normalize())
 
@@ -80,6 +94,7 @@ def read_date(message: Date, path: str, complain: Complain) -> dt.date | None:
             path,
             "must be a date with year, month and day, is "
             f"{message.year:04}-{message.month:02}-{message.day:02}",
+            reasons.OUT_OF_RANGE,
         )
         return None
 
@@ -89,20 +104,24 @@ def read_time(message: Timestamp, path: str, complain: Complain) -> dt.datetime 
     try:
         return message.ToDatetime(tzinfo=dt.UTC)
     except (ValueError, OverflowError):
-        complain(path, "must be a timestamp from 0001-01-01 to 9999-12-31")
+        complain(path, "must be a timestamp from 0001-01-01 to 9999-12-31", reasons.OUT_OF_RANGE)
         return None
 
 
 def read_money(message: Money, path: str, complain: Complain) -> Decimal | None:
     """Return an exact amount; the currency is checked against the district's by the caller."""
     if not -_NANOS < message.nanos < _NANOS:
-        complain(f"{path}.nanos", "must lie between -999999999 and 999999999")
+        complain(f"{path}.nanos", "must lie between -999999999 and 999999999", reasons.OUT_OF_RANGE)
         return None
     if (message.units > 0 > message.nanos) or (message.units < 0 < message.nanos):
-        complain(path, "must have units and nanos of one sign")
+        complain(path, "must have units and nanos of one sign", reasons.INCONSISTENT)
         return None
     if abs(message.units) > _MOST_UNITS:
-        complain(f"{path}.units", f"must lie between -{_MOST_UNITS} and {_MOST_UNITS}")
+        complain(
+            f"{path}.units",
+            f"must lie between -{_MOST_UNITS} and {_MOST_UNITS}",
+            reasons.OUT_OF_RANGE,
+        )
         return None
     return (message.units + Decimal(message.nanos).scaleb(-9)).normalize()
 
@@ -117,7 +136,11 @@ def read_duration(
     except (ValueError, OverflowError):
         duration = None
     if duration is None or not least <= duration <= most:
-        complain(path, f"must be from {_seconds(least)} to {_seconds(most)} seconds")
+        complain(
+            path,
+            f"must be from {_seconds(least)} to {_seconds(most)} seconds",
+            reasons.OUT_OF_RANGE,
+        )
         return None
     return duration
 

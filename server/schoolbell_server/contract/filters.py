@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from schoolbell_server.contract.fields import Complain, read_time
+from schoolbell_server.rpc import field_reasons as reasons
 
 MOST_VALUES = 100
 """Values in one field of a filter."""
@@ -22,7 +23,11 @@ def check_counts(message: Message, fields: Iterable[str], path: str, complain: C
     for field in fields:
         count = len(getattr(message, field))
         if count > MOST_VALUES:
-            complain(f"{path}.{field}", f"must have at most {MOST_VALUES} values, has {count}")
+            complain(
+                f"{path}.{field}",
+                f"must have at most {MOST_VALUES} values, has {count}",
+                reasons.TOO_LONG,
+            )
 
 
 def read_members(
@@ -34,7 +39,11 @@ def read_members(
         if number in enum._value2member_map_:
             found.append(enum(number))
         else:
-            complain(f"{path}[{index}]", f"has no member with the number {number}")
+            complain(
+                f"{path}[{index}]",
+                f"has no member with the number {number}",
+                reasons.UNKNOWN_ENUM_NUMBER,
+            )
     return found
 
 

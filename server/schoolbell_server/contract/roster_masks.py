@@ -9,6 +9,7 @@ from typing import Any
 
 from schoolbell.v1 import roster_pb2
 from schoolbell_server.contract.fields import Complain
+from schoolbell_server.rpc import field_reasons as reasons
 
 _LONGEST_SHOWN = 128  # characters of a path that a complaint repeats
 _MOST_CACHED = 2048  # characters of all paths of a mask
@@ -80,7 +81,11 @@ def read_provided(
     provided = _of_mask(kind, paths) if paths else _all(kind)
     if provided.foreign is not None:
         index, foreign = provided.foreign
-        complain(f"{path}update_mask.paths[{index}]", f"names no field of the {kind}: {foreign}")
+        complain(
+            f"{path}update_mask.paths[{index}]",
+            f"names no field of the {kind}: {foreign}",
+            reasons.INCONSISTENT,
+        )
     if kind != "relationship":
         return provided.columns
     return _set_flags(message.relationship, provided.columns)

@@ -18,6 +18,8 @@ from schoolbell_server.contract.fields import (
 )
 from schoolbell_server.contract.roster_masks import read_provided
 from schoolbell_server.domain.world import Term
+from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.texts import MAX_ID
 from schoolbell_server.rpc.values import bad_values
 from schoolbell_storage.roster_records import (
@@ -78,17 +80,19 @@ def read_record(
     the record does not provide are not looked at.
     """
     for found in bad_values(message, prefix=path):
-        complain(found.field, found.description)
+        complain(found.field, found.description, found.reason)
     kind = message.WhichOneof("record")
     if kind is None:
-        complain(f"{path}record", "is required")
+        complain(f"{path}record", "is required", reasons.REQUIRED)
         return None
     inside = f"{path}{kind}."
     if not message.deactivate:
         provided = read_provided(message, kind, path, complain)
         return ReadRecord(_READERS[kind](message, _Fields(inside, provided, complain)), provided)
     if not removable:
-        complain(f"{path}deactivate", "is only for an import of the mode DELTA")
+        complain(
+            f"{path}deactivate", "is only for an import of the mode DELTA", reasons.NOT_ALLOWED
+        )
     for key in _KEYS[kind]:
         read_id(getattr(getattr(message, kind), key), inside + key, complain)
     name = record_name(message)
@@ -98,8 +102,12 @@ def read_record(
 
 def read_school_year(year: int, path: str, complain: Complain) -> int:
     """Return a school year, named by the year in which it ends."""
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
-        complain(path, f"must be from {_FIRST_YEAR} to {_LAST_YEAR}, is {year}")
+    if not year:
+        complain(path, "is required", reasons.REQUIRED)
+    elif not _FIRST_YEAR <= year <= _LAST_YEAR:
+        complain(
+            path, f"must be from {_FIRST_YEAR} to {_LAST_YEAR}, is {year}", reasons.OUT_OF_RANGE
+        )
     return year
 
 
@@ -131,7 +139,7 @@ class _Fields:
         if field not in self:
             return False
         if not message.HasField(field):
-            self.complain(self.path + field, "is required")
+            self.complain(self.path + field, "is required", reasons.REQUIRED)
         return bool(getattr(message, field))
 
     def date(self, message: _Dated, field: str) -> dt.date | None:
@@ -184,11 +192,11 @@ def _read_terms(
     for index, message in enumerate(terms):
         here = f"{path}[{index}]."
         if index == MOST_TERMS:
-            complain(path, f"must have at most {MOST_TERMS} values")
+            complain(path, f"must have at most {MOST_TERMS} values", reasons.TOO_LONG)
             break
         term_id = read_id(message.term_id, f"{here}term_id", complain)
         if term_id in read:
-            complain(f"{here}term_id", "came before in this calendar")
+            complain(f"{here}term_id", "came before in this calendar", reasons.DUPLICATE)
         start = _read_required(message, "start_date", here, complain)
         end = _read_required(message, "end_date", here, complain)
         _check_order(start, end, here, complain)
@@ -213,9 +221,11 @@ def _read_birth_date(message: roster_pb2.User, fields: _Fields) -> dt.date | Non
     if "birth_date" not in fields or not message.HasField("birth_date"):
         return None
 
-    def discreetly(field: str, _description: str) -> None:
+    def discreetly(
+        field: str, _description: str, reason: FieldReason = reasons.BAD_FORMAT, /
+    ) -> None:
         """Keep the date of birth itself out of what is said of it."""
-        fields.complain(field, "must be a date with year, month and day")
+        fields.complain(field, "must be a date with year, month and day", reason)
 
     return read_date(message.birth_date, f"{fields.path}birth_date", discreetly)
 
@@ -225,7 +235,9 @@ def _read_relationship(message: roster_pb2.RosterRecord, fields: _Fields) -> Rel
     student_id = fields.key(tie.student_id, "student_id")
     guardian_id = fields.key(tie.guardian_id, "guardian_id")
     if student_id and student_id == guardian_id:
-        fields.complain(f"{fields.path}guardian_id", "must not be the student")
+        fields.complain(
+            f"{fields.path}guardian_id", "must not be the student", reasons.INCONSISTENT
+        )
     start, end = fields.date(tie, "start_date"), fields.date(tie, "end_date")
     _check_order(start, end, fields.path, fields.complain)
     return RelationshipRecord(
@@ -267,7 +279,7 @@ _Dated = roster_pb2.Calendar | roster_pb2.Term | roster_pb2.Relationship | roste
 
 def _read_required(message: _Dated, field: str, path: str, complain: Complain) -> dt.date:
     if not message.HasField(field):  # type: ignore[arg-type]
-        complain(path + field, "is required")
+        complain(path + field, "is required", reasons.REQUIRED)
         return _NO_DATE
     given: Date = getattr(message, field)
     return read_date(given, path + field, complain) or _NO_DATE
@@ -282,4 +294,4 @@ def _read_optional(message: _Dated, field: str, path: str, complain: Complain) -
 
 def _check_order(start: dt.date | None, end: dt.date | None, path: str, complain: Complain) -> None:
     if start is not None and end is not None and _NO_DATE not in (start, end) and end < start:
-        complain(f"{path}end_date", "must not be before start_date")
+        complain(f"{path}end_date", "must not be before start_date", reasons.INCONSISTENT)

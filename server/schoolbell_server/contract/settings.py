@@ -22,6 +22,7 @@ from schoolbell_server.domain.world import (
     MinimumVersion,
     Subscription,
 )
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_storage.settings import Retention, SettingsDocument
 
 SETTABLE = frozenset(
@@ -118,11 +119,11 @@ def _read_kinds(
     for index, entry in enumerate(message.kind_settings):
         here = f"{path}[{index}]"
         if not entry.kind:
-            complain(f"{here}.kind", "is required")
+            complain(f"{here}.kind", "is required", reasons.REQUIRED)
             continue
         kind = Kind(entry.kind)
         if kind in chosen:
-            complain(f"{here}.kind", "came before")
+            complain(f"{here}.kind", "came before", reasons.DUPLICATE)
         life = hold = None
         if entry.HasField("time_to_live"):
             limits = (dt.timedelta(microseconds=1), _LONGEST_LIFE)
@@ -158,11 +159,11 @@ def _read_minimums(
         for name in ("os_version", "app_version"):
             read_version(getattr(entry, name), f"{here}.{name}", complain)
         if not entry.platform:
-            complain(f"{here}.platform", "is required")
+            complain(f"{here}.platform", "is required", reasons.REQUIRED)
             continue
         named = (entry.app_id, Platform(entry.platform))
         if named in minimums:
-            complain(here, "names an app and platform that came before")
+            complain(here, "names an app and platform that came before", reasons.DUPLICATE)
         minimums[named] = MinimumVersion(os_version=entry.os_version, app_version=entry.app_version)
     return minimums
 
@@ -178,12 +179,14 @@ def _read_subscriptions(
         )
         for name in ("app_type", "kind"):
             if not getattr(entry, name):
-                complain(here + name, "is required")
+                complain(here + name, "is required", reasons.REQUIRED)
         if not entry.app_type or not entry.kind:
             continue
         named = (AppType(entry.app_type), Kind(entry.kind))
         if named in wanted:
-            complain(f"{path}[{index}]", "names an app and kind that came before")
+            complain(
+                f"{path}[{index}]", "names an app and kind that came before", reasons.DUPLICATE
+            )
         wanted[named] = Subscription(enabled=True, condition=condition)
     return wanted
 
@@ -195,9 +198,9 @@ def _read_default_options(
         return DisplayOptions()
     given = message.default_display_options
     if given.calendar_id:
-        complain(f"{path}calendar_id", "must be empty in the default")
+        complain(f"{path}calendar_id", "must be empty in the default", reasons.NOT_ALLOWED)
     if given.disabled_term_ids:
-        complain(f"{path}disabled_term_ids", "must be empty in the default")
+        complain(f"{path}disabled_term_ids", "must be empty in the default", reasons.NOT_ALLOWED)
     options = read_display_options(given, path, complain)
     return DisplayOptions(enabled=options.enabled, app_kinds=options.app_kinds)
 

@@ -11,6 +11,7 @@ from schoolbell_server.contract.fields import read_id
 from schoolbell_server.domain.kinds import Kind, SubscriptionLevel
 from schoolbell_server.domain.offers import Offer
 from schoolbell_server.domain.world import Subscription
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.validation import Violations
 
 Name = tuple[str, Kind]
@@ -55,7 +56,7 @@ def _read_name(
     if kind is None:
         return None
     if (student_id, kind) in before:
-        violations.add(path + "kind", "names the same student and kind twice")
+        violations.add(path + "kind", "names the same student and kind twice", reasons.DUPLICATE)
     return student_id, kind
 
 

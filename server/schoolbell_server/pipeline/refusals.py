@@ -10,6 +10,7 @@ from schoolbell_server.domain import timing
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline.submission import Refused, Submitted
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
 
 
@@ -80,14 +81,16 @@ def reused(key: ChangeKey) -> Refused:
 def foreign_currency(paths: Iterable[str], currency_code: str) -> Refused:
     """Refuse amounts that are not in the district's currency."""
     wanted = f"must be {currency_code}, the district's currency"
-    return Refused(InvalidFields([FieldViolation(path, wanted) for path in paths]))
+    return Refused(
+        InvalidFields([FieldViolation(path, wanted, reasons.WRONG_CURRENCY) for path in paths])
+    )
 
 
 def ahead(most: dt.timedelta, path: str) -> Refused:
     """Refuse a change that claims to happen in the future."""
     minutes = int(most.total_seconds() // 60)
     text = f"must be at most {minutes} minutes ahead of the server's clock"
-    return Refused(InvalidFields([FieldViolation(path, text)]))
+    return Refused(InvalidFields([FieldViolation(path, text, reasons.OUT_OF_RANGE)]))
 
 
 def _refused(reason: ErrorReason.ValueType, message: str, **metadata: str) -> Refused:

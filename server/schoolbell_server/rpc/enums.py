@@ -7,8 +7,9 @@ from functools import partial
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import FieldViolation
-from schoolbell_server.rpc.walk import Check, find
+from schoolbell_server.rpc.walk import Check, Fault, find
 
 
 def unknown_enums(
@@ -25,5 +26,7 @@ def check_of(field: FieldDescriptor) -> Check | None:
     return partial(_unknown, frozenset(field.enum_type.values_by_number))
 
 
-def _unknown(known: frozenset[int], number: int) -> str:
-    return "" if number in known else f"has no member with the number {number}"
+def _unknown(known: frozenset[int], number: int) -> Fault | None:
+    if number in known:
+        return None
+    return Fault(f"has no member with the number {number}", reasons.UNKNOWN_ENUM_NUMBER)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from grpc import StatusCode
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.rpc.field_reasons import FieldReason
 
 CODES: dict[ErrorReason.ValueType, StatusCode] = {
     ErrorReason.ERROR_REASON_INVALID_FIELD: StatusCode.INVALID_ARGUMENT,
@@ -78,6 +79,8 @@ class FieldViolation:
     field: str
     """Its path, such as `changes[3].assignment.score_percent`."""
     description: str
+    """The rest of the sentence after the path, without its full stop, such as `is required`."""
+    reason: FieldReason
 
 
 class SchoolbellError(Exception):

@@ -13,7 +13,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from schoolbell_server.rpc.errors import SchoolbellError, short_name
+from schoolbell_server.rpc import field_reasons
+from schoolbell_server.rpc.errors import FieldViolation, SchoolbellError, short_name
 
 DOMAIN = "schoolbell"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -21,7 +22,7 @@ REQUEST_ID = "x-request-id"
 """The metadata key of a call's id: the caller may send one, and every error carries it."""
 MAX_FIELDS = 20
 MAX_DETAILS = 4096  # bytes
-MAX_TEXT = 256  # characters of a message, path, description or metadata value
+MAX_TEXT = 256  # characters of a message, a path, what is said after it, or a metadata value
 
 _FRAMING = 64  # bytes that an Any and its field header add, at most
 
@@ -63,12 +64,18 @@ def _bad_request(error: SchoolbellError, room: int) -> BadRequest:
     details = BadRequest()
     for violation in error.violations[:MAX_FIELDS]:
         details.field_violations.add(
-            field=_short(violation.field), description=_short(violation.description)
+            field=_short(violation.field),
+            description=_sentence(violation),
+            reason=field_reasons.short_name(violation.reason),
         )
         if details.ByteSize() > room:
             del details.field_violations[-1]
             break
     return details
+
+
+def _sentence(violation: FieldViolation) -> str:
+    return f"{_short(violation.field)} {_short(violation.description)}."
 
 
 def _pack(status: Status, detail: Message) -> None:

@@ -12,8 +12,10 @@ from functools import partial
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import FieldViolation
-from schoolbell_server.rpc.walk import Check, find
+from schoolbell_server.rpc.field_reasons import FieldReason
+from schoolbell_server.rpc.walk import Check, Fault, find
 
 MAX_ID = 128  # characters
 MAX_TEXT = 1024  # characters
@@ -68,31 +70,41 @@ def check_of(field: FieldDescriptor) -> Check | None:
     return partial(_name if name in _NAMES else _text, most)
 
 
-def _id(value: str) -> str:
+def _id(value: str) -> Fault | None:
     if len(value) > MAX_ID or not value.isprintable() or value != value.strip():
-        return f"must be 1 to {MAX_ID} printable characters without surrounding space"
-    return ""
+        text = f"must be 1 to {MAX_ID} printable characters without surrounding space"
+        return Fault(text, _reason(value, MAX_ID))
+    return None
 
 
-def _token(value: str) -> str:
+def _token(value: str) -> Fault | None:
     """Check a token, whose reader takes only what a server wrote; nothing else is stored."""
-    return f"must be at most {MAX_TOKEN} characters" if len(value) > MAX_TOKEN else ""
+    if len(value) > MAX_TOKEN:
+        return Fault(f"must be at most {MAX_TOKEN} characters", reasons.TOO_LONG)
+    return None
 
 
-def _printable_ascii(most: int, value: str) -> str:
+def _printable_ascii(most: int, value: str) -> Fault | None:
     if len(value) > most or not value.isascii() or not value.isprintable():
-        return f"must be at most {most} printable ASCII characters"
-    return ""
+        return Fault(f"must be at most {most} printable ASCII characters", _reason(value, most))
+    return None
 
 
-def _name(most: int, value: str) -> str:
+def _name(most: int, value: str) -> Fault | None:
     """Check what people are shown as they stored it: controls could steer a terminal."""
-    return _text(most, value) or (
-        "must not contain control characters" if _CONTROL.search(value) else ""
-    )
+    fault = _text(most, value)
+    if fault is None and _CONTROL.search(value):
+        return Fault("must not contain control characters", reasons.BAD_FORMAT)
+    return fault
 
 
-def _text(most: int, value: str) -> str:
+def _text(most: int, value: str) -> Fault | None:
     if len(value) > most:
-        return f"must be at most {most} characters, has {len(value)}"
-    return "must not contain NUL characters" if "\0" in value else ""
+        return Fault(f"must be at most {most} characters, has {len(value)}", reasons.TOO_LONG)
+    if "\0" in value:
+        return Fault("must not contain NUL characters", reasons.BAD_FORMAT)
+    return None
+
+
+def _reason(value: str, most: int) -> FieldReason:
+    return reasons.TOO_LONG if len(value) > most else reasons.BAD_FORMAT

@@ -10,21 +10,29 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from schoolbell_server.rpc.errors import FieldViolation
+from schoolbell_server.rpc.field_reasons import FieldReason
 
 MOST_FOUND = 1_000
 """No more is looked for: a message of 4 MiB may hold millions of bad values."""
 
-Check = Callable[[Any], str]
-"""Returns what is wrong with a value; empty if nothing is."""
+Check = Callable[[Any], "Fault | None"]
+"""Returns what is wrong with a value; None if nothing is."""
 
 Rule = Callable[[FieldDescriptor], Check | None]
 """Returns how to check a field's values; None if the rule is not about the field."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a value, and which rule it breaks."""
+
+    description: str
+    reason: FieldReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +69,13 @@ def _walk(
         if step.key_check is not None:
             for key in value:
                 if wrong := step.key_check(key):
-                    yield FieldViolation(f"{path}[{key!r}]", wrong)
+                    yield FieldViolation(f"{path}[{key!r}]", *wrong)
         check = step.check
         for here, item in _items(path, value, step):
             if check is None:
                 yield from _walk(item, rule, f"{here}.", apart)
             elif wrong := check(item):
-                yield FieldViolation(here, wrong)
+                yield FieldViolation(here, *wrong)
 
 
 def _items(path: str, value: Any, step: _Step) -> Iterator[tuple[str, Any]]:
@@ -117,6 +125,5 @@ def _leads(
     )
 
 
-def _sound(_value: object) -> str:
+def _sound(_value: object) -> None:
     """Stand for the values of a map that no rule is about."""
-    return ""

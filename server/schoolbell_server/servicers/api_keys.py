@@ -14,6 +14,7 @@ from schoolbell.v1 import access_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.access import check_key, write_key
 from schoolbell_server.contract.fields import read_id, read_time
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -211,7 +212,7 @@ def _expire_time(asked: messages.ApiKey, now: dt.datetime, violations: Violation
     if given is None:
         return now + _LIFE
     if given <= now:
-        violations.add("api_key.expire_time", "must lie in the future")
+        violations.add("api_key.expire_time", "must lie in the future", reasons.OUT_OF_RANGE)
     return given
 
 

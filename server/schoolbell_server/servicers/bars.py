@@ -11,6 +11,7 @@ from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_answers import write_bar
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import REQUIRED, Violations
@@ -110,13 +111,13 @@ def _check(request: messages.SetBarRequest) -> None:
     read_id(request.student_id, "student_id", violations.add)
     read_id(request.guardian_id, "guardian_id", violations.add)
     if request.student_id and request.student_id == request.guardian_id:
-        violations.add("guardian_id", "must not be the student")
+        violations.add("guardian_id", "must not be the student", reasons.INCONSISTENT)
     violations.required(request, "barred")
     if not request.comment.strip():
-        violations.add("comment", REQUIRED)
+        violations.add("comment", REQUIRED, reasons.REQUIRED)
     read_id(request.source, "source", violations.add, required=False)
     if request.source and request.barred:
-        violations.add("source", "must be empty unless its bar is lifted")
+        violations.add("source", "must be empty unless its bar is lifted", reasons.NOT_ALLOWED)
     violations.refuse()
     if request.source and current_caller().role is not Role.OPERATOR:
         raise SchoolbellError(

@@ -26,6 +26,7 @@ from schoolbell_server.domain.kinds import (
 )
 from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.pipeline.cancelling import RETIRED, Stop, cancel_unsent
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.validation import Violations
@@ -242,7 +243,11 @@ def _check_own(device: messages.Device, violations: Violations, **named: str) ->
     """Check that a device names nobody but those whom its request names."""
     for field, value in named.items():
         if getattr(device, field) not in ("", value):
-            violations.add(f"device.{field}", "must be empty or the same as the request's")
+            violations.add(
+                f"device.{field}",
+                "must be empty or the same as the request's",
+                reasons.INCONSISTENT,
+            )
 
 
 def _refuse_registered(row: DeviceRow, device: messages.Device, paths: Iterable[str]) -> None:
@@ -250,7 +255,11 @@ def _refuse_registered(row: DeviceRow, device: messages.Device, paths: Iterable[
     violations = Violations()
     for path in paths:
         if path in REGISTERED and getattr(device, path) != getattr(row, path, None):
-            violations.add(f"device.{path}", "cannot be changed here; register the device again")
+            violations.add(
+                f"device.{path}",
+                "cannot be changed here; register the device again",
+                reasons.IMMUTABLE,
+            )
     violations.refuse()
 
 

@@ -19,6 +19,7 @@ from schoolbell_server.contract.display_options import (
 )
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.domain.world import DisplayOptions
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.audit_trail import changed_fields
@@ -61,7 +62,7 @@ async def list_display_options(
     violations = Violations()
     page = read_page(request, (str,), violations)
     if request.school_year and not 1900 <= request.school_year <= 2200:
-        violations.add("school_year", "must be from 1900 to 2200, or 0")
+        violations.add("school_year", "must be from 1900 to 2200, or 0", reasons.OUT_OF_RANGE)
     violations.refuse()
     found = await stored_options.list_display_options(
         connection,
@@ -83,7 +84,11 @@ def read_update(request: messages.UpdateDisplayOptionsRequest) -> tuple[str, ...
     violations.required(request, "display_options")
     given = request.display_options
     if given.calendar_id:
-        violations.add("display_options.calendar_id", "must be empty; calendar_ids names them")
+        violations.add(
+            "display_options.calendar_id",
+            "must be empty; calendar_ids names them",
+            reasons.NOT_ALLOWED,
+        )
     paths = masked_paths(request.update_mask, given, SETTABLE, violations)
     complain = only_within(paths, "display_options.", violations)
     read_display_options(given, "display_options.", complain)
@@ -147,7 +152,7 @@ def _check_calendars(request: _Change) -> Violations:
     for index, calendar_id in enumerate(request.calendar_ids[:MOST_CALENDARS]):
         read_id(calendar_id, f"calendar_ids[{index}]", violations.add)
     if len(set(request.calendar_ids)) != len(request.calendar_ids):
-        violations.add("calendar_ids", "must name each at most once")
+        violations.add("calendar_ids", "must name each at most once", reasons.DUPLICATE)
     return violations
 
 

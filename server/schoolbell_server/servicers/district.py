@@ -13,6 +13,7 @@ from schoolbell.v1 import district_service_pb2 as messages
 from schoolbell.v1.district_service_pb2_grpc import DistrictServiceServicer
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.districts import SETTABLE, read_district, write_district
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -199,7 +200,11 @@ def _check_district(
     violations = Violations()
     violations.required(request, "district")
     if request.district.district_id not in ("", request.district_id):
-        violations.add("district.district_id", "must be empty or the same as the request's")
+        violations.add(
+            "district.district_id",
+            "must be empty or the same as the request's",
+            reasons.INCONSISTENT,
+        )
     return violations
 
 

@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from schoolbell.v1 import district_service_pb2 as messages
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT
@@ -51,7 +52,9 @@ class DistrictRemoval:
         """Delete a district, or count what would be deleted."""
         violations, district_id = Violations(), request.district_id
         if request.confirm_district_id != district_id:
-            violations.add("confirm_district_id", "must repeat the district_id")
+            violations.add(
+                "confirm_district_id", "must repeat the district_id", reasons.INCONSISTENT
+            )
         violations.refuse()
         if request.validate_only:
             async with self._storage.read() as connection:

@@ -10,6 +10,7 @@ from schoolbell_server.contract.changes import foreign_currencies, normalise, re
 from schoolbell_server.contract.fields import read_id, read_locale
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.pipeline.submission import Submitted
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.servicers.audit_trail import asked_of, audit_act
@@ -102,7 +103,7 @@ def _subject(
         case "change":
             return _hypothetical(request, violations)
         case _:
-            violations.add("subject", REQUIRED)
+            violations.add("subject", REQUIRED, reasons.REQUIRED)
             return None
 
 
@@ -111,7 +112,7 @@ def _hypothetical(
 ) -> Submitted | None:
     message = request.change
     for one in bad_texts(message, prefix="change."):
-        violations.add(one.field, one.description)
+        violations.add(one.field, one.description, one.reason)
     change = read_change(message, violations.add, prefix="change", keyed=False)
     if change is None:
         return None

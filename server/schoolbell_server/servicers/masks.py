@@ -15,6 +15,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from schoolbell_server.contract.fields import Complain
+from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
 
 M = TypeVar("M", bound=Message)
@@ -41,9 +43,13 @@ def masked_paths(
     descriptor = cast(Descriptor, given.DESCRIPTOR)
     for index, path in enumerate(mask.paths):
         if path == _EVERY:
-            violations.add(f"update_mask.paths[{index}]", "must be the only path")
+            violations.add(
+                f"update_mask.paths[{index}]", "must be the only path", reasons.NOT_ALLOWED
+            )
         elif not FieldMask(paths=[path]).IsValidForDescriptor(descriptor):
-            violations.add(f"update_mask.paths[{index}]", f"names no field: {path}")
+            violations.add(
+                f"update_mask.paths[{index}]", f"names no field: {path!r}", reasons.INCONSISTENT
+            )
     return tuple(path for path in mask.paths if path.split(".")[0] in known)
 
 
@@ -61,9 +67,9 @@ def only_within(paths: Collection[str], prefix: str, violations: Violations) -> 
     What is stored may break a rule that is younger than it, and is not the caller's to mend.
     """
 
-    def complain(field: str, description: str) -> None:
+    def complain(field: str, description: str, reason: FieldReason = reasons.BAD_FORMAT, /) -> None:
         if any(_covers(prefix + path, field) for path in paths):
-            violations.add(field, description)
+            violations.add(field, description, reason)
 
     return complain
 

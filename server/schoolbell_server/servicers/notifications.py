@@ -20,6 +20,7 @@ from schoolbell_server.domain.shared import recheck_all
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import World
 from schoolbell_server.pipeline.preparer import as_told, students_of
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.texts import Texts
@@ -75,7 +76,7 @@ class Notifications:
         read_id(request.user_id, "user_id", violations.add)
         target = request.WhichOneof("target")
         if target is None:
-            violations.add("target", REQUIRED)
+            violations.add("target", REQUIRED, reasons.REQUIRED)
         else:
             read_id(getattr(request, target), target, violations.add)
         read_locale(request.locale, "locale", violations.add)

@@ -13,6 +13,7 @@ from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.domain.delivery import after_receipt
 from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_server.pipeline.progress import moved_to, progress_of
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.texts import bad_texts
@@ -77,8 +78,10 @@ class Receipts:
 def _check(receipt: messages.Receipt) -> SchoolbellError | None:
     violations = Violations(bad_texts(receipt))
     read_id(receipt.delivery_id, "delivery_id", violations.add)
-    if receipt.event not in _EVENTS:
-        violations.add("event", REQUIRED if not receipt.event else "is not a known event")
+    if not receipt.event:
+        violations.add("event", REQUIRED, reasons.REQUIRED)
+    elif receipt.event not in _EVENTS:
+        violations.add("event", "is not a known event", reasons.UNKNOWN_ENUM_NUMBER)
     violations.required(receipt, "event_time")
     read_time(receipt.event_time, "event_time", violations.add)
     try:

@@ -11,6 +11,7 @@ from schoolbell.v1 import device_service_pb2
 from schoolbell_server.contract.devices import ADDRESS_FIELDS, Address
 from schoolbell_server.domain.kinds import DetailLevel, Platform, ProviderEnvironment
 from schoolbell_server.domain.locales import language_tag
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_storage.devices import DeviceRow
 
@@ -64,16 +65,24 @@ def refuse_unfit(own: DeviceRow | None, asked: Registration) -> None:
     said = Platform(asked.device.platform) if asked.device.platform else None
     platform = said if own is None else own.platform
     if platform is None:
-        violations.add("device.platform", REQUIRED)
+        violations.add("device.platform", REQUIRED, reasons.REQUIRED)
     elif said not in (None, platform):
-        violations.add("device.platform", f"is {platform.name} and cannot be changed")
+        violations.add(
+            "device.platform", f"is {platform.name} and cannot be changed", reasons.IMMUTABLE
+        )
     if asked.address is None:
         if own is None or not own.address:
-            violations.add("address", f"{REQUIRED} for a device that has no address yet")
+            violations.add(
+                "address", f"{REQUIRED} for a device that has no address yet", reasons.REQUIRED
+            )
     elif platform is not None and asked.address.target != ADDRESS_FIELDS[platform]:
         field = f"address.{asked.address.target}"
         fitting = ADDRESS_FIELDS[platform]
-        violations.add(field, f"does not fit the platform {platform.name}, which has {fitting}")
+        violations.add(
+            field,
+            f"does not fit the platform {platform.name}, which has {fitting}",
+            reasons.INCONSISTENT,
+        )
     violations.refuse()
 
 

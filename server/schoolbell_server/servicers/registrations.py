@@ -12,6 +12,7 @@ from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.devices import check_device, read_address
 from schoolbell_server.contract.fields import read_id
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.rpc.values import bad_values
@@ -108,7 +109,9 @@ def _read(message: messages.DeviceRegistration) -> Registration:
     read_id(message.user_id, "user_id", violations.add)
     violations.required(message, "device")
     if message.device.user_id not in ("", message.user_id):
-        violations.add("device.user_id", "must be empty or the same as the request's")
+        violations.add(
+            "device.user_id", "must be empty or the same as the request's", reasons.INCONSISTENT
+        )
     check_device(message.device, "device.", violations.add)
     address = None
     if message.HasField("address"):

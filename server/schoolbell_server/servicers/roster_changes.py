@@ -11,8 +11,10 @@ from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_records import ReadRecord, read_record
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
+from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.audit_trail import bounded
 from schoolbell_server.servicers.import_finisher import guard_metadata
@@ -22,10 +24,11 @@ from schoolbell_storage.audit import append_audit
 from schoolbell_storage.bars import barred_by
 from schoolbell_storage.districts import get_district, lock_roster
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.roster_checks import Problem, RecordsRefused
+from schoolbell_storage.roster_checks import Problem, ProblemCode, RecordsRefused
 from schoolbell_storage.roster_guards import Counts, Guards, GuardsExceeded
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_layout import name_of
+from schoolbell_storage.roster_merge import REQUIRED_OF_NEW
 from schoolbell_storage.roster_origins import students_enrolled
 from schoolbell_storage.roster_records import EnrollmentRecord, Record, RecordName, RecordType
 from schoolbell_storage.roster_write import RosterWrite, write_records
@@ -78,7 +81,9 @@ def read_deactivation(request: messages.DeactivateRecordsRequest) -> Sequence[Na
         )
         named.append((path, ReadRecord(RecordName(RecordType.RELATIONSHIP, ids_of))))
     if not 1 <= len(named) <= MOST_RECORDS:
-        violations.add("user_ids", f"and the others must name 1 to {MOST_RECORDS} records in all")
+        reason = reasons.TOO_LONG if named else reasons.TOO_SHORT
+        text = f"must name from 1 to {MOST_RECORDS} records together with the other lists"
+        violations.add("user_ids", text, reason)
     violations.refuse()
     check_source(request.source)
     return named
@@ -223,4 +228,11 @@ def _violation(problem: Problem, named: Sequence[Named]) -> FieldViolation:
     path, record = named[problem.record_index]
     if problem.field:
         path = f"{path}.{name_of(record.content).record_type.name.lower()}.{problem.field}"
-    return FieldViolation(path, problem.description)
+    return FieldViolation(path, problem.description, _reason(problem))
+
+
+def _reason(problem: Problem) -> FieldReason:
+    if problem.description == REQUIRED_OF_NEW:
+        return reasons.REQUIRED
+    repeated = problem.code is ProblemCode.DUPLICATE_RECORD
+    return reasons.DUPLICATE if repeated else reasons.INCONSISTENT

@@ -16,9 +16,11 @@ from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_answers import write_import
 from schoolbell_server.contract.roster_guards import read_guards
 from schoolbell_server.contract.roster_records import read_record, record_name
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.import_finisher import (
     ImportFinisher,
@@ -120,7 +122,7 @@ class ImportReceiver:
         if refusal is not None and (not header.validate_only or refusal.reason == _MISCOUNTED):
             raise SchoolbellError(
                 ErrorReason.Value(refusal.reason),
-                f"nothing was applied: {row.report.problems[0].description}",
+                f"nothing was applied: {_told(row.report.problems[0])}",
                 metadata=refusal.metadata,
             )
         return messages.ImportRosterResponse(roster_import=write_import(row))
@@ -167,7 +169,9 @@ class _Reception:
     def _take_record(self, message: roster_pb2.RosterRecord) -> None:
         sound = True
 
-        def complain(path: str, description: str) -> None:
+        def complain(
+            path: str, description: str, _reason: FieldReason = reasons.BAD_FORMAT, /
+        ) -> None:
             nonlocal sound
             sound = False
             self._problem_total += 1
@@ -250,7 +254,7 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
     read_id(header.import_id, "header.import_id", violations.add)
     read_id(header.source, "header.source", violations.add)
     if not header.mode:
-        violations.add("header.mode", "is required")
+        violations.add("header.mode", "is required", reasons.REQUIRED)
     guards = read_guards(header.guards, "header.guards.", violations.add)
     violations.refuse()
     check_source(header.source)
@@ -262,6 +266,15 @@ def read_header(first: messages.ImportRosterRequest | None) -> ImportHeader:
         validate_only=header.validate_only,
         guards=guards,
     )
+
+
+def _told(problem: Problem) -> str:
+    """Return a problem as a clause that says which field of which record it is about."""
+    if problem.record_index is None:
+        return problem.description
+    kind = f" ({problem.name.record_type.name.lower()})" if problem.name else ""
+    field = f": {problem.field}" if problem.field else ""
+    return f"record {problem.record_index}{kind}{field} {problem.description}"
 
 
 def _incomplete(begun: ImportRow, why: str) -> SchoolbellError:

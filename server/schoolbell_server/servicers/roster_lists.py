@@ -11,6 +11,7 @@ from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell_server.contract.fields import Complain, read_id
 from schoolbell_server.contract.roster_answers import write_calendar, write_school, write_user
 from schoolbell_server.contract.roster_records import read_school_year
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import Page, read_page
@@ -111,5 +112,7 @@ def _after(page: Page) -> str:
 def _read_query(query: str, complain: Complain) -> str:
     wanted = query.strip()
     if query and len(wanted) < _SHORTEST_QUERY:
-        complain("query", f"must have at least {_SHORTEST_QUERY} characters, or none")
+        complain(
+            "query", f"must have at least {_SHORTEST_QUERY} characters, or none", reasons.TOO_SHORT
+        )
     return wanted

@@ -16,6 +16,7 @@ from schoolbell_server.contract.deliveries import write_delivery
 from schoolbell_server.contract.delivery_filters import read_filter, write_test
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.resume_tokens import ResumeToken, read_token, write_token
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -36,7 +37,7 @@ from schoolbell_storage.delivery_queries import list_deliveries, paged
 from schoolbell_storage.districts import list_districts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.pacing import paced
-from schoolbell_storage.status_log import LogPruned
+from schoolbell_storage.status_log import LogPosition, LogPruned
 
 _Topic = messages.WatchTopic
 _MOST_DISTRICTS = 10_000
@@ -95,7 +96,7 @@ class StatusServicer(StatusServiceServicer):
         changes = read_change_filter(request.change_filter, None, "change_filter", violations.add)
         topics = set(request.topics) or {_Topic.WATCH_TOPIC_STATE, _Topic.WATCH_TOPIC_DELIVERIES}
         if _Topic.WATCH_TOPIC_UNSPECIFIED in topics:
-            violations.add("topics", "must name topics")
+            violations.add("topics", "must name topics", reasons.NOT_ALLOWED)
         violations.refuse()
         await self._district_ids(request.district_id)
         calendars = Calendars(self._storage)
@@ -120,7 +121,7 @@ class StatusServicer(StatusServiceServicer):
                 async for response in watch.responses():
                     yield response
         except LogPruned:
-            raise _expired() from None
+            raise _expired(await self._tail.position()) from None
 
     async def GetDelivery(
         self, request: messages.GetDeliveryRequest, _context: Any
@@ -213,12 +214,15 @@ class StatusServicer(StatusServiceServicer):
                 "a resume token of another store: list, then watch from the list's token",
             )
         if token.revision < position.pruned:
-            raise _expired()
+            raise _expired(position)
         return token
 
 
-def _expired() -> SchoolbellError:
+def _expired(position: LogPosition) -> SchoolbellError:
+    """Return the error of a watcher that is too far behind, with where it could go on."""
+    oldest = ResumeToken(position.store_id, position.pruned)
     return SchoolbellError(
         ErrorReason.ERROR_REASON_RESUME_TOKEN_EXPIRED,
         "the position is too old: list, then watch from the list's token",
+        metadata={"oldest_resume_token": write_token(oldest)},
     )

@@ -15,6 +15,7 @@ from schoolbell_server.domain.kinds import CancelCause, DeliveryState
 from schoolbell_server.domain.principal import encode_principal
 from schoolbell_server.pipeline.cancelling import cancel_deliveries
 from schoolbell_server.pipeline.progress import moved_to, progress_of
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.servicers.audit_trail import Trail, asked_of
@@ -85,9 +86,9 @@ class Steering:
         """Cancel deliveries that have not left."""
         violations = Violations()
         if not names_something(request.filter):
-            violations.add("filter", MUST_NAME)
+            violations.add("filter", MUST_NAME, reasons.REQUIRED)
         if not request.comment:
-            violations.add("comment", REQUIRED)
+            violations.add("comment", REQUIRED, reasons.REQUIRED)
         query = read_filter(request.filter, [request.district_id], violations.add)
         violations.refuse()
         unsent = {DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING}

@@ -15,6 +15,7 @@ from schoolbell_server.domain.kinds import AppType, SubscriptionLevel
 from schoolbell_server.domain.offers import offers
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import Subscription, World
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.etags import etag
 from schoolbell_server.servicers.missing import no_district, no_user
@@ -113,6 +114,10 @@ def _app_type(request: NamesPage, device: DeviceRow | None, apps: Apps) -> AppTy
     app_type = apps.get(device.app_id, AppType.STUDENT)
     if request.app_type not in (0, app_type):
         violations = Violations()
-        violations.add("app_type", f"must be unset or the device's, which is {app_type.name}")
+        violations.add(
+            "app_type",
+            f"must be unset or the device's, which is {app_type.name}",
+            reasons.INCONSISTENT,
+        )
         violations.refuse()
     return app_type

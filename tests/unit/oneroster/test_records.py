@@ -16,7 +16,12 @@ from tests.unit.oneroster.extracts import Extract, enrollment, org, school_class
 def complaints(roster: Roster) -> list[str]:
     found: list[str] = []
     for record in to_proto(roster):
-        read_record(record, "", lambda path, text: found.append(f"{path} {text}"), removable=False)
+        read_record(
+            record,
+            "",
+            lambda path, text, _reason=None, /: found.append(f"{path} {text}"),
+            removable=False,
+        )
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.error_table import COME_BACK, to_schoolbell_error
 from schoolbell_server.rpc.errors import CODES, FieldViolation, InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import MAX_DETAILS, MAX_TEXT, to_status
@@ -36,7 +37,12 @@ def test_each_reason_has_the_code_of_its_comment() -> None:
 
 
 def test_bad_fields_are_told_in_one_error() -> None:
-    error = InvalidFields([FieldViolation("a", "is required"), FieldViolation("b", "is odd")])
+    error = InvalidFields(
+        [
+            FieldViolation("a", "is required", reasons.REQUIRED),
+            FieldViolation("b", "is odd", reasons.BAD_FORMAT),
+        ]
+    )
     assert str(error) == "a is required, and 1 more"
     assert error.metadata == {"total": "2"}
     assert error.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -48,7 +54,7 @@ def test_no_text_makes_details_large(text: str) -> None:
         ErrorReason.ERROR_REASON_INVALID_FIELD,
         text,
         metadata={"total": text},
-        violations=[FieldViolation(text, text)] * 100,
+        violations=[FieldViolation(text, text, reasons.TOO_LONG)] * 100,
         retry_after=COME_BACK,
     )
     status = to_status(error)

@@ -19,6 +19,7 @@ from schoolbell.v1 import (
     settings_service_pb2,
     status_pb2,
 )
+from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.values import READ_BY_SERVICERS, bad_values
 from schoolbell_server.rpc.walk import MOST_FOUND
@@ -35,7 +36,8 @@ CONTROL = "must not contain control characters"
 def test_no_string_of_any_request_holds_a_nul_or_has_no_limit(method: Any, bad: str) -> None:
     for path, message in with_one(method.input_type, bad):
         found = bad_values(message)
-        assert [one.field for one in found] == [path]
+        expected = reasons.BAD_FORMAT if "\0" in bad else reasons.TOO_LONG
+        assert [(one.field, one.reason) for one in found] == [(path, expected)]
 
 
 def with_one(descriptor: Descriptor, bad: str) -> Iterator[tuple[str, Any]]:

@@ -63,7 +63,9 @@ def changes_of(written: SampleDay) -> list[Change]:
 def change_of(line: feed.Line | feed.BadLine) -> Change:
     assert isinstance(line, feed.Line), line
     complaints: list[str] = []
-    change = read_change(line.change, lambda path, what: complaints.append(f"{path} {what}"))
+    change = read_change(
+        line.change, lambda path, what, _reason=None, /: complaints.append(f"{path} {what}")
+    )
     assert change is not None, complaints
     return change
 

@@ -149,7 +149,9 @@ func failed(err error) object {
 	}
 	violations := []object{}
 	for _, field := range found.Fields {
-		violations = append(violations, object{"field": field.Path, "description": field.Text})
+		violations = append(violations, object{
+			"field": field.Path, "description": field.Text, "reason": field.Reason,
+		})
 	}
 	metadata := found.Metadata
 	if metadata == nil {
