@@ -28,7 +28,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.audit_trail import asked_of, audit_act
 from schoolbell_server.servicers.paging import Page, read_page
-from schoolbell_server.servicers.sources import own_sources
+from schoolbell_server.servicers.sources import check_source, own_sources
 from schoolbell_storage import status_log
 from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.changes import (
@@ -68,6 +68,7 @@ class ChangeReaders:
             change_id=read_id(request.key.change_id, "key.change_id", violations.add),
         )
         violations.refuse()
+        check_source(key.source)
         async with self._storage.read() as connection:
             position = await status_log.position(connection)
             found = await fetch_changes(connection, [(request.district_id, key)])
