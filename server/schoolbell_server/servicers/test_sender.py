@@ -7,6 +7,8 @@ import datetime as dt
 import uuid
 from collections.abc import Callable
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
@@ -15,10 +17,11 @@ from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.gateways.push import Gateway, Push, PushResult
 from schoolbell_server.pipeline.collapse_keys import Opener
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.servicers.audit_trail import audit_act
 from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
 from schoolbell_server.texts import Texts
+from schoolbell_storage.audit import append_audit
 from schoolbell_storage.devices import DeadToken, DeviceRow, retire_dead
 from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
@@ -77,28 +80,27 @@ class TestSender:
             raise device_retired(row.device_id)
         gateway = self._gateway(row)
         if not asked.request_id:
-            await self._audit(row)
+            async with self._storage.write() as connection:
+                await self._audit(connection, row)
             return await self._send(gateway, row, row.address)
-        async with self._storage.write() as connection:
-            earlier = await claim_request(connection, asked)
-        if earlier is not None:
-            return await self._answer_of(asked, earlier)
-        await self._audit(row)
-        # A caller who hangs up may ask again: what became of it is found out all the same.
-        task = asyncio.create_task(self._send_and_remember(asked, gateway, row, row.address))
+        # A caller who hangs up may ask again: what became of it is found out all the same, so
+        # nothing that it can interrupt lies between the claim and the answer.
+        task = asyncio.create_task(self._send_once(asked, gateway, row, row.address))
         self._sending.add(task)
         task.add_done_callback(self._end)
         return await asyncio.shield(task)
 
-    async def _audit(self, row: DeviceRow) -> None:
+    async def _audit(self, connection: AsyncConnection, row: DeviceRow) -> None:
         """Write down who has a test sent to whose device, before it is sent."""
-        await audit_act(
-            self._storage,
+        await append_audit(
+            connection,
             district_id=row.district_id,
-            method="schoolbell.v1.DeviceService/SendTestNotification",
-            subject=f"devices/{row.device_id}",
             now=self._clock(),
-            asked={"user_id": row.user_id, "app_id": row.app_id},
+            actor=current_caller().actor,
+            action="schoolbell.v1.DeviceService/SendTestNotification",
+            changes=[
+                (f"devices/{row.device_id}", {}, {"user_id": row.user_id, "app_id": row.app_id})
+            ],
         )
 
     def _end(self, task: asyncio.Task[Response]) -> None:
@@ -125,9 +127,16 @@ class TestSender:
         lost = PushResult(delivery_id="", outcome=Outcome.ANSWER_LOST)
         return _response(lost, found.create_time, found.create_time + _UNDER_WAY)
 
-    async def _send_and_remember(
+    async def _send_once(
         self, asked: NotificationRequest, gateway: Gateway, row: DeviceRow, sealed: bytes
     ) -> Response:
+        """Send a test unless its request id was claimed before, and remember the answer."""
+        async with self._storage.write() as connection:
+            earlier = await claim_request(connection, asked)
+            if earlier is None:
+                await self._audit(connection, row)
+        if earlier is not None:
+            return await self._answer_of(asked, earlier)
         response = await self._send(gateway, row, sealed)
         async with self._storage.write() as connection:
             await store_answer(connection, asked, response.SerializeToString())
