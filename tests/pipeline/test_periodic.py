@@ -43,7 +43,7 @@ async def test_a_turn_that_fails_ends_neither_the_work_nor_the_server(
     work = Work(StorageUnavailable("disk full"))
     await periodic(work).run(work.stop)
     assert work.turns == 2
-    assert logged(caplog, "not tidied", grading_task="tidying", cause="disk full")
+    assert logged(caplog, "not tidied", task="tidying", cause="disk full")
 
 
 async def test_turns_at_once_and_at_the_end() -> None:
