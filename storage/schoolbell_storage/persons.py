@@ -280,27 +280,16 @@ async def decisions(
 
     `after` is the (accept time in microseconds, source, change_id) of the page before.
     """
-    place = (change.c.accept_time, change.c.source, change.c.change_id)
-    page = select(change).where(_changes_of(person, student_id))
-    if after is not None:
-        page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
-    rows = list(await connection.execute(page.order_by(*place).limit(limit)))
+    rows, last = await _looked_through(connection, after, limit, _changes_of(person, student_id))
     decided = [_decided(row) async for row in paced(rows)]
-    found = [one for one in decided if _names(one.record, person.user_id)]
-    last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
-    return Page(found, last if len(rows) == limit else None)
+    return Page([one for one in decided if _names(one.record, person.user_id)], last)
 
 
 async def lock_decisions(
     connection: AsyncConnection, found: Collection[Decided]
 ) -> Sequence[Decided]:
     """Lock decisions, and return them as they are now."""
-    key = list(change.primary_key)
-    names = sorted(one.name for one in found)
-    rows = await connection.execute(
-        select(change).where(tuple_(*key).in_(names)).order_by(*key).with_for_update()
-    )
-    return [_decided(row) for row in rows.all()]
+    return [_decided(row) for row in await _lock_changes(connection, found)]
 
 
 def _decided(row: Row[Any]) -> Decided:
@@ -350,33 +339,47 @@ async def published(
 
     `after` is as for `decisions`. What is found may only seem to name them.
     """
-    place = (change.c.accept_time, change.c.source, change.c.change_id)
-    page = select(change).where(_changes_of(person, student_id), change.c.kind == int(kind))
-    if after is not None:
-        page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
-    rows = list(await connection.execute(page.order_by(*place).limit(limit)))
+    which = _changes_of(person, student_id) & (change.c.kind == int(kind))
+    rows, last = await _looked_through(connection, after, limit, which)
     named = person.user_id.encode()
-    found = [
-        Published((row.district_id, row.source, row.change_id), row.content)
-        for row in rows
-        if named in row.content
-    ]
-    last = (rows[-1].accept_time, rows[-1].source, rows[-1].change_id) if rows else None
-    return Page(found, last if len(rows) == limit else None)
+    return Page([_published(row) for row in rows if named in row.content], last)
 
 
 async def lock_published(
     connection: AsyncConnection, found: Collection[Published]
 ) -> Sequence[Published]:
     """Lock changes, and return them as they are now."""
+    return [_published(row) for row in await _lock_changes(connection, found)]
+
+
+def _published(row: Row[Any]) -> Published:
+    return Published((row.district_id, row.source, row.change_id), row.content)
+
+
+async def _looked_through(
+    connection: AsyncConnection, after: Place | None, limit: int, which: ColumnElement[bool]
+) -> tuple[list[Row[Any]], Place | None]:
+    """Return a page of changes, and where the next one begins; None at the end."""
+    place = (change.c.accept_time, change.c.source, change.c.change_id)
+    page = select(change).where(which)
+    if after is not None:
+        page = page.where(change.c.accept_time >= after[0], tuple_(*place) > after)
+    rows = list(await connection.execute(page.order_by(*place).limit(limit)))
+    if len(rows) < limit:
+        return rows, None
+    return rows, (rows[-1].accept_time, rows[-1].source, rows[-1].change_id)
+
+
+async def _lock_changes(
+    connection: AsyncConnection, found: Collection[Decided] | Collection[Published]
+) -> Sequence[Row[Any]]:
+    """Lock changes by their names, in the order of their keys."""
     key = list(change.primary_key)
     names = sorted(one.name for one in found)
     rows = await connection.execute(
         select(change).where(tuple_(*key).in_(names)).order_by(*key).with_for_update()
     )
-    return [
-        Published((row.district_id, row.source, row.change_id), row.content) for row in rows.all()
-    ]
+    return rows.all()
 
 
 async def forget_sharer(connection: AsyncConnection, left: Published, user_id: str) -> None:

@@ -126,18 +126,6 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
     return await _with_ties(connection, query.district_id, users)
 
 
-async def existing_users(
-    connection: AsyncConnection, district_id: str, user_ids: Collection[str]
-) -> set[str]:
-    """Return which of these people the roster has."""
-    found = await connection.execute(
-        select(user_account.c.user_id).where(
-            among_district(user_account.c.user_id, district_id, user_ids)
-        )
-    )
-    return set(found.scalars())
-
-
 async def get_user(
     connection: AsyncConnection, district_id: str, user_id: str
 ) -> tuple[Stored[UserRecord], Sequence[Tie]] | None:

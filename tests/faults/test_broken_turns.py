@@ -11,12 +11,11 @@ import pytest
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell_server import app
-from schoolbell_server.domain.kinds import ProviderEnvironment
-from schoolbell_server.gateways.circuits import CircuitView
 from schoolbell_server.gateways.factory import Gateways, build_gateways
-from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.push import Push, PushResult
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
+from tests.faults.wrapped import Wrapped
 from tests.service.following import following
 from tests.service.observed import observed
 from tests.service.scene import MOTHER, phone, populate, publish, register, tasks
@@ -28,39 +27,20 @@ UNCERTAIN = delivery_pb2.DELIVERY_STATE_UNCERTAIN
 
 
 @dataclass
-class Spoiling:
+class Spoiling(Wrapped):
     """A real gateway, behind which the first result becomes one that cannot be stored."""
 
-    gateway: Gateway
     raising: bool
     spoiled: list[str] = field(default_factory=list)
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
-        results = list(await self.gateway.send(batch))
+        results = list(await super().send(batch))
         if not self.spoiled:
             self.spoiled.append(results[0].delivery_id)
             if self.raising:
                 raise ValueError("broken")
             results[0] = replace(results[0], provider_reason="\ud800")
         return results
-
-    async def probe(self) -> GatewayHealth:
-        return await self.gateway.probe()
-
-    @property
-    def environment(self) -> ProviderEnvironment:
-        return self.gateway.environment
-
-    @property
-    def circuit(self) -> CircuitView:
-        return self.gateway.circuit
-
-    @property
-    def in_flight(self) -> int:
-        return self.gateway.in_flight
-
-    async def close(self) -> None:
-        await self.gateway.close()
 
 
 @pytest.mark.parametrize("raising", [False, True], ids=["unwritable", "broken"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
 from schoolbell_server import app
-from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
-from schoolbell_server.gateways.circuits import CircuitView
+from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.factory import Gateways, build_gateways
-from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.push import GatewayHealth
 from schoolbell_server.sandbox.effect import Effect
 from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.faults.sending import PATIENCE, outcomes, reasons, sending
+from tests.faults.wrapped import Wrapped
 from tests.service.following import following
 from tests.service.scene import MOTHER, phone, populate, publish, register, status_of, tasks
 from tests.service.whole import PARENT_APP, Whole, whole
@@ -216,32 +215,11 @@ async def test_an_account_that_was_never_good_is_told_as_its_links_reason(tmp_pa
             await followed.until_states(*[ACCEPTED] * 3)
 
 
-@dataclass
-class Broken:
+class Broken(Wrapped):
     """A real gateway whose link has a fault of its own."""
-
-    gateway: Gateway
-
-    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
-        return await self.gateway.send(batch)
 
     async def probe(self) -> GatewayHealth:
         raise TypeError("of a student")
-
-    @property
-    def environment(self) -> ProviderEnvironment:
-        return self.gateway.environment
-
-    @property
-    def circuit(self) -> CircuitView:
-        return self.gateway.circuit
-
-    @property
-    def in_flight(self) -> int:
-        return self.gateway.in_flight
-
-    async def close(self) -> None:
-        await self.gateway.close()
 
 
 async def test_a_fault_of_one_link_is_its_own(

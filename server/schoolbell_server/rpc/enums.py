@@ -5,18 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_server.rpc.errors import FieldViolation
-from schoolbell_server.rpc.walk import Check, Fault, find
-
-
-def unknown_enums(
-    message: Message, *, prefix: str = "", apart: frozenset[str] = frozenset()
-) -> list[FieldViolation]:
-    """Return the fields that hold an enum number the contract does not know."""
-    return find(message, check_of, prefix=prefix, apart=apart)
+from schoolbell_server.rpc.walk import Check, Fault
 
 
 def check_of(field: FieldDescriptor) -> Check | None:

@@ -12,7 +12,7 @@ from schoolbell_server.rpc.walk import Check, find
 READ_BY_SERVICERS = frozenset(
     f"schoolbell.v1.{name}" for name in ("Change", "DeviceRegistration", "Receipt", "RosterRecord")
 )
-"""Items of a batch: their readers call `bad_values` on each, so that none spoils its batch."""
+"""Items of a batch: their readers check each themselves, so that none spoils its batch."""
 
 
 def bad_values(

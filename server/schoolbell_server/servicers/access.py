@@ -31,8 +31,9 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Right, Role, Tool
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.servicers.api_keys import ApiKeys
+from schoolbell_server.servicers.audit_trail import audit
 from schoolbell_server.servicers.last_access import change_in_turn, keep_access
-from schoolbell_server.servicers.missing import no_district, no_user
+from schoolbell_server.servicers.missing import existing_district, no_user
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.person_export import export
@@ -40,12 +41,10 @@ from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_storage import status_log
 from schoolbell_storage.audit import (
     Document,
-    append_audit,
     list_audit,
 )
 from schoolbell_storage.audit_chain import check_chain
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Person, find_person
@@ -220,7 +219,7 @@ class AccessServicer(AccessServiceServicer):
         grantees = {right.grantee_id for right in rights}
         query = RightQuery(district_id=district_id, grantee_ids=grantees)
         async with self._storage.write() as connection:
-            await _check_district(connection, district_id)
+            await existing_district(connection, district_id)
             await change_in_turn(connection, [district_id])
             before = await list_rights(connection, query)
             await change(connection, district_id, rights)
@@ -264,7 +263,7 @@ class AccessServicer(AccessServiceServicer):
         read_id(request.user_id, "user_id", violations.add)
         violations.refuse()
         async with self._storage.read() as connection:
-            await _check_district(connection, request.district_id)
+            await existing_district(connection, request.district_id)
             return await find_person(connection, request.district_id, request.user_id)
 
     async def _audit_person(self, person: Person, method: str, after: Document) -> None:
@@ -279,20 +278,13 @@ class AccessServicer(AccessServiceServicer):
         method: str,
         changes: Changes,
     ) -> None:
-        await append_audit(
+        await audit(
             connection,
             district_id=district_id,
             now=self._clock(),
-            actor=current_caller().actor,
             action=f"{_SERVICE}/{method}",
             changes=changes,
         )
-
-
-async def _check_district(connection: AsyncConnection, district_id: str) -> None:
-    """Check that a district exists."""
-    if await get_district(connection, district_id) is None:
-        raise no_district(district_id)
 
 
 def _may_grant(district_id: str, rights: Sequence[RightRow]) -> None:

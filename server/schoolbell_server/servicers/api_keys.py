@@ -28,11 +28,11 @@ from schoolbell_server.security.api_key import (
 )
 from schoolbell_server.security.key_store import StoredKeys, row_of
 from schoolbell_server.security.permissions import may_hand_out
+from schoolbell_server.servicers.audit_trail import audit
 from schoolbell_server.servicers.last_access import change_in_turn, keep_access
-from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.missing import existing_district
 from schoolbell_server.servicers.paging import read_page
-from schoolbell_storage.audit import Document, append_audit
-from schoolbell_storage.districts import get_district
+from schoolbell_storage.audit import Document
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import (
     ApiKeyRow,
@@ -104,8 +104,7 @@ class ApiKeys:
         """Store a key, or another secret of the one that this request has made before."""
         creator = current_caller().name
         for district_id in sorted(districts - {EVERY_DISTRICT}):
-            if await get_district(connection, district_id) is None:
-                raise no_district(district_id)
+            await existing_district(connection, district_id)
         if request.request_id:
             await take_turns(connection, f"request/{creator}/{request.request_id}")
             made = await find_requested(connection, creator, request.request_id, now - _REMEMBERED)
@@ -151,7 +150,7 @@ class ApiKeys:
             role=request.role,
             user_id=request.user_id,
             living_at=None if request.include_ended else self._clock(),
-            after=str(page.after[0]) if page.after else "",
+            after=page.after_id,
             limit=page.limit,
         )
         async with self._storage.read() as connection:
@@ -195,11 +194,10 @@ async def _audit(
 ) -> None:
     """Write what was done with a key into the audit log of each of its districts."""
     for district_id in district_ids:
-        await append_audit(
+        await audit(
             connection,
             district_id=district_id,
             now=now,
-            actor=current_caller().actor,
             action=f"{_SERVICE}/{method}",
             changes=[(f"keys/{row.key_id}", before, after)],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,25 @@ class Trail:
         )
 
 
+async def audit(
+    connection: AsyncConnection,
+    *,
+    district_id: str,
+    now: dt.datetime,
+    action: str,
+    changes: Sequence[tuple[str, Document, Document]],
+) -> None:
+    """Record (target, before, after) of each thing that the caller changes, in its transaction."""
+    await append_audit(
+        connection,
+        district_id=district_id,
+        now=now,
+        actor=_current_actor(),
+        action=action,
+        changes=changes,
+    )
+
+
 async def audit_act(
     storage: Storage,
     *,
@@ -71,11 +90,10 @@ async def audit_act(
 ) -> None:
     """Write down an act that changes nothing stored, such as a look, before it is answered."""
     async with storage.write() as connection:
-        await append_audit(
+        await audit(
             connection,
             district_id=district_id,
             now=now,
-            actor=current_caller().actor,
             action=method,
             changes=[(subject, {}, asked)],
         )

@@ -16,11 +16,11 @@ from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.security.api_key import Role
-from schoolbell_server.servicers.missing import no_district, no_student, no_user
+from schoolbell_server.servicers.audit_trail import audit
+from schoolbell_server.servicers.missing import existing_district, no_student, no_user
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_storage import bars
-from schoolbell_storage.audit import append_audit
-from schoolbell_storage.districts import bump_facts, get_district
+from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import known_users
 
@@ -65,11 +65,10 @@ class Bars:
 
     async def _audit(self, connection: AsyncConnection, request: messages.SetBarRequest) -> None:
         after = _document(request, request.barred) | {"comment": request.comment}
-        await append_audit(
+        await audit(
             connection,
             district_id=request.district_id,
             now=self._now(),
-            actor=current_caller().actor,
             action=SET_BAR,
             changes=[
                 (
@@ -84,8 +83,6 @@ class Bars:
         """Return a page of the bars that stand."""
         violations = Violations()
         page = read_page(request, (str, str, str), violations)
-        read_id(request.student_id, "student_id", violations.add, required=False)
-        read_id(request.guardian_id, "guardian_id", violations.add, required=False)
         violations.refuse()
         after = None
         if page.after is not None:
@@ -99,8 +96,7 @@ class Bars:
             limit=page.limit,
         )
         async with self._storage.read() as connection:
-            if await get_district(connection, request.district_id) is None:
-                raise no_district(request.district_id)
+            await existing_district(connection, request.district_id)
             found = await bars.list_bars(connection, query)
         shown, token = page.cut(found, lambda row: (row.student_id, row.guardian_id, row.source))
         return messages.ListBarsResponse(bars=map(write_bar, shown), next_page_token=token)
@@ -115,7 +111,6 @@ def _check(request: messages.SetBarRequest) -> None:
     violations.required(request, "barred")
     if not request.comment.strip():
         violations.add("comment", REQUIRED, reasons.REQUIRED)
-    read_id(request.source, "source", violations.add, required=False)
     if request.source and request.barred:
         violations.add("source", "must be empty unless its bar is lifted", reasons.NOT_ALLOWED)
     violations.refuse()
@@ -128,8 +123,7 @@ def _check(request: messages.SetBarRequest) -> None:
 
 async def _check_known(connection: AsyncConnection, request: messages.SetBarRequest) -> None:
     """Check that the roster has both; whether they are related, or ever were, does not matter."""
-    if await get_district(connection, request.district_id) is None:
-        raise no_district(request.district_id)
+    await existing_district(connection, request.district_id)
     people = (request.student_id, request.guardian_id)
     known = await known_users(connection, request.district_id, people)
     if request.student_id not in known:

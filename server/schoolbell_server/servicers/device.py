@@ -127,13 +127,12 @@ class DeviceServicer(DeviceServiceServicer):
         read_id(request.user_id, "user_id", violations.add)
         page = read_page(request, (str,), violations)
         violations.refuse()
-        after = str(page.after[0]) if page.after else ""
         async with self._storage.read() as connection:
             found = await list_devices(
                 connection,
                 request.district_id,
                 request.user_id,
-                after,
+                page.after_id,
                 page.limit,
                 include_retired=request.include_retired,
             )

@@ -22,15 +22,14 @@ from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.servicers.audit_trail import changed_fields
+from schoolbell_server.servicers.audit_trail import audit, changed_fields
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import lay_over, masked_paths, only_within
-from schoolbell_server.servicers.missing import no_calendar, no_district
+from schoolbell_server.servicers.missing import existing_district, no_calendar, no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_storage import display_options as stored_options
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.display_options import CalendarOptions
-from schoolbell_storage.districts import bump_facts, get_district, read_settings
+from schoolbell_storage.districts import bump_facts, read_settings
 
 UPDATE_DISPLAY_OPTIONS = "schoolbell.v1.SettingsService/UpdateDisplayOptions"
 RESET_DISPLAY_OPTIONS = "schoolbell.v1.SettingsService/ResetDisplayOptions"
@@ -69,7 +68,7 @@ async def list_display_options(
         request.district_id,
         await _default(connection, request.district_id),
         school_year=request.school_year or None,
-        after=str(page.after[0]) if page.after else "",
+        after=page.after_id,
         limit=page.limit,
     )
     shown, token = page.cut(found, lambda row: (row.calendar_id,))
@@ -158,8 +157,7 @@ def _check_calendars(request: _Change) -> Violations:
 
 async def _lock(connection: AsyncConnection, district_id: str) -> None:
     """Keep other writers of the district's options away until the transaction ends."""
-    if await get_district(connection, district_id, lock=True) is None:
-        raise no_district(district_id)
+    await existing_district(connection, district_id, lock=True)
 
 
 async def _audited(
@@ -171,11 +169,10 @@ async def _audited(
 ) -> Mapping[str, CalendarOptions]:
     """Return the options as they were just written, with an audit entry for every change."""
     after = await _known(connection, request)
-    await append_audit(
+    await audit(
         connection,
         district_id=request.district_id,
         now=now,
-        actor=current_caller().actor,
         action=action,
         changes=[
             _change(before[name], after[name])

@@ -19,13 +19,12 @@ from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT
-from schoolbell_server.servicers.audit_trail import changed_fields
+from schoolbell_server.servicers.audit_trail import audit, changed_fields
 from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import lay_over, masked_paths, only_within
-from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.missing import existing_district, no_district
 from schoolbell_server.servicers.paging import read_page
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.district_removal import has_records
 from schoolbell_storage.districts import (
     DistrictRow,
@@ -86,11 +85,10 @@ class DistrictServicer(DistrictServiceServicer):
                 await _check_gone(connection, asked.district_id)
             if await create_district(connection, asked, sealed):
                 before, after = changed_fields(messages.District(), _message(asked), SETTABLE)
-                await append_audit(
+                await audit(
                     connection,
                     district_id=asked.district_id,
                     now=now,
-                    actor=current_caller().actor,
                     action=f"{_SERVICE}/CreateDistrict",
                     changes=[("district", before, after)],
                 )
@@ -109,9 +107,7 @@ class DistrictServicer(DistrictServiceServicer):
     ) -> messages.GetDistrictResponse:
         """Answer one district."""
         async with self._storage.read() as connection:
-            stored = await get_district(connection, request.district_id)
-        if stored is None:
-            raise no_district(request.district_id)
+            stored = await existing_district(connection, request.district_id)
         return messages.GetDistrictResponse(district=_message(stored))
 
     async def ListDistricts(
@@ -125,7 +121,7 @@ class DistrictServicer(DistrictServiceServicer):
         async with self._storage.read() as connection:
             found = await list_districts(
                 connection,
-                str(page.after[0]) if page.after else "",
+                page.after_id,
                 page.limit,
                 only,
             )
@@ -165,11 +161,10 @@ class DistrictServicer(DistrictServiceServicer):
                     await self._check_currency(connection, known)
                 old, new = changed_fields(_message(known), _message(asked), SETTABLE)
                 known = await update_district(connection, asked, now)
-                await append_audit(
+                await audit(
                     connection,
                     district_id=request.district_id,
                     now=now,
-                    actor=current_caller().actor,
                     action=f"{_SERVICE}/UpdateDistrict",
                     changes=[("district", old, new)],
                 )

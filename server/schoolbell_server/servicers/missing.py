@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_storage.districts import DistrictRow, get_district
 from schoolbell_storage.roster_records import RecordName
 
 
@@ -14,6 +17,16 @@ def no_district(district_id: str) -> SchoolbellError:
         f"there is no district {district_id}",
         metadata={"district_id": district_id},
     )
+
+
+async def existing_district(
+    connection: AsyncConnection, district_id: str, *, lock: bool = False
+) -> DistrictRow:
+    """Return a district, locked if so asked; DISTRICT_NOT_FOUND if there is none."""
+    district = await get_district(connection, district_id, lock=lock)
+    if district is None:
+        raise no_district(district_id)
+    return district
 
 
 def no_calendar(calendar_id: str) -> SchoolbellError:

@@ -55,6 +55,11 @@ class Page:
         """Return how many rows to read: one more than fit, which tells whether more follow."""
         return self.size + 1
 
+    @property
+    def after_id(self) -> str:
+        """Return the id after which a list by id goes on; empty is its beginning."""
+        return str(self.after[0]) if self.after else ""
+
     def cut(self, found: Sequence[T], position: Callable[[T], Position]) -> tuple[Sequence[T], str]:
         """Return the page of at most `limit` rows that were read, and the next page's token."""
         if len(found) <= self.size:

@@ -16,13 +16,12 @@ from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.rpc.values import bad_values
-from schoolbell_server.servicers.missing import no_district, no_user
+from schoolbell_server.servicers.missing import existing_district, no_user
 from schoolbell_server.servicers.registered_device import Group, Registration
 from schoolbell_server.servicers.registration import Registrar
 from schoolbell_storage.devices import DeviceRow
-from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.roster import existing_users
+from schoolbell_storage.roster import known_users
 
 MOST = 500
 _STEP = 50  # registrations in one transaction
@@ -77,13 +76,11 @@ class Registrations:
         app_id: str,
         placed: Sequence[_Placed],
     ) -> dict[int, Answer]:
-        district = await get_district(connection, district_id)
-        if district is None:
-            raise no_district(district_id)
+        district = await existing_district(connection, district_id)
         if app_id not in district.app_ids:
             return {one.index: _no_app(app_id) for one in placed}
         users = {one.asked.user_id for one in placed}
-        known = await existing_users(connection, district_id, users)
+        known = await known_users(connection, district_id, users)
         answers: dict[int, Answer] = {
             one.index: no_user(one.asked.user_id)
             for one in placed

@@ -21,12 +21,17 @@ from schoolbell_server.contract.roster_answers import (
 )
 from schoolbell_server.contract.roster_records import read_school_year
 from schoolbell_server.rpc.authentication import utc_now
-from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.audit_trail import audit
 from schoolbell_server.servicers.bars import Bars
 from schoolbell_server.servicers.import_finisher import ImportFinisher
 from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits
-from schoolbell_server.servicers.missing import no_district, no_import, no_student, no_user
+from schoolbell_server.servicers.missing import (
+    existing_district,
+    no_import,
+    no_student,
+    no_user,
+)
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.roster_changes import (
     read_deactivation,
@@ -37,12 +42,10 @@ from schoolbell_server.servicers.roster_import import ImportReceiver
 from schoolbell_server.servicers.roster_lists import RosterLists
 from schoolbell_server.servicers.sources import is_own, own, own_sources
 from schoolbell_storage import roster, roster_imports
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.districts import (
     DistrictRow,
     count_calendars,
-    get_district,
     set_active_school_year,
 )
 from schoolbell_storage.engine import Storage
@@ -82,7 +85,7 @@ class RosterServicer(RosterServiceServicer):
         read_id(request.import_id, "import_id", violations.add)
         violations.refuse()
         async with self._storage.read() as connection:
-            await _check_district(connection, request.district_id)
+            await existing_district(connection, request.district_id)
             row = await roster_imports.find_import(
                 connection, request.district_id, request.import_id
             )
@@ -99,7 +102,7 @@ class RosterServicer(RosterServiceServicer):
         violations.refuse()
         before = (int(page.after[0]), str(page.after[1])) if page.after else None
         async with self._storage.read() as connection:
-            await _check_district(connection, request.district_id)
+            await existing_district(connection, request.district_id)
             found = await roster_imports.list_imports(
                 connection,
                 request.district_id,
@@ -139,7 +142,7 @@ class RosterServicer(RosterServiceServicer):
         read_id(request.student_id, "student_id", violations.add)
         violations.refuse()
         async with self._storage.read() as connection:
-            await _check_district(connection, request.district_id)
+            await existing_district(connection, request.district_id)
             found = await roster.get_student(connection, request.district_id, request.student_id)
         if found is None or not is_own(found.user.origin.source):
             raise no_student(request.student_id)
@@ -158,11 +161,11 @@ class RosterServicer(RosterServiceServicer):
             guardian_id=request.guardian_id or None,
             include_inactive=request.include_inactive,
             sources=own_sources(()),
-            after=str(page.after[0]) if page.after else "",
+            after=page.after_id,
             limit=page.limit,
         )
         async with self._storage.read() as connection:
-            await _check_district(connection, request.district_id)
+            await existing_district(connection, request.district_id)
             found = await roster.list_students(connection, query)
         shown, token = page.cut(found, lambda student: (student.user.record.user_id,))
         return messages.ListStudentsResponse(
@@ -208,7 +211,7 @@ class RosterServicer(RosterServiceServicer):
         read_id(request.user_id, "user_id", violations.add)
         violations.refuse()
         async with self._storage.read() as connection:
-            await _check_district(connection, request.district_id)
+            await existing_district(connection, request.district_id)
             found = await roster.get_user(connection, request.district_id, request.user_id)
         if found is None or not is_own(found[0].origin.source):
             raise no_user(request.user_id)
@@ -225,9 +228,7 @@ class RosterServicer(RosterServiceServicer):
         year = read_school_year(request.school_year, "school_year", violations.add)
         violations.refuse()
         async with self._storage.write(keep=not request.validate_only) as connection:
-            known = await get_district(connection, request.district_id, lock=True)
-            if known is None:
-                raise no_district(request.district_id)
+            known = await existing_district(connection, request.district_id, lock=True)
             if known.active_school_year != year:
                 await self._set_year(connection, known, year)
             calendars = await count_calendars(connection, request.district_id, year)
@@ -238,11 +239,10 @@ class RosterServicer(RosterServiceServicer):
     async def _set_year(self, connection: AsyncConnection, known: DistrictRow, year: int) -> None:
         now, name = self._now(), "active_school_year"
         await set_active_school_year(connection, known.district_id, year, now)
-        await append_audit(
+        await audit(
             connection,
             district_id=known.district_id,
             now=now,
-            actor=current_caller().actor,
             action=SET_ACTIVE_SCHOOL_YEAR,
             changes=[(name, {name: known.active_school_year}, {name: year})],
         )
@@ -253,8 +253,3 @@ def _own_ties(student: roster.Student) -> roster.Student:
     return replace(
         student, relationships=own(student.relationships), enrollments=own(student.enrollments)
     )
-
-
-async def _check_district(connection: AsyncConnection, district_id: str) -> None:
-    if await get_district(connection, district_id) is None:
-        raise no_district(district_id)

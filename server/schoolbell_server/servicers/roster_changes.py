@@ -12,17 +12,15 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_records import ReadRecord, read_record
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
 from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.servicers.audit_trail import bounded
+from schoolbell_server.servicers.audit_trail import audit, bounded
 from schoolbell_server.servicers.import_finisher import guard_metadata
-from schoolbell_server.servicers.missing import no_district, no_record
+from schoolbell_server.servicers.missing import existing_district, no_record
 from schoolbell_server.servicers.sources import check_records, check_source
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.bars import barred_by
-from schoolbell_storage.districts import get_district, lock_roster
+from schoolbell_storage.districts import lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster_checks import Problem, ProblemCode, RecordsRefused
 from schoolbell_storage.roster_guards import Counts, Guards, GuardsExceeded
@@ -110,8 +108,7 @@ async def write_by_hand(
     try:
         async with storage.write(keep=not request.validate_only) as connection:
             await lock_roster(connection, write.district_id)
-            if await get_district(connection, write.district_id) is None:
-                raise no_district(write.district_id)
+            await existing_district(connection, write.district_id)
             records = [record.content for _, record in named]
             await check_records(connection, write.district_id, records)
             before = await _own_bars(connection, write, named)
@@ -182,11 +179,10 @@ async def _audit_records(
         enrolled += await students_enrolled(connection, write.district_id, ended)
     if enrolled:
         named["enrollments"] = [{"student_id": student_id} for student_id in enrolled]
-    await append_audit(
+    await audit(
         connection,
         district_id=write.district_id,
         now=write.now,
-        actor=current_caller().actor,
         action=action,
         changes=[("roster", {}, {"source": write.source, **bounded(named)})],
     )
@@ -195,11 +191,10 @@ async def _audit_records(
 async def _audit_bars(
     connection: AsyncConnection, write: RosterWrite, action: str, before: Pairs, after: Pairs
 ) -> None:
-    await append_audit(
+    await audit(
         connection,
         district_id=write.district_id,
         now=write.now,
-        actor=current_caller().actor,
         action=action,
         changes=[
             (

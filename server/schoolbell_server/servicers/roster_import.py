@@ -29,10 +29,10 @@ from schoolbell_server.servicers.import_finisher import (
     refused_whole,
 )
 from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits, Parts
-from schoolbell_server.servicers.missing import no_district
+from schoolbell_server.servicers.missing import existing_district
 from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage import roster_imports as imports
-from schoolbell_storage.districts import get_district, lock_roster
+from schoolbell_storage.districts import lock_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.roster_checks import MOST_PROBLEMS, Problem, ProblemCode
@@ -88,8 +88,7 @@ class ImportReceiver:
         try:
             async with self._storage.write() as connection:
                 await lock_roster(connection, header.district_id)
-                if await get_district(connection, header.district_id) is None:
-                    raise no_district(header.district_id)
+                await existing_district(connection, header.district_id)
                 return await imports.begin_import(connection, header, self._now())
         except ImportInProgress as other:
             # It may wait for a server that is no more.

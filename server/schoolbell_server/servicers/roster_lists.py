@@ -8,15 +8,14 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import roster_service_pb2 as messages
-from schoolbell_server.contract.fields import Complain, read_id
+from schoolbell_server.contract.fields import Complain
 from schoolbell_server.contract.roster_answers import write_calendar, write_school, write_user
 from schoolbell_server.contract.roster_records import read_school_year
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.servicers.missing import no_district
-from schoolbell_server.servicers.paging import Page, read_page
+from schoolbell_server.servicers.missing import existing_district
+from schoolbell_server.servicers.paging import read_page
 from schoolbell_storage import roster_places
-from schoolbell_storage.districts import get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster_search import find_users
 
@@ -42,7 +41,7 @@ class RosterLists:
                 connection,
                 request.district_id,
                 include_inactive=request.include_inactive,
-                after=_after(page),
+                after=page.after_id,
                 limit=page.limit,
             ),
         )
@@ -55,7 +54,6 @@ class RosterLists:
         """Return a page of calendars with the names of their schools."""
         violations = Violations()
         page = read_page(request, (str,), violations)
-        read_id(request.school_id, "school_id", violations.add, required=False)
         if request.school_year:
             read_school_year(request.school_year, "school_year", violations.add)
         violations.refuse()
@@ -64,7 +62,7 @@ class RosterLists:
             school_id=request.school_id or None,
             school_year=request.school_year or None,
             include_inactive=request.include_inactive,
-            after=_after(page),
+            after=page.after_id,
             limit=page.limit,
         )
         found = await self._read(
@@ -89,7 +87,7 @@ class RosterLists:
                 request.district_id,
                 query,
                 include_inactive=request.include_inactive,
-                after=_after(page),
+                after=page.after_id,
                 limit=page.limit,
             ),
         )
@@ -100,13 +98,8 @@ class RosterLists:
         self, district_id: str, read: Callable[[AsyncConnection], Awaitable[Sequence[T]]]
     ) -> Sequence[T]:
         async with self._storage.read() as connection:
-            if await get_district(connection, district_id) is None:
-                raise no_district(district_id)
+            await existing_district(connection, district_id)
             return await read(connection)
-
-
-def _after(page: Page) -> str:
-    return str(page.after[0]) if page.after else ""
 
 
 def _read_query(query: str, complain: Complain) -> str:

@@ -16,13 +16,12 @@ from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers import display
-from schoolbell_server.servicers.audit_trail import changed_fields
+from schoolbell_server.servicers.audit_trail import audit, changed_fields
 from schoolbell_server.servicers.etags import etag, must_write
 from schoolbell_server.servicers.masks import lay_over, masked_paths, only_within
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.service_state import ServiceStateSource
 from schoolbell_storage import districts
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.districts import StoredSettings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.settings import SettingsDocument
@@ -94,11 +93,10 @@ class SettingsServicer(SettingsServiceServicer):
         assert written is not None
         after = _page(district_id, written, currency_code)
         old, new = changed_fields(before, after, SETTABLE)
-        await append_audit(
+        await audit(
             connection,
             district_id=district_id,
             now=self._now(),
-            actor=current_caller().actor,
             action=UPDATE_SETTINGS,
             changes=[("settings", old, new)],
         )

@@ -77,9 +77,8 @@ class StatusServicer(StatusServiceServicer):
         page = read_page(request, (str,), violations)
         violations.refuse()
         only = current_caller().districts(request.district_id or EVERY_DISTRICT)
-        after = str(page.after[0]) if page.after else ""
         async with self._storage.read() as connection:
-            found = await list_districts(connection, after, page.limit, only)
+            found = await list_districts(connection, page.after_id, page.limit, only)
         shown, token = page.cut(found, lambda row: (row.district_id,))
         return messages.ListServiceStatesResponse(
             states=[await self._states.state(row.district_id) for row in shown],

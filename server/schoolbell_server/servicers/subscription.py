@@ -14,10 +14,10 @@ from schoolbell.v1.subscription_service_pb2_grpc import SubscriptionServiceServi
 from schoolbell_server.contract.subscriptions import Name, read_keys, read_subscriptions
 from schoolbell_server.domain.world import Subscription
 from schoolbell_server.servicers.etags import must_write
-from schoolbell_server.servicers.missing import no_district, no_student
+from schoolbell_server.servicers.missing import existing_district, no_student
 from schoolbell_server.servicers.named_device import device_retired
 from schoolbell_server.servicers.subscription_page import NamesPage, Page, check_page, read_page
-from schoolbell_storage.districts import DistrictRow, bump_facts, get_district
+from schoolbell_storage.districts import DistrictRow, bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.subscriptions import (
     Subscriptions,
@@ -118,10 +118,7 @@ async def _lock_district(connection: AsyncConnection, request: NamesPage) -> Dis
 
     What is read from here on stays as it is, an erased person's account included.
     """
-    district = await get_district(connection, request.district_id, lock=True)
-    if district is None:
-        raise no_district(request.district_id)
-    return district
+    return await existing_district(connection, request.district_id, lock=True)
 
 
 async def _written(connection: AsyncConnection, page: Page) -> Page:

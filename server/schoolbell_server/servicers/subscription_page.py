@@ -22,7 +22,7 @@ from schoolbell_server.servicers.missing import no_district, no_user
 from schoolbell_server.servicers.named_device import named_device
 from schoolbell_storage.devices import DeviceRow
 from schoolbell_storage.relations import students_of
-from schoolbell_storage.roster import existing_users
+from schoolbell_storage.roster import known_users
 from schoolbell_storage.subscriptions import Owner, StoredChoices, Subscriptions, read_choices
 from schoolbell_storage.world import Apps, fetch_world
 
@@ -81,7 +81,6 @@ def check_page(request: NamesPage) -> Violations:
     """Check the names of a page."""
     violations = Violations()
     read_id(request.user_id, "user_id", violations.add)
-    read_id(request.device_id, "device_id", violations.add, required=False)
     if not request.device_id:
         violations.member(AppType, request.app_type, "app_type")
     return violations
@@ -90,7 +89,7 @@ def check_page(request: NamesPage) -> Violations:
 async def read_page(connection: AsyncConnection, request: NamesPage, apps: Apps) -> Page:
     """Return a page; NOT_FOUND where there is no such person, or the device is not theirs."""
     district_id, user_id = request.district_id, request.user_id
-    if not await existing_users(connection, district_id, [user_id]):
+    if not await known_users(connection, district_id, [user_id]):
         raise no_user(user_id)
     device = await named_device(connection, request) if request.device_id else None
     app_type = _app_type(request, device, apps)

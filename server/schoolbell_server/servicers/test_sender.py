@@ -12,16 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.contract.fields import read_id, write_time
+from schoolbell_server.contract.fields import write_time
 from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.gateways.push import Gateway, Push, PushResult
 from schoolbell_server.pipeline.collapse_keys import Opener
-from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.servicers.audit_trail import audit
 from schoolbell_server.servicers.named_device import check_named, device_retired, named_device
 from schoolbell_server.texts import Texts
-from schoolbell_storage.audit import append_audit
 from schoolbell_storage.devices import DeadToken, DeviceRow, retire_dead
 from schoolbell_storage.districts import bump_facts, get_district
 from schoolbell_storage.engine import Storage
@@ -62,7 +61,6 @@ class TestSender:
     async def send(self, request: messages.SendTestNotificationRequest) -> Response:
         """Send a test and return what the provider answered; a repeat returns it again."""
         violations = check_named(request)
-        read_id(request.request_id, "request_id", violations.add, required=False)
         violations.refuse()
         asked = NotificationRequest(
             district_id=request.district_id,
@@ -92,11 +90,10 @@ class TestSender:
 
     async def _audit(self, connection: AsyncConnection, row: DeviceRow) -> None:
         """Write down who has a test sent to whose device, before it is sent."""
-        await append_audit(
+        await audit(
             connection,
             district_id=row.district_id,
             now=self._clock(),
-            actor=current_caller().actor,
             action="schoolbell.v1.DeviceService/SendTestNotification",
             changes=[
                 (f"devices/{row.device_id}", {}, {"user_id": row.user_id, "app_id": row.app_id})

@@ -77,9 +77,7 @@ def _assignment(one: AssignmentChange) -> Values:
         "title": _clean(one.title),
         "has_title": _yes(one.title),
         "percent": _percent(one.score_percent),
-        "points": UNKNOWN
-        if one.points is None
-        else fluent_number(one.points, maximumFractionDigits=_MOST_DECIMALS),
+        "points": _points(one.points),
         "mark": _named(one.mark),
         "date": _date(one.due_date),
     }

@@ -17,13 +17,14 @@ from schoolbell.v1 import (
     subscription_service_pb2,
 )
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_server.rpc.enums import unknown_enums
+from schoolbell_server.rpc.enums import check_of
+from schoolbell_server.rpc.walk import find
 
 APART = frozenset({"schoolbell.v1.Change"})
 
 
 def paths(message: Any, **options: Any) -> list[str]:
-    return [violation.field for violation in unknown_enums(message, **options)]
+    return [violation.field for violation in find(message, check_of, **options)]
 
 
 def test_known_numbers_and_unset_fields_pass() -> None:
@@ -87,7 +88,7 @@ def requests_of_the_contract() -> list[Descriptor]:
 @pytest.mark.parametrize("descriptor", requests_of_the_contract(), ids=lambda d: d.name)
 def test_every_enum_field_of_every_request_is_reached(descriptor: Descriptor) -> None:
     for path, message in with_one_wrong(descriptor).items():
-        found = [(one.field, one.reason) for one in unknown_enums(message)]
+        found = [(one.field, one.reason) for one in find(message, check_of)]
         assert found == [(path, reasons.UNKNOWN_ENUM_NUMBER)]
 
 
