@@ -37,6 +37,7 @@ from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.servicers.access import AccessServicer
 from schoolbell_server.servicers.change import ChangeServicer
 from schoolbell_server.servicers.change_readers import ChangeReaders
+from schoolbell_server.servicers.delivery_control import DeliveryControl
 from schoolbell_server.servicers.device import DeviceServicer
 from schoolbell_server.servicers.district import DistrictServicer
 from schoolbell_server.servicers.district_removal import DistrictRemoval
@@ -51,7 +52,6 @@ from schoolbell_server.servicers.registrations import Registrations
 from schoolbell_server.servicers.roster import RosterServicer
 from schoolbell_server.servicers.settings import SettingsServicer
 from schoolbell_server.servicers.status import StatusServicer
-from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.subscription import SubscriptionServicer
 from schoolbell_server.servicers.test_sender import TestSender
 from schoolbell_server.servicers.unattended import Unattended
@@ -140,7 +140,9 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             states=parts.monitor,
             tail=parts.tail,
-            steering=Steering(storage, unattended=parts.unattended, clock=clock, on_written=wake),
+            delivery_control=DeliveryControl(
+                storage, unattended=parts.unattended, clock=clock, on_written=wake
+            ),
             clock=clock,
         ),
         server,

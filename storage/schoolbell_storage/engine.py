@@ -56,7 +56,7 @@ class Storage:
     def __init__(
         self, writer: AsyncEngine, reader: AsyncEngine, timeout: float | None = None
     ) -> None:
-        """`timeout` is the longest that a transaction in a hurry may take, in seconds."""
+        """`timeout` is the longest that a timed transaction may take, in seconds."""
         self._writer = writer
         self._reader = reader
         self._timeout = timeout
@@ -92,11 +92,11 @@ class Storage:
 
     @asynccontextmanager
     async def write(
-        self, *, keep: bool = True, hurry: bool = True
+        self, *, keep: bool = True, timed: bool = True
     ) -> AsyncIterator[AsyncConnection]:
         """Run one transaction: commit where the block ends well, else roll back.
 
-        Without `keep` it is rolled back in any case: a dry run. Without `hurry` it may take as
+        Without `keep` it is rolled back in any case: a dry run. Without `timed` it may take as
         long as it takes.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
@@ -106,7 +106,7 @@ class Storage:
         committing = committed = False
         async with self._one_writer or nullcontext():
             try:
-                limit = self._timeout if hurry else None
+                limit = self._timeout if timed else None
                 async with self._connected(self._writer, limit) as connection:
                     transaction = await connection.begin()
                     yield connection

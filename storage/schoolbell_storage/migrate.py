@@ -24,7 +24,7 @@ _FOLDER = Path(__file__).absolute().parent / "migrations"
 
 async def migrate(storage: Storage) -> None:
     """Migrate to the newest schema; SchemaTooNew where the database is ahead of this version."""
-    async with storage.write(hurry=False) as connection:
+    async with storage.write(timed=False) as connection:
         if storage.dialect == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         await connection.run_sync(upgrade)

@@ -190,7 +190,7 @@ def _changes_of(person: Person, student_id: str) -> ColumnElement[bool]:
     return and_(change.c.district_id == person.district_id, change.c.student_id == student_id)
 
 
-def ties(person: Person) -> list[Holding]:
+def relationships(person: Person) -> list[Holding]:
     """Return how a person hangs together with others; the rest is found by it, so it goes last."""
     here, own = person.district_id, person.user_id
     either = or_(relationship.c.student_id == own, relationship.c.guardian_id == own)
@@ -209,7 +209,7 @@ async def is_known(connection: AsyncConnection, person: Person) -> bool:
     Keys and rights alone make nobody a person of this kind.
     """
     own = [one for one in records(person) if one.table not in (tool_right, api_key)]
-    for holding in (account(person), *ties(person), *own, changes(person)):
+    for holding in (account(person), *relationships(person), *own, changes(person)):
         found = await connection.execute(select(exists().where(holding.where)))
         if found.scalar_one():
             return True

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Row, exists, func, select
+from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.bars import BarRow, bars_of_guardian, bars_of_students
@@ -39,7 +39,7 @@ class Stored(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
+class StoredRelationship:
     """A guardian's relationship to a student, with the bars of the two."""
 
     record: RelationshipRecord
@@ -49,10 +49,10 @@ class Tie:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Student:
-    """A student with every tie, also the inactive ones."""
+    """A student with every relationship, also the inactive ones."""
 
     user: Stored[UserRecord]
-    relationships: Sequence[Tie]
+    relationships: Sequence[StoredRelationship]
     enrollments: Sequence[Stored[EnrollmentRecord]]
 
 
@@ -84,14 +84,14 @@ async def get_student(
     row = found.first()
     if row is None:
         return None
-    students = await _with_ties(
+    students = await _with_relationships(
         connection, district_id, [Stored(decode_user(row), decode_origin(row))]
     )
     return students[0]
 
 
 async def list_students(connection: AsyncConnection, query: StudentQuery) -> Sequence[Student]:
-    """Return a page of students with their ties."""
+    """Return a page of students with their relationships."""
     page = select(user_account).where(
         user_account.c.district_id == query.district_id,
         user_account.c.student,
@@ -112,24 +112,24 @@ async def list_students(connection: AsyncConnection, query: StudentQuery) -> Seq
             )
         )
     if query.guardian_id is not None:
-        ties = relationship.c
+        relationships = relationship.c
         page = page.where(
             exists().where(
-                ties.district_id == query.district_id,
-                ties.guardian_id == query.guardian_id,
-                ties.student_id == user_account.c.user_id,
-                ties.active,
+                relationships.district_id == query.district_id,
+                relationships.guardian_id == query.guardian_id,
+                relationships.student_id == user_account.c.user_id,
+                relationships.active,
             )
         )
     found = await connection.execute(page.order_by(user_account.c.user_id).limit(query.limit))
     users = [Stored(decode_user(row), decode_origin(row)) async for row in paced(found)]
-    return await _with_ties(connection, query.district_id, users)
+    return await _with_relationships(connection, query.district_id, users)
 
 
 async def get_user(
     connection: AsyncConnection, district_id: str, user_id: str
-) -> tuple[Stored[UserRecord], Sequence[Tie]] | None:
-    """Return an account and its ties as a guardian by student id, or None."""
+) -> tuple[Stored[UserRecord], Sequence[StoredRelationship]] | None:
+    """Return an account and its relationships as a guardian by student id, or None."""
     found = await connection.execute(
         select(user_account).where(
             user_account.c.district_id == district_id, user_account.c.user_id == user_id
@@ -138,13 +138,13 @@ async def get_user(
     row = found.first()
     if row is None:
         return None
-    ties = await connection.execute(
+    relationships = await connection.execute(
         select(relationship)
         .where(relationship.c.district_id == district_id, relationship.c.guardian_id == user_id)
         .order_by(relationship.c.student_id)
     )
     bars = await bars_of_guardian(connection, district_id, user_id)
-    wards = [_tie(row, bars) for row in ties]
+    wards = [_relationship(row, bars) for row in relationships]
     return Stored(decode_user(row), decode_origin(row)), wards
 
 
@@ -162,25 +162,37 @@ async def known_users(
 
 async def count_portal_relationships(connection: AsyncConnection, district_id: str) -> int:
     """Return how many active relationships have the portal flag."""
-    counted = select(func.count()).where(
+    counted = select(func.count()).where(*_with_portal(district_id))
+    return int((await connection.execute(counted)).scalar_one())
+
+
+async def has_portal_relationship(connection: AsyncConnection, district_id: str) -> bool:
+    """Tell whether any active relationship has the portal flag: status asks for every district."""
+    found = await connection.execute(select(exists().where(*_with_portal(district_id))))
+    return bool(found.scalar_one())
+
+
+def _with_portal(district_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
         relationship.c.district_id == district_id,
         relationship.c.active,
         relationship.c.portal_enabled,
     )
-    return int((await connection.execute(counted)).scalar_one())
 
 
-def _tie(row: Row[Any], bars: Mapping[tuple[str, str], Sequence[BarRow]]) -> Tie:
+def _relationship(
+    row: Row[Any], bars: Mapping[tuple[str, str], Sequence[BarRow]]
+) -> StoredRelationship:
     pair = (row.student_id, row.guardian_id)
-    return Tie(decode_relationship(row), decode_origin(row), bars.get(pair, ()))
+    return StoredRelationship(decode_relationship(row), decode_origin(row), bars.get(pair, ()))
 
 
-async def _with_ties(
+async def _with_relationships(
     connection: AsyncConnection, district_id: str, users: Sequence[Stored[UserRecord]]
 ) -> Sequence[Student]:
     names = [user.record.user_id for user in users]
     bars = await bars_of_students(connection, district_id, names)
-    ties: dict[str, list[Tie]] = defaultdict(list)
+    relationships: dict[str, list[StoredRelationship]] = defaultdict(list)
     for row in await connection.execute(
         select(relationship)
         .where(
@@ -188,7 +200,7 @@ async def _with_ties(
         )
         .order_by(relationship.c.guardian_id)
     ):
-        ties[row.student_id].append(_tie(row, bars))
+        relationships[row.student_id].append(_relationship(row, bars))
     stays: dict[str, list[Stored[EnrollmentRecord]]] = defaultdict(list)
     for row in await connection.execute(
         select(enrollment)
@@ -201,7 +213,7 @@ async def _with_ties(
     return [
         Student(
             user=user,
-            relationships=ties.get(user.record.user_id, ()),
+            relationships=relationships.get(user.record.user_id, ()),
             enrollments=stays.get(user.record.user_id, ()),
         )
         for user in users

@@ -59,7 +59,7 @@ async def students_enrolled(
 
 
 def _touched(record: Record | RecordName) -> Iterable[RecordName]:
-    """Yield the names of a record, and of the student of a tie."""
+    """Yield the names of a record, and of the student of a relationship."""
     match record:
         case RecordName():
             yield record

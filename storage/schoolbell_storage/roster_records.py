@@ -60,7 +60,7 @@ class UserRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelationshipRecord:
-    """A guardian's tie to a student."""
+    """A guardian's relationship to a student."""
 
     student_id: str
     guardian_id: str

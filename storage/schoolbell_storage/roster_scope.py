@@ -83,16 +83,18 @@ async def read_scope(connection: AsyncConnection, district_id: str, source: str)
 
 async def _note_people(connection: AsyncConnection, scope: FullScope) -> None:
     """Write down of everybody with an enrollment, or a ward with one, where it ties them."""
-    ties = union_all(_own_ties(scope), _ward_ties(scope)).subquery()
-    people = select(ties.c.person_id, func.max(ties.c.here), func.max(ties.c.elsewhere)).group_by(
-        ties.c.person_id
-    )
+    relationships = union_all(_own_relationships(scope), _ward_relationships(scope)).subquery()
+    people = select(
+        relationships.c.person_id,
+        func.max(relationships.c.here),
+        func.max(relationships.c.elsewhere),
+    ).group_by(relationships.c.person_id)
     await connection.execute(
         insert(PERSON_SCOPE).from_select(["person_id", "here", "elsewhere"], people)
     )
 
 
-def _own_ties(scope: FullScope) -> Select[Any]:
+def _own_relationships(scope: FullScope) -> Select[Any]:
     inside = scope.inside(calendar.c.school_id)
     return (
         select(
@@ -109,8 +111,8 @@ def _own_ties(scope: FullScope) -> Select[Any]:
     )
 
 
-def _ward_ties(scope: FullScope) -> Select[Any]:
-    own = _own_ties(scope).subquery()
+def _ward_relationships(scope: FullScope) -> Select[Any]:
+    own = _own_relationships(scope).subquery()
     held = case((relationship.c.active, own.c.elsewhere), else_=0)
     return (
         select(relationship.c.guardian_id, own.c.here, held)

@@ -249,11 +249,11 @@ class _Work:
         return gone, total
 
     async def _deactivate_missing(self, types: Sequence[RecordType]) -> Mapping[RecordType, int]:
-        """Deactivate what a full write lacks, ties before the people and calendars they hang on."""
+        """Deactivate what a full write lacks, relationships before the people they belong to."""
         write = self.write
         scope = await read_scope(self.connection, write.district_id, write.source)
         gone: dict[RecordType, int] = {}
-        for record_type in _TIES_FIRST:
+        for record_type in _RELATIONSHIPS_FIRST:
             if record_type in types:
                 layout = LAYOUTS[record_type]
                 covered = and_(layout.table.c.source == write.source, scope.covers(record_type))
@@ -289,7 +289,7 @@ class _Work:
         return int((await self.connection.execute(counted)).scalar_one())
 
 
-_TIES_FIRST = (
+_RELATIONSHIPS_FIRST = (
     RecordType.RELATIONSHIP,
     RecordType.USER,
     RecordType.ENROLLMENT,

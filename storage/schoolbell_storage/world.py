@@ -265,19 +265,19 @@ async def _students(
     enrollments: Mapping[str, list[EnrollmentFacts]],
     kinds: Collection[Kind],
 ) -> dict[str, StudentFacts]:
-    relationships = await _relationship_rows(connection, district_id, student_ids)
+    rows = await _relationship_rows(connection, district_id, student_ids)
     bars = await _bars(connection, district_id, student_ids)
-    people = set(student_ids) | {row.guardian_id for row in relationships}
+    people = set(student_ids) | {row.guardian_id for row in rows}
     users = await fetch_users(connection, district_id, people, student_ids, kinds)
-    ties: dict[str, list[RelationshipFacts]] = defaultdict(list)
-    for row in relationships:
+    relationships: dict[str, list[RelationshipFacts]] = defaultdict(list)
+    for row in rows:
         if row.guardian_id in users:
-            ties[row.student_id].append(_relationship(row, users[row.guardian_id]))
+            relationships[row.student_id].append(_relationship(row, users[row.guardian_id]))
     return {
         name: StudentFacts(
             student=users[name],
             enrollments=tuple(enrollments.get(name, ())),
-            relationships=tuple(ties.get(name, ())),
+            relationships=tuple(relationships.get(name, ())),
             bars=bars.get(name, {}),
         )
         for name in student_ids

@@ -233,8 +233,8 @@ def _student(plain: dict[str, Any], student_id: str, users: dict[str, UserFacts]
             for enrollment_id, enrollment in own.get("enrollments", {}).items()
         ),
         relationships=tuple(
-            build(RelationshipFacts, {**tie, "guardian": users[guardian_id]})
-            for guardian_id, tie in own.get("guardians", {}).items()
+            build(RelationshipFacts, {**relationship, "guardian": users[guardian_id]})
+            for guardian_id, relationship in own.get("guardians", {}).items()
         ),
         bars={user_id: tuple(sources) for user_id, sources in own.get("bars", {}).items()},
     )

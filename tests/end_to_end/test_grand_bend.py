@@ -51,11 +51,11 @@ async def test_the_year_goes_out_and_again_nothing(tmp_path: Path, grand_bend: P
     told: defaultdict[str, int] = defaultdict(lambda: 1)
     hidden = Counter[str]()
     with (grand_bend / "relationships.csv").open(encoding="utf-8") as file:
-        for tie in csv.DictReader(file):
-            if tie["portal"] == "true":
-                told[tie["studentSourcedId"]] += 1
+        for relationship in csv.DictReader(file):
+            if relationship["portal"] == "true":
+                told[relationship["studentSourcedId"]] += 1
             else:
-                hidden[tie["studentSourcedId"]] += 1
+                hidden[relationship["studentSourcedId"]] += 1
     # A student in two sections of one period is absent once.
     facts = Counter((one["student"], one["date"], one["period"]) for one in attendance)
     assert len(facts) == 6_796

@@ -88,7 +88,9 @@ async def test_every_phone_gets_what_its_policy_implies(tmp_path: Path, grand_be
     roster = oneroster.read(grand_bend / "oneroster-1.1", grand_bend / "relationships.csv")
     students = sorted({one.student_id for one in roster.enrollments})[::SHARE]
     guardians = {
-        tie.student_id: tie.guardian_id for tie in roster.relationships if tie.portal_enabled
+        relationship.student_id: relationship.guardian_id
+        for relationship in roster.relationships
+        if relationship.portal_enabled
     }
     followed = [student for student in students if student in guardians]
     phones = phones_of([*students, *(guardians[student] for student in followed)])

@@ -1,4 +1,4 @@
-"""Storage that fails under a running server: told at once, nothing lost, and mended by itself."""
+"""Storage that fails under a running server: told at once, nothing lost, recovers by itself."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ async def live_together(service: Whole) -> None:
     await upsert(
         service,
         roster_pb2.RosterRecord(user=roster_pb2.User(user_id=STEPFATHER, enabled=True)),
-        tie(SIBLING, STEPFATHER),
+        relationship(SIBLING, STEPFATHER),
         *(
             roster_pb2.RosterRecord(
                 user=roster_pb2.User(
@@ -44,7 +44,7 @@ async def live_together(service: Whole) -> None:
     )
 
 
-def tie(student_id: str, guardian_id: str, **fields: Any) -> roster_pb2.RosterRecord:
+def relationship(student_id: str, guardian_id: str, **fields: Any) -> roster_pb2.RosterRecord:
     """Return how a guardian is related to a student."""
     values: dict[str, Any] = {"portal_enabled": True, "relation": "parent"} | fields
     return roster_pb2.RosterRecord(

@@ -99,10 +99,10 @@ class Gate:
 
     @asynccontextmanager
     async def write(
-        self, *, keep: bool = True, hurry: bool = True
+        self, *, keep: bool = True, timed: bool = True
     ) -> AsyncIterator[AsyncConnection]:
         await self.opened.wait()
-        async with self._storage.write(keep=keep, hurry=hurry) as connection:
+        async with self._storage.write(keep=keep, timed=timed) as connection:
             yield connection
 
 

@@ -37,7 +37,7 @@ def user(user_id: str, **fields: Any) -> Record:
     return Record(user=roster_pb2.User(user_id=user_id, **values))
 
 
-def tie(student_id: str, guardian_id: str, **fields: Any) -> Record:
+def relationship(student_id: str, guardian_id: str, **fields: Any) -> Record:
     values: dict[str, Any] = {"portal_enabled": True} | fields
     return Record(
         relationship=roster_pb2.Relationship(
@@ -61,7 +61,12 @@ def stay(student_id: str, school_id: str, **fields: Any) -> Record:
 def family(student_id: str, school_id: str = "north") -> list[Record]:
     """Return a student with a mother `<student>-mother`."""
     mother = f"{student_id}-mother"
-    return [user(student_id), user(mother), tie(student_id, mother), stay(student_id, school_id)]
+    return [
+        user(student_id),
+        user(mother),
+        relationship(student_id, mother),
+        stay(student_id, school_id),
+    ]
 
 
 def header(import_id: str, **fields: Any) -> messages.ImportRosterRequest:

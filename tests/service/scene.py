@@ -100,7 +100,7 @@ def _records() -> list[roster_pb2.RosterRecord]:
             )
         ],
     )
-    ties = [(STUDENT, MOTHER), (SIBLING, MOTHER), (STUDENT, FATHER)]
+    relationships = [(STUDENT, MOTHER), (SIBLING, MOTHER), (STUDENT, FATHER)]
     return [
         record(school=roster_pb2.School(school_id="elm", display_name="Elm School")),
         record(calendar=calendar),
@@ -114,7 +114,7 @@ def _records() -> list[roster_pb2.RosterRecord]:
                     student_id=student, guardian_id=guardian, portal_enabled=True
                 )
             )
-            for student, guardian in ties
+            for student, guardian in relationships
         ),
         *(
             record(

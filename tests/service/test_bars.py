@@ -23,8 +23,8 @@ from tests.service.roster_parts import (
     family,
     look_up,
     parts,
+    relationship,
     school,
-    tie,
     user,
 )
 from tests.storage.engines import databases
@@ -79,16 +79,16 @@ async def test_no_other_source_lifts_a_bar(database: str, tmp_path: Path) -> Non
     async with serving(tmp_path, database) as service:
         await service.add_district()
         await bring(service, "1", ROSTER)
-        await upsert(service, tie("a", "a-mother", barred=True), source="court")
+        await upsert(service, relationship("a", "a-mother", barred=True), source="court")
         # What lifted it before: another source that writes the relationship without it.
-        await upsert(service, tie("a", "a-mother"))
-        await upsert(service, tie("a", "a-mother", barred=False))
+        await upsert(service, relationship("a", "a-mother"))
+        await upsert(service, relationship("a", "a-mother", barred=False))
         await bring(service, "2", ROSTER)
         stands = await mother(service)
         assert stands.barred
         assert [(bar.origin, bar.source) for bar in stands.bars] == [(SOURCE, "court")]
         assert await set_bar(service) == [(OF_DISTRICT, ""), (SOURCE, "court")]
-        await upsert(service, tie("a", "a-mother", barred=False), source="court")
+        await upsert(service, relationship("a", "a-mother", barred=False), source="court")
         assert (await mother(service)).barred
         assert await set_bar(service, False) == []
         assert not (await mother(service)).barred
@@ -108,7 +108,7 @@ async def test_the_district_bars_whom_nothing_relates(database: str, tmp_path: P
         assert again == [(OF_DISTRICT, "")]
         (bar,) = await bars(service, **pair)
         assert await service.facts_version() == version + 1
-        await upsert(service, tie("a", "b-mother"))
+        await upsert(service, relationship("a", "b-mother"))
         entry, *_ = await audited(service)
         service.clock.pass_seconds(1)
         await set_bar(service, False, **(pair | {"comment": "order 9"}))
@@ -130,7 +130,7 @@ async def test_only_an_operator_lifts_the_bar_of_a_retired_source(tmp_path: Path
         await service.add_district()
         await bring(service, "1", ROSTER)
         service.clock.pass_seconds(1)
-        await upsert(service, tie("a", "a-mother", barred=True), source="old-sis")
+        await upsert(service, relationship("a", "a-mother", barred=True), source="old-sis")
         service.clock.pass_seconds(1)
         with refused("PERMISSION_DENIED"):
             await set_bar(service, False, source="old-sis")
@@ -180,7 +180,7 @@ async def test_bars_are_paged(database: str, tmp_path: Path) -> None:
     async with serving(tmp_path, database) as service:
         await service.add_district()
         await bring(service, "1", ROSTER)
-        await upsert(service, tie("b", "b-mother", barred=True))
+        await upsert(service, relationship("b", "b-mother", barred=True))
         for student_id in ("a", "b"):
             for guardian_id in ("a-mother", "b-mother"):
                 await set_bar(service, student_id=student_id, guardian_id=guardian_id)
@@ -218,7 +218,7 @@ GONE = [
     _gone(relationship=roster_pb2.Relationship(student_id="a", guardian_id="a-mother")),
     _gone(user=roster_pb2.User(user_id="a-mother")),
     _gone(user=roster_pb2.User(user_id="a")),
-    tie("a", "a-mother", barred=False),
+    relationship("a", "a-mother", barred=False),
 ]
 
 
@@ -231,7 +231,7 @@ async def test_an_import_loses_no_bar_unless_that_is_allowed(
     async with serving(tmp_path) as service:
         await service.add_district()
         await bring(service, "1", ROSTER)
-        await upsert(service, tie("a", "a-mother", barred=True))
+        await upsert(service, relationship("a", "a-mother", barred=True))
         version = await service.facts_version()
         with refused("IMPORT_GUARD_EXCEEDED") as refusal:
             await bring(service, "2", sent, mode=mode)
@@ -276,7 +276,7 @@ async def test_deactivating_by_hand_loses_no_bar_unless_that_is_allowed(tmp_path
     async with serving(tmp_path) as service:
         await service.add_district()
         await bring(service, "1", ROSTER)
-        await upsert(service, tie("a", "a-mother", barred=True))
+        await upsert(service, relationship("a", "a-mother", barred=True))
         await set_bar(service)
         named: dict[str, Any]
         for named in ({"relationships": [key]}, {"user_ids": ["a"]}, {"user_ids": ["a-mother"]}):
@@ -301,9 +301,11 @@ async def test_bars_of_records_written_by_hand_are_audited(tmp_path: Path) -> No
         await service.add_district()
         await bring(service, "1", ROSTER)
         service.clock.pass_seconds(1)
-        await upsert(service, tie("a", "a-mother", barred=True), tie("b", "b-mother"))
+        await upsert(
+            service, relationship("a", "a-mother", barred=True), relationship("b", "b-mother")
+        )
         service.clock.pass_seconds(1)
-        await upsert(service, tie("a", "a-mother", barred=False))
+        await upsert(service, relationship("a", "a-mother", barred=False))
         lifted, set_, *_ = await audited(service)
     assert (set_.target, set_.before, set_.after) == (
         "bars/a/a-mother",

@@ -146,7 +146,7 @@ async def test_it_is_in_the_devices_language_else_in_english(
         assert detail.locale == language
 
 
-def _tie(**fields: Any) -> dict[str, Any]:
+def _relationship(**fields: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "student_id": STUDENT,
         "guardian_id": MOTHER,
@@ -158,9 +158,9 @@ def _tie(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(_tie(portal_enabled=False), id="portal off"),
-        pytest.param(_tie(barred=True), id="barred"),
-        pytest.param(_tie(end_date={"year": 2020, "month": 1, "day": 1}), id="ended"),
+        pytest.param(_relationship(portal_enabled=False), id="portal off"),
+        pytest.param(_relationship(barred=True), id="barred"),
+        pytest.param(_relationship(end_date={"year": 2020, "month": 1, "day": 1}), id="ended"),
         pytest.param({"user": roster_pb2.User(user_id=MOTHER, enabled=False)}, id="account off"),
     ],
 )

@@ -407,9 +407,11 @@ async def test_what_is_saved_while_its_person_is_erased_does_not_stay(
 async def populate_again(service: Whole) -> None:
     """Let the mother be there again, with her child."""
     user = roster_pb2.User(user_id=MOTHER, enabled=True)
-    tie = roster_pb2.Relationship(student_id=STUDENT, guardian_id=MOTHER, portal_enabled=True)
+    relationship = roster_pb2.Relationship(
+        student_id=STUDENT, guardian_id=MOTHER, portal_enabled=True
+    )
     record = roster_pb2.RosterRecord
-    await upsert(service, record(user=user), record(relationship=tie))
+    await upsert(service, record(user=user), record(relationship=relationship))
 
 
 def wanted_grades(*, enabled: bool = True) -> subscription_pb2.Subscription:

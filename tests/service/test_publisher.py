@@ -33,7 +33,7 @@ class Breaking(ChangeServiceServicer):
         self.code = code
         self.accepted: list[str] = []
         self.streams = 0
-        self.broken, self.mended = asyncio.Event(), asyncio.Event()
+        self.broken, self.repaired = asyncio.Event(), asyncio.Event()
 
     async def StreamPublishChanges(
         self, requests: AsyncIterator[StreamPublishChangesRequest], context: Any
@@ -41,7 +41,7 @@ class Breaking(ChangeServiceServicer):
         self.streams += 1
         first = self.streams == 1
         if not first:
-            self.mended.set()
+            self.repaired.set()
         async for request in requests:
             self.accepted += [change.key.change_id for change in request.changes]
             yield StreamPublishChangesResponse(
@@ -86,7 +86,7 @@ async def test_every_change_is_answered_for_itself_across_a_break(code: grpc.Sta
     ):
         await publisher.publish(_change("before"))
         service.broken.set()
-        await service.mended.wait()
+        await service.repaired.wait()
         acks = await asyncio.gather(*(publisher.publish(_change(f"c{n}")) for n in range(250)))
     assert [ack.result for ack in acks] == [PUBLISH_RESULT_ACCEPTED] * 250
     assert [name for name in service.accepted if name[0] == "c"] == [f"c{n}" for n in range(250)]

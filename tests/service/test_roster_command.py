@@ -64,7 +64,7 @@ async def test_an_extract_without_relationships_silences_nobody(tmp_path: Path) 
             assert (await publisher.roster.GetUser(request)).user.birth_date == born
         assert await guardians(service, "s1001") == before
     assert born.year > 2000
-    assert any(tie.portal_enabled for tie in before)
+    assert any(relationship.portal_enabled for relationship in before)
     assert first["portalRelationshipCount"] == again["portalRelationshipCount"] > 0
     assert {one["recordType"] for one in again["counts"]} == {
         f"RECORD_TYPE_{name}" for name in ("SCHOOL", "CALENDAR", "USER", "ENROLLMENT")

@@ -34,11 +34,11 @@ from tests.service.roster_parts import (
     look_up,
     parts,
     records,
+    relationship,
     school,
     send,
     stay,
     student_ids,
-    tie,
     user,
 )
 from tests.storage.engines import databases
@@ -179,7 +179,7 @@ async def test_without_portal_data_the_report_says_that_nobody_is_a_recipient(
             user("a"),
             stay("a", "north"),
             user("m"),
-            tie("a", "m", portal_enabled=False),
+            relationship("a", "m", portal_enabled=False),
         ]
         done = await bring(service, "1", sent)
     assert done.report.portal_relationship_count == 0
@@ -191,7 +191,7 @@ async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) 
         *NORTH,
         user(""),
         Record(user=born),
-        tie("a", "a", relation="r" * 129),
+        relationship("a", "a", relation="r" * 129),
         stay("a", "north", start_date=None),
         stay("b", "north", end_date=day(2026, 8, 19)),
         Record(),
@@ -243,7 +243,7 @@ async def test_bad_records_are_all_named_and_nothing_is_applied(tmp_path: Path) 
 
 
 async def test_dangling_references_are_problems(tmp_path: Path) -> None:
-    sent = [*NORTH, user("a"), stay("a", "west"), tie("a", "ghost")]
+    sent = [*NORTH, user("a"), stay("a", "west"), relationship("a", "ghost")]
     async with serving(tmp_path) as service:
         await service.add_district()
         with refused("IMPORT_RECORDS_REFUSED"):

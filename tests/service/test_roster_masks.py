@@ -21,8 +21,8 @@ from tests.service.roster_parts import (
     day,
     family,
     look_up,
+    relationship,
     school,
-    tie,
     user,
 )
 from tests.storage.engines import databases
@@ -105,7 +105,7 @@ async def test_a_source_without_portal_flags_keeps_them(
     async with serving(tmp_path, database) as service:
         await service.add_district()
         await bring(service, "1", [*NORTH, *family("a")])
-        await upsert(service, tie("a", "a-mother", **flags), Record(user=born))
+        await upsert(service, relationship("a", "a-mother", **flags), Record(user=born))
         if mode is None:
             await upsert(service, *silent)
         else:
@@ -206,7 +206,7 @@ def _families(count: int, **fields: Any) -> list[Record]:
     found = list(NORTH)
     for number in range(count):
         own = family(f"s{number}")
-        own[2] = tie(f"s{number}", f"s{number}-mother", **fields)
+        own[2] = relationship(f"s{number}", f"s{number}-mother", **fields)
         found += own
     return found
 

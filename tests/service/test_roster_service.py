@@ -19,10 +19,10 @@ from tests.service.roster_parts import (
     Record,
     bring,
     family,
+    relationship,
     school,
     stay,
     student_ids,
-    tie,
     user,
 )
 from tests.storage.engines import databases
@@ -100,7 +100,9 @@ async def test_every_bad_field_is_named_with_its_record(tmp_path: Path) -> None:
         await service.add_district()
         with refused("INVALID_FIELD") as refusal:
             gone = Record(user=roster_pb2.User(user_id="x"), deactivate=True)
-            await upsert(service, user("fine"), user(""), tie("a", "a"), gone, Record(), source="")
+            await upsert(
+                service, user("fine"), user(""), relationship("a", "a"), gone, Record(), source=""
+            )
         assert set(refusal.fields) == {
             "source",
             "records[1].user.user_id",
@@ -122,7 +124,7 @@ async def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path) -> None:
         await service.add_district()
         await upsert(service, user("a"))
         version, audited = await service.facts_version(), await service.audit()
-        barred = tie("a", "b", barred=True)
+        barred = relationship("a", "b", barred=True)
         counts = await upsert(service, user("a"), user("b"), barred, validate_only=True)
         gone = await deactivate(service, user_ids=["a"], validate_only=True)
         assert await service.facts_version() == version
@@ -135,14 +137,14 @@ async def test_records_are_deactivated_all_or_none(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
         await bring(service, "1", [*NORTH, *family("a"), *family("b")])
-        ties = [messages.RelationshipKey(student_id="a", guardian_id="a-mother")]
+        relationships = [messages.RelationshipKey(student_id="a", guardian_id="a-mother")]
         with refused("RECORD_NOT_FOUND") as refusal:
-            await deactivate(service, user_ids=["a", "ghost"], relationships=ties)
+            await deactivate(service, user_ids=["a", "ghost"], relationships=relationships)
         assert refusal.metadata == {"record_type": "USER", "record_id": "ghost"}
         assert await student_ids(service) == ["a", "b"]
         named = {
             "user_ids": ["a"],
-            "relationships": ties,
+            "relationships": relationships,
             "enrollment_ids": ["a@north"],
             "calendar_ids": ["north:2027"],
             "school_ids": ["north"],
@@ -195,8 +197,8 @@ async def test_students_are_filtered_and_paged(tmp_path: Path) -> None:
 async def test_a_guardian_is_answered_with_their_students(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
-        ties = [tie("b", "a-mother")]
-        await bring(service, "1", [*NORTH, *family("a"), *family("b"), *ties])
+        relationships = [relationship("b", "a-mother")]
+        await bring(service, "1", [*NORTH, *family("a"), *family("b"), *relationships])
         request = messages.GetUserRequest(district_id=DISTRICT, user_id="a-mother")
         answer = await service.roster.GetUser(request)
         with refused("STUDENT_NOT_FOUND") as refusal:
@@ -256,7 +258,7 @@ async def test_the_audit_log_holds_no_names(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
         await upsert(service, user("a", names=names), user("m", names=names))
-        await upsert(service, tie("a", "m", barred=True))
+        await upsert(service, relationship("a", "m", barred=True))
         async with service.storage.read() as connection:
             rows = [tuple(row) for row in await connection.execute(select(audit_entry))]
     assert len(rows) == 4

@@ -20,7 +20,7 @@ from schoolbell.v1.change_service_pb2 import (
 )
 from schoolbell.v1.device_service_pb2 import GetNotificationRequest, Notification
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from tests.service.accounts import PEOPLE, STEPFATHER, balance, live_together, tie
+from tests.service.accounts import PEOPLE, STEPFATHER, balance, live_together, relationship
 from tests.service.asking import about, explain
 from tests.service.following import following
 from tests.service.scene import (
@@ -144,12 +144,12 @@ async def test_a_child_whom_the_mother_may_no_longer_see_is_not_named(
         await live_together(service)
         await register(service, phone(MOTHER))
         (delivery,) = (await told(service, BOTH, count=1))[MOTHER]
-        await upsert(service, tie(STUDENT, MOTHER, barred=True))
+        await upsert(service, relationship(STUDENT, MOTHER, barred=True))
         detail = await notification(service, MOTHER, delivery_id=delivery.delivery_id)
         assert detail.title == "Ben: lunch account"
         (change,) = detail.changes
         assert (change.student_id, list(change.shared_student_ids)) == (SIBLING, [])
-        await upsert(service, tie(SIBLING, MOTHER, barred=True))
+        await upsert(service, relationship(SIBLING, MOTHER, barred=True))
         with pytest.raises(NotFound) as refused:
             await notification(service, MOTHER, notification_id=delivery.notification_id)
         assert refused.value.reason == "NOTIFICATION_NOT_FOUND"
@@ -228,12 +228,12 @@ async def test_an_explanation_says_by_whom_each_person_is_told(
         people = {one.user_id: one for one in answer.recipients}
         assert list(people) == [STUDENT, SIBLING, FATHER, MOTHER, STEPFATHER]
         assert [name for name, one in people.items() if one.is_student] == [STUDENT, SIBLING]
-        ties = {
+        relationships = {
             name: (one.relationship.student_id, one.relationship.relation)
             for name, one in people.items()
             if one.HasField("relationship")
         }
-        assert ties == {
+        assert relationships == {
             MOTHER: (STUDENT, ""),
             FATHER: (STUDENT, ""),
             STEPFATHER: (SIBLING, "parent"),

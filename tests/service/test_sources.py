@@ -59,7 +59,7 @@ def user(user_id: str) -> roster_pb2.RosterRecord:
     return record(user=roster_pb2.User(user_id=user_id, enabled=True))
 
 
-def tie(student_id: str, guardian_id: str, **fields: Any) -> roster_pb2.RosterRecord:
+def relationship(student_id: str, guardian_id: str, **fields: Any) -> roster_pb2.RosterRecord:
     return record(
         relationship=roster_pb2.Relationship(
             student_id=student_id, guardian_id=guardian_id, portal_enabled=True, **fields
@@ -105,8 +105,8 @@ async def refusal(call: Awaitable[object]) -> SchoolbellError:
 
 FOREIGN: list[tuple[list[roster_pb2.RosterRecord], str]] = [
     ([user(MOTHER)], f"USER {MOTHER}"),
-    ([user("accomplice"), tie(STUDENT, "accomplice")], f"USER {STUDENT}"),
-    ([tie(STUDENT, FATHER)], f"USER {STUDENT}"),
+    ([user("accomplice"), relationship(STUDENT, "accomplice")], f"USER {STUDENT}"),
+    ([relationship(STUDENT, FATHER)], f"USER {STUDENT}"),
     ([stay("another-stay", SIBLING)], f"USER {SIBLING}"),
     ([record(school=roster_pb2.School(school_id="elm", display_name="x"))], "SCHOOL elm"),
 ]
@@ -164,10 +164,15 @@ async def test_its_own_is_written_and_read_and_the_rest_is_not_seen(
     async with whole(tmp_path, database=database) as service:
         await populate(service)
         async with service.client(access.ROLE_PUBLISHER) as sis, limited(service) as client:
-            own = [user("pupil"), user("aunt"), tie("pupil", "aunt"), stay("own-stay", "pupil")]
+            own = [
+                user("pupil"),
+                user("aunt"),
+                relationship("pupil", "aunt"),
+                stay("own-stay", "pupil"),
+            ]
             await client.roster.UpsertRecords(upsert(*own))
             await client.roster.ImportRoster(an_import(user("pupil-2"), stay("s2", "pupil-2")))
-            await sis.roster.UpsertRecords(upsert(tie("pupil", MOTHER), source=SOURCE))
+            await sis.roster.UpsertRecords(upsert(relationship("pupil", MOTHER), source=SOURCE))
             found = (await client.roster.GetStudent(student("pupil"))).student
             assert [one.guardian_id for one in found.relationships] == ["aunt"]
             listed = await client.roster.ListStudents(

@@ -152,8 +152,10 @@ async def test_each_gate_that_closes_a_kind_is_named(tmp_path: Path) -> None:
     async with whole(tmp_path) as service:
         await populate(service)
         (device,) = await register(service, phone(MOTHER))
-        tie = roster_pb2.Relationship(student_id=STUDENT, guardian_id=MOTHER, portal_enabled=False)
-        await upsert(service, roster_pb2.RosterRecord(relationship=tie))
+        relationship = roster_pb2.Relationship(
+            student_id=STUDENT, guardian_id=MOTHER, portal_enabled=False
+        )
+        await upsert(service, roster_pb2.RosterRecord(relationship=relationship))
         assert closed(await page(service, device)) == {
             STUDENT: {common_pb2.GATE_RELATED},
             SIBLING: {0},

@@ -14,7 +14,7 @@ from schoolbell import AsyncClient
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2, status_service_pb2
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.servicers import person_erasure, steering
+from schoolbell_server.servicers import delivery_control, person_erasure
 from schoolbell_server.servicers.unattended import MOST, MOST_OF_ONE, Unattended
 from tests.service.following import PATIENCE
 from tests.service.granting import entries
@@ -62,7 +62,7 @@ async def done(client: AsyncClient, method: str, name: str, count: int) -> list[
 async def test_a_cancel_whose_caller_hangs_up_is_finished_and_on_record(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "_STEP", 3)
+    monkeypatch.setattr(delivery_control, "_STEP", 3)
     async with whole(tmp_path, database=database) as service:
         await stage(service)
         request = status_service_pb2.CancelDeliveriesRequest(

@@ -67,8 +67,8 @@ class Model:
     def with_records(self, records: Iterable[Record]) -> Model:
         """Return the district after these records were written; what was gone is back."""
         new = {name_of(one): one for one in records}
-        ties = [one for one in new.values() if isinstance(one, RelationshipRecord)]
-        said = {(one.student_id, one.guardian_id): one.barred for one in ties}
+        relationships = [one for one in new.values() if isinstance(one, RelationshipRecord)]
+        said = {(one.student_id, one.guardian_id): one.barred for one in relationships}
         lifted = {pair for pair, barred in said.items() if barred is False}
         return replace(
             self,
@@ -103,11 +103,13 @@ class Model:
         student_id = change.student_id
         account = self.user(student_id, student_id)
         stays = [_stay(one) for one in self._stays[student_id] if not self._is_gone(one)]
-        ties = [self._tie(one, student_id) for one in self._ties[student_id]]
+        relationships = [
+            self._relationship(one, student_id) for one in self._relationships[student_id]
+        ]
         student = StudentFacts(
             student=account,
             enrollments=tuple(stays),
-            relationships=tuple(ties),
+            relationships=tuple(relationships),
             bars=self._bars(student_id),
         )
         named = {stay.calendar_id for stay in stays} | {change.calendar_id}
@@ -182,7 +184,7 @@ class Model:
         """Return who is barred from a student, and by whom."""
         return {person: ("sis",) for student, person in self.bars if student == student_id}
 
-    def _tie(self, record: RelationshipRecord, student_id: str) -> RelationshipFacts:
+    def _relationship(self, record: RelationshipRecord, student_id: str) -> RelationshipFacts:
         return RelationshipFacts(
             guardian=self.user(record.guardian_id, student_id),
             relation=record.relation,
@@ -226,7 +228,7 @@ class Model:
         return found
 
     @cached_property
-    def _ties(self) -> defaultdict[str, list[RelationshipRecord]]:
+    def _relationships(self) -> defaultdict[str, list[RelationshipRecord]]:
         found: defaultdict[str, list[RelationshipRecord]] = defaultdict(list)
         for one in sorted(self._all(RelationshipRecord), key=lambda one: one.guardian_id):
             found[one.student_id].append(one)
@@ -279,11 +281,12 @@ def as_seen_by(world: World, change: Change) -> World:
 
 
 def _narrowed(student: StudentFacts, student_id: str) -> StudentFacts:
-    ties = [
-        replace(tie, guardian=_wanting(tie.guardian, student_id)) for tie in student.relationships
+    relationships = [
+        replace(relationship, guardian=_wanting(relationship.guardian, student_id))
+        for relationship in student.relationships
     ]
     account = _wanting(student.student, student_id)
-    return replace(student, student=account, relationships=tuple(ties))
+    return replace(student, student=account, relationships=tuple(relationships))
 
 
 def _wanting(user: UserFacts, student_id: str) -> UserFacts:

@@ -32,12 +32,12 @@ _USER = """
     INSERT INTO user_account (district_id, user_id, student, enabled, source, update_time)
     VALUES ('maple', :user_id, true, true, 'sis', 1)
 """
-_TIE = """
+_RELATIONSHIP = """
     INSERT INTO relationship (district_id, student_id, guardian_id, portal_enabled, barred,
         locally_set, active, source, update_time)
     VALUES ('maple', 's1', :guardian, true, :barred, :by_hand, :active, 'sis', 1000000)
 """
-_TIES = (
+_RELATIONSHIPS = (
     ("g1", True, True, True),
     ("g2", True, False, True),
     ("g3", True, False, False),
@@ -68,11 +68,11 @@ def _fill(connection: Connection) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "0001")
     connection.execute(text(_DISTRICT), {"secret": b"sealed"})
-    for user_id in ("s1", *(guardian for guardian, *_ in _TIES)):
+    for user_id in ("s1", *(guardian for guardian, *_ in _RELATIONSHIPS)):
         connection.execute(text(_USER), {"user_id": user_id})
-    for tie in _TIES:
+    for relationship in _RELATIONSHIPS:
         names = ("guardian", "barred", "by_hand", "active")
-        connection.execute(text(_TIE), dict(zip(names, tie, strict=True)))
+        connection.execute(text(_RELATIONSHIP), dict(zip(names, relationship, strict=True)))
     for import_id, validate_only, state in (
         ("checked", True, "applied"),
         ("done", False, "applied"),

@@ -15,7 +15,7 @@ from schoolbell_storage.persons import (
     erase,
     read_holding,
     records,
-    ties,
+    relationships,
 )
 from tests.storage.aged import NOW
 from tests.storage.engines import POSTGRESQL, databases, open_database, plan_of
@@ -29,7 +29,7 @@ async def test_every_table_is_searched_by_an_index(database: str, tmp_path: Path
     async with open_database(database, tmp_path) as storage, storage.write() as connection:
         if database == POSTGRESQL:
             await connection.execute(text("SET LOCAL enable_seqscan = off"))
-        for holding in (account(ANN), *records(ANN), changes(ANN), *ties(ANN)):
+        for holding in (account(ANN), *records(ANN), changes(ANN), *relationships(ANN)):
             plan = await plan_of(connection, select(holding.table).where(holding.where))
             assert "Seq Scan" not in plan, plan
             assert f"SCAN {holding.table.name}" not in plan, plan

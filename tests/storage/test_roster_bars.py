@@ -26,12 +26,12 @@ from tests.storage.engines import databases, open_database
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
 
 PAIR = ("s1", "s1-father")
-TIE = RelationshipRecord(
+RELATIONSHIP = RelationshipRecord(
     student_id="s1", guardian_id="s1-father", relation="father", portal_enabled=True
 )
-BARRED = dataclasses.replace(TIE, barred=True)
-FREE = dataclasses.replace(TIE, barred=False)
-TIE_NAME = RecordName(RecordType.RELATIONSHIP, PAIR)
+BARRED = dataclasses.replace(RELATIONSHIP, barred=True)
+FREE = dataclasses.replace(RELATIONSHIP, barred=False)
+RELATIONSHIP_NAME = RecordName(RecordType.RELATIONSHIP, PAIR)
 ROSTER: list[Record] = [*school("north"), *family("s1", "north")]
 
 
@@ -59,7 +59,7 @@ async def test_no_source_lifts_the_bar_of_another(database: str, tmp_path: Path)
         await of_district(storage)
         for by_hand in (False, True):
             await write(storage, [FREE], days=1, source="sis", by_hand=by_hand)
-            await write(storage, [TIE_NAME], days=2, source="sis", allow_bar_loss=True)
+            await write(storage, [RELATIONSHIP_NAME], days=2, source="sis", allow_bar_loss=True)
             await write(storage, [FREE], days=3, source="sis", by_hand=by_hand)
             assert await sources(storage) == ["", "court"]
         await write(storage, [BARRED], days=4, source="sis")
@@ -94,9 +94,9 @@ async def test_a_record_that_says_nothing_of_a_bar_keeps_it(database: str, tmp_p
 async def test_a_bar_is_lost_only_where_that_is_allowed(
     database: str, lossy: str, tmp_path: Path
 ) -> None:
-    others = [record for record in ROSTER if record != TIE]
+    others = [record for record in ROSTER if record != RELATIONSHIP]
     records: list[Record | RecordName] = {
-        "relationship": [TIE_NAME],
+        "relationship": [RELATIONSHIP_NAME],
         "student": [RecordName(RecordType.USER, ("s1",))],
         "guardian": [RecordName(RecordType.USER, ("s1-father",))],
         "missing": others,
@@ -135,8 +135,10 @@ async def test_who_deactivates_by_hand_what_another_source_barred_is_stopped(
         await write(storage, ROSTER)
         await write(storage, [BARRED])
         with pytest.raises(GuardsExceeded):
-            await write(storage, [TIE_NAME], source="office", by_hand=True)
-        await write(storage, [TIE_NAME], source="office", by_hand=True, allow_bar_loss=True)
+            await write(storage, [RELATIONSHIP_NAME], source="office", by_hand=True)
+        await write(
+            storage, [RELATIONSHIP_NAME], source="office", by_hand=True, allow_bar_loss=True
+        )
         assert await sources(storage) == ["sis"], "only its own source lifts it"
         await write(storage, [FREE], by_hand=True)
         assert await sources(storage) == []
@@ -164,8 +166,10 @@ async def test_a_bar_holds_without_a_relationship(database: str, tmp_path: Path)
         stranger = ("s1", "s2-father")
         assert await of_district(storage, stranger)
         assert not await of_district(storage, stranger)
-        tie = RelationshipRecord(student_id="s1", guardian_id="s2-father", portal_enabled=True)
-        await write(storage, [tie], days=1)
+        relationship = RelationshipRecord(
+            student_id="s1", guardian_id="s2-father", portal_enabled=True
+        )
+        await write(storage, [relationship], days=1)
         async with storage.read() as connection:
             world = await fetch_world(connection, MAPLE, ["s1", "s2"], [], {})
         assert world is not None

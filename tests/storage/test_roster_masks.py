@@ -57,7 +57,7 @@ KID = UserRecord(
     preferred_name="Zo",
 )
 AUNT = UserRecord(user_id="g1", enabled=True)
-TIE = RelationshipRecord(
+RELATIONSHIP = RelationshipRecord(
     student_id="s1",
     guardian_id="g1",
     relation="aunt",
@@ -74,7 +74,7 @@ STAY = EnrollmentRecord(
     end_date=LAST_DAY,
     portal_visible=True,
 )
-WHOLE: list[Record] = [SCHOOL, YEAR, KID, AUNT, TIE, STAY]
+WHOLE: list[Record] = [SCHOOL, YEAR, KID, AUNT, RELATIONSHIP, STAY]
 BLANK: list[Record] = [
     SchoolRecord(school_id="north"),
     CalendarRecord(
@@ -116,7 +116,7 @@ async def test_what_is_not_provided_stays(database: str, full: bool, tmp_path: P
         await add_district(storage)
         await write(storage, WHOLE)
         counts = await write(storage, BLANK, days=1, provided=frozenset(), full=full)
-        assert await stored(storage) == [SCHOOL, YEAR, KID, TIE, STAY]
+        assert await stored(storage) == [SCHOOL, YEAR, KID, RELATIONSHIP, STAY]
     assert {one for one in counts.values() if one.touched} == set()
 
 
@@ -126,7 +126,7 @@ async def test_what_is_provided_is_written(database: str, tmp_path: Path) -> Non
         SchoolRecord(school_id="north", display_name="South"),
         dataclasses.replace(YEAR, display_name="New", school_year=1, terms=()),
         UserRecord(user_id="s1", preferred_name="Z"),
-        dataclasses.replace(TIE, portal_enabled=False, relation="x"),
+        dataclasses.replace(RELATIONSHIP, portal_enabled=False, relation="x"),
     ]
     provided = frozenset({"display_name", "preferred_name", "portal_enabled"})
     async with open_database(database, tmp_path) as storage:
@@ -137,7 +137,7 @@ async def test_what_is_provided_is_written(database: str, tmp_path: Path) -> Non
             dataclasses.replace(SCHOOL, display_name="South"),
             dataclasses.replace(YEAR, display_name="New"),
             dataclasses.replace(KID, preferred_name="Z"),
-            dataclasses.replace(TIE, portal_enabled=False),
+            dataclasses.replace(RELATIONSHIP, portal_enabled=False),
             STAY,
         ]
 
@@ -150,7 +150,7 @@ async def test_a_record_that_is_back_keeps_what_it_had(database: str, tmp_path: 
         await write(storage, WHOLE)
         await write(storage, gone, days=1)
         counts = await write(storage, [BLANK[2], BLANK[5]], days=2, provided=frozenset())
-        assert await stored(storage) == [SCHOOL, YEAR, KID, TIE, STAY]
+        assert await stored(storage) == [SCHOOL, YEAR, KID, RELATIONSHIP, STAY]
     assert counts[RecordType.USER] == RecordCounts(created=1)
 
 
@@ -198,13 +198,13 @@ YEAR_AND_STAY = frozenset(
 
 @databases()
 async def test_dates_are_in_order_with_what_is_stored(database: str, tmp_path: Path) -> None:
-    early = dataclasses.replace(TIE, end_date=FIRST_DAY - dt.timedelta(days=1))
+    early = dataclasses.replace(RELATIONSHIP, end_date=FIRST_DAY - dt.timedelta(days=1))
     async with open_database(database, tmp_path) as storage:
         await add_district(storage)
         await write(storage, WHOLE)
         with pytest.raises(RecordsRefused) as refused:
             await write(storage, [early], provided=frozenset({"end_date"}))
-        assert await stored(storage) == [SCHOOL, YEAR, KID, TIE, STAY]
+        assert await stored(storage) == [SCHOOL, YEAR, KID, RELATIONSHIP, STAY]
     assert [one.field for one in refused.value.problems] == ["end_date"]
 
 

@@ -15,6 +15,7 @@ from schoolbell_storage.roster import (
     count_portal_relationships,
     get_student,
     get_user,
+    has_portal_relationship,
     list_students,
 )
 from schoolbell_storage.roster_checks import RecordsRefused
@@ -79,7 +80,7 @@ async def test_records_come_back_as_they_were_written(database: str, tmp_path: P
         family_name="Núñez",
         preferred_name="Zo",
     )
-    tie = RelationshipRecord(
+    relationship = RelationshipRecord(
         student_id="s1",
         guardian_id="g1",
         relation="aunt",
@@ -107,7 +108,13 @@ async def test_records_come_back_as_they_were_written(database: str, tmp_path: P
     async with open_database(database, tmp_path) as storage:
         await add_district(storage)
         # References may come before what they name, also in an earlier batch.
-        first: list[Record] = [stay, tie, year, user, UserRecord(user_id="g1", enabled=False)]
+        first: list[Record] = [
+            stay,
+            relationship,
+            year,
+            user,
+            UserRecord(user_id="g1", enabled=False),
+        ]
         await write(storage, [*first, SchoolRecord(school_id="north", time_zone="UTC")], batch=1)
         async with storage.read() as connection:
             student = await get_student(connection, MAPLE, "s1")
@@ -115,13 +122,13 @@ async def test_records_come_back_as_they_were_written(database: str, tmp_path: P
             guardian = await get_user(connection, MAPLE, "g1")
     assert student is not None and guardian is not None and world is not None
     assert student.user.record == user
-    assert [one.record for one in student.relationships] == [tie]
+    assert [one.record for one in student.relationships] == [relationship]
     assert [one.record for one in student.enrollments] == [stay]
     assert student.user.origin.source == "sis"
     assert student.user.origin.update_time == START
     assert world.calendars["north:2027"].terms == (term,)
     assert world.calendars["north:2027"].time_zone == "UTC"
-    assert [one.record for one in guardian[1]] == [tie]
+    assert [one.record for one in guardian[1]] == [relationship]
 
 
 @databases()
@@ -200,7 +207,7 @@ async def test_a_full_write_leaves_other_sources_types_and_schools_alone(
 
         await write(storage, [*north, *family("new", "north")], days=1, full=True, most=100)
         people = await active(storage, user_account, "user_id")
-        ties = await active(storage, relationship, "student_id", "guardian_id")
+        relationships = await active(storage, relationship, "student_id", "guardian_id")
         stays = await active(storage, enrollment, "enrollment_id")
         schools = await active(storage, school, "school_id")
         years = await active(storage, calendar, "calendar_id")
@@ -208,8 +215,8 @@ async def test_a_full_write_leaves_other_sources_types_and_schools_alone(
     assert people >= {"s", "s-mother", "s-father", "vendor-1", "vendor-1-mother", "new"}
     assert "n-mother" in people
     assert "nobody" in people
-    assert ties >= {"s/n-mother", "s/s-mother", "new/new-mother"}
-    assert not ties & {"n/n-mother", "n/n-father"}
+    assert relationships >= {"s/n-mother", "s/s-mother", "new/new-mother"}
+    assert not relationships & {"n/n-mother", "n/n-father"}
     assert stays == {"s@south", "vendor-1@north", "new@north"}
     assert schools == {"north", "south"}
     assert years == {"north:2027", "south:2027"}
@@ -218,11 +225,11 @@ async def test_a_full_write_leaves_other_sources_types_and_schools_alone(
 @databases()
 async def test_a_full_write_of_one_type_keeps_the_others(database: str, tmp_path: Path) -> None:
     records = [*a_school("north"), *family("s1", "north"), *family("s2", "north")]
-    ties = [record for record in records if isinstance(record, RelationshipRecord)]
+    relationships = [record for record in records if isinstance(record, RelationshipRecord)]
     async with open_database(database, tmp_path) as storage:
         await add_district(storage)
         await write(storage, records)
-        counts = await write(storage, ties[:3], days=1, full=True, most=25)
+        counts = await write(storage, relationships[:3], days=1, full=True, most=25)
         people = await active(storage, user_account, "user_id")
         left = await active(storage, relationship, "student_id", "guardian_id")
     assert counts == {RecordType.RELATIONSHIP: RecordCounts(unchanged=3, deactivated=1)}
@@ -304,11 +311,11 @@ async def test_dangling_references_are_named_and_nothing_is_written(
     stray = EnrollmentRecord(
         enrollment_id="e", student_id="s1", calendar_id="west:2027", start_date=FIRST_DAY
     )
-    tie = RelationshipRecord(student_id="ghost", guardian_id="s1-mother")
+    relationship = RelationshipRecord(student_id="ghost", guardian_id="s1-mother")
     async with open_database(database, tmp_path) as storage:
         await add_district(storage)
         with pytest.raises(RecordsRefused) as refused:
-            await write(storage, [*a_school("north"), stray, *family("s1", "north"), tie])
+            await write(storage, [*a_school("north"), stray, *family("s1", "north"), relationship])
         assert await everything(storage) == []
     found = [
         (problem.record_index, str(problem.name), problem.field, str(problem.missing))
@@ -347,7 +354,9 @@ async def test_a_name_that_comes_twice_is_refused(database: str, tmp_path: Path)
 
 
 @databases()
-async def test_students_are_listed_by_id_with_their_ties(database: str, tmp_path: Path) -> None:
+async def test_students_are_listed_by_id_with_their_relationships(
+    database: str, tmp_path: Path
+) -> None:
     async with open_database(database, tmp_path) as storage:
         await add_district(storage)
         people = [*family("c", "north"), *family("a", "south"), *family("b", "north", "south")]
@@ -368,6 +377,8 @@ async def test_students_are_listed_by_id_with_their_ties(database: str, tmp_path
         async with storage.read() as connection:
             students = await list_students(connection, StudentQuery(district_id=MAPLE))
             assert await count_portal_relationships(connection, MAPLE) == 6
+            assert await has_portal_relationship(connection, MAPLE)
+            assert not await has_portal_relationship(connection, "nowhere")
     assert [one.record.guardian_id for one in students[0].relationships] == [
         "a-father",
         "a-mother",

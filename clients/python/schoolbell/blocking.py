@@ -65,7 +65,7 @@ class Client:
             yield from zip(batch, answer.acks, strict=True)
 
     def watch(self, request: WatchStatusRequest) -> Iterator[WatchStatusResponse]:
-        """Stream what changes, for ever: a break is mended from the last token.
+        """Stream what changes, for ever; after a break it resumes from the last token.
 
         It is logged while it lasts, and ends with `Unreachable` where it can never end otherwise.
         """

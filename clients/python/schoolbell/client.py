@@ -60,7 +60,7 @@ class AsyncClient:
         return AsyncPublisher(self.changes, district_id, Breaks(self._connection))
 
     async def watch(self, request: WatchStatusRequest) -> AsyncIterator[WatchStatusResponse]:
-        """Stream what changes, for ever: a break is mended from the last token.
+        """Stream what changes, for ever; after a break it resumes from the last token.
 
         Raises the typed error of anything but a break, such as `OutOfRange` for a token that is
         too old: list, then watch from the list's token. A break is logged while it lasts, and

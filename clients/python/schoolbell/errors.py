@@ -1,7 +1,7 @@
 """What a call raises: one class a code, each with the service's own reason.
 
 SchoolbellError
-├── InvalidArgument      mend the request; `fields` names what is wrong
+├── InvalidArgument      correct the request; `fields` names what is wrong
 ├── Unauthenticated      show a valid key
 ├── PermissionDenied     another role, right, source or district is needed
 ├── NotFound
@@ -128,7 +128,7 @@ class Unavailable(SchoolbellError):
 
 
 class Unreachable(Unavailable):
-    """The service can never be reached this way: mend the target, the authority or TLS."""
+    """The service can never be reached this way: correct the target, the authority or TLS."""
 
 
 class Unimplemented(SchoolbellError):

@@ -38,7 +38,7 @@ class _Item:
 class AsyncPublisher:
     """Publishes for one district until the `async with` block ends; then everything is answered.
 
-    A break of the stream is mended by sending every unanswered batch again: keys make that
+    After a break of the stream it sends every unanswered batch again: keys make that
     harmless. What the service refuses for being full is sent again later. A break is logged while
     it lasts; one that can never end, such as an untrusted certificate, ends publishing.
     """

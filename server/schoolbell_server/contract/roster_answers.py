@@ -13,7 +13,7 @@ from schoolbell_server.contract.principals import write_principal
 from schoolbell_server.domain.world import Term
 from schoolbell_server.rpc.texts import MAX_TEXT
 from schoolbell_storage.bars import DISTRICT, BarRow
-from schoolbell_storage.roster import Stored, Student, Tie
+from schoolbell_storage.roster import Stored, StoredRelationship, Student
 from schoolbell_storage.roster_checks import Problem
 from schoolbell_storage.roster_guards import Counts
 from schoolbell_storage.roster_imports import ImportMode, ImportRow, ImportState
@@ -42,10 +42,10 @@ _MODES = {
 
 
 def write_student(student: Student) -> roster_service_pb2.Student:
-    """Return a student with every tie."""
+    """Return a student with every relationship."""
     return roster_service_pb2.Student(
         user=write_user(student.user),
-        relationships=[write_relationship(tie) for tie in student.relationships],
+        relationships=[write_relationship(relationship) for relationship in student.relationships],
         enrollments=[_write_enrollment(stay) for stay in student.enrollments],
     )
 
@@ -66,20 +66,20 @@ def write_user(stored: Stored[UserRecord]) -> roster_pb2.User:
     return message
 
 
-def write_relationship(tie: Tie) -> roster_pb2.Relationship:
+def write_relationship(relationship: StoredRelationship) -> roster_pb2.Relationship:
     """Return a guardian's relationship with the bars that stand."""
-    record = tie.record
+    record = relationship.record
     return roster_pb2.Relationship(
         student_id=record.student_id,
         guardian_id=record.guardian_id,
         relation=record.relation,
         portal_enabled=record.portal_enabled,
-        barred=bool(tie.bars),
+        barred=bool(relationship.bars),
         adult_consent=record.adult_consent,
         start_date=_date(record.start_date),
         end_date=_date(record.end_date),
-        bars=map(write_bar, tie.bars),
-        origin=_write_origin(tie.origin),
+        bars=map(write_bar, relationship.bars),
+        origin=_write_origin(relationship.origin),
     )
 
 

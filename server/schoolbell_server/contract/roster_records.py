@@ -231,24 +231,24 @@ def _read_birth_date(message: roster_pb2.User, fields: _Fields) -> dt.date | Non
 
 
 def _read_relationship(message: roster_pb2.RosterRecord, fields: _Fields) -> RelationshipRecord:
-    tie = message.relationship
-    student_id = fields.key(tie.student_id, "student_id")
-    guardian_id = fields.key(tie.guardian_id, "guardian_id")
+    relationship = message.relationship
+    student_id = fields.key(relationship.student_id, "student_id")
+    guardian_id = fields.key(relationship.guardian_id, "guardian_id")
     if student_id and student_id == guardian_id:
         fields.complain(
             f"{fields.path}guardian_id", "must not be the student", reasons.INCONSISTENT
         )
-    start, end = fields.date(tie, "start_date"), fields.date(tie, "end_date")
+    start, end = fields.date(relationship, "start_date"), fields.date(relationship, "end_date")
     _check_order(start, end, fields.path, fields.complain)
     return RelationshipRecord(
         student_id=student_id,
         guardian_id=guardian_id,
-        relation=fields.text(tie.relation, "relation"),
-        portal_enabled=tie.portal_enabled,
-        adult_consent=tie.adult_consent,
+        relation=fields.text(relationship.relation, "relation"),
+        portal_enabled=relationship.portal_enabled,
+        adult_consent=relationship.adult_consent,
         start_date=start,
         end_date=end,
-        barred=tie.barred if "barred" in fields else None,
+        barred=relationship.barred if "barred" in fields else None,
     )
 
 

@@ -101,7 +101,10 @@ def _superseded(change: Change, update: FactUpdate, world: World) -> Superseded:
         user_id
         for student_id in change.student_ids
         if (student := world.students.get(student_id)) is not None
-        for user_id in (student_id, *(tie.guardian.user_id for tie in student.relationships))
+        for user_id in (
+            student_id,
+            *(relationship.guardian.user_id for relationship in student.relationships),
+        )
     }
     return lambda waiting: waiting.user_id in people and waiting.current != update.current
 

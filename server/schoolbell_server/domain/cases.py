@@ -72,7 +72,7 @@ class RecipientCase:
     app: AppType
     """The student's own app for the student, the parents' for everybody else."""
     user: UserFacts
-    ties: tuple[RelationshipFacts, ...] = ()
+    relationships: tuple[RelationshipFacts, ...] = ()
 
     @property
     def bars(self) -> tuple[str, ...]:
@@ -128,12 +128,12 @@ def recipients(case: ChangeCase) -> Iterator[RecipientCase]:
     """Yield the student and every related person, each once: the student, then by user_id."""
     student = case.student.student
     yield RecipientCase(case, AppType.STUDENT, student)
-    ties: dict[str, list[RelationshipFacts]] = {}
-    for tie in case.student.relationships:
-        if tie.guardian.user_id != student.user_id:
-            ties.setdefault(tie.guardian.user_id, []).append(tie)
-    for user_id in sorted(ties):
-        own = tuple(ties[user_id])
+    relationships: dict[str, list[RelationshipFacts]] = {}
+    for relationship in case.student.relationships:
+        if relationship.guardian.user_id != student.user_id:
+            relationships.setdefault(relationship.guardian.user_id, []).append(relationship)
+    for user_id in sorted(relationships):
+        own = tuple(relationships[user_id])
         yield RecipientCase(case, AppType.PARENT, own[0].guardian, own)
 
 

@@ -179,7 +179,9 @@ class _People:
             user_id=recipient.user.user_id,
             app=recipient.app,
             student_id=self.case.change.student_id,
-            relations=tuple(sorted(tie.relation for tie in recipient.ties)),
+            relations=tuple(
+                sorted(relationship.relation for relationship in recipient.relationships)
+            ),
             known=recipient.user.known,
             change_gates=self.change_gates,
             gates=gates,

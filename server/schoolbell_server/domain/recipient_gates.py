@@ -29,38 +29,38 @@ def _stops_for_age(recipient: RecipientCase) -> bool:
     return is_of_age(case.student.student.birth_date, case.moment.school_day)
 
 
-def _refuse_tie(recipient: RecipientCase) -> Refusal | None:
+def _refuse_relationship(recipient: RecipientCase) -> Refusal | None:
     if recipient.app is AppType.STUDENT:
         return None
     if recipient.bars:
         return Refusal(Gate.RELATED, RefusalReason.BARRED)
-    if not recipient.ties:
+    if not recipient.relationships:
         return Refusal(Gate.RELATED, RefusalReason.NO_RELATIONSHIP)
-    causes = [_closed_by(recipient, tie) for tie in recipient.ties]
+    causes = [_closed_by(recipient, relationship) for relationship in recipient.relationships]
     if None in causes:
         return None
     return Refusal(Gate.RELATED, *min(cause for cause in causes if cause is not None))
 
 
 def _closed_by(
-    recipient: RecipientCase, tie: RelationshipFacts
+    recipient: RecipientCase, relationship: RelationshipFacts
 ) -> tuple[RefusalReason, str] | None:
-    """Return why one tie does not let a person see the student."""
+    """Return why one relationship does not let a person see the student."""
     day = recipient.case.moment.school_day
-    if not tie.active:
+    if not relationship.active:
         return RefusalReason.RELATIONSHIP_ENDED, ""
-    if tie.end_date is not None and tie.end_date < day:
-        return RefusalReason.RELATIONSHIP_ENDED, text_of(tie.end_date)
-    if tie.start_date is not None and day < tie.start_date:
-        return RefusalReason.RELATIONSHIP_NOT_STARTED, text_of(tie.start_date)
-    if not tie.portal_enabled:
+    if relationship.end_date is not None and relationship.end_date < day:
+        return RefusalReason.RELATIONSHIP_ENDED, text_of(relationship.end_date)
+    if relationship.start_date is not None and day < relationship.start_date:
+        return RefusalReason.RELATIONSHIP_NOT_STARTED, text_of(relationship.start_date)
+    if not relationship.portal_enabled:
         return RefusalReason.PORTAL_OFF, ""
-    if not tie.adult_consent and _stops_for_age(recipient):
+    if not relationship.adult_consent and _stops_for_age(recipient):
         return RefusalReason.ADULT_STUDENT, ""
     return None
 
 
-def _see_tie(recipient: RecipientCase) -> tuple[SeenFact, ...]:
+def _see_relationship(recipient: RecipientCase) -> tuple[SeenFact, ...]:
     case = recipient.case
     student = case.student.student
     of_age = is_of_age(student.birth_date, case.moment.school_day)
@@ -74,8 +74,8 @@ def _see_tie(recipient: RecipientCase) -> tuple[SeenFact, ...]:
         ),
     ]
     rows += _see_bars(recipient)
-    for tie in recipient.ties:
-        rows += _see_one_tie(tie)
+    for relationship in recipient.relationships:
+        rows += _see_one_relationship(relationship)
     return tuple(rows)
 
 
@@ -92,16 +92,16 @@ def _see_bars(recipient: RecipientCase) -> Iterator[SeenFact]:
         yield from seen(EntityKind.BAR, user_id, barred=False)
 
 
-def _see_one_tie(tie: RelationshipFacts) -> tuple[SeenFact, ...]:
+def _see_one_relationship(relationship: RelationshipFacts) -> tuple[SeenFact, ...]:
     return seen(
         EntityKind.RELATIONSHIP,
-        tie.guardian.user_id,
-        relation=tie.relation,
-        relationship_active=tie.active,
-        portal_enabled=tie.portal_enabled,
-        adult_consent=tie.adult_consent,
-        start_date=tie.start_date,
-        end_date=tie.end_date,
+        relationship.guardian.user_id,
+        relation=relationship.relation,
+        relationship_active=relationship.active,
+        portal_enabled=relationship.portal_enabled,
+        adult_consent=relationship.adult_consent,
+        start_date=relationship.start_date,
+        end_date=relationship.end_date,
     )
 
 
@@ -126,6 +126,6 @@ def _see_account(recipient: RecipientCase) -> tuple[SeenFact, ...]:
 
 
 RECIPIENT_RULES: tuple[Rule[RecipientCase], ...] = (
-    Rule(Gate.RELATED, _refuse_tie, _see_tie),
+    Rule(Gate.RELATED, _refuse_relationship, _see_relationship),
     Rule(Gate.ACCOUNT, _refuse_account, _see_account),
 )

@@ -205,7 +205,7 @@ class UserFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelationshipFacts:
-    """A guardian's tie to the student."""
+    """A guardian's relationship to the student."""
 
     guardian: UserFacts
     relation: str = ""

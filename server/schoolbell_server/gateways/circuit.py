@@ -23,7 +23,7 @@ DOWN_IN_A_ROW = 5
 """So many failures, each begun after the one before and without an answer between them, and the
 provider is down."""
 CREDENTIAL_PAUSE = 30.0
-"""Seconds between trials of refused credentials: people have to mend them."""
+"""Seconds between trials of refused credentials: people have to correct them."""
 FIRST_PAUSE = 1.0
 """Seconds until the first trial of a provider that is down; doubled at every failure."""
 LONGEST_PAUSE = 60.0

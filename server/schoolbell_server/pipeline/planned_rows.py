@@ -99,7 +99,10 @@ def devices_of(world: World, change: Change) -> Mapping[str, DeviceFacts]:
     people = [
         person
         for student in students
-        for person in (student.student, *(tie.guardian for tie in student.relationships))
+        for person in (
+            student.student,
+            *(relationship.guardian for relationship in student.relationships),
+        )
     ]
     return {device.device_id: device for person in people for device in person.devices}
 

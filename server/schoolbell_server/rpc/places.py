@@ -20,7 +20,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.security.api_key import Role
 
 PRIVILEGED = frozenset({Role.OPERATOR, Role.PUBLISHER})
-"""Who may use the reserve: what makes the service useful, and who mends it."""
+"""Who may use the reserve: what makes the service useful, and who repairs it."""
 _NETWORK = 64  # bits of an IPv6 address that name a network: one caller has all of the rest
 
 

@@ -121,9 +121,9 @@ class ExplainAnswer:
             is_student=now.user_id == now.student_id,
             gates=write_gates(now.gates, origins.of),
         )
-        tie = self._gathered.ties.get((now.student_id, now.user_id))
-        if tie is not None and not message.is_student:
-            message.relationship.CopyFrom(write_relationship(tie))
+        relationship = self._gathered.relationships.get((now.student_id, now.user_id))
+        if relationship is not None and not message.is_student:
+            message.relationship.CopyFrom(write_relationship(relationship))
         if self._stored is None:
             message.devices.extend(_device(device, origins) for device in now.devices)
             message.summary = self._summaries.would(_verdicts(now))

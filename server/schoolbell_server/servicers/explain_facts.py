@@ -26,7 +26,7 @@ from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.devices import owner_of
 from schoolbell_storage.facts import read_facts
 from schoolbell_storage.provenance import Asked, Provenance, fetch_provenance
-from schoolbell_storage.roster import Tie, get_student
+from schoolbell_storage.roster import StoredRelationship, get_student
 from schoolbell_storage.world import Apps, fetch_users, fetch_world
 
 _ALL = 100_000
@@ -68,7 +68,7 @@ class Gathered:
     fact_deliveries: Collection[DeliveryRow]
     provenance: Mapping[str, Provenance]
     """By the student whom the change is about."""
-    ties: Mapping[tuple[str, str], Tie]
+    relationships: Mapping[tuple[str, str], StoredRelationship]
     """By (student_id, guardian_id), also those that have ended."""
     user_id: str
     """The only person to explain: the named one, or the named device's owner; '' is everybody."""
@@ -114,20 +114,20 @@ async def gather(connection: AsyncConnection, question: Question, apps: Apps) ->
             )
             for student_id in students
         },
-        ties=await _ties(connection, question.district_id, students),
+        relationships=await _relationships(connection, question.district_id, students),
         user_id=user_id,
     )
 
 
-async def _ties(
+async def _relationships(
     connection: AsyncConnection, district_id: str, students: Iterable[str]
-) -> dict[tuple[str, str], Tie]:
+) -> dict[tuple[str, str], StoredRelationship]:
     found = [await get_student(connection, district_id, student_id) for student_id in students]
     return {
-        (tie.record.student_id, tie.record.guardian_id): tie
+        (relationship.record.student_id, relationship.record.guardian_id): relationship
         for student in found
         if student is not None
-        for tie in student.relationships
+        for relationship in student.relationships
     }
 
 
@@ -186,8 +186,8 @@ def _related(world: World, change: Change) -> Iterable[str]:
     for student in map(world.students.get, change.student_ids):
         if student is not None:
             yield student.student.user_id
-            for tie in student.relationships:
-                yield tie.guardian.user_id
+            for relationship in student.relationships:
+                yield relationship.guardian.user_id
 
 
 def _recorded(stored: Accepted | None) -> set[str]:

@@ -78,7 +78,7 @@ class ImportFinisher:
             return
         try:
             async with self._storage.write(
-                keep=not row.header.validate_only, hurry=False
+                keep=not row.header.validate_only, timed=False
             ) as connection:
                 report = await self._apply(connection, row)
             if report is not None and row.header.validate_only:

@@ -64,7 +64,7 @@ def lay_over(stored: M, given: M, paths: Collection[str]) -> M:
 def only_within(paths: Collection[str], prefix: str, violations: Violations) -> Complain:
     """Return a listener that hears complaints only of masked fields.
 
-    What is stored may break a rule that is younger than it, and is not the caller's to mend.
+    What is stored may break a rule that is younger than it, and is not for the caller to correct.
     """
 
     def complain(field: str, description: str, reason: FieldReason = reasons.BAD_FORMAT, /) -> None:

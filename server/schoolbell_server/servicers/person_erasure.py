@@ -97,7 +97,11 @@ class Erasure:
         async with self._storage.write(keep=False) as connection:
             count = await persons.erase(connection, persons.account(person), 1)
             count += await leave_accounts(connection, person.district_id, person.user_id)
-            holdings = (*persons.records(person), persons.changes(person), *persons.ties(person))
+            holdings = (
+                *persons.records(person),
+                persons.changes(person),
+                *persons.relationships(person),
+            )
             for holding in holdings:
                 count += await persons.erase(connection, holding, _ALL)
             count += await persons.forget_writer(connection, person)
@@ -147,7 +151,7 @@ class _Erasing:
             count += found
             if not found:
                 break
-        for holding in persons.ties(person):
+        for holding in persons.relationships(person):
             count += await self._erase(holding)
         count += await self._write(lambda one: persons.forget_writer(one, person))
         count += await self._write(lambda one: mentions.forget_in_imports(one, person))

@@ -73,7 +73,7 @@ async def export(storage: Storage, person: Person) -> AsyncIterator[ExportPerson
     """Yield everything that is stored of a person, page by page."""
     holdings = [
         persons.account(person),
-        *persons.ties(person),
+        *persons.relationships(person),
         *persons.records(person),
         persons.changes(person),
     ]

@@ -146,7 +146,7 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.get_student(connection, request.district_id, request.student_id)
         if found is None or not is_own(found.user.origin.source):
             raise no_student(request.student_id)
-        return messages.GetStudentResponse(student=write_student(_own_ties(found)))
+        return messages.GetStudentResponse(student=write_student(_own_relationships(found)))
 
     async def ListStudents(
         self, request: messages.ListStudentsRequest, _context: Any
@@ -169,7 +169,7 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.list_students(connection, query)
         shown, token = page.cut(found, lambda student: (student.user.record.user_id,))
         return messages.ListStudentsResponse(
-            students=[write_student(_own_ties(student)) async for student in paced(shown)],
+            students=[write_student(_own_relationships(student)) async for student in paced(shown)],
             next_page_token=token,
         )
 
@@ -215,9 +215,10 @@ class RosterServicer(RosterServiceServicer):
             found = await roster.get_user(connection, request.district_id, request.user_id)
         if found is None or not is_own(found[0].origin.source):
             raise no_user(request.user_id)
-        user, ties = found
+        user, relationships = found
         return messages.GetUserResponse(
-            user=write_user(user), relationships=[write_relationship(tie) for tie in own(ties)]
+            user=write_user(user),
+            relationships=[write_relationship(relationship) for relationship in own(relationships)],
         )
 
     async def SetActiveSchoolYear(
@@ -248,8 +249,8 @@ class RosterServicer(RosterServiceServicer):
         )
 
 
-def _own_ties(student: roster.Student) -> roster.Student:
-    """Return a student with the ties that the caller may see."""
+def _own_relationships(student: roster.Student) -> roster.Student:
+    """Return a student with the relationships that the caller may see."""
     return replace(
         student, relationships=own(student.relationships), enrollments=own(student.enrollments)
     )

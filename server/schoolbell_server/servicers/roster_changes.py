@@ -171,8 +171,8 @@ async def _audit_records(
                 ended += name.ids if isinstance(record, RecordName) else ()
             case RecordType.RELATIONSHIP:
                 student_id, guardian_id = name.ids
-                tie = {"student_id": student_id, "guardian_id": guardian_id}
-                named.setdefault("relationships", []).append(tie)
+                relationship = {"student_id": student_id, "guardian_id": guardian_id}
+                named.setdefault("relationships", []).append(relationship)
             case other:
                 named.setdefault(f"{other.name.lower()}_ids", []).append(name.ids[0])
     if ended:

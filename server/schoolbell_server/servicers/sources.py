@@ -1,7 +1,8 @@
 """Which sources a caller may speak for, and whose records it sees and writes.
 
 A key that is limited to sources sees what came from one of them, and writes only that and what is
-new: a record under another source, and a tie of a student under another source, are not its own.
+new: a record under another source, and a relationship of a student under another source, are not
+its own.
 """
 
 from __future__ import annotations

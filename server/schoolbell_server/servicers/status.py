@@ -21,11 +21,11 @@ from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT
+from schoolbell_server.servicers.delivery_control import DeliveryControl
 from schoolbell_server.servicers.missing import no_district
 from schoolbell_server.servicers.paging import read_page
 from schoolbell_server.servicers.service_state import ServiceStateSource
 from schoolbell_server.servicers.sources import is_own, own_sources
-from schoolbell_server.servicers.steering import Steering
 from schoolbell_server.servicers.tallies import read_tallies
 from schoolbell_server.status.calendars import Calendars
 from schoolbell_server.status.tail import Tail
@@ -52,13 +52,13 @@ class StatusServicer(StatusServiceServicer):
         *,
         states: ServiceStateSource,
         tail: Tail,
-        steering: Steering,
+        delivery_control: DeliveryControl,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._storage = storage
         self._states = states
         self._tail = tail
-        self._steering = steering
+        self._delivery_control = delivery_control
         self._clock = clock
 
     async def GetStatus(
@@ -176,14 +176,14 @@ class StatusServicer(StatusServiceServicer):
     ) -> messages.RetryDeliveriesResponse:
         """Return dead letters to the queue."""
         await self._district_ids(request.district_id)
-        return await self._steering.retry(request)
+        return await self._delivery_control.retry(request)
 
     async def CancelDeliveries(
         self, request: messages.CancelDeliveriesRequest, _context: Any
     ) -> messages.CancelDeliveriesResponse:
         """Stop deliveries that have not left."""
         await self._district_ids(request.district_id)
-        return await self._steering.cancel(request)
+        return await self._delivery_control.cancel(request)
 
     async def _states_of(self, district_id: str) -> AsyncIterator[status_pb2.ServiceState]:
         for name in await self._district_ids(district_id):

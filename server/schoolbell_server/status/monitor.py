@@ -21,7 +21,7 @@ from schoolbell_server.status.warnings import ActiveWarning, WarningTimes
 from schoolbell_storage.districts import DistrictRow, get_district, read_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.instances import count_workers
-from schoolbell_storage.roster import count_portal_relationships
+from schoolbell_storage.roster import has_portal_relationship
 
 _INTERVAL = 1.0  # seconds
 _Code = status_pb2.WarningCode
@@ -72,7 +72,7 @@ class Monitor:
         async with self._storage.read() as connection:
             district = await get_district(connection, district_id)
             settings = await read_settings(connection, district_id)
-            portals = await count_portal_relationships(connection, district_id)
+            has_portal = await has_portal_relationship(connection, district_id)
             workers = await count_workers(connection)
         enabled = settings is not None and settings.enabled
         served = enabled and self.health.sound and workers > 0
@@ -80,7 +80,7 @@ class Monitor:
         links = self.links.of_apps(app_ids)
         found = [
             *self._configured,
-            *_of_district(district, portals=portals, workers=workers),
+            *_of_district(district, has_portal=has_portal, workers=workers),
             *self._measured(app_ids),
         ]
         return status_pb2.ServiceState(
@@ -110,12 +110,12 @@ class Monitor:
 
 
 def _of_district(
-    district: DistrictRow | None, *, portals: int, workers: int
+    district: DistrictRow | None, *, has_portal: bool, workers: int
 ) -> Iterable[ActiveWarning]:
     if district is not None and district.active_school_year is None:
         text = "The district has no active school year: nobody is told."
         yield ActiveWarning(_Code.WARNING_CODE_NO_ACTIVE_YEAR, text)
-    if not portals:
+    if not has_portal:
         text = "No relationship has the portal flag: nobody but students can be told."
         yield ActiveWarning(_Code.WARNING_CODE_NO_PORTAL_DATA, text)
     if not workers:

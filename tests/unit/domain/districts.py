@@ -266,7 +266,7 @@ def _user(random: Random, user_id: str, kind: Kind) -> UserFacts:
     )
 
 
-def _tie(random: Random, guardian: UserFacts) -> RelationshipFacts:
+def _relationship(random: Random, guardian: UserFacts) -> RelationshipFacts:
     return RelationshipFacts(
         guardian=guardian,
         portal_enabled=_mostly(random),
@@ -278,14 +278,16 @@ def _tie(random: Random, guardian: UserFacts) -> RelationshipFacts:
 
 
 def _student(random: Random, kind: Kind) -> StudentFacts:
-    """Return Ann, whose guardians may have no tie to her, one, or two that differ."""
+    """Return Ann, whose guardians may have no relationship to her, one, or two that differ."""
     guardians = [_user(random, user_id, kind) for user_id in ("mom", "dad")]
-    ties = [_tie(random, one) for one in guardians for _ in range(random.choice((0, 1, 1, 2)))]
+    relationships = [
+        _relationship(random, one) for one in guardians for _ in range(random.choice((0, 1, 1, 2)))
+    ]
     enrollments = [_enrollment(random, number) for number in range(random.randint(1, 3))]
     return StudentFacts(
         student=_user(random, "ann", kind),
         enrollments=tuple(enrollments),
-        relationships=tuple(ties),
+        relationships=tuple(relationships),
         bars={one.user_id: ("sis",) for one in guardians if not _mostly(random)},
     )
 
@@ -355,7 +357,7 @@ def _update(random: Random, change: Change) -> FactUpdate:
 
 
 def _baselines(random: Random, kind: Kind, student: StudentFacts) -> dict[str, Baseline]:
-    users = [student.student, *(tie.guardian for tie in student.relationships)]
+    users = [student.student, *(relationship.guardian for relationship in student.relationships)]
     return {
         device.device_id: Baseline(
             previous=Previous(value=_value(random, kind), set_time=random.choice(_TIMES)),

@@ -41,7 +41,7 @@ def below(amount: str) -> Subscription:
 def _flags(
     facts: Mapping[str, Mapping[str, object]], guardian: str, student: str
 ) -> Mapping[str, object]:
-    """Return the fields of a tie that are its own; a bar is not."""
+    """Return the fields of a relationship that are its own; a bar is not."""
     given = facts.get(f"{guardian}_{student}", {})
     return {name: value for name, value in given.items() if name != "barred"}
 
@@ -49,13 +49,13 @@ def _flags(
 def family(wishes: Wishes | None = None, **facts: Mapping[str, object]) -> World:
     """Return the family; Bob is at another school.
 
-    `facts` are more fields of the tie of a guardian, such as `{"mom_bob": {"barred": True}}`.
+    `facts` are more fields of a guardian's relationship, such as `{"mom_bob": {"barred": True}}`.
     """
     chosen = wishes or {}
     people = {
         name: UserFacts(user_id=name, devices=(_phone(name, chosen),)) for name in (MOM, DAD, STEP)
     }
-    ties = {ANN: (MOM, DAD), BOB: (MOM, STEP)}
+    relationships = {ANN: (MOM, DAD), BOB: (MOM, STEP)}
     base = town.world({})
     oak = replace(base.calendars["maple:2027"], calendar_id="oak:2027", school_id="oak")
     calendars: dict[str, CalendarFacts] = {**base.calendars, "oak:2027": oak}
@@ -86,7 +86,7 @@ def family(wishes: Wishes | None = None, **facts: Mapping[str, object]) -> World
                     if facts.get(f"{name}_{student}", {}).get("barred")
                 },
             )
-            for student, names in ties.items()
+            for student, names in relationships.items()
         },
     )
 

@@ -51,7 +51,10 @@ def _devices(judgement: Judgement) -> Iterator[tuple[AppType, DeviceFacts]]:
     student = judgement.world.students["ann"]
     for device in student.student.devices:
         yield AppType.STUDENT, device
-    guardians = {tie.guardian.user_id: tie.guardian for tie in student.relationships}
+    guardians = {
+        relationship.guardian.user_id: relationship.guardian
+        for relationship in student.relationships
+    }
     for guardian in guardians.values():
         for device in guardian.devices:
             yield AppType.PARENT, device
@@ -87,8 +90,11 @@ def _student(judgement: Judgement, opened: Callable[[StudentFacts], StudentFacts
 
 def _users(judgement: Judgement, opened: Callable[[UserFacts], UserFacts]) -> Judgement:
     def of_student(facts: StudentFacts) -> StudentFacts:
-        ties = [replace(tie, guardian=opened(tie.guardian)) for tie in facts.relationships]
-        return replace(facts, student=opened(facts.student), relationships=tuple(ties))
+        relationships = [
+            replace(relationship, guardian=opened(relationship.guardian))
+            for relationship in facts.relationships
+        ]
+        return replace(facts, student=opened(facts.student), relationships=tuple(relationships))
 
     return _student(judgement, of_student)
 
@@ -144,9 +150,9 @@ def _open_enrollment(judgement: Judgement) -> Judgement:
     )
 
 
-def _open_ties(judgement: Judgement) -> Judgement:
-    def opened(tie: RelationshipFacts) -> RelationshipFacts:
-        return RelationshipFacts(guardian=tie.guardian, portal_enabled=True)
+def _open_relationships(judgement: Judgement) -> Judgement:
+    def opened(relationship: RelationshipFacts) -> RelationshipFacts:
+        return RelationshipFacts(guardian=relationship.guardian, portal_enabled=True)
 
     following = _district(judgement, adult_students=AdultStudentRule.FOLLOW_PORTAL_FLAG)
     return _student(
@@ -208,7 +214,7 @@ _OPENINGS: dict[str, Callable[[Judgement], Judgement]] = {
     ),
     "6 tool": lambda j: _open_display(j, app_kinds=DisplayOptions().app_kinds),
     "7 enrollment": _open_enrollment,
-    "8 relationship": _open_ties,
+    "8 relationship": _open_relationships,
     "9 account": lambda j: _users(j, lambda user: replace(user, enabled=True)),
     "10 device": _open_device,
     "11 login": lambda j: _each_device(j, lambda device: replace(device, stay_logged_in=True)),
@@ -269,11 +275,15 @@ def test_a_decision_is_a_function_of_its_facts_alone(first: Judgement, second: J
 @given(judgement=judgements())
 def test_nobody_is_told_without_a_portal_relationship(judgement: Judgement) -> None:
     student = judgement.world.students["ann"]
-    ties = student.relationships
+    relationships = student.relationships
     for recipient, _ in judgement.decide().told():
         if recipient.user_id != "ann":
-            own = [tie for tie in ties if tie.guardian.user_id == recipient.user_id]
-            assert any(tie.portal_enabled and tie.active for tie in own)
+            own = [
+                relationship
+                for relationship in relationships
+                if relationship.guardian.user_id == recipient.user_id
+            ]
+            assert any(relationship.portal_enabled and relationship.active for relationship in own)
             assert not student.bars.get(recipient.user_id)
 
 
@@ -283,7 +293,7 @@ def test_nobody_is_told_a_number_outside_the_limit(judgement: Judgement) -> None
     kind, number = judgement.change.kind, _number(judgement)
     devices = {device.device_id: device for _, device in _devices(judgement)}
     student = judgement.world.students["ann"]
-    people = [student.student, *(tie.guardian for tie in student.relationships)]
+    people = [student.student, *(relationship.guardian for relationship in student.relationships)]
     chosen = {user.user_id: user.subscriptions for user in people}
     for recipient, told in judgement.decide().told():
         subscription = (

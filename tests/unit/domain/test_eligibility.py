@@ -25,9 +25,9 @@ def _given(given: Mapping[str, Any]) -> Decision:
     return _decide(scenario(given=given))
 
 
-def _with_ties(*ties: RelationshipFacts) -> Decision:
+def _with_relationships(*relationships: RelationshipFacts) -> Decision:
     facts = scenario()
-    ann = replace(facts.world.students["ann"], relationships=ties)
+    ann = replace(facts.world.students["ann"], relationships=relationships)
     return _decide(replace(facts, world=replace(facts.world, students={"ann": ann})))
 
 
@@ -101,24 +101,25 @@ def test_a_calendar_that_is_not_enabled_ends_no_side_by_itself() -> None:
     assert decision.refusal == Refusal(Gate.CALENDAR_ENABLED, RefusalReason.CALENDAR_DISABLED)
 
 
-def test_a_guardian_of_two_ties_is_judged_once() -> None:
-    tie = RelationshipFacts(guardian=_mom(), portal_enabled=True)
-    decision = _with_ties(tie, replace(tie, portal_enabled=False))
+def test_a_guardian_of_two_relationships_is_judged_once() -> None:
+    relationship = RelationshipFacts(guardian=_mom(), portal_enabled=True)
+    decision = _with_relationships(relationship, replace(relationship, portal_enabled=False))
     assert [one.user_id for one in decision.recipients] == ["ann", "mom"]
     assert decision.recipients[1].refusal is None
 
 
-def test_a_bar_beats_every_tie() -> None:
+def test_a_bar_beats_every_relationship() -> None:
     decision = _given({"students.ann.bars.mom": [""]})
     mom = next(one for one in decision.recipients if one.user_id == "mom")
     assert mom.refusal == Refusal(Gate.RELATED, RefusalReason.BARRED)
 
 
-def test_of_two_closed_ties_one_cause_is_told_in_any_order() -> None:
+def test_of_two_closed_relationships_one_cause_is_told_in_any_order() -> None:
     hidden = RelationshipFacts(guardian=_mom())
     ended = replace(hidden, active=False)
     refusals = {
-        _with_ties(*ties).recipients[1].refusal for ties in ((hidden, ended), (ended, hidden))
+        _with_relationships(*relationships).recipients[1].refusal
+        for relationships in ((hidden, ended), (ended, hidden))
     }
     assert refusals == {Refusal(Gate.RELATED, RefusalReason.PORTAL_OFF)}
 
@@ -126,7 +127,7 @@ def test_of_two_closed_ties_one_cause_is_told_in_any_order() -> None:
 def test_a_student_is_nobody_s_guardian_of_oneself() -> None:
     facts = scenario()
     ann: StudentFacts = facts.world.students["ann"]
-    decision = _with_ties(RelationshipFacts(guardian=ann.student, portal_enabled=True))
+    decision = _with_relationships(RelationshipFacts(guardian=ann.student, portal_enabled=True))
     assert [(one.user_id, one.app) for one in decision.recipients] == [("ann", AppType.STUDENT)]
 
 

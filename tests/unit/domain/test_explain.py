@@ -448,8 +448,8 @@ def test_dates_and_times_are_seen() -> None:
     )
     assert _facts(_row(explanation.gates, Gate.NEWEST))["known_time"] == known.isoformat()
     assert _facts(_row(explanation.gates, Gate.ENROLLED))["end_date"] == "2027-06-04"
-    tie = _facts(_row(_person(explanation, "mom").gates, Gate.RELATED))
-    assert (tie["start_date"], tie["end_date"]) == ("2026-01-02", "2027-01-02")
+    relationship = _facts(_row(_person(explanation, "mom").gates, Gate.RELATED))
+    assert (relationship["start_date"], relationship["end_date"]) == ("2026-01-02", "2027-01-02")
 
 
 def test_a_number_from_before_the_limit_is_seen_as_unknown() -> None:

@@ -124,8 +124,8 @@ def test_nobody_s_guardian() -> None:
 
 def test_a_relationship_that_ended() -> None:
     facts = world()
-    (tie,) = facts.students["ann"].relationships
-    ended = ann(facts, relationships=(replace(tie, end_date=TODAY),))
+    (relationship,) = facts.students["ann"].relationships
+    ended = ann(facts, relationships=(replace(relationship, end_date=TODAY),))
     assert page(ended) == EVERYTHING
     assert page(ended, today=TODAY + DAY) == closed(Gate.RELATED)
 
@@ -133,8 +133,10 @@ def test_a_relationship_that_ended() -> None:
 def test_neither_an_account_nor_a_device_is_asked_for() -> None:
     """The page is shown on a device that has just registered."""
     facts = world()
-    (tie,) = facts.students["ann"].relationships
-    stranger = replace(tie, guardian=replace(tie.guardian, enabled=False, devices=()))
+    (relationship,) = facts.students["ann"].relationships
+    stranger = replace(
+        relationship, guardian=replace(relationship.guardian, enabled=False, devices=())
+    )
     assert page(ann(facts, relationships=(stranger,))) == EVERYTHING
 
 

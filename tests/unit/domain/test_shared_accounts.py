@@ -236,8 +236,8 @@ def test_a_guardian_who_is_a_sibling_too_is_recorded_once() -> None:
     """A grown-up student may be the guardian of another who shares the account."""
     facts = family()
     bob = facts.students[BOB]
-    tie = replace(bob.relationships[0], guardian=facts.students[ANN].student)
-    grown = replace(bob, relationships=(*bob.relationships, tie))
+    relationship = replace(bob.relationships[0], guardian=facts.students[ANN].student)
+    grown = replace(bob, relationships=(*bob.relationships, relationship))
     made = Town(replace(facts, students={**facts.students, BOB: grown})).publish(shared("1"))
     people = [one.user_id for one in made.decisions[0].recipients]
     assert sorted(people) == sorted(set(people))

@@ -55,7 +55,7 @@ def test_a_sound_extract_provides_everything_without_a_problem() -> None:
         dt.date(2010, 5, 5),
     }
     assert all("birth_date" in person(SOUND, f"s{n}").provided for n in range(1, 5))
-    assert all(tie.provided == FLAGS for tie in SOUND.relationships)
+    assert all(relationship.provided == FLAGS for relationship in SOUND.relationships)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,11 @@ def test_missing_trailing_cells_are_empty(tmp_path: Path, file: str) -> None:
 
 
 def test_a_bar_in_a_short_row_stands() -> None:
-    tie = next(t for t in read_case("bar-in-a-short-row").relationships if t.student_id == "s2")
-    assert (tie.barred, tie.portal_enabled) == (True, False)
-    assert tie.provided == FLAGS
+    relationship = next(
+        t for t in read_case("bar-in-a-short-row").relationships if t.student_id == "s2"
+    )
+    assert (relationship.barred, relationship.portal_enabled) == (True, False)
+    assert relationship.provided == FLAGS
 
 
 def test_rows_that_are_all_shifted_refuse_and_name_their_file(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_a_column_that_the_side_file_lacks_is_not_provided(
     tmp_path: Path, column: str, field: str
 ) -> None:
     roster = read_bent(tmp_path, "relationships.csv", f",{column}", ",other")
-    assert all(tie.provided == FLAGS - {field} for tie in roster.relationships)
+    assert all(relationship.provided == FLAGS - {field} for relationship in roster.relationships)
 
 
 @pytest.mark.parametrize(
@@ -183,10 +185,12 @@ def test_an_unreadable_cell_of_the_side_file_grants_nothing_and_takes_nothing(
     tmp_path: Path, line: str, kept: set[str]
 ) -> None:
     roster = read_bent(tmp_path, "relationships.csv", "s2,g2,true,mother,,,,", line)
-    tie = next(tie for tie in roster.relationships if tie.student_id == "s2")
-    assert not tie.portal_enabled
-    assert not tie.adult_consent
-    assert tie.provided == FLAGS - kept
+    relationship = next(
+        relationship for relationship in roster.relationships if relationship.student_id == "s2"
+    )
+    assert not relationship.portal_enabled
+    assert not relationship.adult_consent
+    assert relationship.provided == FLAGS - kept
     assert roster.problem_count == 1
 
 
@@ -194,16 +198,20 @@ def test_a_pair_whose_line_may_have_been_left_out_keeps_its_flags(tmp_path: Path
     roster = read_bent(
         tmp_path, "relationships.csv", "s2,g2,true,mother,,,,", "s2,g2,true,mother,,,,,x"
     )
-    tie = next(tie for tie in roster.relationships if tie.student_id == "s2")
-    assert tie.provided == frozenset()
-    assert not tie.portal_enabled
+    relationship = next(
+        relationship for relationship in roster.relationships if relationship.student_id == "s2"
+    )
+    assert relationship.provided == frozenset()
+    assert not relationship.portal_enabled
 
 
 def test_a_pair_without_a_line_in_a_whole_side_file_has_no_flags(tmp_path: Path) -> None:
     roster = read_bent(tmp_path, "relationships.csv", "s2,g2,true,mother,,,,\n", "")
-    tie = next(tie for tie in roster.relationships if tie.student_id == "s2")
-    assert tie.provided == FLAGS
-    assert not tie.portal_enabled
+    relationship = next(
+        relationship for relationship in roster.relationships if relationship.student_id == "s2"
+    )
+    assert relationship.provided == FLAGS
+    assert not relationship.portal_enabled
 
 
 def test_an_unreadable_flag_of_an_account_is_not_provided(tmp_path: Path) -> None:
@@ -351,7 +359,9 @@ def test_roles_of_two_rows_add_up() -> None:
     assert roster.problem_count == 0
     alone = read(CASES / "one-person-teacher-and-guardian")
     assert person(alone, "g1").roles == {"guardian", "teacher"}, "not for the side file's line"
-    assert ("s1", "g1") in [(tie.student_id, tie.guardian_id) for tie in alone.relationships]
+    assert ("s1", "g1") in [
+        (relationship.student_id, relationship.guardian_id) for relationship in alone.relationships
+    ]
 
 
 def test_roles_of_two_rows_add_up_beside_a_delta(tmp_path: Path) -> None:
@@ -434,7 +444,7 @@ def test_a_role_counts_from_its_begin_to_its_end(tmp_path: Path, dates: str) -> 
 def test_an_ended_role_does_not_count(tmp_path: Path, dates: str) -> None:
     roster = read_case("", with_roles(tmp_path, [f"g1,guardian,{dates}"]))
     assert "g1" not in [user.user_id for user in roster.users]
-    assert "g1" not in [tie.guardian_id for tie in roster.relationships]
+    assert "g1" not in [relationship.guardian_id for relationship in roster.relationships]
 
 
 def test_a_role_with_dates_that_cannot_be_read_does_not_count(tmp_path: Path) -> None:

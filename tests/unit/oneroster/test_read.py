@@ -151,13 +151,13 @@ def test_the_side_file_brings_flags_dates_and_pairs_of_its_own(tmp_path: Path) -
     bar = portal("ben", "tom", barred="true", adultConsent="yes", startDate="2026-09-01")
     side = write_table(tmp_path / "side.csv", [bar, portal("ben", "mia", relation="Aunt")])
     roster = read(Extract().write(tmp_path / "or"), side)
-    ties = {(each.student_id, each.guardian_id): each for each in roster.relationships}
-    assert ties["ben", "tom"].barred
-    assert ties["ben", "tom"].adult_consent
-    assert ties["ben", "tom"].start_date == day("2026-09-01")
-    assert ties["ben", "mia"].portal_enabled
-    assert ties["ben", "mia"].relation == "Aunt"
-    assert not ties["ana", "mia"].portal_enabled
+    relationships = {(each.student_id, each.guardian_id): each for each in roster.relationships}
+    assert relationships["ben", "tom"].barred
+    assert relationships["ben", "tom"].adult_consent
+    assert relationships["ben", "tom"].start_date == day("2026-09-01")
+    assert relationships["ben", "mia"].portal_enabled
+    assert relationships["ben", "mia"].relation == "Aunt"
+    assert not relationships["ana", "mia"].portal_enabled
     assert [each.text for each in roster.problems] == [
         "has no line for 1 pairs of users.csv; they are not portal-enabled"
     ]
@@ -166,9 +166,9 @@ def test_the_side_file_brings_flags_dates_and_pairs_of_its_own(tmp_path: Path) -
 def test_of_two_lines_for_a_pair_the_stricter_flags_stand(tmp_path: Path) -> None:
     lines = [portal("ana", "mia"), portal("ana", "mia", "false", barred="true")]
     side = write_table(tmp_path / "side.csv", lines)
-    tie = read(Extract().write(tmp_path / "or"), side).relationships[0]
-    assert tie.barred
-    assert not tie.portal_enabled
+    relationship = read(Extract().write(tmp_path / "or"), side).relationships[0]
+    assert relationship.barred
+    assert not relationship.portal_enabled
 
 
 def test_an_enrolment_is_the_hull_per_calendar(tmp_path: Path) -> None:
@@ -263,9 +263,13 @@ def test_records_say_all_of_it(tmp_path: Path) -> None:
     assert (ana.user_id, ana.enabled, ana.names.given_name) == ("ana", True, "Given ana")
     assert (ana.birth_date.year, ana.birth_date.month, ana.birth_date.day) == (2010, 2, 3)
     assert not records[5].user.HasField("birth_date")
-    tie = records[8].relationship
-    assert (tie.student_id, tie.guardian_id, tie.relation) == ("ana", "mia", "Mother")
-    assert tie.portal_enabled
+    relationship = records[8].relationship
+    assert (relationship.student_id, relationship.guardian_id, relationship.relation) == (
+        "ana",
+        "mia",
+        "Mother",
+    )
+    assert relationship.portal_enabled
     assert records[10].enrollment.portal_visible
 
 

@@ -32,8 +32,8 @@ def test_long_ids_and_texts_pass(tmp_path: Path) -> None:
     extract.tables["classes"].append(school_class("law", school, "high-fall"))
     extract.tables["users"].append(user(student, "student", "mia") | {"givenName": "n" * 2000})
     extract.tables["enrollments"].append(enrollment("9", "law", student))
-    tie = {"studentSourcedId": student, "guardianSourcedId": "mia", "portal": "true"}
-    side = write_table(tmp_path / "side.csv", [tie | {"relation": "r" * 300}])
+    relationship = {"studentSourcedId": student, "guardianSourcedId": "mia", "portal": "true"}
+    side = write_table(tmp_path / "side.csv", [relationship | {"relation": "r" * 300}])
     roster = read(extract.write(tmp_path / "or"), side)
     assert complaints(roster) == []
     assert f"{school}:2027" in [each.calendar_id for each in roster.calendars]
@@ -44,9 +44,9 @@ def test_long_ids_and_texts_pass(tmp_path: Path) -> None:
 
 
 def test_reversed_dates_of_a_relationship_enable_no_portal(tmp_path: Path) -> None:
-    tie = {"studentSourcedId": "ana", "guardianSourcedId": "mia", "portal": "true"}
+    relationship = {"studentSourcedId": "ana", "guardianSourcedId": "mia", "portal": "true"}
     dates = {"startDate": "2027-01-02", "endDate": "2027-01-01"}
-    side = write_table(tmp_path / "side.csv", [tie | dates])
+    side = write_table(tmp_path / "side.csv", [relationship | dates])
     roster = read(Extract().write(tmp_path / "or"), side)
     assert complaints(roster) == []
     assert not roster.relationships[0].portal_enabled

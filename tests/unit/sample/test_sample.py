@@ -200,11 +200,13 @@ def test_two_sections_mark_one_absence_and_one_section_corrects_itself(
 
 def test_families_are_of_every_sort(whole_day: SampleDay) -> None:
     roster = roster_of(whole_day)
-    ties = roster.relationships
-    assert [tie.portal_enabled for tie in ties if tie.barred] == [True], "a bar beats the flag"
-    assert any(not tie.portal_enabled for tie in ties)
+    relationships = roster.relationships
+    assert [
+        relationship.portal_enabled for relationship in relationships if relationship.barred
+    ] == [True], "a bar beats the flag"
+    assert any(not relationship.portal_enabled for relationship in relationships)
     assert not all(user.enabled for user in roster.users)
-    children = [tie.guardian_id for tie in ties]
+    children = [relationship.guardian_id for relationship in relationships]
     assert any(children.count(guardian) > 1 for guardian in children)
     calendars = [each.student_id for each in roster.enrollments]
     assert sum(calendars.count(student) > 1 for student in set(calendars)) == 1

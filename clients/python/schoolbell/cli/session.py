@@ -43,7 +43,7 @@ class Session:
             raise self.failure(error) from None
 
     def failure(self, error: SchoolbellError) -> click.ClickException:
-        """Return how an error ends the command: with what the caller has to mend, if it is that."""
+        """Return how an error ends the command: with what the caller has to correct, if any."""
         text = str(error)
         if isinstance(error, Unavailable) and not error.reason:
             text = find_mistake(self.connection) or text

@@ -20,7 +20,7 @@ _SHOWN = 15
 @click.option("--resume-token", default="", help="Go on behind this position.")
 @click.pass_obj
 def watch(session: Session, *, resume_token: str) -> None:
-    """Show what changes, until Ctrl-C; a break is mended by itself."""
+    """Show what changes, until Ctrl-C; after a break it resumes by itself."""
     request = status_service_pb2.WatchStatusRequest(
         district_id=session.need_district(), resume_token=resume_token
     )

@@ -58,7 +58,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relationship:
-    """A guardian's tie to a student. Only the side file can enable the portal."""
+    """A guardian's relationship to a student. Only the side file can enable the portal."""
 
     student_id: str
     guardian_id: str

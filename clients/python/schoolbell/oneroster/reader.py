@@ -79,13 +79,13 @@ def _read(
     years = Years(sessions)
     classes = read_classes(extract, schools, sessions, years, problems)
     people = read_people(extract, today, problems)
-    ties = read_relationships(people, side_file, problems)
+    relationships = read_relationships(people, side_file, problems)
     enrollments = tuple(read_enrollments(extract, people, classes, end_shift, problems))
     return Roster(
         schools=tuple(schools[each] for each in sorted(schools)),
         calendars=tuple(years.calendars()),
         users=tuple(people.users[each] for each in sorted(people.users)),
-        relationships=tuple(ties[pair] for pair in sorted(ties)),
+        relationships=tuple(relationships[pair] for pair in sorted(relationships)),
         relationships_provided=side_file is not None,
         enrollments=enrollments,
         problems=tuple(problems.kept),

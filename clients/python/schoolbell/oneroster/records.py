@@ -69,8 +69,8 @@ def provided_records(roster: Roster) -> Iterator[ProvidedRecord]:
     yield from (_named(record(school=_school(each))) for each in roster.schools)
     yield from (_named(record(calendar=_calendar(each))) for each in roster.calendars)
     yield from (_named(record(user=_user(each)), each.provided) for each in roster.users)
-    for tie in roster.relationships if roster.relationships_provided else ():
-        yield _named(record(relationship=_relationship(tie)), tie.provided)
+    for relationship in roster.relationships if roster.relationships_provided else ():
+        yield _named(record(relationship=_relationship(relationship)), relationship.provided)
     yield from (_named(record(enrollment=_enrollment(each))) for each in roster.enrollments)
 
 
@@ -120,16 +120,16 @@ def _user(user: User) -> roster_pb2.User:
     )
 
 
-def _relationship(tie: Relationship) -> roster_pb2.Relationship:
+def _relationship(relationship: Relationship) -> roster_pb2.Relationship:
     return roster_pb2.Relationship(
-        student_id=tie.student_id,
-        guardian_id=tie.guardian_id,
-        relation=cut(tie.relation, _RELATION),
-        portal_enabled=tie.portal_enabled,
-        barred=tie.barred,
-        adult_consent=tie.adult_consent,
-        start_date=_optional_date(tie.start_date),
-        end_date=_optional_date(tie.end_date),
+        student_id=relationship.student_id,
+        guardian_id=relationship.guardian_id,
+        relation=cut(relationship.relation, _RELATION),
+        portal_enabled=relationship.portal_enabled,
+        barred=relationship.barred,
+        adult_consent=relationship.adult_consent,
+        start_date=_optional_date(relationship.start_date),
+        end_date=_optional_date(relationship.end_date),
     )
 
 

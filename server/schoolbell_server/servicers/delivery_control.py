@@ -32,8 +32,8 @@ _STEP = 500
 _SERVICE = "schoolbell.v1.StatusService"
 
 
-class Steering:
-    """Replays dead letters and cancels what has not left."""
+class DeliveryControl:
+    """Retries failed deliveries and cancels what has not left."""
 
     def __init__(
         self,
