@@ -24,10 +24,9 @@ ONCE ?=
 ROSTER ?=
 CHANGES ?=
 LONG ?=
-SEED ?=
 ROWS ?=
 ARGS ?=
-export ONCE ROSTER CHANGES LONG SEED
+export ONCE ROSTER CHANGES LONG
 
 .PHONY: help setup run test test-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
