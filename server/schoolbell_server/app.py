@@ -54,7 +54,6 @@ from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.import_finisher import ImportFinisher
-from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.servicers.unattended import Unattended
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
@@ -206,7 +205,7 @@ def _start(
         work.append(supervisor.start("probe", partial(monitor.links.run_probes, link)))
     supervisor.start("erasures", lambda: run_log_emptying(parts.storage, stop))
     supervisor.start("backlog", lambda: monitor.backlog.run(stop))
-    for periodic in monitor.periodic():
+    for periodic in (*monitor.periodic(), parts.audit_sealer.periodic()):
         supervisor.start(periodic.task, partial(periodic.run, stop))
     if role.answers:
         supervisor.start("status log", lambda: parts.tail.run(stop))
@@ -218,7 +217,6 @@ def _start(
             at_end=True,
         )
         supervisor.start(noting.task, partial(noting.run, stop))
-    supervisor.start("audit chain", lambda: parts.audit_sealer.run(stop))
     return work
 
 
@@ -367,11 +365,7 @@ async def _parts(
         clock=utc_now,
         replay=replay,
         limits=_limits(config),
-        import_limits=ImportLimits(
-            records=config.limits.import_records,
-            bytes=config.limits.import_bytes,
-            silence=config.limits.import_silence,
-        ),
+        import_limits=config.limits,
     )
 
 

@@ -24,6 +24,7 @@ from schoolbell.v1 import (
     subscription_service_pb2,
     subscription_service_pb2_grpc,
 )
+from schoolbell_server.config import LimitsConfig
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.pipeline.audit_sealer import AuditSealer
 from schoolbell_server.pipeline.dry_run import DryRunner
@@ -43,7 +44,6 @@ from schoolbell_server.servicers.district import DistrictServicer
 from schoolbell_server.servicers.district_removal import DistrictRemoval
 from schoolbell_server.servicers.explain import Explainer
 from schoolbell_server.servicers.import_finisher import ImportFinisher
-from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.servicers.notifications import Notifications
 from schoolbell_server.servicers.person_erasure import Erasure
 from schoolbell_server.servicers.receipts import Receipts
@@ -95,7 +95,7 @@ class Parts:
     clock: Callable[[], dt.datetime]
     replay: bool
     limits: access_service_pb2.ServerLimits
-    import_limits: ImportLimits
+    import_limits: LimitsConfig
 
 
 def add_services(server: ConductedServer, parts: Parts) -> list[str]:

@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
+from schoolbell_server.config import LimitsConfig
 from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.security.api_key import ApiKey, Role
 from schoolbell_server.security.permissions import Reach, Rule
-from schoolbell_server.servicers.import_limits import ImportLimits
 from schoolbell_server.servicers.roster_import import ImportReceiver
 from schoolbell_storage.roster_imports import ImportState, find_import
 from schoolbell_storage.tables import roster_stage
@@ -56,7 +56,7 @@ async def stream(
 
 async def refused(
     service: Service,
-    limits: ImportLimits,
+    limits: LimitsConfig,
     sent: AsyncIterator[messages.ImportRosterRequest],
 ) -> SchoolbellError:
     """Send an import that is refused; nothing of it is left."""
@@ -81,13 +81,13 @@ async def refused(
 @pytest.mark.parametrize(
     ("limits", "named"),
     [
-        (ImportLimits(records=2 * PART), "limits.import_records"),
-        (ImportLimits(bytes=30_000), "limits.import_bytes"),
+        (LimitsConfig(import_records=2 * PART), "limits.import_records"),
+        (LimitsConfig(import_bytes=30_000), "limits.import_bytes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_an_import_beyond_a_limit_is_dropped(
-    limits: ImportLimits,
+    limits: LimitsConfig,
     named: str,
     database: str,
     tmp_path: Path,
@@ -99,7 +99,7 @@ async def test_an_import_beyond_a_limit_is_dropped(
 
 
 async def test_an_import_that_falls_silent_is_dropped(tmp_path: Path) -> None:
-    limits = ImportLimits(silence=dt.timedelta(milliseconds=500))
+    limits = LimitsConfig(import_silence=dt.timedelta(milliseconds=500))
     async with serving(tmp_path) as service:
         sent = stream(parts(2)[:-1], ends=False)
         error = await refused(service, limits, sent)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_storage.audit_chain import export_line, heads, seal, unsealed_districts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
@@ -35,15 +35,16 @@ class AuditSealer:
         self._clock = clock
         self._day: dt.date | None = None
 
-    async def run(self, stop: Stop) -> None:
-        """Seal until stopped; what fails is tried again."""
-        going = True
-        while going:
-            try:
-                await self.round()
-            except (StorageError, OSError) as error:
-                _logger.warning("audit log not sealed", extra={"cause": str(error)})
-            going = await stop.pause(INTERVAL)
+    def periodic(self) -> Periodic:
+        """Return what seals until the server stops."""
+        return Periodic(
+            task="audit chain",
+            work=self.round,
+            interval=INTERVAL,
+            failure="audit log not sealed",
+            faults=(StorageError, OSError),
+            at_once=True,
+        )
 
     async def round(self) -> None:
         """Seal everything, and once a day write down where the chains end."""

@@ -23,8 +23,8 @@ Result = TypeVar("Result")
 class Periodic:
     """Work that is done at an interval until the server stops.
 
-    What storage fails is logged and done again at the next turn. Another fault is left to who
-    supervises it, who begins it anew.
+    What ends in one of `faults` is logged and done again at the next turn. Another fault is left to
+    who supervises it, who begins it anew.
     """
 
     task: str
@@ -33,7 +33,8 @@ class Periodic:
     interval: float
     """Seconds from the end of one turn to the next."""
     failure: str
-    """What the log says where storage fails it."""
+    """What the log says where it ends in one of `faults`."""
+    faults: tuple[type[Exception], ...] = (StorageError,)
     at_once: bool = False
     """The first turn does not wait for an interval."""
     at_end: bool = False
@@ -52,7 +53,7 @@ class Periodic:
         """Work once."""
         try:
             await self.work()
-        except StorageError as error:
+        except self.faults as error:
             _logger.warning(self.failure, extra={"task": self.task, "cause": str(error)})
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.roster_service_pb2_grpc import RosterServiceServicer
+from schoolbell_server.config import LimitsConfig
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_answers import (
     write_counts,
@@ -25,7 +26,7 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.audit_trail import audit
 from schoolbell_server.servicers.bars import Bars
 from schoolbell_server.servicers.import_finisher import ImportFinisher
-from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits
+from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS
 from schoolbell_server.servicers.missing import (
     existing_district,
     no_import,
@@ -63,7 +64,7 @@ class RosterServicer(RosterServiceServicer):
         *,
         finisher: ImportFinisher,
         now: Callable[[], dt.datetime] = utc_now,
-        limits: ImportLimits = DEFAULT_LIMITS,
+        limits: LimitsConfig = DEFAULT_LIMITS,
     ) -> None:
         self._storage = storage
         self._now = now

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.config import LimitsConfig
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_answers import write_import
 from schoolbell_server.contract.roster_guards import read_guards
@@ -28,7 +29,7 @@ from schoolbell_server.servicers.import_finisher import (
     refused_records,
     refused_whole,
 )
-from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, ImportLimits, Parts
+from schoolbell_server.servicers.import_limits import DEFAULT_LIMITS, Parts, bounded
 from schoolbell_server.servicers.missing import existing_district
 from schoolbell_server.servicers.sources import check_records, check_source
 from schoolbell_storage import roster_imports as imports
@@ -63,7 +64,7 @@ class ImportReceiver:
         storage: Storage,
         finisher: ImportFinisher,
         now: Callable[[], dt.datetime] = utc_now,
-        limits: ImportLimits = DEFAULT_LIMITS,
+        limits: LimitsConfig = DEFAULT_LIMITS,
     ) -> None:
         self._storage = storage
         self._finisher = finisher
@@ -98,7 +99,7 @@ class ImportReceiver:
     async def _receive_records(self, begun: ImportRow, parts: Parts) -> None:
         reception = _Reception(self._storage, begun, self._now)
         try:
-            async for part in self._limits.bounded(parts, begun.header.import_id):
+            async for part in bounded(parts, self._limits, begun.header.import_id):
                 if await reception.take(part):
                     return
             raise _incomplete(begun, "the stream ended before the footer")
