@@ -56,27 +56,21 @@ async def play(
     """
     for language in chosen:
         language.make()
-    with tempfile.TemporaryDirectory() as folder:
-        async with asyncio.TaskGroup() as group:
-            tasks = {
-                language.name: group.create_task(
-                    _play_one(language, scenarios, Path(folder) / language.name)
-                )
-                for language in chosen
-            }
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            language.name: group.create_task(_play_one(language, scenarios)) for language in chosen
+        }
     return {name: task.result() for name, task in tasks.items()}
 
 
-async def _play_one(
-    language: Language, scenarios: Sequence[Scenario], folder: Path
-) -> list[Result]:
-    folder.mkdir()
+async def _play_one(language: Language, scenarios: Sequence[Scenario]) -> list[Result]:
     played: list[Result] = []
-    async with environment(folder) as on:
-        async for result in play_all(on, language, scenarios):
-            played.append(result)
-            if result.fault:
-                print(f"{language.name}: {result.scenario.name} failed", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        async with environment(Path(folder)) as on:
+            async for result in play_all(on, language, scenarios):
+                played.append(result)
+                if result.fault:
+                    print(f"{language.name}: {result.scenario.name} failed", file=sys.stderr)
     return played
 
 
