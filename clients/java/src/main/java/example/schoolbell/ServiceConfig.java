@@ -6,6 +6,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.gson.reflect.TypeToken;
+import io.grpc.Status.Code;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -38,7 +39,18 @@ record ServiceConfig(Duration deadline, Map<String, Object> retries) {
             String limit = method.getAsJsonObject().remove("timeout").getAsString();
             Duration deadline = Duration.parse("PT" + limit);
             longest = longest.compareTo(deadline) < 0 ? deadline : longest;
+            alsoOnBrokenConnections(method.getAsJsonObject().getAsJsonObject("retryPolicy"));
         }
         return new ServiceConfig(longest, new Gson().fromJson(config, new TypeToken<Map<String, Object>>() {}));
+    }
+
+    /**
+     * Repeats what may be repeated on UNAVAILABLE on UNKNOWN too: that is what gRPC for Java says where a
+     * connection is found broken while a call is written to it. The service itself never says it.
+     */
+    private static void alsoOnBrokenConnections(JsonObject policy) {
+        if (policy != null) {
+            policy.getAsJsonArray("retryableStatusCodes").add(Code.UNKNOWN.name());
+        }
     }
 }
