@@ -15,32 +15,32 @@ from sqlalchemy.engine import URL, make_url
 
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
+from schoolbell_server.background.periodic import Periodic
+from schoolbell_server.background.stopping import Stop
+from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
+from schoolbell_server.gateways.common.transport import knows_unsent
 from schoolbell_server.gateways.factory import build_gateways
-from schoolbell_server.gateways.transport import knows_unsent
+from schoolbell_server.maintenance import last_seen
+from schoolbell_server.maintenance.audit_sealer import AuditSealer
+from schoolbell_server.maintenance.file_watch import look_at_files
+from schoolbell_server.maintenance.last_seen import LastSeen
+from schoolbell_server.maintenance.log_emptying import run_log_emptying
 from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
 from schoolbell_server.observability.reflection import add_reflection
-from schoolbell_server.pipeline import last_seen
-from schoolbell_server.pipeline.audit_sealer import AuditSealer
-from schoolbell_server.pipeline.last_seen import LastSeen
-from schoolbell_server.pipeline.log_emptying import run_log_emptying
-from schoolbell_server.pipeline.periodic import Periodic
-from schoolbell_server.pipeline.pipeline import Pipeline
-from schoolbell_server.pipeline.stopping import Stop
-from schoolbell_server.pipeline.supervisor import Supervisor
+from schoolbell_server.pipeline import Pipeline
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.rpc.validation import MAX_PAGE
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Role
-from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_gate import KeyGate, Proofs
 from schoolbell_server.security.key_store import StoredKeys, row_of
@@ -52,9 +52,9 @@ from schoolbell_server.security.operator_key import (
 from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls
-from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
-from schoolbell_server.servicers.import_finisher import ImportFinisher
-from schoolbell_server.servicers.unattended import Unattended
+from schoolbell_server.servicers.change.servicer import MOST_CHANGES, WINDOW
+from schoolbell_server.servicers.common.unattended import Unattended
+from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Coroutine, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,7 @@ import uvloop
 
 from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
-from schoolbell_server.config import (
-    Config,
-    ConfigError,
-    ServerRole,
-    load_config,
-    warnings,
-)
+from schoolbell_server.config import Config, ConfigError, ServerRole, load_config, warnings
 from schoolbell_server.observability.log import (
     configure_logging,
     get_logger,
@@ -32,7 +27,6 @@ from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
 from schoolbell_server.observability.repeats import Repeats
 from schoolbell_server.open_files import ENOUGH, raise_limit
 from schoolbell_server.rpc.server import CannotListen
-from schoolbell_server.sandbox.command import sandbox_command
 from schoolbell_server.security.credential_files import CredentialUnusable
 from schoolbell_server.security.operator_key import OperatorKeyBroken
 from schoolbell_server.security.pseudonyms import Pseudonyms
@@ -173,7 +167,10 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
 
 
 main.add_command(audit_command)
-main.add_command(sandbox_command, "sandbox")
+if find_spec("schoolbell_sandbox"):  # a package of its own, which production does without
+    from schoolbell_sandbox.command import sandbox_command
+
+    main.add_command(sandbox_command, "sandbox")
 
 
 async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from schoolbell_server.config import Address
+from schoolbell_server.address import Address
 
 
 class CannotServeMetrics(Exception):

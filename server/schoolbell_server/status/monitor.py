@@ -10,8 +10,8 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from schoolbell.v1 import status_pb2
+from schoolbell_server.background.periodic import Periodic
 from schoolbell_server.config import ConfigWarning
-from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links, connectivity
 from schoolbell_server.status.notices import Notices

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from schoolbell_server.config import Address
+from schoolbell_server.address import Address
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics, metrics_endpoint
 
