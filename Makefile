@@ -12,7 +12,8 @@ API_DOCS := docs/api
 SERVICE_CONFIG := proto/service_config.json
 # Each client's package holds its own copy.
 SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json \
-	clients/go/schoolbell/service_config.json clients/typescript/service_config.json
+	clients/go/schoolbell/service_config.json clients/typescript/service_config.json \
+	clients/java/src/main/resources/example/schoolbell/service_config.json
 SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
 PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
