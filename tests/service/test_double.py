@@ -17,40 +17,19 @@ import aiohttp
 import pytest
 
 from schoolbell import AsyncClient, Connection, SchoolbellError
-from schoolbell.build import Event
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import change_pb2
-from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_ACCEPTED, PublishChangeRequest
+from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_ACCEPTED
 from schoolbell_server import testing
 from schoolbell_server.demo.day import settled
 from schoolbell_server.main import main as schoolbell_server
 from tests.service.ports import free_port
+from tests.service.scores import scored
 
 _PATIENCE = 60.0  # seconds
 
 
-def _scored(now: dt.datetime, district_id: str = testing.DISTRICT) -> PublishChangeRequest:
-    event = Event(
-        source=testing.SOURCE,
-        change_id=f"score-{now.isoformat()}",
-        student_id=testing.STUDENT,
-        calendar_id=testing.CALENDAR,
-        occur_time=now,
-    )
-    change = event.assignment(
-        change_pb2.AssignmentChange(
-            action=change_pb2.ASSIGNMENT_ACTION_SCORED,
-            assignment_id="a1",
-            section_id="s1",
-            title="Fractions",
-            score_percent=71,
-        )
-    )
-    return PublishChangeRequest(district_id=district_id, change=change)
-
-
 async def _publish(sis: AsyncClient, now: dt.datetime) -> None:
-    answer = await sis.changes.PublishChange(_scored(now))
+    answer = await sis.changes.PublishChange(scored(now))
     assert answer.ack.result == PUBLISH_RESULT_ACCEPTED
 
 
@@ -118,7 +97,7 @@ async def test_a_folder_that_was_used_has_its_data_and_keys(tmp_path: Path) -> N
         keys = bell.keys
     async with testing.server(tmp_path) as bell, bell.client("publisher") as sis:
         assert bell.keys == keys
-        assert (await sis.changes.PublishChange(_scored(now))).ack.result != PUBLISH_RESULT_ACCEPTED
+        assert (await sis.changes.PublishChange(scored(now))).ack.result != PUBLISH_RESULT_ACCEPTED
 
 
 @asynccontextmanager

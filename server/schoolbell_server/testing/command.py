@@ -44,7 +44,7 @@ async def serve(
     directory: Path | None,
     phones: bool,
     faults_file: Path | None,
-    **ports: int,
+    **ports: Any,
 ) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
