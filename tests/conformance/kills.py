@@ -1,7 +1,7 @@
 """Kill a server 20 times while a publisher and a watcher of each language work with it.
 
-`python -m tests.conformance.kills [LANGUAGE...]`: everything that was published is there once, and every
-watcher saw it once.
+`python -m tests.conformance.kills [LANGUAGE...]`: everything that was published is there once, and
+every watcher saw it once.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Pair:
         await self.do("publisher.close", publisher="p")
         seen = (await self.do("wait", of="watching"))["changes"]
         if sorted(one["changeKey"]["changeId"] for one in seen) != sorted(self.published):
-            raise Lost(f"the watcher saw {len(seen)} of {len(self.published)} changes, or one twice")
+            raise Lost(f"the watcher saw {len(seen)} of {len(self.published)} changes, or twice")
         request = {"districtId": self.variables["district"]}
         method = "StatusService/GetTallies"
         answer = await self.do("call", client="monitor", method=method, request=request)

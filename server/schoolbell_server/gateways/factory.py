@@ -83,9 +83,12 @@ class _Builder:
         self._in_flight = in_flight
         self._deadline = deadline
         self._clock = clock
-        self._provider_tokens = ProviderTokens()
+        self._provider_tokens = ProviderTokens(self._seconds)
         self._access_tokens: dict[Path, AccessToken] = {}
         self._rates: dict[str, TokenBucket] = {}
+
+    def _seconds(self) -> float:
+        return self._clock().timestamp()
 
     def apns(self, config: IosConfig, report: Report) -> ApnsGateway:
         return ApnsGateway(
@@ -102,7 +105,9 @@ class _Builder:
     def fcm(self, config: AndroidConfig, report: Report) -> FcmGateway:
         account = config.service_account_file
         if account not in self._access_tokens:
-            self._access_tokens[account] = AccessToken(account, config.ca_file, self._deadline)
+            self._access_tokens[account] = AccessToken(
+                account, config.ca_file, self._deadline, self._seconds
+            )
         if config.project_id not in self._rates:
             self._rates[config.project_id] = TokenBucket(FCM_PER_SECOND)
         return FcmGateway(
