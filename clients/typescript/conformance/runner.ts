@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-import { fromJson, type DescMessage, type DescMethod, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
+import { clone, fromJson, type DescMessage, type DescMethod, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
 import {
   Client,
   SchoolbellError,
@@ -43,7 +43,8 @@ export interface Asked extends Building {
   take: number;
   district_id: string;
   changes: JsonValue[];
-  count: Record<string, number>;
+  change: JsonValue;
+  count: Record<string, number> | number;
 }
 
 /** What an operation answers. */
@@ -80,8 +81,10 @@ export class Runner {
     "publisher.submit": (asked, signal) => this.#submit(asked, signal),
     "publisher.flush": (asked) => this.#flush(asked),
     "publisher.close": (asked) => this.#closePublisher(asked),
+    "publisher.repeat": (asked, signal) => this.#repeat(asked, signal),
     "watcher.open": (asked) => this.#openWatcher(asked),
     "watcher.take": (asked, signal) => this.#take(asked, signal),
+    "watcher.count": (asked, signal) => this.#count(asked, signal),
     "watcher.close": async ({ watcher }) => (await named(this.#watchers, watcher).close(), {}),
     build: (asked) => ({ change: printed(refusing(() => build(asked))) }),
   };
@@ -201,8 +204,9 @@ export class Runner {
     const watcher = named(this.#watchers, asked.watcher);
     const taken = { states: [] as unknown[], deliveries: [] as unknown[], changes: [] as unknown[] };
     const kinds = Object.keys(taken) as (keyof typeof taken)[];
+    const wanted = asked.count as Record<string, number>;
     let token = "";
-    while (kinds.some((kind) => taken[kind].length < (asked.count[kind] ?? 0))) {
+    while (kinds.some((kind) => taken[kind].length < (wanted[kind] ?? 0))) {
       const update = await watcher.next({ signal });
       for (const kind of kinds) {
         for (const one of update[kind]) {
@@ -212,6 +216,35 @@ export class Runner {
       token = update.resumeToken;
     }
     return { ...taken, resume_token: token, lists: watcher.lists };
+  }
+
+  /** Reads on as `#take` does, and only counts what comes. */
+  async #count(asked: Asked, signal: AbortSignal): Promise<Answered> {
+    const watcher = named(this.#watchers, asked.watcher);
+    const came = { states: 0, deliveries: 0, changes: 0 };
+    const kinds = Object.keys(came) as (keyof typeof came)[];
+    const wanted = asked.count as Record<string, number>;
+    while (kinds.some((kind) => came[kind] < (wanted[kind] ?? 0))) {
+      const update = await watcher.next({ signal });
+      for (const kind of kinds) {
+        came[kind] += update[kind].length;
+      }
+    }
+    return came;
+  }
+
+  /** Publishes many copies of a change. */
+  async #repeat(asked: Asked, signal: AbortSignal): Promise<Answered> {
+    const { publisher } = named(this.#publishers, asked.publisher);
+    const change = parsed(ChangeSchema, asked.change);
+    const answers: Answer[] = [];
+    for (let number = 0; number < (asked.count as number); number++) {
+      const again = clone(ChangeSchema, change);
+      again.key!.changeId += `-${number}`;
+      answers.push(await publisher.submit(again, { signal }));
+    }
+    const acks = await Promise.all(answers.map((answer) => answer.wait()));
+    return { accepted: acks.filter((ack) => ack.result === PublishResult.ACCEPTED).length };
   }
 }
 

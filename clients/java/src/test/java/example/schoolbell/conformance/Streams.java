@@ -10,6 +10,7 @@ import example.schoolbell.Update;
 import example.schoolbell.Watcher;
 import example.schoolbell.v1.Change;
 import example.schoolbell.v1.PublishAck;
+import example.schoolbell.v1.PublishResult;
 import example.schoolbell.v1.WatchStatusRequest;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -52,6 +53,10 @@ final class Streams {
                 Publishing closed = publishers.remove(asked.get("publisher").getAsString());
                 closed.publisher().close();
                 return acks(closed);
+            case "publisher.repeat":
+                return repeat(publishers.get(asked.get("publisher").getAsString()).publisher(), asked);
+            case "watcher.count":
+                return count(watchers.get(asked.get("watcher").getAsString()), asked.getAsJsonObject("count"));
             case "watcher.take":
                 return take(watchers.get(asked.get("watcher").getAsString()), asked.getAsJsonObject("count"));
             case "watcher.close":
@@ -117,6 +122,36 @@ final class Streams {
         taken.forEach(found::add);
         found.addProperty("resume_token", token);
         found.addProperty("lists", watcher.lists());
+        return found;
+    }
+
+    /** Reads on as take does, and only counts what comes. */
+    private static JsonObject count(Watcher watcher, JsonObject count) {
+        Map<String, Integer> came = new HashMap<>();
+        while (count.keySet().stream().anyMatch(what -> came.getOrDefault(what, 0) < count.get(what).getAsInt())) {
+            Update update = watcher.next();
+            came.merge("states", update.states().size(), Integer::sum);
+            came.merge("deliveries", update.deliveries().size(), Integer::sum);
+            came.merge("changes", update.changes().size(), Integer::sum);
+        }
+        JsonObject found = new JsonObject();
+        came.forEach(found::addProperty);
+        return found;
+    }
+
+    /** Publishes many copies of a change. */
+    private static JsonObject repeat(Publisher publisher, JsonObject asked) {
+        Change.Builder change = Change.newBuilder();
+        Messages.parse(asked.get("change"), change);
+        String id = change.getKey().getChangeId();
+        List<CompletableFuture<PublishAck>> answers = new ArrayList<>();
+        for (int number = 0; number < asked.get("count").getAsInt(); number++) {
+            change.getKeyBuilder().setChangeId(id + "-" + number);
+            answers.add(publisher.submit(change.build()));
+        }
+        JsonObject found = new JsonObject();
+        found.addProperty("accepted", answers.stream()
+            .filter(answer -> answer.join().getResult() == PublishResult.PUBLISH_RESULT_ACCEPTED).count());
         return found;
     }
 }
