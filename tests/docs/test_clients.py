@@ -28,6 +28,7 @@ def test_each_client_has_the_version_of_the_contract() -> None:
     version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
     for file, text in {
         "clients/python/pyproject.toml": f'version = "{version}"',
+        "clients/python/schoolbell/version.py": f'VERSION = "{version}"',
         "clients/go/schoolbell/doc.go": f'const Version = "{version}"',
         "clients/java/pom.xml": f"<version>{version}</version>",
         "clients/typescript/package.json": f'"version": "{version}"',

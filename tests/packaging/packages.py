@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,14 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 _CLIENTS = CHECKOUT / "clients"
 _JAVA = CHECKOUT / "build" / "clients" / "java"
+
+_CALLER = """
+from schoolbell import Client, Connection
+from schoolbell.v1.access_service_pb2 import GetCallerRequest
+
+with Client(Connection.from_environment()) as client:
+    print(client.access.GetCaller(GetCallerRequest()))
+"""
 
 Program = Callable[[str], list[str]]
 """Returns the command of an example: publish, register or watch."""
@@ -51,26 +60,21 @@ def run(*command: str, folder: Path) -> None:
 
 
 def _python(folder: Path) -> Program:
-    """Install the client's wheel; what it needs are the pinned packages of the checkout."""
-    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    wheels = folder / "wheels"
-    build = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels))
-    run(*pip, *build, str(_CLIENTS / "python"), folder=folder)
-    (wheel,) = wheels.glob("*.whl")
-    place = folder / "site"
-    run(*pip, "install", "--no-deps", "--target", str(place), str(wheel), folder=folder)
+    """Install the client's wheel into an environment of its own, with the pinned versions."""
+    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
+    build = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    run(sys.executable, *pip, *build, str(_CLIENTS / "python"), folder=folder)
+    (wheel,) = folder.glob("*.whl")
+    pinned = (CHECKOUT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    versions = re.findall(r"^[^ #]+==[^ ;]+", pinned, re.MULTILINE)
+    (folder / "versions.txt").write_text("\n".join(versions), encoding="utf-8")
+    run(sys.executable, "-m", "venv", "--without-pip", "environment", folder=folder)
+    python = str(folder / "environment" / "bin" / "python")
+    install = ("--python", python, "install", "--constraint", "versions.txt", str(wheel))
+    run(sys.executable, *pip, *install, folder=folder)
     example = folder / "caller.py"
-    example.write_text(
-        f"import sys\nsys.path.insert(0, {str(place)!r})\n"
-        "import schoolbell\n"
-        "from schoolbell import Client, Connection\n"
-        "from schoolbell.v1.access_service_pb2 import GetCallerRequest\n"
-        "assert schoolbell.__file__.startswith(sys.path[0])\n"
-        "with Client(Connection.from_environment()) as client:\n"
-        "    print(client.access.GetCaller(GetCallerRequest()))\n",
-        encoding="utf-8",
-    )
-    return lambda _: [sys.executable, str(example)]
+    example.write_text(_CALLER, encoding="utf-8")
+    return lambda _: [python, str(example)]
 
 
 def _go(folder: Path) -> Program:

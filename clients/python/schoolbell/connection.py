@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from schoolbell.errors import SchoolbellError, unauthenticated
 from schoolbell.keys import check_key, read_key
 from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
 from schoolbell.targets import BadConnection, check_target, is_loopback
+from schoolbell.version import VERSION
 
 DEFAULT_TARGET = "localhost:7443"
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
-_USER_AGENT = f"schoolbell-python/{version('schoolbell-server')}"
+_USER_AGENT = f"schoolbell-python/{VERSION}"
 
 
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
+
+TokenSource = Callable[[], str]
+"""Returns the token of a call, such as that of an identity provider, at once: it keeps a token
+while that is good. What it raises is `Unauthenticated` to the call, and ends a publisher or watcher; a
+fault that may pass is an `Unavailable`, and then tried again.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,8 @@ class Connection:
     target: str = DEFAULT_TARGET
     key: str = ""
     """An API key, `sb_…`."""
+    token: TokenSource | None = None
+    """Is asked for the token of each call, in place of a key."""
     ca: bytes | None = None
     """PEM of the authority that signed the server's certificate; None is the system's."""
     client_certificate: tuple[bytes, bytes] | None = None
@@ -42,6 +52,8 @@ class Connection:
     def __post_init__(self) -> None:
         """Refuse with BadConnection what gRPC would call UNAVAILABLE forever."""
         check_key(self.key, "the connection's key")
+        if self.key and self.token is not None:
+            raise BadConnection("a connection has a key or a token source, not both")
         check_target(self.target)
         if self.ca is not None and not _CERTIFICATE.search(self.ca):
             raise BadConnection("the authority (CA file) holds no certificate in PEM")
@@ -68,7 +80,8 @@ class Connection:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Return the headers of every call."""
-        return (("authorization", f"Bearer {self.key}"),) if self.key else ()
+        token = self.key if self.token is None else _ask(self.token)
+        return (("authorization", f"Bearer {token}"),) if token else ()
 
     def sync_channel(self) -> grpc.Channel:
         """Open a channel for blocking calls."""
@@ -89,6 +102,18 @@ class Connection:
     def _credentials(self) -> grpc.ChannelCredentials:
         key, chain = self.client_certificate or (None, None)
         return grpc.ssl_channel_credentials(self.ca, key, chain)
+
+
+def _ask(source: TokenSource) -> str:
+    """Return the token of a source; a typed error where it has none that a call can carry."""
+    try:
+        token = source()
+        check_key(token, "the token source")
+    except SchoolbellError:
+        raise
+    except Exception as error:
+        raise unauthenticated(str(error)) from error
+    return token
 
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (

@@ -176,6 +176,11 @@ def unreachable(mistake: str) -> Unreachable:
     return Unreachable(Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=mistake))
 
 
+def unauthenticated(text: str) -> Unauthenticated:
+    """Return the error of a caller who has nothing to show."""
+    return Unauthenticated(Status(code=grpc.StatusCode.UNAUTHENTICATED.value[0], message=text))
+
+
 def _of_transport(code: grpc.StatusCode, text: str) -> Status:
     """Return the status of a call that the service did not answer.
 
