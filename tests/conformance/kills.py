@@ -74,15 +74,15 @@ class _Pair:
     async def close(self) -> None:
         """Check what is stored and what was seen."""
         await self.do("publisher.close", publisher="p")
-        seen = (await self.do("wait", of="watching"))["changes"]
-        if sorted(one["changeKey"]["changeId"] for one in seen) != sorted(self.published):
-            raise Lost(f"the watcher saw {len(seen)} of {len(self.published)} changes, or twice")
         request = {"districtId": self.variables["district"]}
         method = "StatusService/GetTallies"
         answer = await self.do("call", client="monitor", method=method, request=request)
         stored = [int(one["changeCount"]) for one in answer["response"]["tallies"]]
         if stored != [len(self.published)]:
             raise Lost(f"{stored} changes are stored, of {len(self.published)}")
+        seen = (await self.do("wait", of="watching"))["changes"]
+        if sorted(one["changeKey"]["changeId"] for one in seen) != sorted(self.published):
+            raise Lost(f"the watcher saw {len(seen)} of {len(self.published)} changes, or twice")
 
     async def do(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Do an operation and return its answer."""

@@ -37,7 +37,6 @@ public final class Publish {
         publish(arguments[0], changes(arguments[1], arguments[2]));
     }
 
-    // docs: publish
     private static void publish(String district, List<Change> changes) {
         Map<String, CompletableFuture<PublishAck>> answers = new LinkedHashMap<>();
         try (Client client = new Client(Connection.fromEnvironment());
@@ -74,5 +73,4 @@ public final class Publish {
                 .build());
         return List.of(score, lunch);
     }
-    // docs: end
 }
