@@ -27,8 +27,8 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
 
 TokenSource = Callable[[], str]
 """Returns the token of a call, such as that of an identity provider, at once: it keeps a token
-while that is good. What it raises is `Unauthenticated` to the call, and ends a publisher or watcher; a
-fault that may pass is an `Unavailable`, and then tried again.
+while that is good. What it raises is `Unauthenticated` to the call, and ends a publisher or
+watcher; a fault that may pass is an `Unavailable`, and then tried again.
 """
 
 
