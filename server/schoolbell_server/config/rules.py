@@ -21,6 +21,7 @@ class WarningCode(IntEnum):
 
     PLAINTEXT = 1
     REPLAY = 2
+    SANDBOX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class ConfigWarning:
 
     code: WarningCode
     text: str
+    app_id: str = ""
+    """The app that it concerns; empty is the whole server."""
 
 
 def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ...]:
@@ -50,6 +53,15 @@ def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ..
                 "is too late.",
             )
         )
+    to_sandbox = dict.fromkeys(app_id for app_id, _, value in _endpoints(config) if value)
+    found.extend(
+        ConfigWarning(
+            code=WarningCode.SANDBOX,
+            text=f"Pushes of the app {app_id} go to a sandbox and reach no phone.",
+            app_id=app_id,
+        )
+        for app_id in to_sandbox
+    )
     return tuple(found)
 
 
