@@ -69,7 +69,10 @@ class ServerConfig:
     )
     """How long calls in flight may take to finish once the server is told to stop."""
     metrics_listen: Address | None = None
-    """Prometheus over HTTP, loopback only; unset is off."""
+    """Prometheus over HTTP; beyond loopback only with `metrics_key_file`. Unset is off."""
+    metrics_key_file: Path | None = None
+    """Its only line is the bearer token of scrapers; set, metrics are served over TLS, with the
+    server's certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,8 +97,16 @@ def _listening(config: Config) -> Iterator[str]:
     server = config.server
     if server.plaintext and not server.listen.is_loopback:
         yield f"server.listen: {server.listen} is beyond this machine, which plaintext may not be"
-    if server.metrics_listen and not server.metrics_listen.is_loopback:
-        yield f"server.metrics_listen: {server.metrics_listen} is beyond this machine"
+    metrics = server.metrics_listen
+    if metrics and not metrics.is_loopback and server.metrics_key_file is None:
+        yield (
+            f"server.metrics_listen: {metrics} is beyond this machine, which needs "
+            "server.metrics_key_file"
+        )
+    if server.metrics_key_file and server.plaintext:
+        yield "server.metrics_key_file: is sent over TLS only, and server.plaintext is set"
+    if server.metrics_key_file and not metrics:
+        yield "server.metrics_key_file: server.metrics_listen is not set"
 
 
 def _several(config: Config) -> Iterator[str]:
