@@ -317,6 +317,8 @@ async def _parts(
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
         clock=utc_now,
+        apns_proxy=config.outbound.apns_proxy.reveal(),
+        fcm_proxy=config.outbound.fcm_proxy.reveal(),
         lag=lag,
         report=notices.report_file,
     )

@@ -143,6 +143,16 @@ class DevicesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundConfig:
+    """How the server reaches the providers where nothing leaves the network directly."""
+
+    apns_proxy: Secret = field(default_factory=lambda: Secret(""))
+    """`http://[user:password@]host:port` of a proxy with HTTP CONNECT; empty is none."""
+    fcm_proxy: Secret = field(default_factory=lambda: Secret(""))
+    """The same for Google, its token endpoint included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """How much is taken in."""
 
@@ -232,6 +242,7 @@ class Config:
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    outbound: OutboundConfig = OutboundConfig()
     devices: DevicesConfig = DevicesConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()

@@ -90,6 +90,7 @@ def broken_rules(config: Config) -> list[str]:
         *_storage(config),
         *_delivery(config),
         *_limits(config),
+        *_outbound(config),
     ]
 
 
@@ -162,6 +163,21 @@ def _limits(config: Config) -> Iterator[str]:
         yield "limits.peer_calls: must be at most limits.public_calls"
     if limits.key_reads > limits.reads:
         yield "limits.key_reads: must be at most limits.reads"
+
+
+def _outbound(config: Config) -> Iterator[str]:
+    for key in ("apns_proxy", "fcm_proxy"):
+        proxy = getattr(config.outbound, key).reveal()
+        if proxy and not _is_proxy(proxy):
+            yield f"outbound.{key}: must be http://host:port or http://user:password@host:port"
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname and url.port)
+    except ValueError:
+        return False
 
 
 def _endpoints(config: Config) -> Iterator[tuple[str, str, str]]:
