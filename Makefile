@@ -12,7 +12,8 @@ API_DOCS := docs/api
 SERVICE_CONFIG := proto/service_config.json
 # Each client's package holds its own copy.
 SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json \
-	clients/go/schoolbell/service_config.json
+	clients/go/schoolbell/service_config.json clients/typescript/service_config.json \
+	clients/java/src/main/resources/example/schoolbell/service_config.json
 SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
 PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
@@ -66,6 +67,8 @@ proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract 
 	scripts/generate-python $(PROTOS) clients/python
 	rm -f clients/go/schoolbell/v1/*.pb.go
 	scripts/generate-go $(PROTOS) clients/go
+	rm -rf clients/typescript/src/gen
+	scripts/generate-typescript $(PROTOS) clients/typescript/src/gen
 	scripts/generate-api-docs $(PROTOS) $(API_DOCS)
 	scripts/generate-service-config $(PROTOS) $(SERVICE_CONFIG)
 	for copy in $(SERVICE_CONFIG_COPIES); do cp $(SERVICE_CONFIG) $$copy; done
@@ -79,6 +82,8 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
 	scripts/generate-go $(PROTOS) build/generated/go
 	diff -r build/generated/go/schoolbell/v1 clients/go/schoolbell/v1
+	scripts/generate-typescript $(PROTOS) build/generated/typescript
+	diff -r build/generated/typescript clients/typescript/src/gen
 	scripts/generate-api-docs $(PROTOS) build/api-docs
 	diff -r build/api-docs $(API_DOCS)
 	scripts/generate-service-config $(PROTOS) build/service_config.json
@@ -106,7 +111,7 @@ requirements: $(READY) ## Pin the newest packages that pyproject.toml and requir
 	$(PIP_COMPILE) --upgrade --output-file requirements/mutation.txt requirements/mutation.in
 
 clean: ## Remove what can be made again, but for .venv
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.txt pyproject.toml scripts/setup

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -141,22 +142,26 @@ async def operator_key(config: Config) -> Path:
 
 
 @asynccontextmanager
-async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
-    """Run a whole server; the end of the block drains it."""
+async def running(
+    config: Config, *, replay: bool, clock: Callable[[], dt.datetime] = utc_now
+) -> AsyncIterator[Running]:
+    """Run a whole server; the end of the block drains it. `clock` is for tests that move time."""
     async with AsyncExitStack() as stack:
         storage = await _open_storage(config, stack)
         metrics = Metrics()
         storage.on_fault = metrics.count_storage_fault
         with taking_turns(config.server.data_dir):
-            notices = Notices(utc_now)
-            parts = await _parts(config, storage, metrics, notices, replay=replay, stack=stack)
+            notices = Notices(clock)
+            parts = await _parts(
+                config, storage, metrics, notices, replay=replay, clock=clock, stack=stack
+            )
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
         if where := config.server.metrics_listen:
             secured = _metrics_tls(config, tls)
             stack.enter_context(metrics_endpoint(where, metrics.registry, secured))
         conduct = Conduct(
-            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
+            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key, now=clock),
             metrics,
             limits=config.limits,
             page_key=parts.fingerprints.derive("page tokens"),
@@ -291,6 +296,7 @@ async def _parts(
     notices: Notices,
     *,
     replay: bool,
+    clock: Callable[[], dt.datetime],
     stack: AsyncExitStack,
 ) -> Parts:
     folder = config.server.data_dir / "keys"
@@ -301,7 +307,7 @@ async def _parts(
     )
     keys = StoredKeys(storage, gate=gate)
     operator, path = ensure_operator_key(config.server.data_dir)
-    if fault := await keys.ensure(operator, utc_now()):
+    if fault := await keys.ensure(operator, clock()):
         _logger.warning("operator's key is dead", extra={"path": str(path), "cause": fault})
         click.echo(
             f"Warning: the key in {path} {fault}; `schoolbell-server operator-key` makes another",
@@ -316,7 +322,7 @@ async def _parts(
         config.apps,
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
-        clock=utc_now,
+        clock=clock,
         apns_proxy=config.outbound.apns_proxy.reveal(),
         fcm_proxy=config.outbound.fcm_proxy.reveal(),
         lag=lag,
@@ -328,15 +334,13 @@ async def _parts(
         in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
-        links=Links(
-            gateways, metrics, probe_interval=config.delivery.probe_interval, clock=utc_now
-        ),
-        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=utc_now),
-        health=StorageHealth(storage, metrics, utc_now),
+        links=Links(gateways, metrics, probe_interval=config.delivery.probe_interval, clock=clock),
+        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=clock),
+        health=StorageHealth(storage, metrics, clock),
         rates=Rates(),
         warnings=warnings(config, replay=replay),
         notices=notices,
-        clock=utc_now,
+        clock=clock,
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())
     texts = Texts()
@@ -352,7 +356,7 @@ async def _parts(
         metrics=metrics,
         monitor=monitor,
         tail=tail,
-        clock=utc_now,
+        clock=clock,
         replay=replay,
     )
     return Parts(
@@ -361,17 +365,17 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
-        seen=LastSeen(storage, utc_now),
+        seen=LastSeen(storage, clock),
         gateways=gateways,
         texts=texts,
         monitor=monitor,
         tail=tail,
         pipeline=pipeline,
-        finisher=ImportFinisher(storage),
+        finisher=ImportFinisher(storage, clock),
         unattended=Unattended(),
         pseudonyms=Pseudonyms.load(folder),
-        audit_sealer=AuditSealer(storage, config.audit.export_file, utc_now),
-        clock=utc_now,
+        audit_sealer=AuditSealer(storage, config.audit.export_file, clock),
+        clock=clock,
         replay=replay,
         limits=_limits(config),
         import_limits=config.limits,

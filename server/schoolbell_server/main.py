@@ -153,9 +153,9 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
 main.add_command(audit_command)
 main.add_command(init_command, "init")
 if find_spec("schoolbell_sandbox"):  # a package of its own, which production does without
-    from schoolbell_sandbox.command import sandbox_command
+    from schoolbell_server.sandbox_command import sandbox_command
 
-    main.add_command(sandbox_command, "sandbox")
+    main.add_command(sandbox_command)
 
 
 async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:

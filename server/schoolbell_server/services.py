@@ -106,6 +106,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             apps=parts.apps,
             sealer=parts.sealer,
+            now=clock,
             removal=DistrictRemoval(
                 storage,
                 clock=clock,
@@ -116,10 +117,11 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         server,
     )
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
-        SettingsServicer(storage, states=parts.monitor), server
+        SettingsServicer(storage, states=parts.monitor, now=clock), server
     )
     roster_service_pb2_grpc.add_RosterServiceServicer_to_server(
-        RosterServicer(storage, finisher=parts.finisher, limits=parts.import_limits), server
+        RosterServicer(storage, finisher=parts.finisher, now=clock, limits=parts.import_limits),
+        server,
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(

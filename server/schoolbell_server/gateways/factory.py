@@ -90,9 +90,12 @@ class _Builder:
         self._in_flight = in_flight
         self._deadline = deadline
         self._clock = clock
-        self._provider_tokens = ProviderTokens()
+        self._provider_tokens = ProviderTokens(self._seconds)
         self._access_tokens: dict[Path, AccessToken] = {}
         self._rates: dict[str, TokenBucket] = {}
+
+    def _seconds(self) -> float:
+        return self._clock().timestamp()
 
     def apns(self, config: IosConfig, report: Report) -> ApnsGateway:
         return ApnsGateway(
@@ -111,7 +114,7 @@ class _Builder:
         account = config.service_account_file
         if account not in self._access_tokens:
             self._access_tokens[account] = AccessToken(
-                account, config.ca_file, self._deadline, proxy=self._fcm_proxy
+                account, config.ca_file, self._deadline, self._seconds, proxy=self._fcm_proxy
             )
         if config.project_id not in self._rates:
             self._rates[config.project_id] = TokenBucket(FCM_PER_SECOND)
