@@ -29,7 +29,7 @@ ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
-.PHONY: help setup run test test-clients fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-clients demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
 
 help: ## Show this
@@ -48,6 +48,12 @@ test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one c
 
 test-clients: $(READY) ## Test the clients of other languages and play the conformance suite with them
 	@scripts/test-clients
+
+demo-clients: $(READY) ## Play a school day with the clients: Java publishes, Go registers, TypeScript watches
+	@$(BIN)/python -m tests.conformance.school_day
+
+docs-clients: $(READY) ## Make the API documents of the clients in build/docs
+	@scripts/docs-clients
 
 lint: $(READY) ## Check style, format and the import rules
 	$(BIN)/ruff check $(SOURCES)
