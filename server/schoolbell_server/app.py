@@ -21,6 +21,8 @@ from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.factory import build_gateways
 from schoolbell_server.gateways.transport import knows_unsent
+from schoolbell_server.identity import issuers
+from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
@@ -149,7 +151,13 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
         conduct = Conduct(
-            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
+            Authenticator(
+                parts.keys,
+                gate=parts.keys.gate,
+                on_used=parts.seen.key,
+                tokens=parts.issuers.tokens,
+                refused=metrics.tokens_refused,
+            ),
             metrics,
             limits=config.limits,
             page_key=parts.fingerprints.derive("page tokens"),
@@ -216,7 +224,15 @@ def _start(
             failure="last use not noted",
             at_end=True,
         )
-        supervisor.start(noting.task, partial(noting.run, stop))
+        looking = Periodic(
+            task="keys of issuers",
+            work=parts.issuers.look,
+            interval=issuers.INTERVAL,
+            failure="keys of issuers not looked for",
+            at_once=True,
+        )
+        for one in (noting, looking):
+            supervisor.start(one.task, partial(one.run, stop))
     return work
 
 
@@ -303,6 +319,8 @@ async def _parts(
     else:
         _logger.info("operator's key", extra={"path": str(path)})
     await keys.start()
+    trusted = Issuers(config.identity, keys, notices.report)
+    stack.push_async_callback(trusted.close)
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
@@ -366,6 +384,7 @@ async def _parts(
         replay=replay,
         limits=_limits(config),
         import_limits=config.limits,
+        issuers=trusted,
     )
 
 

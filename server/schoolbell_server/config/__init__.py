@@ -1,6 +1,7 @@
 """Configuration: one file and the environment, read once at start."""
 
 from schoolbell_server.config.address import Address
+from schoolbell_server.config.identity import Algorithm, IdentityConfig, IssuerConfig
 from schoolbell_server.config.load import load_config
 from schoolbell_server.config.model import (
     Config,
@@ -22,11 +23,14 @@ from schoolbell_server.config.secret import Secret
 
 __all__ = [
     "Address",
+    "Algorithm",
     "Config",
     "ConfigError",
     "ConfigWarning",
     "DeliveryConfig",
     "DevicesConfig",
+    "IdentityConfig",
+    "IssuerConfig",
     "LimitsConfig",
     "LogConfig",
     "LogFormat",

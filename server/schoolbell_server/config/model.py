@@ -14,19 +14,13 @@ from pathlib import Path
 from typing import Annotated
 
 from schoolbell_server.config.address import Address
+from schoolbell_server.config.identity import IdentityConfig
+from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
 from schoolbell_server.security.credential_files import Holds, read_authority, read_private_key
 
 MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The least and the most a key may say, both allowed."""
-
-    least: int | timedelta
-    most: int | timedelta
 
 
 @unique
@@ -272,6 +266,7 @@ class Config:
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     audit: AuditConfig = AuditConfig()
+    identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""
