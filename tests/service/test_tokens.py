@@ -304,7 +304,9 @@ async def test_an_issuer_that_is_away_is_told_to_who_looks(tmp_path: Path) -> No
             await at.caller()
         async with at.service.client() as operator:
             status = await operator.status.GetStatus(GetStatusRequest(district_id=DISTRICT))
-        (found,) = [one for one in status.warnings if one.code == WARNING_CODE_CREDENTIAL_INVALID]
+        (found,) = [
+            one for one in status.state.warnings if one.code == WARNING_CODE_CREDENTIAL_INVALID
+        ]
         assert found.metadata["setting"] == "identity.issuers.maple.jwks_url"
 
 
@@ -345,7 +347,7 @@ async def test_an_erased_person_is_not_named_by_their_subject_either(
         async with at.client(sub="x-77", staff=MOTHER) as client:
             saved = settings_service_pb2.UpdateSettingsRequest(
                 district_id=DISTRICT,
-                settings=settings_service_pb2.Settings(enabled=True),
+                settings=settings_service_pb2.Settings(enabled=False),
                 update_mask={"paths": ["enabled"]},
             )
             page = await client.settings.UpdateSettings(saved)
