@@ -1,0 +1,5 @@
+"""The pages: each module has its handlers and their routes."""
+
+from schoolbell_console.pages import front, push, sign_in
+
+ROUTES = [*front.ROUTES, *sign_in.ROUTES, *push.ROUTES]
