@@ -10,10 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Enter
+from tests.console.happening import happen
 from tests.console.world import World
 
 D = "/d/sample-district"
-PAGES = {"push": f"{D}/push"}
+PAGES = {"push": f"{D}/push", "live": f"{D}/live"}
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
@@ -23,6 +24,8 @@ def test_every_page_has_its_picture(enter: Enter, played: World, pictures: Path)
     for name, path in PAGES.items():
         page.goto(played.origin + path)
         settle(page)
+        if name == "live":
+            let_happen(page, played)
         page.screenshot(path=pictures / f"{name}.png")
 
 
@@ -61,3 +64,12 @@ def settle(page: Page) -> None:
     """Wait until a page shows what it is about to."""
     page.wait_for_load_state()
     expect(page.locator("[data-waiting]")).to_have_count(0)
+
+
+def let_happen(page: Page, played: World) -> None:
+    """Let some seconds of school life pass while a page watches."""
+    for second in range(24):
+        happen(played, f"second-{second}", (3, 7, 12, 6, 2, 9, 14)[second % 7])
+        page.wait_for_function(
+            "count => kinds.values[1].filter((one) => one > 0).length > count", arg=second // 2
+        )

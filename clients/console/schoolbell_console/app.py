@@ -12,6 +12,7 @@ from schoolbell_console.calls import Calls, connection
 from schoolbell_console.config import Config
 from schoolbell_console.links import Links
 from schoolbell_console.pages import ROUTES
+from schoolbell_console.pages.live import STREAMS, Streams, end_streams
 from schoolbell_console.seals import read_seals
 from schoolbell_console.services import SERVICES, STATIC, Services, static_marks
 from schoolbell_console.session import Sessions
@@ -41,10 +42,12 @@ def make_app(config: Config) -> web.Application:
             templates=_templates(),
             marks=static_marks(),
         )
+        app[STREAMS] = Streams()
         yield
         await calls.close()
 
     app.cleanup_ctx.append(running)
+    app.on_shutdown.append(end_streams)
     app.router.add_static("/static", STATIC)
     app.router.add_routes(ROUTES)
     return app

@@ -72,6 +72,11 @@ class Words:
         style = "medium" if seconds else "short"
         return f"{day}, {format_time(time, style, locale=self.language)}"
 
+    def clock(self, stamp: Timestamp) -> str:
+        """Return the time of the day of a time, to the second."""
+        time = stamp.ToDatetime(dt.UTC).astimezone(self.zone)
+        return format_time(time, locale=self.language)
+
     def date(self, date: Date) -> str:
         """Return a date in words."""
         return format_date(dt.date(date.year, date.month, date.day), locale=self.language)
