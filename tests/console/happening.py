@@ -47,7 +47,7 @@ def happen(world: World, name: str, count: int) -> None:
 
 
 def _one_of_many(name: str, number: int) -> Change:
-    found = grade(name, 55 + number % 45, f"s{1001 + number % 12}")
+    found = grade(name, 55 + number % 45, f"s{1001 + number // 4 % 2}")
     if number % 4 == 1:
         found.assignment.action = change_pb2.ASSIGNMENT_ACTION_SCORED
         found.assignment.assignment_id = found.assignment.title = f"Essay {name}"

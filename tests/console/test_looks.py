@@ -14,7 +14,13 @@ from tests.console.happening import happen
 from tests.console.world import World
 
 D = "/d/sample-district"
-PAGES = {"push": f"{D}/push", "live": f"{D}/live"}
+PAGES = {
+    "push": f"{D}/push",
+    "live": f"{D}/live",
+    "why": f"{D}/why",
+    "stop": f"{D}/stop?kind=3",
+    "why-person": f"{D}/why/person?id=s1001",
+}
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_date, format_time
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 from fluent.runtime import FluentBundle, FluentResource
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
@@ -84,6 +85,11 @@ class Words:
     def number(self, value: float) -> str:
         """Return a number as the language writes it."""
         return format_decimal(value, locale=self.language)
+
+    def money(self, units: int, nanos: int, currency: str) -> str:
+        """Return an amount as the language writes it."""
+        amount = Decimal(units) + Decimal(nanos) / 1_000_000_000
+        return format_currency(amount, currency, locale=self.language)
 
 
 def slug(name: str) -> str:

@@ -82,3 +82,8 @@ for (const all of document.querySelectorAll("[data-all]")) {
 for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
+
+// What is folded is printed too.
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("main details.more")) part.open = true;
+});

@@ -77,8 +77,8 @@ function take(sum) {
 function show(sum) {
   const count = Object.values(sum.kinds).reduce((all, one) => all + one, 0);
   tile("rate", write.format(count));
-  tile("half", sum.latency ? `${write.format(sum.latency[0])} ms` : "–");
-  tile("most", sum.latency ? `${write.format(sum.latency[1])} ms` : "–");
+  tile("half", sum.latency ? `${write.format(Math.round(sum.latency[0]))} ms` : "–");
+  tile("most", sum.latency ? `${write.format(Math.round(sum.latency[1]))} ms` : "–");
   for (const chart of [kinds, providers, latency]) chart.draw();
   for (const place of page.querySelectorAll("[data-outcome]")) {
     place.textContent = write.format(totals[place.dataset.outcome] ?? 0);
