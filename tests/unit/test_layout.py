@@ -16,7 +16,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOMAIN = CHECKOUT / "server" / "schoolbell_server" / "domain"
-ROOTS = ("server", "storage", "clients/python")
+ROOTS = ("server", "storage", "clients/python", "clients/console")
 CLIENT_NEEDS = {
     "click",
     "googleapis-common-protos",
@@ -93,8 +93,17 @@ def test_the_client_needs_six_distributions() -> None:
     assert set(needs) <= set(project(CHECKOUT)["dependencies"])
 
 
-def test_both_distributions_have_one_version() -> None:
-    assert project(CHECKOUT)["version"] == project(CHECKOUT / "clients" / "python")["version"]
+def test_all_distributions_have_one_version() -> None:
+    version = project(CHECKOUT)["version"]
+    for client in ("python", "console"):
+        assert project(CHECKOUT / "clients" / client)["version"] == version
+
+
+def test_the_console_needs_what_the_server_or_its_extra_has() -> None:
+    needs = set(project(CHECKOUT / "clients" / "console")["dependencies"]) - {"schoolbell"}
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        here = tomllib.load(file)["project"]
+    assert needs <= {*here["dependencies"], *here["optional-dependencies"]["console"]}
 
 
 def test_the_client_imports_only_what_it_needs() -> None:
@@ -111,8 +120,12 @@ def test_the_client_imports_only_what_it_needs() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "roots"),
-    [(CHECKOUT, ROOTS), (CHECKOUT / "clients" / "python", ROOTS[2:])],
-    ids=["server", "client"],
+    [
+        (CHECKOUT, ROOTS),
+        (CHECKOUT / "clients" / "python", ROOTS[2:3]),
+        (CHECKOUT / "clients" / "console", ROOTS[3:]),
+    ],
+    ids=["server", "client", "console"],
 )
 def test_the_wheel_carries_every_file_of_its_packages(
     folder: Path, roots: tuple[str, ...], tmp_path: Path
