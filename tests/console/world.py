@@ -164,6 +164,13 @@ def serving(
         f"ca_file = {json.dumps(str(world.stage.folder / 'data' / 'tls' / 'ca.pem'))}\n",
         encoding="utf-8",
     )
+    with console_process(path, world.origin) as process:
+        yield process
+
+
+@contextmanager
+def console_process(path: Path, origin: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve the console of a configuration while the context lasts."""
     with path.with_suffix(".log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "schoolbell_console", "serve", "--config", str(path)],
@@ -172,7 +179,7 @@ def serving(
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
     try:
-        until(lambda: _answers(world.origin, process))
+        until(lambda: _answers(origin, process))
         yield process
     finally:
         process.send_signal(signal.SIGTERM)

@@ -75,6 +75,7 @@ class Provider:
     silent: asyncio.Event | None = None
     """An answer waits for it."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    issuer: str = ISSUER
 
     @property
     def url(self) -> str:
@@ -98,7 +99,7 @@ class Provider:
         key = key or self.keys[-1]
         now = int(time.time())
         payload = {
-            "iss": ISSUER,
+            "iss": self.issuer,
             "aud": AUDIENCE,
             "sub": "ada",
             "iat": now,
@@ -161,22 +162,30 @@ def issuer(**fields: Any) -> IssuerConfig:
 
 @asynccontextmanager
 async def provider(folder: Path) -> AsyncIterator[Provider]:
+    """Serve a provider, as `serving` does."""
+    found = Provider()
+    async with serving(found, folder):
+        yield found
+
+
+@asynccontextmanager
+async def serving(found: Provider, folder: Path, *routes: web.RouteDef) -> AsyncIterator[None]:
     """Serve a provider; `provider-ca.pem` in the folder is the authority that it is trusted by."""
-    authority, found = Authority.create(), Provider()
+    authority = Authority.create()
     pem = authority.server()
     (folder / "provider-ca.pem").write_bytes(authority.pem.certificate)
     (folder / "provider.pem").write_bytes(pem.certificate + pem.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "provider.pem")
     app = web.Application()
-    app.router.add_get("/jwks.json", found.answer)
+    app.router.add_routes([web.get("/jwks.json", found.answer), *routes])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     found.port = runner.addresses[0][1]
     try:
-        yield found
+        yield
     finally:
         if found.silent is not None:
             found.silent.set()

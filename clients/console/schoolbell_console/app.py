@@ -11,8 +11,10 @@ from schoolbell_console import guards
 from schoolbell_console.calls import Calls, connection
 from schoolbell_console.config import Config
 from schoolbell_console.links import Links
+from schoolbell_console.oidc import Provider
 from schoolbell_console.pages import ROUTES
 from schoolbell_console.pages.live import STREAMS, Streams, end_streams
+from schoolbell_console.renewal import Renewals
 from schoolbell_console.seals import read_seals
 from schoolbell_console.services import SERVICES, STATIC, Services, static_marks
 from schoolbell_console.session import Sessions
@@ -25,6 +27,7 @@ def make_app(config: Config) -> web.Application:
     """Return the application; raises BadConfig and BadConnection."""
     reached = connection(config.server)
     seals = read_seals(config.console.cookie_key_file)
+    provider = Provider(config.oidc, config.console.origin) if config.oidc is not None else None
     app = web.Application(
         middlewares=[guards.sessions, guards.errors_in_words, guards.own_forms],
         client_max_size=_LONGEST_FORM,
@@ -39,12 +42,16 @@ def make_app(config: Config) -> web.Application:
             seals=seals,
             sessions=Sessions(config, seals),
             links=Links(seals),
+            provider=provider,
+            renewals=Renewals(provider) if provider is not None else None,
             templates=_templates(),
             marks=static_marks(),
         )
         app[STREAMS] = Streams()
         yield
         await calls.close()
+        if provider is not None:
+            await provider.close()
 
     app.cleanup_ctx.append(running)
     app.on_shutdown.append(end_streams)

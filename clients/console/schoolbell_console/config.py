@@ -51,12 +51,31 @@ class TlsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OidcConfig:
+    """The table `[oidc]`: the identity provider where people sign in; without it, by key alone."""
+
+    issuer: str
+    """Its own name, an https URL under which its description is found."""
+    client_id: str
+    client_secret_file: Path | None = None
+    """Without one the console is a public client, which PKCE alone protects."""
+    scope: str = "openid"
+    """What is asked for; `offline_access` at many providers, so that sessions can be renewed."""
+    resource: str = ""
+    """The service, as the provider calls it, where it wants to be told whom tokens are for."""
+    ca_file: Path | None = None
+    label: str = ""
+    """What the button says; empty is the language's own words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything."""
 
     console: ConsoleConfig
     server: ServerConfig
     tls: TlsConfig | None = None
+    oidc: OidcConfig | None = None
 
     @property
     def is_secure(self) -> bool:
@@ -78,13 +97,14 @@ def load(path: Path) -> Config:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfig(f"{path} is not TOML: {error}") from None
-    if unknown := sorted(document.keys() - {"console", "server", "tls"}):
+    if unknown := sorted(document.keys() - {"console", "oidc", "server", "tls"}):
         raise BadConfig(f"[{unknown[0]}] is not a table of the configuration")
     return _checked(
         Config(
             console=_part(ConsoleConfig, document.get("console", {}), "console"),
             server=_part(ServerConfig, document.get("server", {}), "server"),
             tls=_part(TlsConfig, document["tls"], "tls") if "tls" in document else None,
+            oidc=_part(OidcConfig, document["oidc"], "oidc") if "oidc" in document else None,
         )
     )
 
@@ -122,6 +142,12 @@ def _checked(config: Config) -> Config:
         raise BadConfig("console.idle_minutes must be from 1 to 1440")
     if not 1 <= console.session_hours <= 168:
         raise BadConfig("console.session_hours must be from 1 to 168")
+    if config.oidc is not None:
+        issuer = urlsplit(config.oidc.issuer)
+        if issuer.scheme != "https" or not issuer.netloc or issuer.query or issuer.fragment:
+            raise BadConfig("oidc.issuer must be https://host, with a path or without")
+        if "openid" not in config.oidc.scope.split():
+            raise BadConfig("oidc.scope must have openid")
     return config
 
 

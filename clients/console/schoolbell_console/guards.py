@@ -48,10 +48,14 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers.update(_HEADERS)
     if services.config.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if not request.path.startswith("/static/"):
+    if not _is_static(request):
         response.headers["Cache-Control"] = "no-store"
     if request.get("renew") and request.get("session"):
         services.sessions.write(response, request["session"])
+
+
+def _is_static(request: web.Request) -> bool:
+    return request.path.startswith("/static/")
 
 
 @web.middleware
@@ -87,11 +91,12 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
 def sign_in_again(request: web.Request) -> web.Response:
     """End the session and show the page for signing in, which comes back here."""
     here = request.path_qs if request.method in _SAFE else "/"
-    query = {"next": here} | ({"why": "ended"} if request.get("session") else {})
+    ended = request.get("session") or request.get("ended")
+    query = {"next": here} | ({"why": "ended"} if ended else {})
     address = request.app.router["entrance"].url_for().with_query(query)
     response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": str(address)})
-    if request.get("session"):
-        request.app[SERVICES].sessions.end(response, request["session"])
+    if ended:
+        request.app[SERVICES].sessions.end(response, ended)
         request["renew"] = False
     return response
 
@@ -106,7 +111,13 @@ def _trouble(
 @web.middleware
 async def sessions(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find the session of a request."""
-    session, renew = request.app[SERVICES].sessions.read(request.cookies)
+    services = request.app[SERVICES]
+    session, renew = services.sessions.read(request.cookies)
+    if session is not None and services.renewals is not None and not _is_static(request):
+        fresh = await services.renewals.fresh(session)
+        if fresh is None:
+            request["ended"] = session
+        session, renew = fresh, renew or fresh is not session
     request["session"], request["renew"] = session, renew
     return await handler(request)
 

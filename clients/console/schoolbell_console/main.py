@@ -17,6 +17,7 @@ from schoolbell_console.config import BadConfig, Config, load
 from schoolbell_console.links import make_link
 from schoolbell_console.seals import read_seals
 
+_COOKIES = 24 * 1024  # bytes of one header: a sealed token of many groups is long
 _CONFIG = click.option(
     "--config",
     "path",
@@ -61,7 +62,9 @@ def link(path: Path, key_file: Path) -> None:
 
 
 async def _serve(config: Config) -> None:
-    runner = web.AppRunner(make_app(config), access_log=None, shutdown_timeout=5.0)
+    runner = web.AppRunner(
+        make_app(config), access_log=None, shutdown_timeout=5.0, max_field_size=_COOKIES
+    )
     await runner.setup()
     try:
         host, port = config.address

@@ -12,6 +12,8 @@ from jinja2 import Environment
 from schoolbell_console.calls import Calls
 from schoolbell_console.config import Config
 from schoolbell_console.links import Links
+from schoolbell_console.oidc import Provider
+from schoolbell_console.renewal import Renewals
 from schoolbell_console.seals import Seals
 from schoolbell_console.session import Sessions
 
@@ -27,6 +29,9 @@ class Services:
     seals: Seals
     sessions: Sessions
     links: Links
+    provider: Provider | None
+    """Where people sign in besides; None where a key is the only way."""
+    renewals: Renewals | None
     templates: Environment
     marks: dict[str, str]
     """A mark of each static file's content, so that a browser may keep it."""

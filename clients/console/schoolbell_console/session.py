@@ -37,6 +37,10 @@ class Session:
     """How the person signed in: `key`, or another way's own name."""
     end_time: float
     """In seconds since 1970: the session ends then, whatever happens."""
+    refresh_token: str = ""
+    """What the provider gives the next credential for; empty where there is none."""
+    fresh_until: float = 0.0
+    """In seconds since 1970: the credential ends then, where it can be renewed."""
 
 
 class Sessions:
@@ -50,14 +54,26 @@ class Sessions:
         self._name = "__Host-schoolbell" if config.is_secure else "schoolbell"
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, credential: str, method: str, expire_time: float | None = None) -> Session:
-        """Return a new session; it ends with its credential at the latest."""
-        end = time.time() + self._longest
+    def begin(
+        self,
+        credential: str,
+        method: str,
+        expire_time: float | None = None,
+        refresh_token: str = "",
+    ) -> Session:
+        """Return a new session; it ends with its credential, unless that can be renewed."""
+        now = time.time()
+        end, fresh_until = now + self._longest, 0.0
+        if refresh_token:
+            fresh_until = end if expire_time is None else expire_time
+            expire_time = None
         return Session(
             session_id=secrets.token_urlsafe(16),
             credential=credential,
             method=method,
             end_time=end if expire_time is None else min(end, expire_time),
+            refresh_token=refresh_token,
+            fresh_until=fresh_until,
         )
 
     def read(self, cookies: Mapping[str, str]) -> tuple[Session | None, bool]:

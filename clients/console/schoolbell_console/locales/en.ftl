@@ -42,6 +42,16 @@ sign-in-no-key = Enter your API key.
 sign-in-key-refused = The service does not know this key. Check that you copied it whole.
 sign-in-key-ended = This key has expired or was revoked. Ask who gave it to you for another.
 sign-in-link-used = This link was used already or is too old. Make another, or sign in with a key.
+sign-in-oidc = Sign in with your school account
+sign-in-or-key = Or with an API key:
+sign-in-oidc-leave = Sign out of your school account too
+sign-in-oidc-away = Your school's sign-in does not answer. Try again in a moment, or sign in with a key.
+sign-in-oidc-again = The sign-in took too long, or belongs to another tab. Please begin again.
+sign-in-oidc-denied = Your school's sign-in did not let you in.
+sign-in-oidc-refused = You are signed in at your school, but the service gives your account no rights. Ask your administrator.
+sign-in-oidc-ended = Your school's sign-in has ended. Please sign in again.
+sign-in-oidc-long = Your account is in too many groups for a browser's cookies. Sign in with a key, and tell who runs the sign-in.
+sign-in-key-long = This is no key of the service: it is too long.
 api-key = API key
 api-key-help = It begins with sb_ and belongs to you alone. The console keeps it sealed in a cookie and nowhere else.
 

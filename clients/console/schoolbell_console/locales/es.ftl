@@ -42,6 +42,16 @@ sign-in-no-key = Escriba su clave de API.
 sign-in-key-refused = El servicio no conoce esta clave. Compruebe que la copió entera.
 sign-in-key-ended = Esta clave caducó o fue revocada. Pida otra a quien se la dio.
 sign-in-link-used = Este enlace ya se usó o es demasiado antiguo. Cree otro o inicie sesión con una clave.
+sign-in-oidc = Iniciar sesión con su cuenta escolar
+sign-in-or-key = O con una clave de API:
+sign-in-oidc-leave = Cerrar también la sesión de su cuenta escolar
+sign-in-oidc-away = El inicio de sesión de su escuela no responde. Inténtelo de nuevo en un momento o use una clave.
+sign-in-oidc-again = El inicio de sesión tardó demasiado o pertenece a otra pestaña. Empiece de nuevo.
+sign-in-oidc-denied = El inicio de sesión de su escuela no le permitió entrar.
+sign-in-oidc-refused = Ha iniciado sesión en su escuela, pero el servicio no da derechos a su cuenta. Consulte a su administrador.
+sign-in-oidc-ended = La sesión de su escuela terminó. Inicie sesión de nuevo.
+sign-in-oidc-long = Su cuenta está en demasiados grupos para las cookies del navegador. Use una clave e informe a quien gestiona el inicio de sesión.
+sign-in-key-long = Esto no es una clave del servicio: es demasiado larga.
 api-key = Clave de API
 api-key-help = Empieza por sb_ y es solo suya. La consola la guarda sellada en una cookie y en ningún otro lugar.
 

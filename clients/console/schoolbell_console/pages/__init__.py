@@ -1,5 +1,13 @@
 """The pages: each module has its handlers and their routes."""
 
-from schoolbell_console.pages import front, live, push, sign_in, stop, why
+from schoolbell_console.pages import front, live, oidc, push, sign_in, stop, why
 
-ROUTES = [*front.ROUTES, *sign_in.ROUTES, *push.ROUTES, *live.ROUTES, *why.ROUTES, *stop.ROUTES]
+ROUTES = [
+    *front.ROUTES,
+    *sign_in.ROUTES,
+    *oidc.ROUTES,
+    *push.ROUTES,
+    *live.ROUTES,
+    *why.ROUTES,
+    *stop.ROUTES,
+]

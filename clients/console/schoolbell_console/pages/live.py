@@ -99,6 +99,8 @@ async def _stream(
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK)
         if task.done():  # it never ends by itself: a right or the key was lost
+            if getattr(task.exception(), "reason", "") == "KEY_EXPIRED":
+                return  # the browser comes back, with another credential if there is one
             await response.write(b"event: denied\ndata: {}\n\n")
             return
         text = json.dumps(board.tick())
