@@ -43,7 +43,7 @@ class Rights:
         self, district_ids: frozenset[str], user_id: str, groups: tuple[str, ...]
     ) -> Mapping[str, Mapping[int, int]]:
         self.asked += 1
-        assert (district_ids, user_id, groups) == ({DISTRICT}, "ada", ("office",))
+        assert (district_ids, user_id, groups) == (frozenset({DISTRICT}), "ada", ("office",))
         return {DISTRICT: {Tool.ACCESS: Right.READ}}
 
 
@@ -91,7 +91,7 @@ async def test_a_good_token_of_each_algorithm_is_taken(algorithm: str, tmp_path:
     token = await server.tokens.check(server.provider.token(groups=["office"]))
     grant = await server.tokens.grant(token)
     assert grant.principal == Principal(PrincipalType.TOKEN, "ada", "ada")
-    assert (grant.role, grant.district_ids) == (Role.ADMINISTRATOR, {DISTRICT})
+    assert (grant.role, grant.district_ids) == (Role.ADMINISTRATOR, frozenset({DISTRICT}))
     assert grant.rights == {DISTRICT: {Tool.ACCESS: Right.READ}}
     assert grant.key_id == "token/maple/ada"
 
@@ -125,12 +125,13 @@ async def test_whose_key_it_is_decides_and_not_what_the_token_says(tmp_path: Pat
     for name in ("none", "None", "NONE", "", "HS512", "RS512", "rs256"):
         assert await server.refuses(unsigned(GOOD, name)) is Cause.ALGORITHM
     assert await server.refuses(unsigned(GOOD, "RS256")) is Cause.SIGNATURE
-    for header in (
+    offered: tuple[dict[str, Any], ...] = (
         {"jwk": theirs.jwk},
         {"jku": "https://localhost:1/jwks.json"},
         {"x5u": "https://localhost:1/chain.pem"},
         {"x5c": ["AAAA"]},
-    ):
+    )
+    for header in offered:
         assert await server.refuses(sign(theirs, GOOD, {"kid": "k1", **header})) is Cause.SIGNATURE
         assert await server.refuses(sign(ours, GOOD, {"kid": "k1", **header})) is None
     assert await server.refuses(sign(ours, GOOD, {"kid": "k2"})) is Cause.KEY_UNKNOWN
@@ -283,7 +284,8 @@ async def test_an_issuer_speaks_for_its_own_districts_alone(
     named: object, found: object, tmp_path: Path
 ) -> None:
     server = Server(tmp_path, district_claim="https://maple.example/districts")
-    text = server.provider.token(**{"https://maple.example/districts": named})
+    claims: dict[str, Any] = {"https://maple.example/districts": named}
+    text = server.provider.token(**claims)
     if isinstance(found, Cause):
         assert await server.refuses(text) is found
     else:

@@ -57,7 +57,6 @@ async def test_a_watcher_goes_on_with_the_next_token(tmp_path: Path) -> None:
                 enabled = not enabled
             await at.service.configure(enabled=enabled)
             await anext(watching)
-            await watching.aclose()
 
 
 async def test_a_source_of_expired_tokens_alone_ends_the_watch(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
 from schoolbell.errors import (
@@ -111,7 +112,7 @@ async def test_a_person_signs_in_and_is_named_by_everything(database: str, tmp_p
         async with at.client() as client:
             settings = settings_service_pb2.Settings(enabled=False)
             request = settings_service_pb2.UpdateSettingsRequest(
-                district_id=DISTRICT, settings=settings, update_mask={"paths": ["enabled"]}
+                district_id=DISTRICT, settings=settings, update_mask=FieldMask(paths=["enabled"])
             )
             answer = await client.settings.UpdateSettings(request)
             assert answer.settings.updater == found.principal
@@ -201,7 +202,11 @@ async def test_a_forged_token_is_told_nothing_and_a_genuine_one_what_is_wrong(
 
 async def test_an_issuer_speaks_for_its_districts_and_gives_its_roles(tmp_path: Path) -> None:
     roles = (Role.MONITOR, Role.PUBLISHER)
-    fields = {"roles": roles, "role_claim": "role", "district_claim": "districts"}
+    fields: dict[str, Any] = {
+        "roles": roles,
+        "role_claim": "role",
+        "district_claim": "districts",
+    }
     async with signed(tmp_path, **fields) as at:
         await add_district(at.service, OAK)
         found = await at.caller(role="monitor", districts=[DISTRICT, OAK])
@@ -221,7 +226,7 @@ async def test_an_issuer_speaks_for_its_districts_and_gives_its_roles(tmp_path: 
 
 async def test_every_rpc_answers_a_token_of_each_role_as_its_rule_says(tmp_path: Path) -> None:
     wrong = []
-    fields = {"roles": tuple(Role), "role_claim": "role"}
+    fields: dict[str, Any] = {"roles": tuple(Role), "role_claim": "role"}
     async with (
         signed(tmp_path, **fields) as at,
         at.service.connection().aio_channel() as channel,
@@ -348,7 +353,7 @@ async def test_an_erased_person_is_not_named_by_their_subject_either(
             saved = settings_service_pb2.UpdateSettingsRequest(
                 district_id=DISTRICT,
                 settings=settings_service_pb2.Settings(enabled=False),
-                update_mask={"paths": ["enabled"]},
+                update_mask=FieldMask(paths=["enabled"]),
             )
             page = await client.settings.UpdateSettings(saved)
             assert page.settings.updater.id == "x-77"
