@@ -25,6 +25,8 @@ from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.common.transport import knows_unsent
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.identity import issuers
+from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance import last_seen
 from schoolbell_server.maintenance.audit_sealer import AuditSealer
 from schoolbell_server.maintenance.file_watch import look_at_files
@@ -161,7 +163,14 @@ async def running(
             secured = _metrics_tls(config, tls)
             stack.enter_context(metrics_endpoint(where, metrics.registry, secured))
         conduct = Conduct(
-            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key, now=clock),
+            Authenticator(
+                parts.keys,
+                gate=parts.keys.gate,
+                on_used=parts.seen.key,
+                tokens=parts.issuers.tokens,
+                refused=metrics.tokens_refused,
+                now=clock,
+            ),
             metrics,
             limits=config.limits,
             page_key=parts.fingerprints.derive("page tokens"),
@@ -228,7 +237,15 @@ def _start(
             failure="last use not noted",
             at_end=True,
         )
-        supervisor.start(noting.task, partial(noting.run, stop))
+        looking = Periodic(
+            task="keys of issuers",
+            work=parts.issuers.look,
+            interval=issuers.INTERVAL,
+            failure="keys of issuers not looked for",
+            at_once=True,
+        )
+        for one in (noting, looking):
+            supervisor.start(one.task, partial(one.run, stop))
     return work
 
 
@@ -316,6 +333,8 @@ async def _parts(
     else:
         _logger.info("operator's key", extra={"path": str(path)})
     await keys.start()
+    trusted = Issuers(config.identity, keys, notices.report)
+    stack.push_async_callback(trusted.close)
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
@@ -379,6 +398,7 @@ async def _parts(
         replay=replay,
         limits=_limits(config),
         import_limits=config.limits,
+        issuers=trusted,
     )
 
 

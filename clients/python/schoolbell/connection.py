@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import grpc.aio
 from schoolbell.keys import check_key, read_key
 from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
 from schoolbell.targets import BadConnection, check_target, is_loopback
+from schoolbell.tokens import TokenFile, check_token
 
 DEFAULT_TARGET = "localhost:7443"
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
@@ -31,6 +33,11 @@ class Connection:
     target: str = DEFAULT_TARGET
     key: str = ""
     """An API key, `sb_…`."""
+    token_source: Callable[[], str] | None = None
+    """In place of a key: gives the token of an identity provider that a call shows.
+
+    It is asked before every call and must not wait: what takes time, such as a renewal, goes on
+    beside the calls. `TokenFile` is one."""
     ca: bytes | None = None
     """PEM of the authority that signed the server's certificate; None is the system's."""
     client_certificate: tuple[bytes, bytes] | None = None
@@ -42,33 +49,41 @@ class Connection:
     def __post_init__(self) -> None:
         """Refuse with BadConnection what gRPC would call UNAVAILABLE forever."""
         check_key(self.key, "the connection's key")
+        if self.key and self.token_source is not None:
+            raise BadConnection("a connection has a key or a token source, not both")
         check_target(self.target)
         if self.ca is not None and not _CERTIFICATE.search(self.ca):
             raise BadConnection("the authority (CA file) holds no certificate in PEM")
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Connection:
-        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE.
+        """Read SCHOOLBELL_TARGET, _KEY, _KEY_FILE or _TOKEN_FILE, and SCHOOLBELL_CA_FILE.
 
         Raises `InvalidKeyError` where the variable or the file holds no key.
         """
         chosen: dict[str, Any] = {}
         if target := os.environ.get("SCHOOLBELL_TARGET"):
             chosen["target"] = target
-        if "key" in overrides:
+        if "key" in overrides or "token_source" in overrides:
             pass
         elif key := os.environ.get("SCHOOLBELL_KEY"):
             check_key(key, "SCHOOLBELL_KEY")
             chosen["key"] = key
         elif key_file := os.environ.get("SCHOOLBELL_KEY_FILE"):
             chosen["key"] = read_key(Path(key_file))
+        elif token_file := os.environ.get("SCHOOLBELL_TOKEN_FILE"):
+            chosen["token_source"] = TokenFile(Path(token_file))
         if ca_file := os.environ.get("SCHOOLBELL_CA_FILE"):
             chosen["ca"] = Path(ca_file).read_bytes()
         return cls(**(chosen | overrides))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers of every call."""
-        return (("authorization", f"Bearer {self.key}"),) if self.key else ()
+        """Return the headers of a call; `InvalidKeyError` where the source gives no token."""
+        credential = self.key
+        if self.token_source is not None:
+            credential = self.token_source()
+            check_token(credential, "the token source")
+        return (("authorization", f"Bearer {credential}"),) if credential else ()
 
     def sync_channel(self) -> grpc.Channel:
         """Open a channel for blocking calls."""

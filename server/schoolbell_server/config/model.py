@@ -14,20 +14,14 @@ from pathlib import Path
 from typing import Annotated
 
 from schoolbell_server.address import Address
+from schoolbell_server.config.identity import IdentityConfig
+from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 
 MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The least and the most a key may say, both allowed."""
-
-    least: int | timedelta
-    most: int | timedelta
 
 
 @unique
@@ -247,6 +241,7 @@ class Config:
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     audit: AuditConfig = AuditConfig()
+    identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""

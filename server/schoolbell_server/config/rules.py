@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from schoolbell_server.address import is_loopback
+from schoolbell_server.config.issuer_rules import issuer_problems
 from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
 
@@ -91,6 +92,7 @@ def broken_rules(config: Config) -> list[str]:
         *_delivery(config),
         *_limits(config),
         *_outbound(config),
+        *issuer_problems(config.identity),
     ]
 
 

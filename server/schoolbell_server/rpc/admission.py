@@ -16,7 +16,7 @@ from schoolbell_server.rpc.call import Call
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.rpc.values import READ_BY_SERVICERS, bad_values
-from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Grant
 from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
 
 
@@ -44,7 +44,7 @@ class Admission:
         Violations(bad_values(message, apart=READ_BY_SERVICERS)).refuse()
         return message
 
-    def check_role(self, key: ApiKey) -> None:
+    def check_role(self, key: Grant) -> None:
         """Refuse a stream, before its first request, to who may not open it in any district."""
         if key.role not in self.rule.roles:
             raise self._denied(Refusal())

@@ -117,7 +117,7 @@ def test_no_label_can_hold_what_a_caller_sent() -> None:
     closed = {
         "grpc_method", "grpc_status", "kind", "result", "gate", "reason", "lane", "state",
         "app_id", "provider", "outcome", "record", "fault",
-        "limit", "asked",
+        "limit", "asked", "cause",
     }  # fmt: skip
     metrics = Metrics()
     for metric in vars(metrics).values():
