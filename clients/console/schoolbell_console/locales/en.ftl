@@ -528,3 +528,226 @@ stopped-now = { $count ->
    *[other] { $count } deliveries are stopped.
 }
 stopped-text = What was just being sent may still arrive; the numbers below follow.
+
+display-lead = What the calendars of the schools show in each app. A kind that is hidden is told to nobody in that app.
+display-saved = { $count ->
+    [one] Saved for one calendar.
+   *[other] Saved for { $count } calendars.
+}
+display-missing-calendars = Nothing was changed: choose at least one calendar.
+display-missing-changes = Nothing was changed: say what the chosen calendars are to show.
+display-change = Change the chosen calendars
+display-enabled = The calendar is
+display-only-these = Show only these kinds:
+display-save = Change the chosen
+display-reset = Back to the district’s default
+display-help = All chosen calendars are changed, or none. What is hidden stops what has not left yet.
+calendars = Calendars
+calendar = Calendar
+choose-all = Choose all
+shown = shown
+not-shown = not shown
+as-is = left as it is
+yes = Yes
+no = No
+inherited = district’s default
+terms-off = { $count ->
+    [one] 1 term is off
+   *[other] { $count } terms are off
+}
+no-kind = Nothing
+no-calendars = The roster has no calendars yet
+no-calendars-text = They appear with the first roster import.
+undelivered-lead = What did not get through to a phone, and why. What failed can be sent again while it is worth telling.
+sent-again = { $count ->
+    [0] Nothing is sent again: its time was over.
+    [one] One delivery is sent again.
+   *[other] { $count } deliveries are sent again.
+}
+by-reason = By reason
+last-outcome = Last attempt
+no-attempt-made = no attempt
+how-many = How many
+what-to-do = What to do
+send-again = Send again
+perhaps-twice = May arrive twice.
+deliveries = Deliveries
+show-all = Show all
+all-delivered = Everything got through
+all-delivered-text = Nothing failed, expired or was refused among the deliveries that are kept.
+person-lead = Which phones a person has, what the family chose to be told of, and whether a test arrives.
+phones = Phones
+last-seen = Last seen
+address-ends = address ends in { $tail }
+muted = Muted
+stays-logged-in = Stays logged in
+not-logged-in = Not logged in
+send-test = Send a test
+test-sent = A test was sent. The provider’s answer:
+chosen-in = Chosen in the { $app }
+wanted = Wanted
+chosen-by = Chosen by
+not-offered = Not offered
+stopped-by = Rule:
+with-condition = under a condition
+no-options = Nobody’s changes can be told here.
+no-phones = No phone is registered
+no-phones-text = The person has not signed in to the app on any phone yet.
+subscription-level-device = this phone
+subscription-level-person = the person
+subscription-level-district = the district’s default
+retirement-reason-unregistered = Signed off
+retirement-reason-user-changed = Another person uses it
+retirement-reason-token-dead = App removed
+retirement-reason-token-replaced = Reinstalled
+retirement-reason-stale = Not seen for too long
+retirement-reason-erased = Erased
+imports-lead = What came from the student information system, what it changed, and what was wrong with it.
+import = Import
+problems = Problems
+problem = Problem
+no-imports = Nothing was imported yet
+no-imports-text = Imports appear here as soon as the student information system sends its roster.
+no-problems = No problems
+no-problems-text = Nothing was wrong with this import.
+source = Source
+mode = Mode
+only-checked = only checked
+began = Began
+ended = Ended
+portal-flags = Guardians with the portal flag
+what-changed = What it changed
+record = Record
+created = New
+updated = Changed
+unchanged = As before
+deactivated = Gone
+severity = Severity
+whole-import = The whole import
+import-mode-full = the whole roster
+import-mode-delta = only what changed
+import-state-receiving = Being received
+import-state-applying = Being applied
+import-state-applied = Applied
+import-state-refused = Refused
+import-state-abandoned = Abandoned
+import-state-validated = Checked
+import-state-receiving-help = Nothing is applied yet.
+import-state-applying-help = It finishes by itself.
+import-state-applied-help = Everything in it holds.
+import-state-refused-help = Nothing of it was applied.
+import-state-abandoned-help = It ended before it was whole; nothing was applied.
+import-state-validated-help = It could be applied; nothing was.
+record-type-school = Schools
+record-type-calendar = Calendars
+record-type-user = Accounts
+record-type-relationship = Relationships
+record-type-enrollment = Enrollments
+import-problem-code-invalid-field = A field breaks its rule.
+import-problem-code-duplicate-record = The record came twice.
+import-problem-code-missing-reference = It refers to a record that is missing.
+import-problem-code-unknown-record = The record that is to go is not there.
+import-problem-code-guard-exceeded = It would lose more than is allowed.
+import-problem-code-bar-lost = A bar would be lost.
+import-problem-severity-error = Stops it
+import-problem-severity-warning = Warning
+access-lead = Who may call the service, and what each person may see and save.
+done = Done.
+key-made = The key is made.
+key-secret = Copy it now; it is never shown again:
+rights = Rights
+grantee = Person or group
+tool = Tool
+right = Right
+take-back = Take back
+no-rights = Nobody has a right yet
+no-rights-text = Grant the first below.
+grant-right = Grant a right
+to-whom = To
+grant = Grant
+keys = API keys
+role = Role
+last-used = Last used
+ends = Ends
+never = never
+revoke = Revoke
+make-key = Make a key
+make = Make
+acts-for = Acts for person
+acts-for-help = For administrators only: the id of the person whose rights the key has.
+days = Days until it ends
+grantee-type-user = Person
+grantee-type-group = Group
+tool-push-notifications = Push Notifications
+tool-display-options = Display options
+tool-explanations = Explanations
+tool-access = Keys, rights, audit, personal data
+tool-bars = Bars
+right-read = See
+right-write = See and save
+role-publisher = Publisher
+role-mobile-backend = Mobile backend
+role-monitor = Monitor
+role-administrator = Administrator
+role-operator = Operator
+audit-lead = Who changed what, and when. Nothing can be taken out of this log without a trace.
+audit-check = Check the log
+audit-whole = The log is whole: { $count ->
+    [one] one entry was checked.
+   *[other] { $count } entries were checked.
+}
+audit-head = Its end, to keep elsewhere and compare:
+audit-fault-content-changed = The content of an entry was changed.
+audit-fault-entry-missing = An entry is missing.
+audit-fault-link-broken = An entry does not follow from the one before.
+audit-fault-head-missing = The end that was given is not of this log.
+who-did = Who
+what-did = What
+from-time = From
+to-time = Until
+before-after = Before and after
+before = Before
+after = After
+no-entries = No such entries
+no-entries-text = Nobody did this, or it is longer ago than the log is kept.
+method-GrantRights = Granted rights
+method-RevokeRights = Took rights back
+method-CreateApiKey = Made a key
+method-RevokeApiKey = Revoked a key
+method-UpdateSettings = Changed the settings
+method-UpdateDisplayOptions = Changed display options
+method-ResetDisplayOptions = Reset display options
+method-CancelDeliveries = Stopped deliveries
+method-RetryDeliveries = Sent again
+method-ImportRoster = Imported a roster
+method-SetBar = Set or lifted a bar
+method-SetActiveSchoolYear = Set the active school year
+method-ExportPersonData = Exported a person’s data
+method-ErasePersonData = Erased a person’s data
+method-SendTestNotification = Sent a test
+method-CreateDistrict = Created the district
+method-UpdateDistrict = Changed the district
+method-UpsertRecords = Wrote roster records
+method-DeactivateRecords = Took roster records out
+method-SignOut = Signed a person out
+method-UnregisterDevice = Took a phone out
+data-lead = What is stored of a student or guardian: hand it over to them, or erase it for good.
+person-id = Id of the person
+choose = Choose
+nothing-stored = Nothing is stored of this person
+nothing-stored-text = Check the id, as the student information system has it.
+export-title = Export
+export-text = Everything that is stored, in a file with one record a line. The audit log keeps that you asked for it.
+export = Download the file
+erase-title = Erase
+erase-text = { $count ->
+    [one] One record is
+   *[other] { $count } records are
+} erased for good, and what has not left for the person is stopped. The roster brings the account back with its next import, if it still has it.
+type-id-again = Type the id once more
+erase = Erase for good
+erased = { $count ->
+    [one] One record was erased.
+   *[other] { $count } records were erased.
+}
+other-id = Nothing was erased: the id that you typed is another one.

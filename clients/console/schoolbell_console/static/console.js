@@ -63,6 +63,7 @@ document.addEventListener("click", (event) => closeMenus(event.target.closest(".
 
 // A form is sent once.
 document.addEventListener("submit", (event) => {
+  if ("repeats" in event.target.dataset) return;
   if (event.target.dataset.sent) event.preventDefault();
   else event.target.dataset.sent = "yes";
 });
