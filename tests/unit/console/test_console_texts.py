@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fluent.syntax import FluentParser
@@ -26,7 +27,7 @@ from schoolbell_console.menu import _PLACES
 from schoolbell_console.texts import LANGUAGES, Words, member_slug, slug
 
 ROOT = Path(schoolbell_console.__file__).parent
-ENUMS = [
+ENUMS: list[Any] = [
     access_service_pb2.AuditFault,
     access_service_pb2.GranteeType,
     access_service_pb2.Right,
@@ -60,7 +61,7 @@ ENUMS = [
     status_pb2.ServiceStatus,
     subscription_service_pb2.SubscriptionLevel,
 ]
-FAMILIES = {  # texts that are asked for by the members of an enum
+FAMILIES: dict[str, Any] = {  # texts that are asked for by the members of an enum
     "link-trouble-{}-do": status_pb2.LinkTrouble,
     "delivery-state-{}-help": delivery_pb2.DeliveryState,
     "import-state-{}-help": roster_pb2.ImportState,
@@ -97,11 +98,11 @@ def test_every_member_has_its_words(language: str) -> None:
         for number in enum.values()[1:]:
             name = f"{slug(enum.DESCRIPTOR.name)}-{member_slug(enum, number)}"
             assert name in known, name
-    for name, enum in FAMILIES.items():
-        for number in enum.values()[1:]:
-            assert name.format(member_slug(enum, number)) in known, (name, number)
-    for number in status_pb2.WarningCode.values()[1:]:
-        assert {f"warning-{number}", f"warning-{number}-do"} <= known.keys()
+    for form, family in FAMILIES.items():
+        for member in family.values()[1:]:
+            assert form.format(member_slug(family, member)) in known, (form, member)
+    for code in status_pb2.WarningCode.values()[1:]:
+        assert {f"warning-{code}", f"warning-{code}-do"} <= known.keys()
     for place in _PLACES:
         assert {f"place-{place.name}", f"group-{place.group}"} <= known.keys()
 

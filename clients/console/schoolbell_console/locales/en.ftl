@@ -751,3 +751,5 @@ erased = { $count ->
    *[other] { $count } records were erased.
 }
 other-id = Nothing was erased: the id that you typed is another one.
+sure-right = Take this right back? It holds from the next call on.
+sure-key = Revoke this key for good? Whoever uses it is refused from now on.

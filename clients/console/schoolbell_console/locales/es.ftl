@@ -751,3 +751,5 @@ erased = { $count ->
    *[other] Se borraron { $count } registros.
 }
 other-id = No se borró nada: el identificador que escribió es otro.
+sure-right = ¿Quitar este permiso? Vale desde la próxima llamada.
+sure-key = ¿Revocar esta clave para siempre? Se rechaza desde ahora a quien la use.

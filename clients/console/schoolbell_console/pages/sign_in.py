@@ -18,8 +18,8 @@ _LONGEST_KEY = 512  # characters
 
 async def ask(request: web.Request) -> web.StreamResponse:
     """Show the page for signing in."""
-    why = "ended" if request.query.get("why") == "ended" else ""
-    return _page(request, why)
+    why = request.query.get("why", "")
+    return _page(request, why if why in ("ended", "left") else "")
 
 
 async def with_key(request: web.Request) -> web.StreamResponse:
