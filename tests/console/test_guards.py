@@ -96,7 +96,7 @@ def test_a_copied_cookie_is_of_no_use_after_signing_out(enter: Enter, district: 
     page.locator(".account summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("status")).to_have_text("You are signed out.")
-    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.context.add_cookies(cookies)
     page.goto(f"{district.origin}{D}/push")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to the console")
 
@@ -201,7 +201,7 @@ def check(page: Page) -> int:
     expect(page).to_have_title("Why? · Schoolbell")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert page.locator("iframe, img, main script, [onload], [onerror]").count() == 0
-    return page.locator("script").count()
+    return int(page.locator("script").count())
 
 
 def logs(world: World) -> list[Path]:

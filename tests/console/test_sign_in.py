@@ -203,7 +203,7 @@ def test_signing_out_takes_the_refresh_token_back(
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_text("You are signed out.")).to_be_visible()
     assert provider.revoked == ["ada"]
-    page.context.add_cookies(before)  # type: ignore[arg-type]
+    page.context.add_cookies(before)
     page.goto(f"{school.origin}{PUSH}")
     expect(page.get_by_role("heading", name="Sign in to the console")).to_be_visible()
     page.goto(f"{school.origin}/sign-in?why=left")
