@@ -96,8 +96,8 @@ class Session:
         return chosen or os.environ.get("SCHOOLBELL_DISTRICT", "") or stored
 
     def need_district(self) -> str:
-        """Return the district; it has to be named, and the connection to be one."""
-        _ = self.connection
+        """Return the district; it has to be named, and somebody to ask for it."""
+        self._need_key()
         if not self.district_id:
             raise click.UsageError(
                 "name the district: --district, SCHOOLBELL_DISTRICT, or log in with it"
@@ -120,12 +120,8 @@ class Session:
 
     def reach(self) -> None:
         """End the command with the reason where nobody can be called; `--wait` waits for them."""
+        self._need_key()
         connection = self.connection
-        if not connection.key:
-            raise Failed(
-                "no API key: schoolbell login stores one; or --key-file, SCHOOLBELL_KEY_FILE",
-                code=Failed.DENIED,
-            )
         if is_proxied(connection.target):
             return
         patience = (self.options.timeout or WAIT) if self.options.wait else 0.0
@@ -144,6 +140,11 @@ class Session:
                 say(f"waiting for {connection.target}: {found.away}", err=True)
             is_said = True
             time.sleep(_AGAIN)
+
+    def _need_key(self) -> None:
+        if not self.connection.key:
+            text = "no API key: schoolbell login stores one; or --key-file, SCHOOLBELL_KEY_FILE"
+            raise Failed(text, code=Failed.DENIED)
 
     def _mistake(self, mistake: str) -> str:
         """Return a mistake with the setting to correct."""
