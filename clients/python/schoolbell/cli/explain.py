@@ -10,7 +10,6 @@ import click
 from google.protobuf.message import Message
 
 from schoolbell.cli import values
-from schoolbell.cli.printing import say
 from schoolbell.cli.reading import FILE, read_message
 from schoolbell.cli.session import Session
 from schoolbell.cli.shared import Command
@@ -65,7 +64,7 @@ def explain(
         answer = client.changes.ExplainChange(request)
     if session.output.is_for_people:
         for line in lines(answer, gates=gates):
-            say(line)
+            session.output.line(line)
     else:
         session.output.message(answer)
 

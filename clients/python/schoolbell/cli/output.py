@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,11 +57,18 @@ class Column:
     """0 stays; 1 goes where there is no room; 2 is only in the wide table."""
 
     def cell(self, message: Message) -> Text:
+        """Return the text of a message in this column, in the color of a state."""
+        is_state = False
+        if not callable(self.value):
+            field, _ = values.get(message, self.value)
+            is_state = field is not None and bool(field.enum_type)
+        return cell(self.text(message), is_state=is_state)
+
+    def text(self, message: Message) -> str:
         """Return the text of a message in this column."""
         if callable(self.value):
-            return Text(escape(self.value(message)))
-        field, value = values.get(message, self.value)
-        return cell(values.text(field, value), is_state=field is not None and bool(field.enum_type))
+            return self.value(message)
+        return values.text(*values.get(message, self.value))
 
 
 def columns(*specs: str | tuple[str, Callable[[Any], str]]) -> tuple[Column, ...]:
@@ -115,6 +123,20 @@ class Output:
         else:
             self.data(counts)
 
+    def line(self, text: str) -> None:
+        """Print a line; on a terminal it folds between words, under its own beginning."""
+        text = escape(text)
+        if self.console.is_terminal:
+            indent = " " * (len(text) - len(text.lstrip()))
+            text = textwrap.fill(
+                text,
+                self.console.width,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        click.echo(text)
+
     def data(self, found: Mapping[str, Any]) -> None:
         """Print an object as JSON on one line, or as a YAML document."""
         click.echo(self.dumped(found))
@@ -129,6 +151,8 @@ class Output:
         """Return a list as a table with the columns for which there is room."""
         rank = 2 if self.form is Form.WIDE else 1
         kept = [column for column in shown if column.rank <= rank]
+        if rank == 1:
+            kept = [one for one in kept if not one.rank or any(map(one.text, messages))]
         table = _table(kept, messages)
         while _width(table) > self.console.width:
             going = [column for column in kept if column.rank == 1]

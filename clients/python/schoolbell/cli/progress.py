@@ -25,6 +25,7 @@ class Progress:
         self._doing, self._total = doing, total
         self._is_shown = output.is_for_people
         self._console = make_console(stderr=True)
+        self._counted: int | None = None
         self._bar: bars.Progress | None = None
         self._task = bars.TaskID(0)
         self._done = 0
@@ -55,29 +56,37 @@ class Progress:
         self._done += count
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done)
+            self._bar.update(self._task, completed=self._done, of=self._of())
         elif self._is_shown and not self._console.is_terminal and now - self._said >= _SAY_AGAIN:
             self._said = now
             say(f"{self._doing}: {self._done} after {now - self._since:.0f} s", err=True)
 
     def go_on(self, doing: str) -> None:
         """Say that something else is done now, which cannot be counted."""
-        self._doing, self._total = doing, None
+        self._doing, self._total = f"{doing} {self._done}", None
         if self._bar is not None:
-            self._bar.update(self._task, description=doing, total=None)
+            self._bar.update(self._task, description=self._doing, total=None, of="")
 
     def _start(self) -> None:
         """Show the bar, in the timer's thread."""
-        total = self._total() if self._total else None
+        total = self._counted = self._total() if self._total else None
         with self._lock:
             if not self._is_shown:
                 return
             self._bar = bars.Progress(
                 bars.TextColumn("{task.description}"),
                 bars.BarColumn(),
-                bars.MofNCompleteColumn(),
+                bars.TextColumn("{task.fields[of]}"),
                 bars.TimeElapsedColumn(),
                 console=self._console,
             )
-            self._task = self._bar.add_task(self._doing, total=total, completed=self._done)
+            self._task = self._bar.add_task(
+                self._doing, total=total, completed=self._done, of=self._of()
+            )
             self._bar.start()
+
+    def _of(self) -> str:
+        """Return how much of how much is done; '' once it cannot be counted."""
+        if self._counted is None:
+            return ""
+        return f"{self._done:,} of {self._counted:,}"

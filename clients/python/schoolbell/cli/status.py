@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -28,7 +29,7 @@ _LINKS = columns(
     "environment=environment",
     "connectivity=connectivity",
     "circuit=circuit",
-    "trouble=trouble",
+    "?trouble=trouble",
     "?reason=reason",
     "?since=start_time",
 )
@@ -107,10 +108,15 @@ def rates_text(rates: status_pb2.Rates) -> str:
 def _tally_row(tally: status_service_pb2.Tally) -> Iterator[Text]:
     yield Text(values.text(*values.get(tally, "kind")))
     yield Text(str(tally.change_count))
-    states = [
-        Text.assemble(f"{one.count} ", cell(values.text(*values.get(one, "state"))))
-        for one in tally.deliveries
+    yield _counted(tally.deliveries, "state")
+    yield _counted(tally.refusals, "reason")
+
+
+def _counted(counts: Sequence[Any], what: str) -> Text:
+    """Return a line for each count, the numbers one below the other."""
+    width = max((len(str(one.count)) for one in counts), default=0)
+    lines = [
+        Text.assemble(f"{one.count:{width}} ", cell(values.text(*values.get(one, what))))
+        for one in counts
     ]
-    yield Text("\n").join(states)
-    refusals = [f"{one.count} {values.text(*values.get(one, 'reason'))}" for one in tally.refusals]
-    yield Text("\n".join(refusals))
+    return Text("\n").join(lines)
