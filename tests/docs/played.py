@@ -73,6 +73,7 @@ def exported(stage: Stage) -> dict[str, str]:
         **activated(),
         "SCHOOLBELL_TARGET": f"localhost:{stage.port}",
         "SCHOOLBELL_DISTRICT": DISTRICT,
+        "SCHOOLBELL_PROFILES": str(stage.folder / "profiles"),
         "SCHOOLBELL_CA_FILE": str(data / "tls" / "ca.pem"),
         "SCHOOLBELL_KEY_FILE": str(data / "credentials" / "operator.key"),
     }

@@ -63,7 +63,7 @@ class Progress:
 
     def go_on(self, doing: str) -> None:
         """Say that something else is done now, which cannot be counted."""
-        self._doing, self._total = f"{doing} {self._done}", None
+        self._doing, self._total = doing, None
         if self._bar is not None:
             self._bar.update(self._task, description=self._doing, total=None, of="")
 

@@ -137,7 +137,7 @@ def _counted(
     for part in parts:
         yield part
         progress.advance(len(part.records.records))
-    progress.go_on("applying")
+    progress.go_on("applying the records")
 
 
 def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
