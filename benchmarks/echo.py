@@ -18,8 +18,7 @@ from schoolbell.v1.change_service_pb2_grpc import (
     ChangeServiceServicer,
     add_ChangeServiceServicer_to_server,
 )
-from schoolbell_server.config import TlsConfig
-from schoolbell_server.security.tls import ServerTls
+from schoolbell_server.security.tls import ServerTls, TlsConfig
 
 _ACK = messages.PublishAck(result=messages.PUBLISH_RESULT_ACCEPTED)
 

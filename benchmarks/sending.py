@@ -28,8 +28,8 @@ from benchmarks.machine import cpu_seconds
 from benchmarks.results import Result
 from benchmarks.senders import OURS, SENDERS
 from benchmarks.service import Bench
-from schoolbell_server.sandbox import credentials as files
-from schoolbell_server.sandbox.credentials import SandboxCredentials
+from schoolbell_sandbox import credentials as files
+from schoolbell_sandbox.credentials import SandboxCredentials
 
 _H2LOAD = "h2load"
 _WHAT = """\

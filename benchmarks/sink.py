@@ -23,7 +23,7 @@ from typing import TextIO, cast
 
 import uvloop
 
-from schoolbell_server.sandbox.certificates import Authority, CertificatePem
+from schoolbell_sandbox.certificates import Authority, CertificatePem
 
 _PREFACE = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8

@@ -18,7 +18,7 @@ from pyfcm.errors import FCMNotRegisteredError, FCMSenderIdMismatchError
 
 from benchmarks.stock_clients import aioapns_client
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.gateways.push import Push, PushResult
+from schoolbell_server.gateways.common.push import Push, PushResult
 from tests.faults.sending import TOPIC, Sending
 
 ACCEPTED, DEAD, ERROR = "accepted", "dead", "error"

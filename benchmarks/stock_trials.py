@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.certificates import CertificateFlaw
-from schoolbell_server.sandbox.effect import (
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.certificates import CertificateFlaw
+from schoolbell_sandbox.effect import (
     ApnsId,
     Closing,
     Effect,
@@ -16,7 +16,7 @@ from schoolbell_server.sandbox.effect import (
     LastStream,
     SettingsStep,
 )
-from schoolbell_server.sandbox.listener import PortMode
+from schoolbell_sandbox.listener import PortMode
 from tests.faults.sending import Sending
 
 PATIENCE = 15.0  # seconds; our own deadline is 5 s shorter

@@ -15,32 +15,36 @@ from sqlalchemy.engine import URL, make_url
 
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
+from schoolbell_server.background.periodic import Periodic
+from schoolbell_server.background.stopping import Stop
+from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
+from schoolbell_server.gateways.common.transport import knows_unsent
 from schoolbell_server.gateways.factory import build_gateways
-from schoolbell_server.gateways.transport import knows_unsent
+from schoolbell_server.maintenance import last_seen
+from schoolbell_server.maintenance.audit_sealer import AuditSealer
+from schoolbell_server.maintenance.file_watch import look_at_files
+from schoolbell_server.maintenance.last_seen import LastSeen
+from schoolbell_server.maintenance.log_emptying import run_log_emptying
 from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
+from schoolbell_server.observability.metrics_endpoint import (
+    CannotServeMetrics,
+    MetricsTls,
+    metrics_endpoint,
+)
 from schoolbell_server.observability.reflection import add_reflection
-from schoolbell_server.pipeline import last_seen
-from schoolbell_server.pipeline.audit_sealer import AuditSealer
-from schoolbell_server.pipeline.last_seen import LastSeen
-from schoolbell_server.pipeline.log_emptying import run_log_emptying
-from schoolbell_server.pipeline.periodic import Periodic
-from schoolbell_server.pipeline.pipeline import Pipeline
-from schoolbell_server.pipeline.stopping import Stop
-from schoolbell_server.pipeline.supervisor import Supervisor
+from schoolbell_server.pipeline import Pipeline
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.rpc.validation import MAX_PAGE
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Role
-from schoolbell_server.security.file_watch import look_at_files
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_gate import KeyGate, Proofs
 from schoolbell_server.security.key_store import StoredKeys, row_of
@@ -51,10 +55,11 @@ from schoolbell_server.security.operator_key import (
 )
 from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
+from schoolbell_server.security.secret_file import SecretExposed, read_secret
 from schoolbell_server.security.tls import ServerTls
-from schoolbell_server.servicers.change import MOST_CHANGES, WINDOW
-from schoolbell_server.servicers.import_finisher import ImportFinisher
-from schoolbell_server.servicers.unattended import Unattended
+from schoolbell_server.servicers.change.servicer import MOST_CHANGES, WINDOW
+from schoolbell_server.servicers.common.unattended import Unattended
+from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links
@@ -74,6 +79,7 @@ from schoolbell_storage.status_log import rename_store
 
 _HEALTH_INTERVAL = 0.5  # seconds
 _FILES_INTERVAL = 60.0  # seconds
+_SHORTEST_KEY = 16  # characters, of the key of metrics
 _LAST_WRITES = 10.0  # seconds
 _logger = get_logger(__name__)
 
@@ -141,13 +147,14 @@ async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
         storage = await _open_storage(config, stack)
         metrics = Metrics()
         storage.on_fault = metrics.count_storage_fault
-        if config.server.metrics_listen is not None:
-            stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
             notices = Notices(utc_now)
             parts = await _parts(config, storage, metrics, notices, replay=replay, stack=stack)
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
+        if where := config.server.metrics_listen:
+            secured = _metrics_tls(config, tls)
+            stack.enter_context(metrics_endpoint(where, metrics.registry, secured))
         conduct = Conduct(
             Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
             metrics,
@@ -384,6 +391,32 @@ def _limits(config: Config) -> ServerLimits:
 def _tls(config: Config, notices: Notices) -> ServerTls | None:
     server = config.server
     return None if server.plaintext else ServerTls(server.tls, server.data_dir, notices.report)
+
+
+def _metrics_tls(config: Config, tls: ServerTls | None) -> MetricsTls | None:
+    """Return how metrics are kept from strangers; None where they are for this machine alone.
+
+    CannotServeMetrics where the file of the key cannot be used.
+    """
+    path = config.server.metrics_key_file
+    if path is None or tls is None:
+        return None
+    try:
+        credential = read_secret(path).decode("utf-8", "replace").strip()
+    except (OSError, SecretExposed) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CannotServeMetrics(f"server.metrics_key_file: {why}") from None
+    if len(credential) < _SHORTEST_KEY:
+        raise CannotServeMetrics(
+            f"server.metrics_key_file: holds fewer than {_SHORTEST_KEY} characters"
+        )
+    certificate_file, key_file, client_ca_file = tls.files
+    return MetricsTls(
+        certificate_file=certificate_file,
+        key_file=key_file,
+        client_ca_file=client_ca_file,
+        credential=credential,
+    )
 
 
 def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:

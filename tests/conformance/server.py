@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from schoolbell import Connection, read_key
+from schoolbell_sandbox.certificates import Authority
 from schoolbell_server.demo.stage import configuration
-from schoolbell_server.sandbox.certificates import Authority
 
 PATIENCE = 60.0  # seconds
 SHORT_LIVED = "short-lived"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, get_args, get_origin
 
-from schoolbell_server.config import Address, Config
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config
 from schoolbell_server.config.reader import bare_type, fields_of
 from schoolbell_server.config.span import show_span
 

@@ -17,7 +17,8 @@ import grpc.aio
 
 from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell_server.config import Address, Config
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config
 from tests.service.ports import free_port
 from tests.service.whole import Whole
 

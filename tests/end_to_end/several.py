@@ -17,7 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_STATE, WatchStatusRequest
-from schoolbell_server.config import Address, Config
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config
 from tests.end_to_end.postgresql import Cluster, cluster
 from tests.end_to_end.process import PATIENCE, Process
 from tests.end_to_end.streaming import NO_QUOTAS, populate_for_streaming

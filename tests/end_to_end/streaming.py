@@ -21,9 +21,9 @@ from schoolbell.v1.change_service_pb2 import (
 )
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
 from schoolbell.v1.status_service_pb2 import ListDeliveriesRequest
-from schoolbell_server.sandbox.fcm import FcmSettings
-from schoolbell_server.sandbox.fcm_quotas import FcmQuotaSettings
-from schoolbell_server.sandbox.ledger import Ledger
+from schoolbell_sandbox.fcm import FcmSettings
+from schoolbell_sandbox.fcm_quotas import FcmQuotaSettings
+from schoolbell_sandbox.ledger import Ledger
 from tests.service.following import Serving
 from tests.service.paging import pages
 from tests.service.scene import MOTHER, STUDENT, lunch, phone, populate, register, tasks

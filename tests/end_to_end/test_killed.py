@@ -10,7 +10,7 @@ import os
 import random
 from pathlib import Path
 
-from schoolbell_server.config import Address
+from schoolbell_server.address import Address
 from tests.end_to_end.process import Process, killable, processes
 from tests.end_to_end.several import scene
 from tests.end_to_end.streaming import (

@@ -20,9 +20,10 @@ from schoolbell.v1.status_service_pb2 import (
     WatchStatusRequest,
     WatchStatusResponse,
 )
-from schoolbell_server.config import Address, ServerRole
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_server.address import Address
+from schoolbell_server.config import ServerRole
 from tests.end_to_end.process import PATIENCE, Process, killable, processes
 from tests.end_to_end.several import (
     SERVING,

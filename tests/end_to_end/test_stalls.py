@@ -12,8 +12,9 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.change_service_pb2 import BatchPublishChangesRequest
 from schoolbell.v1.status_service_pb2 import ListDeliveriesRequest
-from schoolbell_server.config import Address, Config, DeliveryConfig
-from schoolbell_server.sandbox.faults import Endpoint
+from schoolbell_sandbox.faults import Endpoint
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config, DeliveryConfig
 from tests.end_to_end.process import PATIENCE, Process, killable
 from tests.end_to_end.several import SHORT_LEASE, measured
 from tests.end_to_end.streaming import (

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.listener import Listener
+from schoolbell_sandbox.server import Sandbox
 from schoolbell_server.domain.kinds import AppType, Kind, Outcome, Platform, ProviderEnvironment
-from schoolbell_server.gateways.apns import ApnsGateway
-from schoolbell_server.gateways.circuits import circuits_by_environment
+from schoolbell_server.gateways.apns.gateway import ApnsGateway
+from schoolbell_server.gateways.apns.provider_token import ProviderToken
+from schoolbell_server.gateways.common.circuits import circuits_by_environment
+from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
 from schoolbell_server.gateways.factory import build_gateways
-from schoolbell_server.gateways.provider_token import ProviderToken
-from schoolbell_server.gateways.push import Gateway, Push, PushResult
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.listener import Listener
-from schoolbell_server.sandbox.server import Sandbox
 from tests.service.sandbox.wire import sandbox
 
 PATIENCE = 20.0

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.fcm import FcmSettings
+from schoolbell_sandbox.fcm_quotas import FcmQuotaSettings
+from schoolbell_sandbox.quotas import Quota
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.gateways.retry_after import MOST
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.fcm import FcmSettings
-from schoolbell_server.sandbox.fcm_quotas import FcmQuotaSettings
-from schoolbell_server.sandbox.quotas import Quota
+from schoolbell_server.gateways.common.retry_after import MOST
 from tests.faults.sending import BOTH, outcomes, reasons, sending
 
 HTML = "<html><title>Service Unavailable</title></html>"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from schoolbell.v1 import delivery_pb2
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_server import app
+from schoolbell_server.gateways.common.push import Push, PushResult
 from schoolbell_server.gateways.factory import Gateways, build_gateways
-from schoolbell_server.gateways.push import Push, PushResult
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.faults.wrapped import Wrapped
 from tests.service.following import following
 from tests.service.observed import observed

@@ -16,9 +16,9 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
 from schoolbell.v1.delivery_pb2 import Delivery
 from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_STATE, WatchStatusRequest
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.listener import PortMode
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.listener import PortMode
 from schoolbell_storage.tables import delivery
 from tests.service.following import PATIENCE, Followed, following
 from tests.service.held import grade_settings

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.sandbox.certificates import CertificateFlaw
-from schoolbell_server.sandbox.effect import (
+from schoolbell_sandbox.certificates import CertificateFlaw
+from schoolbell_sandbox.effect import (
     Closing,
     Effect,
     GoAway,
     LastStream,
     SettingsStep,
 )
-from schoolbell_server.sandbox.listener import PortMode
+from schoolbell_sandbox.listener import PortMode
+from schoolbell_server.domain.kinds import Outcome, Platform
 from tests.faults.sending import BOTH, PATIENCE, SHORT, outcomes, reasons, sending
 
 

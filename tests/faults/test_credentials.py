@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.provider_token import ApnsKey
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.gateways.provider_token import ProviderToken
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.provider_token import ApnsKey
+from schoolbell_server.gateways.apns.provider_token import ProviderToken
 from tests.faults.sending import (
     BOTH,
     PATIENCE,

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.server import Sandbox
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.gateways.access_token import AccessToken
-from schoolbell_server.gateways.circuits import one_circuit
-from schoolbell_server.gateways.fcm import FcmGateway
-from schoolbell_server.gateways.provider_token import ProviderToken
-from schoolbell_server.gateways.push import Gateway
-from schoolbell_server.gateways.rate import TokenBucket
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_server.gateways.apns.provider_token import ProviderToken
+from schoolbell_server.gateways.common.circuits import one_circuit
+from schoolbell_server.gateways.common.push import Gateway
+from schoolbell_server.gateways.common.rate import TokenBucket
+from schoolbell_server.gateways.fcm.access_token import AccessToken
+from schoolbell_server.gateways.fcm.gateway import FcmGateway
 from tests.faults.sending import (
     BOTH,
     PATIENCE,

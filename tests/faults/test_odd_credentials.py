@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_server import app
 from schoolbell_server.domain.kinds import Outcome, Platform
+from schoolbell_server.gateways.common.push import GatewayHealth
 from schoolbell_server.gateways.factory import Gateways, build_gateways
-from schoolbell_server.gateways.push import GatewayHealth
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
 from tests.faults.sending import PATIENCE, outcomes, reasons, sending
 from tests.faults.wrapped import Wrapped
 from tests.service.following import following

@@ -18,11 +18,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schoolbell.v1 import delivery_pb2
+from schoolbell_sandbox.certificates import Authority, private_pem
+from schoolbell_sandbox.credentials import load
+from schoolbell_sandbox.oauth import ServiceAccount
+from schoolbell_sandbox.provider_token import ApnsKey
 from schoolbell_server.config import Config
-from schoolbell_server.sandbox.certificates import Authority, private_pem
-from schoolbell_server.sandbox.credentials import load
-from schoolbell_server.sandbox.oauth import ServiceAccount
-from schoolbell_server.sandbox.provider_token import ApnsKey
 from schoolbell_server.security.tls import ServerTls
 from tests.service.following import PATIENCE, Followed, following
 from tests.service.scene import FATHER, MOTHER, STUDENT, phone, populate, publish, register, tasks

@@ -13,8 +13,8 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.delivery_pb2 import Delivery
 from schoolbell.v1.status_service_pb2 import GetDeliveryRequest
-from schoolbell_server.sandbox.effect import Closing, Effect, GoAway, LastStream
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Closing, Effect, GoAway, LastStream
+from schoolbell_sandbox.faults import Endpoint, Fault
 from tests.service.following import following
 from tests.service.scene import FATHER, MOTHER, STUDENT, phone, populate, publish, register, tasks
 from tests.service.whole import DISTRICT, Whole, whole

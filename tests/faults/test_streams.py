@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_sandbox.effect import ApnsId, Closing, Effect
 from schoolbell_server.domain.kinds import Outcome, Platform
-from schoolbell_server.sandbox.effect import ApnsId, Closing, Effect
 from tests.faults.sending import BOTH, PATIENCE, SHORT, outcomes, reasons, sending
 
 REFUSED, INTERNAL, CANCEL = 7, 2, 8

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.effect import Effect
 from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
-from schoolbell_server.gateways.mass_death import IN_A_ROW
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.effect import Effect
+from schoolbell_server.gateways.common.mass_death import IN_A_ROW
 from tests.faults.sending import BOTH, TOPIC, outcomes, reasons, sending
 
 DEATH = dt.datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=dt.UTC)

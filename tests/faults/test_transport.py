@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from schoolbell_server.gateways import transport as module
-from schoolbell_server.gateways.transport import OLDEST, Answer, Fault, Transport
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint
-from schoolbell_server.sandbox.faults import Fault as Broken
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint
+from schoolbell_sandbox.faults import Fault as Broken
+from schoolbell_sandbox.server import Sandbox
+from schoolbell_server.gateways.common import transport as module
+from schoolbell_server.gateways.common.transport import OLDEST, Answer, Fault, Transport
 from tests.faults.sending import PATIENCE
 from tests.service.sandbox.wire import ALERT, TOKEN, apns_headers, sandbox
 from tests.unit.gateways.clock import Time

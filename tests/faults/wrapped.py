@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schoolbell_server.domain.kinds import ProviderEnvironment
-from schoolbell_server.gateways.circuits import CircuitView
-from schoolbell_server.gateways.push import Gateway, GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.common.circuits import CircuitView
+from schoolbell_server.gateways.common.push import Gateway, GatewayHealth, Push, PushResult
 
 
 @dataclass

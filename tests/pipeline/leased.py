@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.dispatch.lease import Lease
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import open_database
 

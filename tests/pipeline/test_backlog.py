@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.backlog import INTERVAL, Backlog, rest_after
 from schoolbell_storage.engine import open_storage
 from tests.programs import PATIENCE

@@ -6,9 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.domain.kinds import DeliveryState
-from schoolbell_server.pipeline.clock_repair import ClockRepair
-from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.maintenance.clock_repair import ClockRepair
 from schoolbell_storage.claims import claim_due, waiting
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage

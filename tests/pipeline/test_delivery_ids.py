@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 
-from schoolbell_server.pipeline.acceptance import new_delivery_id
+from schoolbell_server.acceptance.transaction import new_delivery_id
 
 
 def test_delivery_ids_are_uuids_of_version_7() -> None:

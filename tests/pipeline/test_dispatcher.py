@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from sqlalchemy import func, select
 
-from schoolbell_server.pipeline.dispatcher import Dispatcher
-from schoolbell_server.pipeline.lease import Lease
+from schoolbell_server.dispatch.dispatcher import Dispatcher
+from schoolbell_server.dispatch.lease import Lease
 from schoolbell_storage.claims import leased_by
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage

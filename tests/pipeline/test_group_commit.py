@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from schoolbell_server.pipeline.group_commit import GroupCommit
+from schoolbell_server.background.group_commit import GroupCommit
 from schoolbell_storage.errors import Conflict, StorageUnavailable
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schoolbell_server.dispatch.dispatch_queue import DispatchQueue
+from schoolbell_server.dispatch.hand_off import Offer
+from schoolbell_server.dispatch.lease import Lease
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.pipeline.dispatch_queue import DispatchQueue
-from schoolbell_server.pipeline.hand_off import Offer
-from schoolbell_server.pipeline.lease import Lease
 from schoolbell_storage.deliveries import DeliveryRow
 from tests.pipeline.leased import leased
 from tests.storage.engines import databases

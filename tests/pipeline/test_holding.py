@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from schoolbell_server.dispatch.holding import Holding
 from schoolbell_server.domain.kinds import DeliveryState
-from schoolbell_server.pipeline.holding import Holding
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.instances import renew

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from schoolbell_server.background.stopping import Stop
+from schoolbell_server.dispatch.lease import Lease
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.lease import Lease
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage.engine import Storage
 from tests.programs import PATIENCE
 from tests.service.observed import logged

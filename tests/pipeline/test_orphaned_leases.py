@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_server.maintenance.orphaned_leases import OrphanedLeases
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.orphaned_leases import OrphanedLeases
 from schoolbell_storage.claims import leased_by
 from schoolbell_storage.engine import Storage
 from tests.pipeline.leased import leased

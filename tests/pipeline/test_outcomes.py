@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from schoolbell_server.dispatch.outcomes import Finished, Outcomes
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
 from schoolbell_server.domain.retry import RetryPolicy
-from schoolbell_server.gateways.push import PushResult
-from schoolbell_server.pipeline.outcomes import Finished, Outcomes
+from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_storage.claims import Waiting, claim_due
 from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.engine import Storage

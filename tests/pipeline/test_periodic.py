@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schoolbell_server.pipeline.periodic import Periodic, until_stored
-from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.background.periodic import Periodic, until_stored
+from schoolbell_server.background.stopping import Stop
 from schoolbell_storage.errors import StorageUnavailable
 from tests.service.observed import logged
 
@@ -58,7 +58,7 @@ async def test_turns_at_once_and_at_the_end() -> None:
 async def test_what_storage_does_not_take_is_tried_until_it_does(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schoolbell_server.pipeline.periodic.FAULT_PAUSE", 0.0)
+    monkeypatch.setattr("schoolbell_server.background.periodic.FAULT_PAUSE", 0.0)
     work = Work(StorageUnavailable("away"), StorageUnavailable("away"))
     assert await until_stored(work, "not stored", count=7) == 3
     assert len(logged(caplog, "not stored", cause="away", count=7)) == 2
@@ -67,7 +67,7 @@ async def test_what_storage_does_not_take_is_tried_until_it_does(
 async def test_another_fault_is_told_by_its_type_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schoolbell_server.pipeline.periodic.FAULT_PAUSE", 0.0)
+    monkeypatch.setattr("schoolbell_server.background.periodic.FAULT_PAUSE", 0.0)
     work = Work(ValueError("Ada Lovelace scored 12"))
     assert await until_stored(work, "not stored", count=1, faults=Exception) == 2
     assert logged(caplog, "not stored", cause="ValueError")

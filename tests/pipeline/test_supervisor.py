@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
+from schoolbell_server.background.stopping import Stop
+from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.stopping import Stop
-from schoolbell_server.pipeline.supervisor import Supervisor
 
 
 async def test_work_that_breaks_begins_anew_and_others_go_on(

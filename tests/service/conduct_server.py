@@ -23,7 +23,7 @@ from schoolbell.v1 import (
     status_service_pb2,
     status_service_pb2_grpc,
 )
-from schoolbell_server.config import LimitsConfig, TlsConfig
+from schoolbell_server.config import LimitsConfig
 from schoolbell_server.observability.health import add_health, set_serving
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.reflection import add_reflection
@@ -33,7 +33,7 @@ from schoolbell_server.rpc.conduct import CHECK_AGAIN, Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
 from schoolbell_server.security.permissions import RULES, Rule
-from schoolbell_server.security.tls import ServerTls
+from schoolbell_server.security.tls import ServerTls, TlsConfig
 
 DISTRICT = "maple"
 SERVICE = "schoolbell.v1.SettingsService"

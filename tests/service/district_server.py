@@ -34,20 +34,19 @@ from schoolbell.v1.settings_service_pb2_grpc import (
     SettingsServiceStub,
     add_SettingsServiceServicer_to_server,
 )
-from schoolbell_server.config import TlsConfig
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.sealer import Sealer
-from schoolbell_server.security.tls import ServerTls
-from schoolbell_server.servicers.district import DistrictServicer
-from schoolbell_server.servicers.district_removal import DistrictRemoval
-from schoolbell_server.servicers.import_finisher import ImportFinisher
-from schoolbell_server.servicers.roster import RosterServicer
-from schoolbell_server.servicers.settings import SettingsServicer
-from schoolbell_server.servicers.unattended import Unattended
+from schoolbell_server.security.tls import ServerTls, TlsConfig
+from schoolbell_server.servicers.common.unattended import Unattended
+from schoolbell_server.servicers.district.removal import DistrictRemoval
+from schoolbell_server.servicers.district.servicer import DistrictServicer
+from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
+from schoolbell_server.servicers.roster.servicer import RosterServicer
+from schoolbell_server.servicers.settings.servicer import SettingsServicer
 from schoolbell_storage.audit import AuditEntry, AuditQuery, list_audit
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from schoolbell.v1 import status_pb2
-from schoolbell_server.config import Address, Config
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config
 from tests.service.following import PATIENCE
 from tests.service.ports import free_port
 from tests.service.scene import status_of

@@ -12,8 +12,8 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
 from schoolbell.v1.status_service_pb2 import RetryDeliveriesRequest
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from tests.service.following import following
 from tests.service.held import grade_settings
 from tests.service.scene import (

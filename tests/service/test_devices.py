@@ -39,9 +39,9 @@ from schoolbell.v1.device_service_pb2 import (
 from schoolbell.v1.roster_service_pb2 import UpsertRecordsRequest
 from schoolbell.v1.subscription_pb2 import Subscription
 from schoolbell.v1.subscription_service_pb2 import GetSubscriptionsRequest
+from schoolbell_sandbox.devices import Death
+from schoolbell_sandbox.devices import Device as Phone
 from schoolbell_server.domain.kinds import DetailLevel
-from schoolbell_server.sandbox.devices import Death
-from schoolbell_server.sandbox.devices import Device as Phone
 from schoolbell_server.security.sealer import Sealer
 from tests.service.following import following
 from tests.service.held import hold_grades

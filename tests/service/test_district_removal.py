@@ -14,12 +14,12 @@ from schoolbell.errors import AlreadyExists, InvalidArgument, NotFound, Schoolbe
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import district_service_pb2 as districts
 from schoolbell.v1.status_service_pb2 import GetStatusRequest
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.config import RetentionConfig
+from schoolbell_server.maintenance.janitor import Janitor
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.janitor import Janitor
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.rpc.authentication import utc_now
-from schoolbell_server.servicers import district_removal
+from schoolbell_server.servicers.district import removal as district_removal
 from schoolbell_storage.district_removal import OF_NO_DISTRICT, drop_district, drop_records
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import metadata

@@ -17,7 +17,7 @@ from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.security.api_key import ApiKey, Role
 from schoolbell_server.security.permissions import Reach, Rule
-from schoolbell_server.servicers.roster_import import ImportReceiver
+from schoolbell_server.servicers.roster.imports import ImportReceiver
 from schoolbell_storage.roster_imports import ImportState, find_import
 from schoolbell_storage.tables import roster_stage
 from tests.service.conduct_server import DISTRICT

@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from schoolbell_server.sandbox.server import Sandbox
-from schoolbell_server.sandbox.settings import SandboxSettings
+from schoolbell_sandbox.server import Sandbox
+from schoolbell_sandbox.settings import SandboxSettings
 
 
 async def test_the_server_says_where_it_listens_in_brackets(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import settings_service_pb2
-from schoolbell_server.pipeline.acceptance import Acceptance, Written
-from schoolbell_server.pipeline.dry_run import DryRunner
-from schoolbell_server.pipeline.submission import Submission
+from schoolbell_server.acceptance.dry_run import DryRunner
+from schoolbell_server.acceptance.submission import Submission
+from schoolbell_server.acceptance.transaction import Acceptance, Written
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.security.api_key import Role
 from schoolbell_storage import pacing

@@ -14,8 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schoolbell.v1 import delivery_pb2
-from schoolbell_server.config import Address, Config
-from schoolbell_server.sandbox.faults import Endpoint
+from schoolbell_sandbox.faults import Endpoint
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config
 from tests.service.following import PATIENCE, following
 from tests.service.ports import free_port
 from tests.service.sandbox.unread import unread

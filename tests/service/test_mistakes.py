@@ -25,9 +25,8 @@ from schoolbell.v1.status_service_pb2_grpc import (
     StatusServiceServicer,
     add_StatusServiceServicer_to_server,
 )
-from schoolbell_server.config import TlsConfig
 from schoolbell_server.security.api_key import Role
-from schoolbell_server.security.tls import ServerTls
+from schoolbell_server.security.tls import ServerTls, TlsConfig
 from tests.service.conduct_server import Service, running
 from tests.service.ports import free_port
 

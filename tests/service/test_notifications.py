@@ -36,8 +36,8 @@ from schoolbell.v1.device_service_pb2 import (
     SignOutRequest,
     UnregisterDeviceRequest,
 )
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_storage.notification_requests import (
     NotificationRequest,
     claim_request,

@@ -23,8 +23,8 @@ from schoolbell.v1.subscription_service_pb2 import (
     SubscriptionKey,
     SubscriptionOption,
 )
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from tests.service.following import following
 from tests.service.held import hold_grades
 from tests.service.scene import (

@@ -18,8 +18,8 @@ from schoolbell.v1.device_service_pb2 import (
     ReportReceiptsResponse,
 )
 from schoolbell.v1.status_service_pb2 import GetDeliveryRequest
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from tests.service.following import PATIENCE, following
 from tests.service.held import hold_grades
 from tests.service.receipts import now, receipt, report

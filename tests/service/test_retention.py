@@ -20,10 +20,10 @@ from schoolbell.v1.change_service_pb2 import (
     GetChangeRequest,
 )
 from schoolbell.v1.status_service_pb2 import ListDeliveriesRequest, WatchStatusRequest
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.config import RetentionConfig
+from schoolbell_server.maintenance.janitor import Janitor
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.janitor import Janitor
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage.tables import audit_entry
 from tests.service.following import PATIENCE, following
 from tests.service.scene import (

@@ -13,7 +13,7 @@ from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.roster_service_pb2_grpc import RosterServiceStub
 from schoolbell_server.security.api_key import Role
-from schoolbell_server.servicers.import_finisher import ImportFinisher
+from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
 from schoolbell_storage.roster_imports import begin_import, complete_import, stage_batch
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import UserRecord

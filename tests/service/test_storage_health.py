@@ -15,7 +15,8 @@ from schoolbell.errors import Unavailable
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_STATE, WatchStatusRequest
-from schoolbell_server.config import Address, Config
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config
 from tests.service.blocking import locked
 from tests.service.following import PATIENCE
 from tests.service.ports import free_port

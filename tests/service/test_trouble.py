@@ -16,10 +16,10 @@ import pytest
 from schoolbell.errors import ResourceExhausted, SchoolbellError
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2, status_service_pb2
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_server.config import Config
-from schoolbell_server.gateways.mass_death import IN_A_ROW
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_server.gateways.common.mass_death import IN_A_ROW
 from tests.service.following import following
 from tests.service.observed import Observed, observed
 from tests.service.ports import free_port

@@ -14,8 +14,9 @@ from schoolbell import AsyncClient
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2, status_service_pb2
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.servicers import delivery_control, person_erasure
-from schoolbell_server.servicers.unattended import MOST, MOST_OF_ONE, Unattended
+from schoolbell_server.servicers.common.unattended import MOST, MOST_OF_ONE, Unattended
+from schoolbell_server.servicers.persons import erasure as person_erasure
+from schoolbell_server.servicers.status import delivery_control
 from tests.service.following import PATIENCE
 from tests.service.granting import entries
 from tests.service.held import hold_grades

@@ -17,19 +17,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, district_service_pb2, settings_service_pb2
+from schoolbell_sandbox.fcm import FcmSettings
+from schoolbell_sandbox.server import Sandbox, SandboxSettings
+from schoolbell_server.address import Address
 from schoolbell_server.app import Running, running
-from schoolbell_server.config import (
-    Address,
-    Config,
-    DeliveryConfig,
-    ServerConfig,
-    StorageConfig,
-)
+from schoolbell_server.config import Config, DeliveryConfig, ServerConfig, StorageConfig
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
-from schoolbell_server.sandbox.fcm import FcmSettings
-from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
 from tests.storage.engines import POSTGRESQL, SQLITE, database_url
 
 DISTRICT = "maple-county"

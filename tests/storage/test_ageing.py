@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import RetirementReason
+from schoolbell_server.maintenance.ageing import Ageing
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.ageing import Ageing
 from schoolbell_storage.devices import get_device, retired
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions

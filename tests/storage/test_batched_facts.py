@@ -11,6 +11,8 @@ from random import Random
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.acceptance.submission import Accepted, Submission, Submitted
+from schoolbell_server.acceptance.transaction import Acceptance, new_delivery_id
 from schoolbell_server.domain.change import Change, Payload
 from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.eligibility import decide
@@ -18,8 +20,6 @@ from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import AttendanceStatus, ResponsiveScheduleAction
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import World
-from schoolbell_server.pipeline.acceptance import Acceptance, new_delivery_id
-from schoolbell_server.pipeline.submission import Accepted, Submission, Submitted
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions, fetch_world

@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.config import RetentionConfig
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import DeliveryState, Kind
+from schoolbell_server.maintenance.janitor import Janitor
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.janitor import Janitor
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import instances, retention, status_log
 from schoolbell_storage.changes import KeyClaim, claim_keys
 from schoolbell_storage.districts import set_active_school_year, write_settings

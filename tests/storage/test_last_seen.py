@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import RetirementReason
-from schoolbell_server.pipeline.last_seen import LastSeen
+from schoolbell_server.maintenance.last_seen import LastSeen
 from schoolbell_storage.devices import get_device, retired, store_device
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.errors import StorageError

@@ -12,8 +12,8 @@ from schoolbell_server.contract.devices import Address
 from schoolbell_server.domain.kinds import ProviderEnvironment
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.sealer import Sealer
-from schoolbell_server.servicers.registered_device import Group, Registration
-from schoolbell_server.servicers.registration import Registrar
+from schoolbell_server.servicers.device.registered_device import Group, Registration
+from schoolbell_server.servicers.device.registration import Registrar
 from schoolbell_storage.devices import get_device
 from schoolbell_storage.districts import bump_facts
 from tests.storage.engines import POSTGRESQL, open_database

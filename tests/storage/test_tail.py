@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from schoolbell.v1 import status_pb2
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.contract.resume_tokens import ResumeToken
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.status.watch import Watch, Wish
 from schoolbell_storage import status_log

@@ -16,7 +16,19 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOMAIN = CHECKOUT / "server" / "schoolbell_server" / "domain"
-ROOTS = ("server", "storage", "clients/python")
+PACKAGES = {
+    "server": (
+        CHECKOUT,
+        {
+            "server": "schoolbell_server",
+            "storage": "schoolbell_storage",
+            "clients/python": "schoolbell",
+        },
+    ),
+    "client": (CHECKOUT / "clients" / "python", {"clients/python": "schoolbell"}),
+    "sandbox": (CHECKOUT / "server" / "schoolbell_sandbox", {"server": "schoolbell_sandbox"}),
+}
+"""By distribution: the folder of its pyproject.toml, and its packages by their folders."""
 CLIENT_NEEDS = {
     "click",
     "googleapis-common-protos",
@@ -93,8 +105,8 @@ def test_the_client_needs_six_distributions() -> None:
     assert set(needs) <= set(project(CHECKOUT)["dependencies"])
 
 
-def test_both_distributions_have_one_version() -> None:
-    assert project(CHECKOUT)["version"] == project(CHECKOUT / "clients" / "python")["version"]
+def test_the_distributions_have_one_version() -> None:
+    assert len({str(project(folder)["version"]) for folder, _ in PACKAGES.values()}) == 1
 
 
 def test_the_client_imports_only_what_it_needs() -> None:
@@ -109,13 +121,9 @@ def test_the_client_imports_only_what_it_needs() -> None:
         assert {distribution_name(name) for name in providers[module]} & allowed, module
 
 
-@pytest.mark.parametrize(
-    ("folder", "roots"),
-    [(CHECKOUT, ROOTS), (CHECKOUT / "clients" / "python", ROOTS[2:])],
-    ids=["server", "client"],
-)
+@pytest.mark.parametrize(("folder", "packages"), PACKAGES.values(), ids=PACKAGES)
 def test_the_wheel_carries_every_file_of_its_packages(
-    folder: Path, roots: tuple[str, ...], tmp_path: Path
+    folder: Path, packages: dict[str, str], tmp_path: Path
 ) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
@@ -126,17 +134,19 @@ def test_the_wheel_carries_every_file_of_its_packages(
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
     listed = subprocess.run(
-        ["git", "ls-files", "-z", *roots], cwd=CHECKOUT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
     wanted = {
         str(Path(name).relative_to(root))
-        for root in roots
+        for root, package in packages.items()
         for name in listed
-        if name.startswith(f"{root}/schoolbell") and (CHECKOUT / name).exists()
+        if name.startswith(f"{root}/{package}/")
+        and name != f"{root}/{package}/pyproject.toml"
+        and (CHECKOUT / name).exists()
     }
     assert wanted <= packed
     assert {name.partition("/")[0] for name in packed if ".dist-info/" not in name} == {
-        name.partition("/")[0] for name in wanted
+        *packages.values()
     }
 
 

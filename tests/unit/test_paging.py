@@ -15,7 +15,7 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Role
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.permissions import Reach, Rule
-from schoolbell_server.servicers.paging import Page, Position, read_page
+from schoolbell_server.servicers.common.paging import Page, Position, read_page
 
 SHAPE = (int, str)
 TAG_BYTES = 16

@@ -1,42 +1,32 @@
 """Configuration: one file and the environment, read once at start."""
 
-from schoolbell_server.config.address import Address
 from schoolbell_server.config.load import load_config
 from schoolbell_server.config.model import (
     Config,
     DeliveryConfig,
     DevicesConfig,
     LimitsConfig,
-    LogConfig,
-    LogFormat,
-    LogLevel,
     RetentionConfig,
     ServerConfig,
     ServerRole,
     StorageConfig,
-    TlsConfig,
 )
 from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.rules import ConfigWarning, check_replay, warnings
 from schoolbell_server.config.secret import Secret
 
 __all__ = [
-    "Address",
     "Config",
     "ConfigError",
     "ConfigWarning",
     "DeliveryConfig",
     "DevicesConfig",
     "LimitsConfig",
-    "LogConfig",
-    "LogFormat",
-    "LogLevel",
     "RetentionConfig",
     "Secret",
     "ServerConfig",
     "ServerRole",
     "StorageConfig",
-    "TlsConfig",
     "check_replay",
     "load_config",
     "warnings",

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from schoolbell_server.config.address import Address
+from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
-from schoolbell_server.gateways.provider_token import key_id_of, resolved
+from schoolbell_server.gateways.apns.provider_token import key_id_of, resolved
 from schoolbell_server.gateways.settings import AndroidConfig, IosConfig
 from schoolbell_server.security.credential_files import (
     CredentialUnusable,

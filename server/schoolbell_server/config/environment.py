@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from schoolbell_server.config.address import Address
+from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
 from schoolbell_server.config.reader import bare_type, fields_of
 

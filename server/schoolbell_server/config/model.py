@@ -13,10 +13,11 @@ from enum import StrEnum, unique
 from pathlib import Path
 from typing import Annotated
 
-from schoolbell_server.config.address import Address
+from schoolbell_server.address import Address
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
-from schoolbell_server.security.credential_files import Holds, read_authority, read_private_key
+from schoolbell_server.observability.log import LogConfig
+from schoolbell_server.security.tls import TlsConfig
 
 MIB = 2**20
 
@@ -27,24 +28,6 @@ class Range:
 
     least: int | timedelta
     most: int | timedelta
-
-
-@unique
-class LogLevel(StrEnum):
-    """How much is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@unique
-class LogFormat(StrEnum):
-    """For machines or for people."""
-
-    JSON = "json"
-    TEXT = "text"
 
 
 @unique
@@ -69,20 +52,6 @@ class ServerRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsConfig:
-    """Certificates; without any, a local authority is made in the data directory."""
-
-    certificate_file: Annotated[Path | None, Holds(read_authority)] = None
-    """PEM, the chain from the server's certificate upwards."""
-    key_file: Annotated[Path | None, Holds(read_private_key)] = None
-    """PEM, not encrypted."""
-    client_ca_file: Annotated[Path | None, Holds(read_authority)] = None
-    """PEM; when set, every caller must show a certificate of it (mutual TLS)."""
-    names: tuple[str, ...] = ()
-    """Further host names and addresses for the locally made certificate."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """Where it listens and where its data lives."""
 
@@ -100,7 +69,10 @@ class ServerConfig:
     )
     """How long calls in flight may take to finish once the server is told to stop."""
     metrics_listen: Address | None = None
-    """Prometheus over HTTP, loopback only; unset is off."""
+    """Prometheus over HTTP; beyond loopback only with `metrics_key_file`. Unset is off."""
+    metrics_key_file: Path | None = None
+    """Its only line is the bearer token of scrapers; set, metrics are served over TLS, with the
+    server's certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,14 +223,6 @@ class AuditConfig:
 
     export_file: Path | None = None
     """Every entry is added to it as it happens, one JSON object a line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogConfig:
-    """What is logged, and how."""
-
-    level: LogLevel = LogLevel.INFO
-    format: LogFormat = LogFormat.TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from schoolbell_server.config.address import Address
+from schoolbell_server.address import Address
 from schoolbell_server.config.model import Range
 from schoolbell_server.config.problems import unknown_key
 from schoolbell_server.config.secret import Secret

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from schoolbell_server.config.address import is_loopback
+from schoolbell_server.address import is_loopback
 from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
 
@@ -21,6 +21,7 @@ class WarningCode(IntEnum):
 
     PLAINTEXT = 1
     REPLAY = 2
+    SANDBOX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class ConfigWarning:
 
     code: WarningCode
     text: str
+    app_id: str = ""
+    """The app that it concerns; empty is the whole server."""
 
 
 def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ...]:
@@ -50,6 +53,15 @@ def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ..
                 "is too late.",
             )
         )
+    to_sandbox = dict.fromkeys(app_id for app_id, _, value in _endpoints(config) if value)
+    found.extend(
+        ConfigWarning(
+            code=WarningCode.SANDBOX,
+            text=f"Pushes of the app {app_id} go to a sandbox and reach no phone.",
+            app_id=app_id,
+        )
+        for app_id in to_sandbox
+    )
     return tuple(found)
 
 
@@ -85,8 +97,16 @@ def _listening(config: Config) -> Iterator[str]:
     server = config.server
     if server.plaintext and not server.listen.is_loopback:
         yield f"server.listen: {server.listen} is beyond this machine, which plaintext may not be"
-    if server.metrics_listen and not server.metrics_listen.is_loopback:
-        yield f"server.metrics_listen: {server.metrics_listen} is beyond this machine"
+    metrics = server.metrics_listen
+    if metrics and not metrics.is_loopback and server.metrics_key_file is None:
+        yield (
+            f"server.metrics_listen: {metrics} is beyond this machine, which needs "
+            "server.metrics_key_file"
+        )
+    if server.metrics_key_file and server.plaintext:
+        yield "server.metrics_key_file: is sent over TLS only, and server.plaintext is set"
+    if server.metrics_key_file and not metrics:
+        yield "server.metrics_key_file: server.metrics_listen is not set"
 
 
 def _several(config: Config) -> Iterator[str]:

@@ -177,6 +177,11 @@ def read_audit_filter(
     )
 
 
+def write_head(head: Head) -> messages.AuditHead:
+    """Return the end of an audit log as messages carry it."""
+    return messages.AuditHead(entry_number=head.sequence, digest=head.digest)
+
+
 def read_head(request: messages.VerifyAuditLogRequest, complain: Complain) -> Head | None:
     """Return the head that a caller kept, if there is one."""
     if not request.HasField("head"):
@@ -199,7 +204,7 @@ def write_check(check: Check) -> messages.VerifyAuditLogResponse:
         erased_entry_count=check.erased,
     )
     if check.head is not None:
-        found.head.entry_number, found.head.digest = check.head.sequence, check.head.digest
+        found.head.CopyFrom(write_head(check.head))
     return found
 
 

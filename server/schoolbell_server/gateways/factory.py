@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.gateways.access_token import AccessToken
-from schoolbell_server.gateways.apns import ApnsGateway
-from schoolbell_server.gateways.circuits import circuits_by_environment, one_circuit
-from schoolbell_server.gateways.fcm import FcmGateway
-from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
-from schoolbell_server.gateways.push import Gateway, Report, unreported
-from schoolbell_server.gateways.rate import TokenBucket
+from schoolbell_server.gateways.apns.gateway import ApnsGateway
+from schoolbell_server.gateways.apns.provider_token import ProviderToken, ProviderTokens
+from schoolbell_server.gateways.common.circuits import circuits_by_environment, one_circuit
+from schoolbell_server.gateways.common.push import Gateway, Report, unreported
+from schoolbell_server.gateways.common.rate import TokenBucket
+from schoolbell_server.gateways.fcm.access_token import AccessToken
+from schoolbell_server.gateways.fcm.gateway import FcmGateway
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.security.credential_files import CredentialUnusable

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
-from schoolbell_server.gateways.service_account import read_service_account
+from schoolbell_server.gateways.fcm.service_account import read_service_account
 from schoolbell_server.security.credential_files import (
     Holds,
     read_authority,

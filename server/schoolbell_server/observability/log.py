@@ -20,9 +20,10 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum, unique
 from typing import Any, TextIO
 
-from schoolbell_server.config import LogConfig, LogFormat
 from schoolbell_server.observability.repeats import Repeats
 from schoolbell_storage.errors import StorageError
 
@@ -86,6 +87,32 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _SEEN = re.compile(r"[ -\[\]-~]*")
 _PLAIN = re.compile(r"[\w(){}\[\]<>.,:;/@+*%!?&#$~^|'-]+")
 _CREDENTIAL = re.compile(r"sb_[0-9a-f-]{8,}_[\w-]+|(?i:bearer\s+)\S+|://[^/\s@]+@")
+
+
+@unique
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@unique
+class LogFormat(StrEnum):
+    """For machines or for people."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What is logged, and how."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.TEXT
 
 
 def get_logger(name: str) -> logging.Logger:

@@ -107,7 +107,9 @@ _READ_SETTINGS = _administrator(Tool.PUSH_NOTIFICATIONS, Right.READ, Role.OPERAT
 _WRITE_SETTINGS = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE)
 _READ_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.OPERATOR)
 _WRITE_CALENDARS = _administrator(Tool.DISPLAY_OPTIONS, Right.WRITE)
-_READ_SCHOOLS = _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR)
+_READ_SCHOOLS = replace(
+    _administrator(Tool.DISPLAY_OPTIONS, Right.READ, Role.PUBLISHER, Role.OPERATOR), sourced=True
+)
 _EXPLAIN = _administrator(Tool.EXPLANATIONS, Right.READ)
 _EXPLAIN_TO_PUBLISHER = replace(
     _administrator(Tool.EXPLANATIONS, Right.READ, Role.PUBLISHER), sourced=True

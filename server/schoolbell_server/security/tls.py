@@ -13,25 +13,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import grpc
 from cryptography import x509
 
-from schoolbell_server.config import TlsConfig
 from schoolbell_server.security.authority import LocalAuthority
 from schoolbell_server.security.credential_files import (
     CredentialUnusable,
+    Holds,
     certificates,
     check_pair,
     private_key,
     read_authority,
     read_file,
+    read_private_key,
 )
 from schoolbell_server.security.secret_file import SecretExposed
 
 CHECK_INTERVAL = dt.timedelta(seconds=10)
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """Certificates; without any, a local authority is made in the data directory."""
+
+    certificate_file: Annotated[Path | None, Holds(read_authority)] = None
+    """PEM, the chain from the server's certificate upwards."""
+    key_file: Annotated[Path | None, Holds(read_private_key)] = None
+    """PEM, not encrypted."""
+    client_ca_file: Annotated[Path | None, Holds(read_authority)] = None
+    """PEM; when set, every caller must show a certificate of it (mutual TLS)."""
+    names: tuple[str, ...] = ()
+    """Further host names and addresses for the locally made certificate."""
 
 
 class TlsBroken(Exception):
@@ -81,6 +97,11 @@ class ServerTls:
             self._changed,  # type: ignore[arg-type]  # the stub forgets that None means "as before"
             require_client_authentication=self._client_ca_file is not None,
         )
+
+    @property
+    def files(self) -> tuple[Path, Path, Path | None]:
+        """Return the files of the certificate, its key and the clients' authority."""
+        return self._certificate_file, self._key_file, self._client_ca_file
 
     def refresh(self) -> bool:
         """Read the files again; True if they hold something new.

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from schoolbell.v1 import status_pb2
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain.lanes import LANES
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.lanes import LANES
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.status.warnings import ActiveWarning
 from schoolbell_storage.delivery_queries import LaneBacklog, backlog
 from schoolbell_storage.engine import Storage

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from schoolbell.v1 import common_pb2, status_pb2
 from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
-from schoolbell_server.gateways.circuit import CircuitState
-from schoolbell_server.gateways.circuits import CircuitView
-from schoolbell_server.gateways.push import Gateway, GatewayHealth
+from schoolbell_server.gateways.common.circuit import CircuitState
+from schoolbell_server.gateways.common.circuits import CircuitView
+from schoolbell_server.gateways.common.push import Gateway, GatewayHealth
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status.warnings import ActiveWarning

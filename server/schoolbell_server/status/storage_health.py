@@ -15,7 +15,6 @@ from typing import Protocol
 from schoolbell.v1 import status_pb2
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.pipeline.lease import Lease
 from schoolbell_server.status.warnings import ActiveWarning
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage
@@ -25,6 +24,14 @@ LONGEST_READ = 5.0  # seconds
 LONGEST_ANSWER = 10.0  # seconds, to a publisher
 
 _logger = get_logger(__name__)
+
+
+class Renewed(Protocol):
+    """The server's lease on life."""
+
+    @property
+    def sound(self) -> bool:
+        """Return whether it is renewed in time."""
 
 
 class Accepting(Protocol):
@@ -53,11 +60,11 @@ class StorageHealth:
         metrics.oldest_unanswered.set_function(self._oldest_unanswered)
         self._clock = clock
         self._readable = True
-        self._lease: Lease | None = None
+        self._lease: Renewed | None = None
         self._accepting: Accepting | None = None
         self._since: dt.datetime | None = None
 
-    def follow(self, lease: Lease, accepting: Accepting | None) -> None:
+    def follow(self, lease: Renewed, accepting: Accepting | None) -> None:
         """Take storage for writable as long as the lease is renewed and publishers are answered.
 
         A server that takes no calls has no publishers.

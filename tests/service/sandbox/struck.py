@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from schoolbell_server.sandbox.faults import FaultPlan
+from schoolbell_sandbox.faults import FaultPlan
 
 _PATIENCE = 60.0  # seconds, of a slow machine
 

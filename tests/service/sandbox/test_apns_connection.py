@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from h2.settings import SettingCodes
 
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.certificates import private_pem
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.provider_token import ApnsKey
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.certificates import private_pem
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.provider_token import ApnsKey
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     ALERT,
     TOKEN,

@@ -11,14 +11,14 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.certificates import private_pem
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Fault
-from schoolbell_server.sandbox.provider_token import ApnsKey
-from schoolbell_server.sandbox.quotas import Quota
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.certificates import private_pem
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Fault
+from schoolbell_sandbox.provider_token import ApnsKey
+from schoolbell_sandbox.quotas import Quota
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     ALERT,
     TOKEN,

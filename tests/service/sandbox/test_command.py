@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner
 from pyreqwest.client import SyncClientBuilder
 
-from schoolbell_server.sandbox.command import read_faults, sandbox_command
-from schoolbell_server.sandbox.effect import Closing
-from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
+from schoolbell_sandbox.command import read_faults, sandbox_command
+from schoolbell_sandbox.effect import Closing
+from schoolbell_sandbox.server import Sandbox, SandboxSettings
 from tests.service.sandbox.wire import (
     ALERT,
     TOKEN,
@@ -67,7 +67,7 @@ async def test_a_port_that_is_taken_leaves_nothing_listening() -> None:
 def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     faults = tmp_path / "faults.toml"
     faults.write_text('[[faults]]\nendpoint = "apns"\nfirst = 2\n[faults.effect]\nstatus = 503\n')
-    program = "from schoolbell_server.sandbox.command import sandbox_command as c; c()"
+    program = "from schoolbell_sandbox.command import sandbox_command as c; c()"
     keys = tmp_path / "keys"
     options = ["--dir", str(keys), "--phones", "--faults", str(faults)]
     process = subprocess.Popen(
@@ -154,7 +154,7 @@ async def test_the_command_says_in_a_line_why_it_cannot_start(tmp_path: Path) ->
             (["--dir", str(tmp_path)], "empty it"),
             (["--fcm-port", "70000"], "65535"),
         ):
-            program = "from schoolbell_server.sandbox.command import sandbox_command as c; c()"
+            program = "from schoolbell_sandbox.command import sandbox_command as c; c()"
             command = [sys.executable, "-c", program, *options]
             ended = await asyncio.to_thread(
                 subprocess.run, command, capture_output=True, text=True, timeout=60

@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from schoolbell_server.sandbox.certificates import private_pem
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.certificates import private_pem
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     FCM_TOKEN,
     TOKEN,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from schoolbell_server.sandbox.effect import (
+from schoolbell_sandbox.effect import (
     Effect,
 )
-from schoolbell_server.sandbox.faults import Endpoint, Fault, FaultPlan
+from schoolbell_sandbox.faults import Endpoint, Fault, FaultPlan
 from tests.service.sandbox.wire import (
     TOPIC,
 )

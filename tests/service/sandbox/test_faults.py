@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from h2.settings import SettingCodes
 
-from schoolbell_server.sandbox.effect import (
+from schoolbell_sandbox.effect import (
     ApnsId,
     Closing,
     Effect,
@@ -16,8 +16,8 @@ from schoolbell_server.sandbox.effect import (
     LastStream,
     SettingsStep,
 )
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     ALERT,
     TOKEN,

@@ -12,9 +12,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from schoolbell_server.sandbox.certificates import private_pem
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.oauth import GRANT_TYPE
+from schoolbell_sandbox.certificates import private_pem
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.oauth import GRANT_TYPE
 from tests.service.sandbox.wire import (
     FCM_TOKEN,
     access_token,

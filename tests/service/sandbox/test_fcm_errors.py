@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.fcm import FcmSettings, Project
-from schoolbell_server.sandbox.fcm_quotas import FcmQuotaSettings
-from schoolbell_server.sandbox.quotas import Quota
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.fcm import FcmSettings, Project
+from schoolbell_sandbox.fcm_quotas import FcmQuotaSettings
+from schoolbell_sandbox.quotas import Quota
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     FCM_TOKEN,
     Wire,

@@ -8,12 +8,12 @@ import time
 import aiohttp
 import pytest
 
-from schoolbell_server.sandbox.effect import (
+from schoolbell_sandbox.effect import (
     Closing,
     Effect,
 )
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     FCM_TOKEN,
     access_token,

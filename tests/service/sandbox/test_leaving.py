@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame
 
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
 from tests.service.sandbox.wire import (
     ALERT,
     TOKEN,

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.effect import Effect
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.effect import Effect
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.node_client import NodeClient, install_packages
 from tests.service.sandbox.wire import TOKEN, TOPIC, credentials, sandbox
 

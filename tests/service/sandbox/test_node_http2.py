@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from schoolbell_server.sandbox.apns_settings import ApnsSettings
-from schoolbell_server.sandbox.devices import Death, Device
-from schoolbell_server.sandbox.effect import Effect, GoAway, LastStream
-from schoolbell_server.sandbox.faults import Endpoint, Fault
-from schoolbell_server.sandbox.server import Sandbox
+from schoolbell_sandbox.apns_settings import ApnsSettings
+from schoolbell_sandbox.devices import Death, Device
+from schoolbell_sandbox.effect import Effect, GoAway, LastStream
+from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_sandbox.server import Sandbox
 from tests.service.sandbox.node_client import NodeClient
 from tests.service.sandbox.wire import ALERT, TOKEN, TOPIC, apns_headers, credentials, sandbox
 

@@ -10,11 +10,11 @@ import uuid
 import pytest
 from rich.console import Console
 
+from schoolbell_sandbox.devices import FCM_STORED, Death, Device
+from schoolbell_sandbox.ledger import Arrival, Ledger, LedgerLimits
+from schoolbell_sandbox.phones import card
+from schoolbell_sandbox.server import Sandbox
 from schoolbell_server.domain.kinds import Provider
-from schoolbell_server.sandbox.devices import FCM_STORED, Death, Device
-from schoolbell_server.sandbox.ledger import Arrival, Ledger, LedgerLimits
-from schoolbell_server.sandbox.phones import card
-from schoolbell_server.sandbox.server import Sandbox
 from tests.service.sandbox.wire import (
     FCM_TOKEN,
     TOKEN,

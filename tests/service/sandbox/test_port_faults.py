@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from schoolbell_server.sandbox.certificates import CertificateFlaw
-from schoolbell_server.sandbox.listener import PortMode
+from schoolbell_sandbox.certificates import CertificateFlaw
+from schoolbell_sandbox.listener import PortMode
 from tests.service.sandbox.wire import (
     ALERT,
     TOKEN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from schoolbell_server.sandbox.listener import Listener
+from schoolbell_sandbox.listener import Listener
 
 
 @contextmanager

@@ -30,9 +30,9 @@ from h2.events import (
 )
 from hyperframe.frame import Frame, GoAwayFrame
 
-from schoolbell_server.sandbox.credentials import SandboxCredentials
-from schoolbell_server.sandbox.oauth import AUDIENCE, GRANT_TYPE
-from schoolbell_server.sandbox.server import Sandbox, SandboxSettings
+from schoolbell_sandbox.credentials import SandboxCredentials
+from schoolbell_sandbox.oauth import AUDIENCE, GRANT_TYPE
+from schoolbell_sandbox.server import Sandbox, SandboxSettings
 
 PATIENCE = 20.0
 TOPIC = "org.schoolbell.parent"

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from schoolbell_sandbox.credentials import SandboxCredentials
 from schoolbell_server.main import main
-from schoolbell_server.sandbox.credentials import SandboxCredentials
 from tests.unit.gateways.keys import write_key
 
 CONFIG = """

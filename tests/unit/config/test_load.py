@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from schoolbell_server.config import Address, Config, ConfigError, LogFormat, load_config
+from schoolbell_server.address import Address
+from schoolbell_server.config import Config, ConfigError, load_config
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
+from schoolbell_server.observability.log import LogFormat
 
 APP = """
 [apps.campus-parent]

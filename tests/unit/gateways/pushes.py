@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.gateways.push import Push
+from schoolbell_server.gateways.common.push import Push
 
 NOW = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
 

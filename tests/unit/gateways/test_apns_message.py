@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.gateways.apns_message import (
+from schoolbell_server.gateways.apns.message import (
     PAYLOAD_LIMIT,
     body_of,
     encode,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.apns_reasons import OUTCOMES, outcome_of
+from schoolbell_server.gateways.apns.reasons import OUTCOMES, outcome_of
 
 ROWS = [
     (200, "", Outcome.ACCEPTED),

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
-from schoolbell_server.gateways.attempts import Attempt, Attempts
-from schoolbell_server.gateways.circuit import CREDENTIAL_PAUSE, Circuit, CircuitState
-from schoolbell_server.gateways.circuits import Circuits
-from schoolbell_server.gateways.mass_death import IN_A_ROW
-from schoolbell_server.gateways.push import GatewayHealth, Push, PushResult
+from schoolbell_server.gateways.common.attempts import Attempt, Attempts
+from schoolbell_server.gateways.common.circuit import CREDENTIAL_PAUSE, Circuit, CircuitState
+from schoolbell_server.gateways.common.circuits import Circuits
+from schoolbell_server.gateways.common.mass_death import IN_A_ROW
+from schoolbell_server.gateways.common.push import GatewayHealth, Push, PushResult
 from tests.unit.gateways.clock import Time
 from tests.unit.gateways.pushes import NOW, push
 

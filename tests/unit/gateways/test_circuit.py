@@ -8,7 +8,7 @@ import datetime as dt
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.circuit import (
+from schoolbell_server.gateways.common.circuit import (
     CREDENTIAL_PAUSE,
     DOWN_IN_A_ROW,
     FIRST_PAUSE,

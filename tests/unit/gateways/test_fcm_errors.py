@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.fcm_errors import FCM_CODES, STATUSES, verdict_of
+from schoolbell_server.gateways.fcm.errors import FCM_CODES, STATUSES, verdict_of
 
 
 def fcm(code: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from schoolbell_server.gateways.fcm_message import LONGEST_TTL, PAYLOAD_LIMIT, FcmMessages
-from schoolbell_server.gateways.push import Push
+from schoolbell_server.gateways.common.push import Push
+from schoolbell_server.gateways.fcm.message import LONGEST_TTL, PAYLOAD_LIMIT, FcmMessages
 from schoolbell_server.gateways.settings import AndroidConfig, AndroidStyle
 from tests.unit.gateways.pushes import NOW, push
 

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from schoolbell_server.gateways.fcm_errors import verdict_of
-from schoolbell_server.gateways.foreign_json import (
+from schoolbell_server.gateways.common.foreign_json import (
     MOST_BYTES,
     BadDocument,
     ForeignObject,
     object_or_empty,
     read_object,
 )
+from schoolbell_server.gateways.fcm.errors import verdict_of
 
 ODD: list[object] = [None, True, 5, -1, 1.5, "", "x", [], [5], {}, {"a": 1}, [[[]]], [None, {}]]
 DEEP = 50_000

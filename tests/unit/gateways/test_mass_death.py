@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.mass_death import IN_A_ROW, MassDeathGuard
-from schoolbell_server.gateways.push import PushResult
+from schoolbell_server.gateways.common.mass_death import IN_A_ROW, MassDeathGuard
+from schoolbell_server.gateways.common.push import PushResult
 
 SINCE = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 

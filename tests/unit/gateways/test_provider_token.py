@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from schoolbell_server.gateways.provider_token import ProviderToken, ProviderTokens
+from schoolbell_server.gateways.apns.provider_token import ProviderToken, ProviderTokens
 from schoolbell_server.security.credential_files import CredentialUnusable
 from tests.unit.gateways.clock import Time
 from tests.unit.gateways.keys import write_key

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.gateways.rate import RECOVERY, SLOWEST, TokenBucket
+from schoolbell_server.gateways.common.rate import RECOVERY, SLOWEST, TokenBucket
 from tests.unit.gateways.clock import Time
 
 

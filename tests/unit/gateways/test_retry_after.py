@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.gateways.retry_after import MOST, read_retry_after
+from schoolbell_server.gateways.common.retry_after import MOST, read_retry_after
 
 LATE = "Mon, 02 Mar 2026 08:00:00 +" + "9" * 20
 NOW = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.transport import Fault, Transport
-from schoolbell_server.gateways.trouble import LinkTrouble, trouble_of
+from schoolbell_server.gateways.common.transport import Fault, Transport
+from schoolbell_server.gateways.common.trouble import LinkTrouble, trouble_of
 from schoolbell_server.security.authority import LocalAuthority
 from tests.unit.contract import enums
 

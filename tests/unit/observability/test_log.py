@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from schoolbell_server.config import LogConfig, LogFormat, LogLevel
 from schoolbell_server.observability.log import (
     FIELDS,
     MAX_EXCEPTIONS,
     MAX_FRAMES,
+    LogConfig,
+    LogFormat,
+    LogLevel,
     configure_logging,
     describe,
     get_logger,

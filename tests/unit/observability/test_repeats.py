@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from schoolbell_server.config import LogConfig
-from schoolbell_server.observability.log import configure_logging, get_logger, tell_left_out
+from schoolbell_server.observability.log import (
+    LogConfig,
+    configure_logging,
+    get_logger,
+    tell_left_out,
+)
 from schoolbell_server.observability.repeats import BURST, INTERVAL, Repeats
 
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from schoolbell.v1.change_service_pb2 import StreamPublishChangesRequest
-from schoolbell_server.pipeline.submission import Submission
+from schoolbell_server.acceptance.submission import Submission
 from schoolbell_server.rpc.caller import Caller, set_caller
 from schoolbell_server.security.api_key import Role, new_api_key
 from schoolbell_server.security.permissions import Rule
-from schoolbell_server.servicers.change import WINDOW, ChangeServicer
+from schoolbell_server.servicers.change.servicer import WINDOW, ChangeServicer
 from schoolbell_storage.errors import Conflict
 from tests.service.scene import tasks
 

@@ -17,7 +17,7 @@ from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.status import MAX_TEXT, to_status
 
 SERVER = Path(__file__).parents[3] / "server" / "schoolbell_server"
-FOLDERS = ("contract", "servicers", "rpc", "pipeline")
+FOLDERS = ("contract", "servicers", "rpc", "acceptance")
 
 VERBS = re.compile(r"(is|must|has|names|cannot|does|came) ")
 """How the rest of a sentence begins whose subject is the path."""
@@ -39,7 +39,7 @@ RULES = {
 def complaints() -> Iterator[tuple[str, str, str]]:
     """Yield where each check complains in so many words, what it says, and the reason it gives."""
     for folder in FOLDERS:
-        for path in sorted((SERVER / folder).glob("*.py")):
+        for path in sorted((SERVER / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and _complains(node):
                     text = _text(node.args[1])

@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from schoolbell_server.config import TlsConfig
 from schoolbell_server.security.authority import CERTIFICATE_LIFE, RENEW_BEFORE, LocalAuthority
-from schoolbell_server.security.tls import ServerTls, TlsBroken
+from schoolbell_server.security.tls import ServerTls, TlsBroken, TlsConfig
 from tests.programs import PATIENCE
 
 NOW = dt.datetime(2026, 9, 1, 8, tzinfo=dt.UTC)

@@ -1,0 +1,1 @@
+"""Taking changes in: decided and stored in one transaction, in groups."""

@@ -1,0 +1,1 @@
+"""From a stored delivery to its outcome: leased, prepared, sent, written."""

@@ -1,0 +1,238 @@
+"""Write what became of attempts, in groups: states, dead tokens, the status log.
+
+An outcome is written only where this server still holds the delivery's lease.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schoolbell_server.background.group_commit import GroupCommit
+from schoolbell_server.background.periodic import until_stored
+from schoolbell_server.dispatch.progress import cancelled_row, moved_to, progress_of
+from schoolbell_server.dispatch.quarantine import Quarantine
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.delivery import Attempted, after_attempt, expire, hold
+from schoolbell_server.domain.kinds import (
+    APP_PROVIDER,
+    CancelCause,
+    Outcome,
+)
+from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
+from schoolbell_server.gateways.common.push import PushResult
+from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.status import journal
+from schoolbell_server.status.rates import Rates
+from schoolbell_storage import deliveries as delivery_store
+from schoolbell_storage.addresses import Address
+from schoolbell_storage.claims import RowVersion, lock_leased
+from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
+from schoolbell_storage.devices import DeadToken, retire_dead
+from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.engine import Storage
+
+_KEPT_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The end of a leased delivery's turn: an attempt, a gate that stopped it, or its time."""
+
+    row: DeliveryRow
+    refusal: Refusal | None = None
+    """A gate stopped it before the attempt."""
+    result: PushResult | None = None
+    """None, and no refusal: its time was over, or somebody cancelled it."""
+    address: Address | None = None
+    start_time: dt.datetime | None = None
+    end_time: dt.datetime | None = None
+    written_at: list[dt.datetime] = field(default_factory=list, compare=False)
+    """The times under which it was tried to be written: a commit's answer may have been lost."""
+
+
+class Outcomes:
+    """Collects the ends of attempts and commits them together."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        metrics: Metrics,
+        rates: Rates,
+        *,
+        quarantine: Quarantine,
+        owner: str,
+        budget: int,
+        policy: RetryPolicy,
+        clock: Callable[[], dt.datetime],
+        on_written: Callable[[Iterable[DeliveryRow]], None],
+        most: int,
+    ) -> None:
+        self._storage = storage
+        self._metrics = metrics
+        self._rates = rates
+        self._quarantine = quarantine
+        self._owner = owner
+        self._budget = budget
+        self._policy = policy
+        self._clock = clock
+        self._on_written = on_written
+        self._commits: GroupCommit[Sequence[Finished], None] = GroupCommit(self._commit, most)
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        await self._commits.run()
+
+    async def write(self, finished: Sequence[Finished]) -> None:
+        """Return once the outcomes are stored; a storage that fails is tried again for ever.
+
+        An answer of a provider that is not stored would be asked for again. An outcome that
+        cannot be written for a reason of its own is set aside alone.
+        """
+        if not finished:
+            return
+        try:
+            await until_stored(
+                lambda: self._commits.submit(finished, len(finished)),
+                "outcomes not written",
+                count=len(finished),
+            )
+        except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
+            if len(finished) == 1:
+                await self._quarantine.end([finished[0].row.delivery_id], error)
+                return
+            for one in finished:
+                await self.write([one])
+
+    async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
+        finished = {one.row.delivery_id: one for group in groups for one in group}
+        async with self._storage.write() as connection:
+            changed = await self._store(connection, finished)
+        self._count(finished, changed)
+        self._on_written(changed)
+        return [None] * len(groups)
+
+    async def _store(
+        self, connection: AsyncConnection, finished: dict[str, Finished]
+    ) -> list[DeliveryRow]:
+        now = self._clock()
+        districts = await retire_dead(connection, _dead_tokens(finished), now)
+        rows = await self._lock(connection, finished)
+        changed = [self._ended(row, finished[row.delivery_id], now) for row in rows]
+        for row in changed:
+            finished[row.delivery_id].written_at.append(now)
+        await delivery_store.store_deliveries(connection, changed)
+        for district_id in sorted(districts):
+            await bump_facts(connection, district_id)
+        await journal.record(connection, now, changed)
+        return changed
+
+    async def _lock(
+        self, connection: AsyncConnection, finished: dict[str, Finished]
+    ) -> list[DeliveryRow]:
+        """Lock what this server still leases; what a receipt or a cancel changed is read again."""
+        versions = await lock_leased(connection, self._owner, finished)
+        moved = [
+            name
+            for name, version in versions.items()
+            if version != RowVersion(finished[name].row.revision, finished[name].row.answer_lost)
+        ]
+        known = await delivery_store.fetch_deliveries(connection, moved)
+        rows = [known.get(name) or finished[name].row for name in versions]
+        return [row for row in rows if not _is_written(row, finished[row.delivery_id])]
+
+    def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
+        if end.refusal is not None:
+            free = replace(row, lease_owner="")
+            return cancelled_row(free, CancelCause.GATE, now, end.refusal)
+        if end.result is None:
+            return moved_to(row, expire(progress_of(row)), now, lease_owner="")
+        if end.result.held:
+            due_time = now + (end.result.retry_after or dt.timedelta(0))
+            return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
+        return self._attempted(row, end, end.result, now)
+
+    def _attempted(
+        self, row: DeliveryRow, end: Finished, result: PushResult, now: dt.datetime
+    ) -> DeliveryRow:
+        trouble = Trouble(
+            provider=APP_PROVIDER[row.platform],
+            outcome=result.outcome,
+            reason=result.provider_reason,
+            attempts=row.attempt_count + 1 - row.budget_start,
+            retry_after=result.retry_after,
+        )
+        wait = pause(trouble, self._policy, random.random())
+        attempt = Attempted(
+            outcome=result.outcome, retry_time=now + wait, budget=self._budget, trial=result.trial
+        )
+        accepted = result.outcome is Outcome.ACCEPTED
+        tried = AttemptRow(
+            start_time=end.start_time or now,
+            end_time=end.end_time or now,
+            outcome=result.outcome,
+            provider_reason=result.provider_reason,
+        )
+        return moved_to(
+            row,
+            after_attempt(progress_of(row), attempt),
+            now,
+            lease_owner="",
+            attempts=(*row.attempts, tried)[-_KEPT_ATTEMPTS:],
+            provider_message_id=result.provider_message_id or row.provider_message_id,
+            accept_time=end.end_time if accepted and row.accept_time is None else row.accept_time,
+        )
+
+    def _count(self, finished: dict[str, Finished], changed: Sequence[DeliveryRow]) -> None:
+        now = self._clock()
+        results = [end.result for end in finished.values() if end.result is not None]
+        tried = [result.outcome for result in results if not result.held]
+        self._rates.attempts.add(now, len(tried))
+        self._rates.accepted.add(now, tried.count(Outcome.ACCEPTED))
+        for row in changed:
+            end = finished[row.delivery_id]
+            if end.result is None or end.result.held:
+                continue
+            provider = APP_PROVIDER[row.platform].name
+            self._metrics.attempts.labels(row.app_id, provider, end.result.outcome.name).inc()
+            if end.result.seconds is not None:
+                took = end.result.seconds
+                self._metrics.attempt_duration.labels(row.app_id, provider).observe(took)
+            if end.result.outcome is Outcome.ACCEPTED and end.end_time is not None:
+                waited = (end.end_time - row.create_time).total_seconds()
+                self._metrics.change_to_provider.labels(row.kind.name).observe(waited)
+
+
+def _is_written(row: DeliveryRow, end: Finished) -> bool:
+    """Return whether this end is in the row: of a commit whose answer was lost.
+
+    The server may have leased the delivery anew meanwhile, which changes neither sign.
+    """
+    if row.revision > end.row.revision and row.update_time in end.written_at:
+        return True
+    return end.start_time is not None and any(
+        tried.start_time == end.start_time for tried in row.attempts
+    )
+
+
+def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
+    """Return the tokens that their provider says are dead, each since when.
+
+    Without the provider's own time, a token that was registered after the attempt began lives.
+    """
+    return [
+        DeadToken(
+            app_id=end.row.app_id,
+            address_hash=end.address.address_hash,
+            dead_since=end.result.token_dead_since or end.start_time,
+        )
+        for end in finished.values()
+        if end.result is not None
+        and end.address is not None
+        and end.start_time is not None
+        and end.result.outcome is Outcome.TOKEN_DEAD
+    ]

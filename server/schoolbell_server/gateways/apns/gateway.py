@@ -1,0 +1,215 @@
+"""The APNs gateway of one app: alerts over HTTP/2, one attempt each, in both environments."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
+from schoolbell_server.gateways.apns.message import body_of, headers_of, notification
+from schoolbell_server.gateways.apns.provider_token import ProviderToken
+from schoolbell_server.gateways.apns.reasons import WORN_OUT, outcome_of
+from schoolbell_server.gateways.common.attempts import Attempts
+from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
+from schoolbell_server.gateways.common.foreign_json import ForeignObject, object_or_empty
+from schoolbell_server.gateways.common.push import (
+    GatewayHealth,
+    Push,
+    PushResult,
+    Report,
+    unreported,
+)
+from schoolbell_server.gateways.common.retry_after import read_retry_after
+from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
+from schoolbell_server.gateways.common.wording import LONGEST_ID, word
+from schoolbell_server.gateways.settings import IosConfig
+from schoolbell_server.observability.loop_lag import LoopLag
+
+HOSTS = {
+    ProviderEnvironment.PRODUCTION: "api.push.apple.com:443",
+    ProviderEnvironment.SANDBOX: "api.sandbox.push.apple.com:443",
+}
+_PROBE = Push(delivery_id="00000000-0000-4000-8000-000000000000", app_id="", address="0" * 64)
+
+
+class ApnsGateway:
+    """Sends an app's pushes to Apple."""
+
+    def __init__(
+        self,
+        config: IosConfig,
+        token: ProviderToken | None,
+        *,
+        in_flight: int,
+        deadline: dt.timedelta,
+        circuits: Circuits,
+        clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
+        report: Report = unreported,
+    ) -> None:
+        """Without a `token` the connections show the app's certificate."""
+        self._config = config
+        self._token = token
+        self._report = report
+        self._rotations = token.rotations if token is not None else 0
+        self._clock = clock
+        self._deadline = deadline.total_seconds()
+        self._attempts = Attempts(
+            self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
+        )
+        self._transports = {
+            environment: Transport(
+                f"https://{config.server or host}",
+                deadline=deadline,
+                ca_file=config.ca_file,
+                identity_file=config.certificate_file,
+                lag=lag,
+            )
+            for environment, host in HOSTS.items()
+        }
+
+    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
+        """Send every push once and answer one result each, in the batch's order."""
+        self._look()
+        return await self._attempts.send(batch)
+
+    async def probe(self) -> GatewayHealth:
+        """Send a request without a payload to no device, in the app's own environment.
+
+        It is refused for the missing payload, and only after the connection, the credentials and
+        the topic were found good; nothing can be shown anywhere.
+        """
+        self._look()
+        return await self._attempts.probe(self._config.environment, self._probe)
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the environment that is probed."""
+        return self._config.environment
+
+    @property
+    def circuit(self) -> CircuitView:
+        """Return whether pushes leave at present, and if not, why and for how long."""
+        return self._attempts.circuits.view()
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many pushes are on their way."""
+        return self._attempts.in_flight
+
+    async def close(self) -> None:
+        """Close the connections once everything under way is answered."""
+        await self._attempts.drain()
+        for transport in self._transports.values():
+            await transport.close()
+
+    def _look(self) -> None:
+        """Take replaced keys and certificates: once a batch, for looking costs half a push."""
+        if self._token is not None:
+            self._token.look()
+            self._report("key_file", self._token.problem)
+        for transport in self._transports.values():
+            transport.freshen()
+        problems = self._transports[self._config.environment].problems
+        self._report("ca_file", problems.get("ca_file", ""))
+        self._report("certificate_file", problems.get("identity_file", ""))
+
+    async def _probe(self) -> tuple[Outcome, str]:
+        headers = headers_of(notification(_PROBE, self._config.topic))
+        environment = self._config.environment
+        answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
+        if isinstance(answer, Fault):
+            return (Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST), answer.reason
+        reason = _reason(object_or_empty(answer.body))
+        return outcome_of(answer.status, reason), _word(answer, reason)
+
+    async def _attempt(self, push: Push, left: float) -> PushResult:
+        circuit = self._attempts.circuits.of(push.environment)
+        begin = circuit.now()
+        request = notification(push, self._config.topic)
+        body, headers = body_of(request), headers_of(request)
+        answer = await self._post(push.environment, push.address, body, headers, left)
+        result = self._result(push, answer, circuit.now() - begin)
+        timed_out = isinstance(answer, Fault) and answer.timed_out
+        circuit.record(result.outcome, begin, timed_out=timed_out)
+        return result
+
+    async def _post(
+        self,
+        environment: ProviderEnvironment,
+        address: str,
+        body: bytes,
+        headers: dict[str, str],
+        left: float,
+    ) -> Answer | Fault:
+        """Post; once more where the provider token was refused as too old and there is another."""
+        path, end = f"3/device/{quote(address, safe='')}", time.monotonic() + left
+        transport = self._transports[environment]
+        shown = self._authorize(headers)
+        answer = await transport.post(path, body, headers, left)
+        if isinstance(answer, Fault) or answer.status == 200:
+            return answer
+        reason = _reason(object_or_empty(answer.body))
+        if reason in WORN_OUT:
+            transport.renew(answer.client)
+        if reason != "ExpiredProviderToken" or self._token is None or not self._token.renew(shown):
+            return answer
+        self._authorize(headers)
+        return await transport.post(path, body, headers, end - time.monotonic())
+
+    def _authorize(self, headers: dict[str, str]) -> str:
+        """Set and return the authorization; a new key gets new connections."""
+        if self._token is None:
+            return ""
+        headers["authorization"] = shown = self._token.get_header()
+        if self._token.rotations != self._rotations:
+            self._rotations = self._token.rotations
+            for transport in self._transports.values():
+                transport.renew_now()
+        return shown
+
+    def _result(self, push: Push, answer: Answer | Fault, seconds: float) -> PushResult:
+        if isinstance(answer, Fault):
+            return PushResult(
+                delivery_id=push.delivery_id,
+                outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST,
+                provider_reason=answer.reason,
+                seconds=seconds,
+            )
+        apns_id = word(answer.header("apns-id"), LONGEST_ID) or push.delivery_id
+        if answer.status == 200:
+            return PushResult(
+                delivery_id=push.delivery_id,
+                outcome=Outcome.ACCEPTED,
+                provider_message_id=apns_id,
+                seconds=seconds,
+            )
+        document = object_or_empty(answer.body)
+        reason = _reason(document)
+        return PushResult(
+            delivery_id=push.delivery_id,
+            outcome=outcome_of(answer.status, reason),
+            provider_reason=_word(answer, reason),
+            provider_message_id=apns_id,
+            token_dead_since=_dead_since(answer.status, document),
+            retry_after=read_retry_after(answer.header("retry-after") or "", self._clock()),
+            seconds=seconds,
+        )
+
+
+def _word(answer: Answer, reason: str) -> str:
+    return reason or f"HTTP {answer.status}"
+
+
+def _reason(document: ForeignObject) -> str:
+    return word(document.text("reason"))
+
+
+def _dead_since(status: int, document: ForeignObject) -> dt.datetime | None:
+    """Return when Apple says the token died: milliseconds since the epoch, of a 410 only."""
+    millis = document.whole("timestamp")
+    if status != 410 or millis is None or not 0 < millis < 10**14:
+        return None
+    return dt.datetime.fromtimestamp(millis / 1000, dt.UTC)

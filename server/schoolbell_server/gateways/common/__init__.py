@@ -1,0 +1,1 @@
+"""What the gateways of all providers share."""

@@ -1,0 +1,170 @@
+"""The FCM gateway of one app: HTTP v1 messages, one attempt each."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Sequence
+
+from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
+from schoolbell_server.gateways.common.attempts import Attempts, not_sent
+from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
+from schoolbell_server.gateways.common.push import (
+    GatewayHealth,
+    Push,
+    PushResult,
+    Report,
+    unreported,
+)
+from schoolbell_server.gateways.common.rate import TokenBucket
+from schoolbell_server.gateways.common.retry_after import read_retry_after
+from schoolbell_server.gateways.common.transport import Fault, Transport
+from schoolbell_server.gateways.fcm.access_token import AccessToken, TokenRefused, TokenUnreachable
+from schoolbell_server.gateways.fcm.errors import Verdict, verdict_of
+from schoolbell_server.gateways.fcm.message import FcmMessages
+from schoolbell_server.gateways.settings import AndroidConfig
+from schoolbell_server.observability.loop_lag import LoopLag
+
+ENDPOINT = "https://fcm.googleapis.com"
+_PROBE = json.dumps(
+    {"message": {"token": "schoolbell-probe", "data": {"probe": "1"}}, "validate_only": True}
+).encode()
+
+
+class FcmGateway:
+    """Sends an app's pushes to Google."""
+
+    def __init__(
+        self,
+        config: AndroidConfig,
+        token: AccessToken,
+        *,
+        rate: TokenBucket,
+        in_flight: int,
+        deadline: dt.timedelta,
+        circuits: Circuits,
+        clock: Callable[[], dt.datetime],
+        lag: LoopLag | None = None,
+        report: Report = unreported,
+    ) -> None:
+        """`token` and `rate` belong to the project, and so to all its apps.
+
+        Google knows no environments: `circuits` is one for all.
+        """
+        self._token = token
+        self._report = report
+        self._rate = rate
+        self._circuit = circuits.of(ProviderEnvironment.PRODUCTION)
+        self._clock = clock
+        self._deadline = deadline.total_seconds()
+        self._messages = FcmMessages(config)
+        self._path = f"v1/projects/{config.project_id}/messages:send"
+        self._transport = Transport(
+            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file, lag=lag
+        )
+        self._attempts = Attempts(
+            self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
+        )
+
+    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
+        """Send every push once and answer one result each, in the batch's order."""
+        self._look()
+        return await self._attempts.send(batch)
+
+    async def probe(self) -> GatewayHealth:
+        """Let Google validate a message to nobody.
+
+        It is refused for the address, and only after the access token, the connection and the
+        project were found good; `validate_only` is never shown anywhere.
+        """
+        self._look()
+        return await self._attempts.probe(ProviderEnvironment.PRODUCTION, self._probe)
+
+    @property
+    def environment(self) -> ProviderEnvironment:
+        """Return the only environment that FCM has."""
+        return ProviderEnvironment.PRODUCTION
+
+    @property
+    def circuit(self) -> CircuitView:
+        """Return whether pushes leave at present, and if not, why and for how long."""
+        return self._attempts.circuits.view()
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many pushes are on their way."""
+        return self._attempts.in_flight
+
+    async def close(self) -> None:
+        """Close the connections once everything under way is answered."""
+        await self._attempts.drain()
+        await self._transport.close()
+        await self._token.close()
+
+    def _look(self) -> None:
+        """Take replaced files, and report those that cannot be used."""
+        self._token.look()
+        self._transport.freshen()
+        self._report("service_account_file", self._token.problem)
+        self._report("ca_file", self._transport.problems.get("ca_file", ""))
+
+    async def _probe(self) -> tuple[Outcome, str]:
+        verdict, _ = await self._post(_PROBE, self._deadline)
+        return verdict.outcome, verdict.reason
+
+    async def _attempt(self, push: Push, left: float) -> PushResult:
+        body = self._messages.encode(push, self._clock())
+        if body is None:
+            return PushResult(
+                delivery_id=push.delivery_id,
+                outcome=Outcome.PAYLOAD_BAD,
+                provider_reason="too large, or a reserved key",
+            )
+        wait = self._rate.take()
+        if wait >= left:
+            self._rate.give_back()
+            return not_sent(push, "project rate", dt.timedelta(seconds=wait))
+        if wait:
+            await asyncio.sleep(wait)
+        begin = self._circuit.now()
+        verdict, retry_after = await self._post(body, left - wait)
+        self._circuit.record(verdict.outcome, begin, timed_out=verdict.timed_out)
+        if verdict.outcome is Outcome.THROTTLED_PROJECT:
+            self._rate.slow_down()
+        return PushResult(
+            delivery_id=push.delivery_id,
+            outcome=verdict.outcome,
+            provider_reason=verdict.reason,
+            provider_message_id=verdict.message_id,
+            retry_after=retry_after,
+            seconds=self._circuit.now() - begin,
+        )
+
+    async def _post(self, body: bytes, left: float) -> tuple[Verdict, dt.timedelta | None]:
+        """Post; once more where the access token was refused, with a new one."""
+        end = time.monotonic() + left
+        try:
+            shown = await self._token.get(left)
+            answered = await self._try(body, shown, end)
+            if not answered[0].access_token_refused:
+                return answered
+            self._token.forget(shown)
+            shown = await self._token.get(end - time.monotonic())
+            return await self._try(body, shown, end)
+        except TokenRefused as error:
+            return Verdict(Outcome.CREDENTIAL_BAD, str(error)), None
+        except TokenUnreachable as error:
+            return Verdict(Outcome.NOT_SENT, str(error), timed_out=error.timed_out), None
+
+    async def _try(
+        self, body: bytes, token: str, end: float
+    ) -> tuple[Verdict, dt.timedelta | None]:
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        answer = await self._transport.post(self._path, body, headers, end - time.monotonic())
+        if isinstance(answer, Fault):
+            outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
+            return Verdict(outcome, answer.reason, timed_out=answer.timed_out), None
+        retry_after = read_retry_after(answer.header("retry-after") or "", self._clock())
+        return verdict_of(answer.status, answer.body), retry_after

@@ -1,0 +1,1 @@
+"""What a server does beside accepting and sending: expiry, retention, repair."""

@@ -1,1 +1,0 @@
-"""From an accepted change to the outcome of its deliveries."""

@@ -1,0 +1,1 @@
+"""AccessService: keys, rights, the audit log, a person's data."""

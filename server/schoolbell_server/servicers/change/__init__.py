@@ -1,0 +1,1 @@
+"""ChangeService: publishing, reading and explaining changes."""

@@ -1,0 +1,1 @@
+"""What servicers of several services share."""

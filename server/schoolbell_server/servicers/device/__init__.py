@@ -1,0 +1,1 @@
+"""DeviceService: registration, notifications, receipts, test notifications."""

@@ -1,0 +1,121 @@
+"""Receipts: what the phones themselves say became of a notification."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+
+from schoolbell.v1 import delivery_pb2
+from schoolbell.v1 import device_service_pb2 as messages
+from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.contract.fields import read_id, read_time
+from schoolbell_server.dispatch.progress import moved_to, progress_of
+from schoolbell_server.domain.delivery import after_receipt
+from schoolbell_server.domain.kinds import DeliveryState
+from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
+from schoolbell_server.rpc.status import to_status
+from schoolbell_server.rpc.texts import bad_texts
+from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.status import journal
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.engine import Storage
+
+MOST = 500
+_EVENTS = {
+    messages.RECEIPT_EVENT_DISPLAYED: DeliveryState.DISPLAYED,
+    messages.RECEIPT_EVENT_OPENED: DeliveryState.OPENED,
+}
+
+
+class Receipts:
+    """Writes receipts into deliveries."""
+
+    def __init__(
+        self, storage: Storage, clock: Callable[[], dt.datetime], on_seen: Callable[[str], None]
+    ) -> None:
+        """`on_seen` is told the id of every device that something is said of."""
+        self._storage = storage
+        self._clock = clock
+        self._on_seen = on_seen
+
+    async def report(
+        self, request: messages.ReportReceiptsRequest
+    ) -> messages.ReportReceiptsResponse:
+        """Take a user's receipts; a result each, and a bad one spoils no other."""
+        violations = Violations()
+        read_id(request.user_id, "user_id", violations.add)
+        violations.count(request.receipts, "receipts", least=1, most=MOST)
+        violations.refuse()
+        now = self._clock()
+        errors = [_check(receipt) for receipt in request.receipts]
+        ids = {
+            receipt.delivery_id
+            for receipt, error in zip(request.receipts, errors, strict=True)
+            if error is None
+        }
+        async with self._storage.write() as connection:
+            rows = await fetch_deliveries(connection, ids, lock=True)
+            known = {
+                name: row
+                for name, row in rows.items()
+                if row.user_id == request.user_id and row.district_id == request.district_id
+            }
+            before = dict(known)
+            results = [
+                _take(receipt, error, known, now)
+                for receipt, error in zip(request.receipts, errors, strict=True)
+            ]
+            changed = [row for name, row in known.items() if row != before[name]]
+            await store_deliveries(connection, changed)
+            await journal.record(connection, now, changed)
+        for row in known.values():
+            self._on_seen(row.device_id)
+        return messages.ReportReceiptsResponse(results=results)
+
+
+def _check(receipt: messages.Receipt) -> SchoolbellError | None:
+    violations = Violations(bad_texts(receipt))
+    read_id(receipt.delivery_id, "delivery_id", violations.add)
+    if not receipt.event:
+        violations.add("event", REQUIRED, reasons.REQUIRED)
+    elif receipt.event not in _EVENTS:
+        violations.add("event", "is not a known event", reasons.UNKNOWN_ENUM_NUMBER)
+    violations.required(receipt, "event_time")
+    read_time(receipt.event_time, "event_time", violations.add)
+    try:
+        violations.refuse()
+    except InvalidFields as error:
+        return error
+    return None
+
+
+def _take(
+    receipt: messages.Receipt,
+    error: SchoolbellError | None,
+    known: dict[str, DeliveryRow],
+    now: dt.datetime,
+) -> messages.ReceiptResult:
+    if error is not None:
+        return messages.ReceiptResult(error=to_status(error), reason=error.reason)
+    row = known.get(receipt.delivery_id)
+    if row is None:
+        missing = SchoolbellError(
+            ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
+            f"the user has no delivery {receipt.delivery_id}",
+            metadata={"delivery_id": receipt.delivery_id},
+        )
+        return messages.ReceiptResult(error=to_status(missing), reason=missing.reason)
+    event = _EVENTS[receipt.event]
+    progress = after_receipt(progress_of(row), event, leased=bool(row.lease_owner))
+    if progress is not None:
+        time = min(receipt.event_time.ToDatetime(tzinfo=dt.UTC), now)
+        row = known[row.delivery_id] = _seen(moved_to(row, progress, now), event, time)
+    return messages.ReceiptResult(state=delivery_pb2.DeliveryState.ValueType(row.state))
+
+
+def _seen(row: DeliveryRow, event: DeliveryState, time: dt.datetime) -> DeliveryRow:
+    if event is DeliveryState.OPENED:
+        return replace(row, open_time=time, display_time=row.display_time or time)
+    return replace(row, display_time=time)

@@ -1,0 +1,1 @@
+"""RosterService: imports, single records, lists, bars."""

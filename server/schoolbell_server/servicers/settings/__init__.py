@@ -1,0 +1,1 @@
+"""SettingsService: the switch, settings, display options."""

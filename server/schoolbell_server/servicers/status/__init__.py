@@ -1,0 +1,1 @@
+"""StatusService: status, watching, deliveries."""
