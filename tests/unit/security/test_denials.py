@@ -63,7 +63,7 @@ CASES: dict[str, tuple[str, ApiKey, str, str]] = {
         "this key is not for the district oak; it is for maple",
     ),
     "sources": (
-        KEYS.replace("AccessService/ListApiKeys", "RosterService/ListSchools"),
+        "/schoolbell.v1.RosterService/SetActiveSchoolYear",
         key(Role.PUBLISHER, sources=frozenset({"sis"})),
         "maple",
         "needs a key for every source; this key is limited to sis",
