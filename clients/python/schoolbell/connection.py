@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
 _USER_AGENT = f"schoolbell-python/{version('schoolbell-server')}"
 
 
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
 
 
@@ -56,12 +57,15 @@ class Connection:
             raise BadConnection("the authority (CA file) holds no certificate in PEM")
 
     @classmethod
-    def from_environment(cls, **overrides: Any) -> Connection:
+    def from_environment(
+        cls, *, defaults: Mapping[str, Any] | None = None, **overrides: Any
+    ) -> Connection:
         """Read SCHOOLBELL_TARGET, _KEY, _KEY_FILE or _TOKEN_FILE, and SCHOOLBELL_CA_FILE.
 
-        Raises `InvalidKeyError` where the variable or the file holds no key.
+        `defaults` stand where neither the environment nor the overrides say anything.
+        Raises `BadConnection` where the variable or the file holds no key or no certificate.
         """
-        chosen: dict[str, Any] = {}
+        chosen: dict[str, Any] = dict(defaults or {})
         if target := os.environ.get("SCHOOLBELL_TARGET"):
             chosen["target"] = target
         if "key" in overrides or "token_source" in overrides:
@@ -73,8 +77,10 @@ class Connection:
             chosen["key"] = read_key(Path(key_file))
         elif token_file := os.environ.get("SCHOOLBELL_TOKEN_FILE"):
             chosen["token_source"] = TokenFile(Path(token_file))
-        if ca_file := os.environ.get("SCHOOLBELL_CA_FILE"):
-            chosen["ca"] = Path(ca_file).read_bytes()
+        if "ca" not in overrides and (ca_file := os.environ.get("SCHOOLBELL_CA_FILE")):
+            chosen["ca"] = read_authority(Path(ca_file))
+        if "token_source" in (chosen | overrides):
+            chosen.pop("key", None)  # a default's
         return cls(**(chosen | overrides))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -104,6 +110,23 @@ class Connection:
     def _credentials(self) -> grpc.ChannelCredentials:
         key, chain = self.client_certificate or (None, None)
         return grpc.ssl_channel_credentials(self.ca, key, chain)
+
+
+def is_proxied(target: str) -> bool:
+    """Return whether gRPC reaches a target through a proxy of the environment."""
+    return not is_loopback(target) and any(os.environ.get(name) for name in _PROXIES)
+
+
+def read_authority(path: Path) -> bytes:
+    """Return the PEM that a CA file holds; raise `BadConnection` where it holds none."""
+    try:
+        pem = path.read_bytes()
+    except OSError as error:
+        text = f"the authority (CA file) {path} cannot be read: {error.strerror}"
+        raise BadConnection(text) from None
+    if not _CERTIFICATE.search(pem):
+        raise BadConnection(f"the authority (CA file) {path} holds no certificate in PEM")
+    return pem
 
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (

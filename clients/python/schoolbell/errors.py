@@ -74,7 +74,8 @@ class SchoolbellError(Exception):
         return _CODES.get(self.status.code, grpc.StatusCode.UNKNOWN)
 
     def _text(self) -> str:
-        named = f"{self.code.name} {self.reason}".strip()
+        reason = "" if self.reason == self.code.name else self.reason
+        named = f"{self.code.name} {reason}".strip()
         if not self.fields:
             return f"{named}: {self.status.message}"
         total = self.metadata.get("total", "")
