@@ -14,7 +14,7 @@ SERVICE_CONFIG := proto/service_config.json
 SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json \
 	clients/go/schoolbell/service_config.json clients/typescript/service_config.json \
 	clients/java/src/main/resources/example/schoolbell/service_config.json
-SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
+SOURCES := server storage clients/python clients/console tests tools $(wildcard benchmarks)
 PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
 PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
@@ -29,7 +29,7 @@ ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
-.PHONY: help setup run test test-clients demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-clients test-console demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
 
 help: ## Show this
@@ -54,6 +54,8 @@ demo-clients: $(READY) ## Play a school day with the clients: Java publishes, Go
 
 docs-clients: $(READY) ## Make the API documents of the clients in build/docs
 	@scripts/docs-clients
+test-console: $(READY) ## Test the console in a browser; ARGS= goes to pytest
+	@scripts/test-console $(ARGS)
 
 lint: $(READY) ## Check style, format and the import rules
 	$(BIN)/ruff check $(SOURCES)
@@ -115,6 +117,7 @@ requirements: $(READY) ## Pin the newest packages that pyproject.toml and requir
 	$(PIP_COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
 	$(PIP_COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
 	$(PIP_COMPILE) --upgrade --output-file requirements/mutation.txt requirements/mutation.in
+	$(PIP_COMPILE) --upgrade --output-file requirements/console.txt requirements/console.in
 
 clean: ## Remove what can be made again, but for .venv
 	rm -rf build dist clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -25,6 +25,8 @@ from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.common.transport import knows_unsent
 from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.identity import issuers
+from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance import last_seen
 from schoolbell_server.maintenance.audit_sealer import AuditSealer
 from schoolbell_server.maintenance.file_watch import look_at_files
@@ -34,7 +36,11 @@ from schoolbell_server.observability.health import Health, add_health, set_servi
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
+from schoolbell_server.observability.metrics_endpoint import (
+    CannotServeMetrics,
+    MetricsTls,
+    metrics_endpoint,
+)
 from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.pipeline import Pipeline
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
@@ -52,6 +58,7 @@ from schoolbell_server.security.operator_key import (
 )
 from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.sealer import Sealer
+from schoolbell_server.security.secret_file import SecretExposed, read_secret
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change.servicer import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.common.unattended import Unattended
@@ -75,6 +82,7 @@ from schoolbell_storage.status_log import rename_store
 
 _HEALTH_INTERVAL = 0.5  # seconds
 _FILES_INTERVAL = 60.0  # seconds
+_SHORTEST_KEY = 16  # characters, of the key of metrics
 _LAST_WRITES = 10.0  # seconds
 _logger = get_logger(__name__)
 
@@ -144,8 +152,6 @@ async def running(
         storage = await _open_storage(config, stack)
         metrics = Metrics()
         storage.on_fault = metrics.count_storage_fault
-        if config.server.metrics_listen is not None:
-            stack.enter_context(metrics_endpoint(config.server.metrics_listen, metrics.registry))
         with taking_turns(config.server.data_dir):
             notices = Notices(clock)
             parts = await _parts(
@@ -153,8 +159,18 @@ async def running(
             )
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
+        if where := config.server.metrics_listen:
+            secured = _metrics_tls(config, tls)
+            stack.enter_context(metrics_endpoint(where, metrics.registry, secured))
         conduct = Conduct(
-            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key, now=clock),
+            Authenticator(
+                parts.keys,
+                gate=parts.keys.gate,
+                on_used=parts.seen.key,
+                tokens=parts.issuers.tokens,
+                refused=metrics.tokens_refused,
+                now=clock,
+            ),
             metrics,
             limits=config.limits,
             page_key=parts.fingerprints.derive("page tokens"),
@@ -221,7 +237,15 @@ def _start(
             failure="last use not noted",
             at_end=True,
         )
-        supervisor.start(noting.task, partial(noting.run, stop))
+        looking = Periodic(
+            task="keys of issuers",
+            work=parts.issuers.look,
+            interval=issuers.INTERVAL,
+            failure="keys of issuers not looked for",
+            at_once=True,
+        )
+        for one in (noting, looking):
+            supervisor.start(one.task, partial(one.run, stop))
     return work
 
 
@@ -309,6 +333,8 @@ async def _parts(
     else:
         _logger.info("operator's key", extra={"path": str(path)})
     await keys.start()
+    trusted = Issuers(config.identity, keys, notices.report)
+    stack.push_async_callback(trusted.close)
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
     gateways = build_gateways(
@@ -316,6 +342,8 @@ async def _parts(
         in_flight=config.delivery.in_flight,
         deadline=config.delivery.attempt_timeout,
         clock=clock,
+        apns_proxy=config.outbound.apns_proxy.reveal(),
+        fcm_proxy=config.outbound.fcm_proxy.reveal(),
         lag=lag,
         report=notices.report_file,
     )
@@ -370,6 +398,7 @@ async def _parts(
         replay=replay,
         limits=_limits(config),
         import_limits=config.limits,
+        issuers=trusted,
     )
 
 
@@ -388,6 +417,32 @@ def _limits(config: Config) -> ServerLimits:
 def _tls(config: Config, notices: Notices) -> ServerTls | None:
     server = config.server
     return None if server.plaintext else ServerTls(server.tls, server.data_dir, notices.report)
+
+
+def _metrics_tls(config: Config, tls: ServerTls | None) -> MetricsTls | None:
+    """Return how metrics are kept from strangers; None where they are for this machine alone.
+
+    CannotServeMetrics where the file of the key cannot be used.
+    """
+    path = config.server.metrics_key_file
+    if path is None or tls is None:
+        return None
+    try:
+        credential = read_secret(path).decode("utf-8", "replace").strip()
+    except (OSError, SecretExposed) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CannotServeMetrics(f"server.metrics_key_file: {why}") from None
+    if len(credential) < _SHORTEST_KEY:
+        raise CannotServeMetrics(
+            f"server.metrics_key_file: holds fewer than {_SHORTEST_KEY} characters"
+        )
+    certificate_file, key_file, client_ca_file = tls.files
+    return MetricsTls(
+        certificate_file=certificate_file,
+        key_file=key_file,
+        client_ca_file=client_ca_file,
+        credential=credential,
+    )
 
 
 def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:

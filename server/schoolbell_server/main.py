@@ -6,13 +6,11 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
-import uvloop
 
 from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
@@ -23,29 +21,15 @@ from schoolbell_server.observability.log import (
     log_loop_errors,
     tell_left_out,
 )
-from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
 from schoolbell_server.observability.repeats import Repeats
 from schoolbell_server.open_files import ENOUGH, raise_limit
-from schoolbell_server.rpc.server import CannotListen
-from schoolbell_server.security.credential_files import CredentialUnusable
-from schoolbell_server.security.operator_key import OperatorKeyBroken
+from schoolbell_server.run_command import run_command
 from schoolbell_server.security.pseudonyms import Pseudonyms
-from schoolbell_server.security.sealer import SealBroken
 from schoolbell_server.security.secret_file import SecretExposed
-from schoolbell_server.security.tls import TlsBroken
+from schoolbell_server.setup.command import init_command
 from schoolbell_storage.errors import StorageError
 
 DEFAULT_FILE = Path("schoolbell.toml")
-_UNABLE = (
-    CannotListen,
-    CannotServeMetrics,
-    CredentialUnusable,
-    OperatorKeyBroken,
-    SealBroken,
-    SecretExposed,
-    StorageError,
-    TlsBroken,
-)
 
 logger = get_logger(__name__)
 
@@ -81,7 +65,7 @@ def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    _run(_serve(config, repeats, replay=replay))
+    run_command(_serve(config, repeats, replay=replay))
 
 
 @main.command()
@@ -92,7 +76,7 @@ def migrate(config_file: Path | None) -> None:
     configure_logging(config.log)
     from schoolbell_server import app
 
-    _run(app.migrate(config))
+    run_command(app.migrate(config))
 
 
 @main.command()
@@ -123,7 +107,7 @@ def restored(config_file: Path | None) -> None:
     configure_logging(config.log)
     from schoolbell_server import app
 
-    _run(app.restored(config))
+    run_command(app.restored(config))
 
 
 @main.command("operator-key")
@@ -140,7 +124,7 @@ def operator_key(config_file: Path | None) -> None:
     async def make() -> None:
         click.echo(await app.operator_key(config))
 
-    _run(make())
+    run_command(make())
 
 
 @main.command()
@@ -167,6 +151,7 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
 
 
 main.add_command(audit_command)
+main.add_command(init_command, "init")
 if find_spec("schoolbell_sandbox"):  # a package of its own, which production does without
     from schoolbell_server.sandbox_command import sandbox_command
 
@@ -189,18 +174,6 @@ async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
         await app.serve(config, replay=replay)
     finally:
         telling.cancel()
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a command to its end; what keeps it from starting is told in one line."""
-    try:
-        uvloop.run(work)
-    except _UNABLE as error:
-        raise click.ClickException(str(error)) from None
-    except Exception as error:
-        # Its text, or that of its cause, may quote what is stored.
-        logger.critical("ended by a fault", exc_info=error)
-        raise SystemExit(1) from None
 
 
 def _load(

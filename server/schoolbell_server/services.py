@@ -27,6 +27,7 @@ from schoolbell.v1 import (
 from schoolbell_server.acceptance.dry_run import DryRunner
 from schoolbell_server.config import LimitsConfig
 from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance.audit_sealer import AuditSealer
 from schoolbell_server.maintenance.last_seen import LastSeen
 from schoolbell_server.pipeline import Pipeline
@@ -96,6 +97,7 @@ class Parts:
     replay: bool
     limits: access_service_pb2.ServerLimits
     import_limits: LimitsConfig
+    issuers: Issuers
 
 
 def add_services(server: ConductedServer, parts: Parts) -> list[str]:
@@ -158,6 +160,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             unattended=parts.unattended,
             sealer=parts.audit_sealer,
             limits=parts.limits,
+            names_groups=parts.issuers.names_groups,
         ),
         server,
     )

@@ -190,7 +190,7 @@ async def seal(connection: AsyncConnection, district_id: str, most: int) -> list
     rows = waiting.all()
     if not rows:
         return []
-    head = await _head(connection, district_id) or Head(0, _START)
+    head = await head_of(connection, district_id) or Head(0, _START)
     sealed = []
     for row in rows:
         entry = _sealed(row, head)
@@ -221,7 +221,7 @@ async def check_chain(
     connection: AsyncConnection, district_id: str, wanted: Head | None, page: int = 500
 ) -> Check:
     """Check the chain of a district's log as far as it is sealed now."""
-    check, last = Check(wanted), await _head(connection, district_id)
+    check, last = Check(wanted), await head_of(connection, district_id)
     after, read = 0, page
     while last is not None and read == page:
         found = await connection.execute(
@@ -242,7 +242,8 @@ async def check_chain(
     return check
 
 
-async def _head(connection: AsyncConnection, district_id: str) -> Head | None:
+async def head_of(connection: AsyncConnection, district_id: str) -> Head | None:
+    """Return the end of a district's chain; None while it is empty."""
     here = select(audit_chain).where(audit_chain.c.district_id == district_id)
     row = (await connection.execute(here)).first()
     return None if row is None else Head(row.sequence, row.digest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -28,6 +28,8 @@ class CalendarQuery:
     school_id: str | None = None
     school_year: int | None = None
     include_inactive: bool = False
+    sources: Collection[str] = ()
+    """Only calendars that came from one of them; empty is all."""
     after: str = ""
     limit: int = 50
 
@@ -41,12 +43,20 @@ class ListedCalendar:
 
 
 async def list_schools(
-    connection: AsyncConnection, district_id: str, *, include_inactive: bool, after: str, limit: int
+    connection: AsyncConnection,
+    district_id: str,
+    *,
+    include_inactive: bool,
+    sources: Collection[str] = (),
+    after: str,
+    limit: int,
 ) -> Sequence[Stored[SchoolRecord]]:
-    """Return a page of schools, by id."""
+    """Return a page of schools, by id; `sources` narrows it to what came from one of them."""
     page = select(school).where(school.c.district_id == district_id, school.c.school_id > after)
     if not include_inactive:
         page = page.where(school.c.active)
+    if sources:
+        page = page.where(school.c.source.in_(list(sources)))
     found = await connection.execute(page.order_by(school.c.school_id).limit(limit))
     return [Stored(decode_school(row), decode_origin(row)) for row in found]
 
@@ -69,6 +79,8 @@ async def list_calendars(
         page = page.where(calendar.c.school_year == query.school_year)
     if not query.include_inactive:
         page = page.where(calendar.c.active)
+    if query.sources:
+        page = page.where(calendar.c.source.in_(list(query.sources)))
     found = await connection.execute(page.order_by(calendar.c.calendar_id).limit(query.limit))
     return [
         ListedCalendar(

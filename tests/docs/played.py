@@ -45,7 +45,7 @@ async def try_page(name: str, folder: Path) -> str:
     """Run the Python and shell blocks of a page in order; return what they printed."""
     async with played(folder) as stage:
         shown = blocks(read(name), "python", "sh")
-        return "".join([await try_block(block, folder, _exported(stage)) for block in shown])
+        return "".join([await try_block(block, folder, exported(stage)) for block in shown])
 
 
 async def try_block(block: Block, folder: Path, environment: Mapping[str, str]) -> str:
@@ -66,13 +66,14 @@ def activated() -> dict[str, str]:
     }
 
 
-def _exported(stage: Stage) -> dict[str, str]:
+def exported(stage: Stage) -> dict[str, str]:
     """Return the environment with the exports that `make run` prints."""
     data = stage.folder / "data"
     return {
         **activated(),
         "SCHOOLBELL_TARGET": f"localhost:{stage.port}",
         "SCHOOLBELL_DISTRICT": DISTRICT,
+        "SCHOOLBELL_PROFILES": str(stage.folder / "profiles"),
         "SCHOOLBELL_CA_FILE": str(data / "tls" / "ca.pem"),
         "SCHOOLBELL_KEY_FILE": str(data / "credentials" / "operator.key"),
     }

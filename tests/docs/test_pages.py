@@ -15,6 +15,7 @@ TRIED = (
     "docs/guide-mobile-backend.md",
     "docs/guide-monitor.md",
     "docs/guide-administrator.md",
+    "docs/command.md",
 )
 
 

@@ -19,6 +19,7 @@ async def schoolbell(service: Whole, role: access.Role.ValueType, *arguments: st
         "SCHOOLBELL_KEY": connection.key,
         "SCHOOLBELL_CA_FILE": str(service.config.server.data_dir / "tls" / "ca.pem"),
         "SCHOOLBELL_DISTRICT": DISTRICT,
+        "SCHOOLBELL_PROFILES": str(service.config.server.data_dir / "profiles"),
         "COLUMNS": "200",
     }
     return await run(sys.executable, "-m", "schoolbell", *arguments, env=environment)

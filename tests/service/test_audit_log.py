@@ -12,6 +12,7 @@ from sqlalchemy import update
 from schoolbell import AsyncClient
 from schoolbell.errors import InvalidArgument
 from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import status_service_pb2
 from schoolbell_server.config import Config
 from schoolbell_server.config.model import AuditConfig
 from schoolbell_storage.tables import audit_entry
@@ -47,6 +48,13 @@ async def test_a_log_is_whole_through_erasures_and_a_forged_one_is_not(
             assert (before.first_entry_number, before.erased_entry_count) == (1, 0)
             await erase(service, MOTHER)
             after = await verify(client, digest=before.head.digest)
+            shown = await client.status.GetStatus(
+                status_service_pb2.GetStatusRequest(district_id=DISTRICT)
+            )
+            kept = shown.state.audit_head
+            assert kept.entry_number >= before.head.entry_number
+            found = await verify(client, digest=kept.digest, entry_number=kept.entry_number)
+            assert found.fault == access.AUDIT_FAULT_UNSPECIFIED
             assert after.fault == access.AUDIT_FAULT_UNSPECIFIED
             assert after.erased_entry_count > 3
             assert after.entry_count > before.entry_count

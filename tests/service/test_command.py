@@ -89,6 +89,7 @@ async def test_a_whole_roster_is_imported_by_the_command(tmp_path: Path, grand_b
             str(grand_bend / "relationships.csv"),
             "--active-year",
             "2027",
+            "--json",
         )
         ended = await schoolbell(service, access.ROLE_PUBLISHER, *command)
         assert ended.code == 0, ended.err
@@ -103,7 +104,16 @@ async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
         made = await schoolbell(
             service,
             access.ROLE_MOBILE_BACKEND,
-            *("devices", "register", *device, "--token", "ab" * 32, "--installation", "phone-1"),
+            *(
+                "--json",
+                "devices",
+                "register",
+                *device,
+                "--token",
+                "ab" * 32,
+                "--installation",
+                "phone-1",
+            ),
         )
         assert made.code == 0, made.err
         device_id = json.loads(made.out)["deviceId"]
@@ -124,12 +134,15 @@ async def test_each_kind_of_caller_can_do_its_work(tmp_path: Path) -> None:
         )
         assert too_high.code == 1
         assert "subscriptions[0].condition.grade.below_percent" in too_high.err
-        off = await schoolbell(service, access.ROLE_ADMINISTRATOR, "settings", "set", "--disable")
+        off = await schoolbell(
+            service, access.ROLE_ADMINISTRATOR, "--json", "settings", "set", "--disable"
+        )
         assert off.code == 0, off.err
         assert not json.loads(off.out).get("enabled", False)
         refused = await schoolbell(service, access.ROLE_MONITOR, "settings", "get")
-        assert refused.code == 1
-        assert "PERMISSION_DENIED" in refused.err
+        assert refused.code == 3
+        assert "needs PUSH_NOTIFICATIONS READ of an administrator" in refused.err
+        assert "this key is a monitor's" in refused.err
         status = await schoolbell(service, access.ROLE_MONITOR, "--json", "status")
         assert json.loads(status.out.splitlines()[0])["serviceStatus"] == "SERVICE_STATUS_INACTIVE"
 
@@ -144,9 +157,9 @@ async def test_an_operator_sees_who_is_who_and_deletes_a_district(tmp_path: Path
             assert ended.code == 0, ended.err
             return ended.out
 
-        who = json.loads(await run("whoami", role=administrator))
+        who = json.loads(await run("whoami", "--json", role=administrator))
         assert who["principal"]["actingUserId"] == "principal"
-        assert json.loads(await run("server-info"))["version"]
+        assert json.loads(await run("server-info", "--json"))["version"]
         made = ("keys", "create", "--role", "monitor", "--name", "m", "--request-id", "r-1")
         first = await run(*made, "--district", DISTRICT)
         assert (await run(*made, "--district", DISTRICT)).split("_")[1] == first.split("_")[1]
@@ -160,10 +173,11 @@ async def test_an_operator_sees_who_is_who_and_deletes_a_district(tmp_path: Path
         )
         assert json.loads(told)["method"] == "schoolbell.v1.SettingsService/UpdateSettings"
         assert "settings" in await run("audit", "list", "--subject", "settings")
-        dry = json.loads(await run("persons", "erase", MOTHER, "--dry-run", role=administrator))
-        erased = json.loads(await run("persons", "erase", MOTHER, "--yes", role=administrator))
+        erase = ("--json", "persons", "erase", MOTHER)
+        dry = json.loads(await run(*erase, "--dry-run", role=administrator))
+        erased = json.loads(await run(*erase, "--yes", role=administrator))
         assert dry == erased
-        delete = ("districts", "delete", DISTRICT, "--confirm", DISTRICT)
+        delete = ("--json", "districts", "delete", DISTRICT, "--confirm", DISTRICT)
         dry = json.loads(await run(*delete, "--dry-run"))
         assert json.loads(await run(*delete)) == dry
         assert await run("--json", "districts", "list") == ""
@@ -189,16 +203,26 @@ async def test_deliveries_of_one_school_are_cancelled_and_changes_listed(tmp_pat
         feed = tmp_path / "feed.jsonl"
         feed.write_text(json_format.MessageToJson(grade("g1", 90), indent=None) + "\n")
         await schoolbell(service, access.ROLE_PUBLISHER, "changes", "publish", str(feed))
-        cancel = ("deliveries", "cancel", "--comment", "imported twice", "--kind", "grade")
-        for more, code, out in (
-            (("--school", "oak"), 0, "0\n"),
-            (("--school", "elm", "--until", "2020-01-01"), 0, "0\n"),
-            (("--school", "elm", "--change", "g1"), 2, ""),
-            (("--school", "elm", "--since", "2020-01-01", "--dry-run"), 0, "1\n"),
-            (("--calendar", "elm:2027", "--source", "sis"), 0, "1\n"),
+        cancel = (
+            "--json",
+            "deliveries",
+            "cancel",
+            "--comment",
+            "imported twice",
+            "--kind",
+            "grade",
+        )
+        for more, code, count in (
+            (("--school", "oak"), 0, 0),
+            (("--school", "elm", "--until", "2020-01-01"), 0, 0),
+            (("--school", "elm", "--change", "g1"), 2, None),
+            (("--school", "elm", "--since", "2020-01-01", "--dry-run"), 0, 1),
+            (("--calendar", "elm:2027", "--source", "sis"), 0, 1),
         ):
             ended = await schoolbell(service, access.ROLE_ADMINISTRATOR, *cancel, *more)
-            assert (ended.code, ended.out) == (code, out), (more, ended.err)
+            assert ended.code == code, (more, ended.err)
+            if count is not None:
+                assert json.loads(ended.out).get("deliveryCount", 0) == count
         listing = ("--json", "deliveries", "list", "--cause", "person", "--app", PARENT_APP)
         listed = await schoolbell(service, access.ROLE_MONITOR, *listing)
         assert json.loads(listed.out)["cancellation"]["comment"] == "imported twice"

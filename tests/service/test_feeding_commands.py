@@ -33,7 +33,7 @@ async def test_an_extract_that_is_refused_shows_its_problems_and_can_be_allowed(
         assert len(warnings) == 4, "three birth dates, and no side file"
         assert error.startswith("Error: demographics.csv, line 2, column birthDate")
         allowed = await schoolbell(
-            service, access.ROLE_PUBLISHER, *command, "--max-bad-rows-percent", "80"
+            service, access.ROLE_PUBLISHER, *command, "--max-bad-rows-percent", "80", "--json"
         )
         assert allowed.code == 0, allowed.err
         assert json.loads(allowed.out)["state"] == "IMPORT_STATE_APPLIED"
@@ -43,7 +43,7 @@ async def test_an_import_without_the_side_file_leaves_relationships_alone(tmp_pa
     extract, side = str(CASES / "sound"), str(CASES / "sound" / "relationships.csv")
     async with whole(tmp_path) as service:
         await service.create_district()
-        command = ("roster", "import", "--oneroster", extract)
+        command = ("--json", "roster", "import", "--oneroster", extract)
         first = await schoolbell(service, access.ROLE_PUBLISHER, *command, "--relationships", side)
         assert json.loads(first.out)["report"]["portalRelationshipCount"] == 4, first.err
         again = await schoolbell(service, access.ROLE_PUBLISHER, *command)

@@ -169,7 +169,7 @@ async def test_a_command_ends_with_the_reason(arguments: tuple[str, ...], tmp_pa
         result = await asyncio.wait_for(
             asyncio.to_thread(command, tmp_path, *arguments, *feed, **environ), PATIENCE
         )
-    assert result.exit_code == 1
+    assert result.exit_code == 5
     assert "certificate is not trusted" in result.output.splitlines()[-1]
 
 
@@ -177,7 +177,7 @@ async def test_a_command_ends_with_the_reason(arguments: tuple[str, ...], tmp_pa
 def test_a_command_with_a_bad_key_ends_in_one_line(key: str, tmp_path: Path) -> None:
     feed = str(tmp_path / "feed.jsonl")
     result = command(tmp_path, "changes", "publish", feed, SCHOOLBELL_KEY=key)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "holds no API key" in result.output
     assert len(result.output.splitlines()) == 1
 

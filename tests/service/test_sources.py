@@ -18,6 +18,7 @@ from schoolbell.v1 import roster_service_pb2 as roster
 from schoolbell.v1 import status_service_pb2 as status
 from tests.service.following import following
 from tests.service.granting import create
+from tests.service.roster_parts import school
 from tests.service.scene import (
     CALENDAR,
     FATHER,
@@ -189,6 +190,25 @@ async def test_its_own_is_written_and_read_and_the_rest_is_not_seen(
                 roster.GetUserRequest(district_id=DISTRICT, user_id="aunt")
             )
             assert [one.student_id for one in aunt.relationships] == ["pupil"]
+
+
+@databases()
+async def test_schools_and_calendars_of_other_sources_are_not_listed(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        async with service.client(access.ROLE_PUBLISHER) as sis, limited(service) as client:
+            place, year = school("own-school")
+            await client.roster.UpsertRecords(upsert(place, year))
+            every = roster.ListSchoolsRequest(district_id=DISTRICT)
+            assert len((await sis.roster.ListSchools(every)).schools) > 1
+            schools = (await client.roster.ListSchools(every)).schools
+            assert [one.school_id for one in schools] == ["own-school"]
+            calendars = (
+                await client.roster.ListCalendars(roster.ListCalendarsRequest(district_id=DISTRICT))
+            ).calendars
+            assert {one.calendar.school_id for one in calendars} == {"own-school"}
 
 
 async def test_imports_of_other_sources_are_not_seen(tmp_path: Path) -> None:

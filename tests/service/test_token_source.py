@@ -1,79 +1,112 @@
-"""The Python client asks a token source at each call."""
+"""The Python client with tokens: where they come from, and what becomes of one that ends."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-from collections.abc import Callable
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from schoolbell import AsyncClient, BadConnection, Client, Connection
-from schoolbell.errors import Unauthenticated, unreachable
+from schoolbell import (
+    AsyncClient,
+    BadConnection,
+    Client,
+    Connection,
+    InvalidKeyError,
+    TokenFile,
+)
+from schoolbell.errors import Unauthenticated
 from schoolbell.v1.access_service_pb2 import GetCallerRequest
-from schoolbell_server import testing
-from tests.service.scores import scored
-
-_NOW = dt.datetime(2026, 11, 24, 13, 40, tzinfo=dt.UTC)
-
-
-def _signed_out() -> str:
-    raise LookupError("signed out")
+from schoolbell.v1.status_service_pb2 import WatchStatusRequest
+from schoolbell_server.security.api_key import Role
+from tests.service.test_tokens import signed
+from tests.service.whole import DISTRICT
 
 
-def _two_lines() -> str:
-    return "two\nlines"
+def put(path: Path, token: str) -> None:
+    """Replace what a file holds, as a program that renews tokens does."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(f"{token}\n")
+    fresh.rename(path)
 
 
-async def test_it_is_asked_at_each_call() -> None:
-    async with testing.server() as bell:
-        asked: list[str] = []
+class Renewed:
+    """A source whose first token is near its end, and whose second is not."""
 
-        def source() -> str:
-            asked.append(bell.keys["publisher" if asked else "monitor"])
-            return asked[-1]
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = list(tokens)
+        self.given = 0
 
-        connection = replace(bell.connection(), key="", token=source)
+    def __call__(self) -> str:
+        self.given += 1
+        return self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
+
+
+async def test_a_watcher_goes_on_with_the_next_token(tmp_path: Path) -> None:
+    async with signed(tmp_path, roles=(Role.MONITOR,)) as at:
+        source = Renewed(at.provider.token(exp=int(time.time()) - 27), at.provider.token())
+        connection = replace(at.service.connection(), key="", token_source=source)
         async with AsyncClient(connection) as client:
-            first = await client.access.GetCaller(GetCallerRequest())
-            second = await client.access.GetCaller(GetCallerRequest())
-        assert first.roles != second.roles
-        with Client(connection) as blocking:
-            caller = await asyncio.to_thread(blocking.access.GetCaller, GetCallerRequest())
-        assert caller.roles == second.roles
-        assert len(asked) == 3
+            watching = client.watch(WatchStatusRequest(district_id=DISTRICT))
+            enabled = False
+            while source.given < 2:  # each change is seen, by the first stream or by the second
+                await at.service.configure(enabled=enabled)
+                await anext(watching)
+                enabled = not enabled
+            await at.service.configure(enabled=enabled)
+            await anext(watching)
 
 
-@pytest.mark.parametrize("source", [_signed_out, _two_lines])
-async def test_one_that_fails_ends_call_and_publisher(source: Callable[[], str]) -> None:
-    connection = Connection(target="127.0.0.1:9", token=source)
-    async with AsyncClient(connection) as client:
-        with pytest.raises(Unauthenticated):
-            await client.access.GetCaller(GetCallerRequest())
-        async with client.publisher("d") as publisher:
-            answer = await publisher.submit(scored(_NOW).change)
-            with pytest.raises(Unauthenticated):
-                await answer
-    with Client(connection) as blocking, pytest.raises(Unauthenticated):
-        blocking.access.GetCaller(GetCallerRequest())
+async def test_a_source_of_expired_tokens_alone_ends_the_watch(tmp_path: Path) -> None:
+    async with signed(tmp_path, roles=(Role.MONITOR,)) as at:
+        source = Renewed(at.provider.token(exp=int(time.time()) - 60))
+        connection = replace(at.service.connection(), key="", token_source=source)
+        async with AsyncClient(connection) as client:
+            watching = client.watch(WatchStatusRequest(district_id=DISTRICT))
+            with pytest.raises(Unauthenticated) as refused:
+                await anext(watching)
+        assert refused.value.reason == "KEY_EXPIRED"
+        assert source.given > 2
 
 
-async def test_a_fault_that_may_pass_is_borne_by_the_publisher() -> None:
-    async with testing.server() as bell:
-        faults = [unreachable("the identity provider is away")] * 2
+async def test_a_token_file_is_read_again_when_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    async with signed(tmp_path, roles=(Role.MONITOR,)) as at:
+        put(path, at.provider.token())
+        for name in ("SCHOOLBELL_KEY", "SCHOOLBELL_KEY_FILE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("SCHOOLBELL_TOKEN_FILE", str(path))
+        given = at.service.connection()
+        connection = Connection.from_environment(target=given.target, ca=given.ca)
 
-        def source() -> str:
-            if faults:
-                raise faults.pop()
-            return bell.keys["publisher"]
+        def subjects() -> list[str]:
+            with Client(connection) as client:
+                first = client.access.GetCaller(GetCallerRequest())
+                put(path, at.provider.token(sub="bob"))
+                return [
+                    first.principal.id,
+                    client.access.GetCaller(GetCallerRequest()).principal.id,
+                ]
 
-        connection = replace(bell.connection(), key="", token=source)
-        async with AsyncClient(connection) as client, client.publisher(bell.district_id) as sis:
-            await sis.publish(scored(bell.now()).change)
-        assert not faults
+        assert await asyncio.to_thread(subjects) == ["ada", "bob"]
 
 
-def test_a_key_and_a_source_are_refused() -> None:
+@pytest.mark.parametrize("content", [b"", b"two words", b"\xff\xfe", b"a\nb", b"a" * 70_000])
+def test_a_file_without_a_token_is_refused_before_any_call(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    with pytest.raises(InvalidKeyError):
+        Connection(token_source=TokenFile(path)).metadata()
+    with pytest.raises(InvalidKeyError):
+        Connection(token_source=TokenFile(tmp_path / "missing")).metadata()
+
+
+def test_a_connection_has_one_way_to_say_who_it_is() -> None:
     with pytest.raises(BadConnection):
-        Connection(key="sb_0123456789abcdef_A", token=_signed_out)
+        Connection(key="sb_a_b", token_source=lambda: "a.b.c")
+    with pytest.raises(InvalidKeyError):
+        Connection(token_source=lambda: "a\nb").metadata()

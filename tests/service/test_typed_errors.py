@@ -137,8 +137,9 @@ async def test_a_refused_command_ends_in_one_line(command: list[str], tmp_path: 
         }
         run = CliRunner(env=environ).invoke
         result = await asyncio.wait_for(asyncio.to_thread(run, main, command), PATIENCE)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert not isinstance(result.exception, grpc.RpcError)
     lines = [line for line in result.output.splitlines() if not line.startswith("warning: ")]
     assert len(lines) == 1
-    assert lines[0].startswith("Error: UNAUTHENTICATED")
+    start = '{"error": {"code": "UNAUTHENTICATED"' if "--json" in command else "Error: UNAUTH"
+    assert lines[0].startswith(start)

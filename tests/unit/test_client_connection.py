@@ -71,7 +71,7 @@ def test_a_file_without_a_key_is_named_as_such(
     monkeypatch.setenv("SCHOOLBELL_KEY_FILE", str(path))
     for options in (["--key-file", str(path)], []):
         ended = CliRunner().invoke(main, [*options, "status"])
-        assert ended.exit_code == 1
+        assert ended.exit_code == 3
         assert ended.output == f"Error: {caught.value}\n"
 
 

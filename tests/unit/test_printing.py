@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from google.protobuf.struct_pb2 import Struct
 from rich.console import Console
 
-from schoolbell.cli.printing import Group, escape, escape_json, say
-from schoolbell.cli.session import Session, to_json
-from schoolbell.connection import Connection
+from schoolbell.cli.groups import Root
+from schoolbell.cli.output import Form, Output, columns, to_data
+from schoolbell.cli.printing import escape, escape_json, say
+from schoolbell.v1.roster_pb2 import School
 
 HOSTILE = [
     "\x1b[2J\x1b]0;title\x07",
@@ -53,7 +54,7 @@ def test_what_is_seen_stays(text: str) -> None:
 def test_json_means_the_same(text: str) -> None:
     message = Struct()
     message.update({"name": text})
-    shown = to_json(message, indent=None)
+    shown = Output(Form.JSON).dumped(to_data(message))
     assert json.loads(shown) == {"name": text}
     if text in HOSTILE:
         assert shown.isprintable()
@@ -63,19 +64,15 @@ def test_json_means_the_same(text: str) -> None:
 def test_a_table_shows_every_letter_of_a_cell(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    session = Session(
-        connection=Connection(target="localhost:1", key="k", plaintext=True),
-        district_id="d",
-        as_json=False,
-        console=Console(width=400),
-    )
-    session.show_rows([], ("name", "count"), [(text, 1)])
+    output = Output(console=Console(width=400))
+    named = ("name", lambda _one: text)
+    output.rows([School(school_id="elm")], columns("school=school_id", named), "schools")
     assert escape(text) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_lines_and_errors_of_a_command_are_escaped(text: str) -> None:
-    @click.group(cls=Group)
+    @click.group(cls=Root)
     def root() -> None:
         """Have one command."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from schoolbell.errors import SchoolbellError, unauthenticated
 from schoolbell.keys import check_key, read_key
 from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
 from schoolbell.targets import BadConnection, check_target, is_loopback
+from schoolbell.tokens import TokenFile, check_token
 from schoolbell.version import VERSION
 
 DEFAULT_TARGET = "localhost:7443"
@@ -23,13 +23,8 @@ _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
 _USER_AGENT = f"schoolbell-python/{VERSION}"
 
 
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
-
-TokenSource = Callable[[], str]
-"""Returns the token of a call, such as that of an identity provider, at once: it keeps a token
-while that is good. What it raises is `Unauthenticated` to the call, and ends a publisher or
-watcher; a fault that may pass is an `Unavailable`, and then tried again.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +34,11 @@ class Connection:
     target: str = DEFAULT_TARGET
     key: str = ""
     """An API key, `sb_…`."""
-    token: TokenSource | None = None
-    """Is asked for the token of each call, in place of a key."""
+    token_source: Callable[[], str] | None = None
+    """In place of a key: gives the token of an identity provider that a call shows.
+
+    It is asked before every call and must not wait: what takes time, such as a renewal, goes on
+    beside the calls. `TokenFile` is one."""
     ca: bytes | None = None
     """PEM of the authority that signed the server's certificate; None is the system's."""
     client_certificate: tuple[bytes, bytes] | None = None
@@ -52,36 +50,46 @@ class Connection:
     def __post_init__(self) -> None:
         """Refuse with BadConnection what gRPC would call UNAVAILABLE forever."""
         check_key(self.key, "the connection's key")
-        if self.key and self.token is not None:
+        if self.key and self.token_source is not None:
             raise BadConnection("a connection has a key or a token source, not both")
         check_target(self.target)
         if self.ca is not None and not _CERTIFICATE.search(self.ca):
             raise BadConnection("the authority (CA file) holds no certificate in PEM")
 
     @classmethod
-    def from_environment(cls, **overrides: Any) -> Connection:
-        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE.
+    def from_environment(
+        cls, *, defaults: Mapping[str, Any] | None = None, **overrides: Any
+    ) -> Connection:
+        """Read SCHOOLBELL_TARGET, _KEY, _KEY_FILE or _TOKEN_FILE, and SCHOOLBELL_CA_FILE.
 
-        Raises `InvalidKeyError` where the variable or the file holds no key.
+        `defaults` stand where neither the environment nor the overrides say anything.
+        Raises `BadConnection` where the variable or the file holds no key or no certificate.
         """
-        chosen: dict[str, Any] = {}
+        chosen: dict[str, Any] = dict(defaults or {})
         if target := os.environ.get("SCHOOLBELL_TARGET"):
             chosen["target"] = target
-        if "key" in overrides:
+        if "key" in overrides or "token_source" in overrides:
             pass
         elif key := os.environ.get("SCHOOLBELL_KEY"):
             check_key(key, "SCHOOLBELL_KEY")
             chosen["key"] = key
         elif key_file := os.environ.get("SCHOOLBELL_KEY_FILE"):
             chosen["key"] = read_key(Path(key_file))
-        if ca_file := os.environ.get("SCHOOLBELL_CA_FILE"):
-            chosen["ca"] = Path(ca_file).read_bytes()
+        elif token_file := os.environ.get("SCHOOLBELL_TOKEN_FILE"):
+            chosen["token_source"] = TokenFile(Path(token_file))
+        if "ca" not in overrides and (ca_file := os.environ.get("SCHOOLBELL_CA_FILE")):
+            chosen["ca"] = read_authority(Path(ca_file))
+        if "token_source" in (chosen | overrides):
+            chosen.pop("key", None)  # a default's
         return cls(**(chosen | overrides))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers of every call."""
-        token = self.key if self.token is None else _ask(self.token)
-        return (("authorization", f"Bearer {token}"),) if token else ()
+        """Return the headers of a call; `InvalidKeyError` where the source gives no token."""
+        credential = self.key
+        if self.token_source is not None:
+            credential = self.token_source()
+            check_token(credential, "the token source")
+        return (("authorization", f"Bearer {credential}"),) if credential else ()
 
     def sync_channel(self) -> grpc.Channel:
         """Open a channel for blocking calls."""
@@ -104,16 +112,21 @@ class Connection:
         return grpc.ssl_channel_credentials(self.ca, key, chain)
 
 
-def _ask(source: TokenSource) -> str:
-    """Return the token of a source; a typed error where it has none that a call can carry."""
+def is_proxied(target: str) -> bool:
+    """Return whether gRPC reaches a target through a proxy of the environment."""
+    return not is_loopback(target) and any(os.environ.get(name) for name in _PROXIES)
+
+
+def read_authority(path: Path) -> bytes:
+    """Return the PEM that a CA file holds; raise `BadConnection` where it holds none."""
     try:
-        token = source()
-        check_key(token, "the token source")
-    except SchoolbellError:
-        raise
-    except Exception as error:
-        raise unauthenticated(str(error)) from error
-    return token
+        pem = path.read_bytes()
+    except OSError as error:
+        text = f"the authority (CA file) {path} cannot be read: {error.strerror}"
+        raise BadConnection(text) from None
+    if not _CERTIFICATE.search(pem):
+        raise BadConnection(f"the authority (CA file) {path} holds no certificate in PEM")
+    return pem
 
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (

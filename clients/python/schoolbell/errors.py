@@ -74,7 +74,8 @@ class SchoolbellError(Exception):
         return _CODES.get(self.status.code, grpc.StatusCode.UNKNOWN)
 
     def _text(self) -> str:
-        named = f"{self.code.name} {self.reason}".strip()
+        reason = "" if self.reason == self.code.name else self.reason
+        named = f"{self.code.name} {reason}".strip()
         if not self.fields:
             return f"{named}: {self.status.message}"
         total = self.metadata.get("total", "")
@@ -174,11 +175,6 @@ def from_rpc_error(error: grpc.RpcError) -> SchoolbellError:
 def unreachable(mistake: str) -> Unreachable:
     """Return the error of a connection that can never work."""
     return Unreachable(Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=mistake))
-
-
-def unauthenticated(text: str) -> Unauthenticated:
-    """Return the error of a caller who has nothing to show."""
-    return Unauthenticated(Status(code=grpc.StatusCode.UNAUTHENTICATED.value[0], message=text))
 
 
 def _of_transport(code: grpc.StatusCode, text: str) -> Status:

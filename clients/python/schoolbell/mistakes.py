@@ -7,10 +7,12 @@ tried one by one, with a handshake of our own.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from schoolbell.connection import Connection
@@ -22,34 +24,61 @@ _SETTINGS = 4  # the type of an HTTP/2 frame, in its fourth byte
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a try of each address of a target found; both empty where it works."""
+
+    mistake: str = ""
+    """Why the connection can never work."""
+    away: str = ""
+    """Why it does not work now, although it may later, such as that it is refused."""
+
+
 def find_mistake(connection: Connection, *, names: bool = True) -> str:
     """Return why a connection can never work; '' if it works, or may work later.
 
     With `names` a host that nobody knows is such a mistake. Blocks for some seconds at most.
     """
+    return look(connection, names=names).mistake
+
+
+def look(connection: Connection, *, names: bool = True) -> Look:
+    """Try every address of a target; one that works is enough."""
     place = host_and_port(connection.target)
     if place is None:
-        return ""  # resolved by gRPC in its own way
+        return Look()  # resolved by gRPC in its own way
     try:
         addresses = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         unknown = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None))
-        return f"the host {place[0]!r} is not known" if unknown and names else ""
+        told = f"the host {place[0]!r} is not known"
+        return Look(mistake=told) if unknown and names else Look(away=told)
     except UnicodeError:
-        return f"{place[0]!r} is no host name"
-    mistake = ""
+        return Look(mistake=f"{place[0]!r} is no host name")
+    mistake = away = ""
     for family, kind, protocol, _, address in addresses:
-        with suppress(OSError), socket.socket(family, kind, protocol) as plain:
-            plain.settimeout(_PATIENCE)
-            plain.connect(address)
-            if connection.plaintext:
-                found = _plaintext(plain, address)
-            else:
-                found = _tls(plain, connection, place[0])
-            if not found:
-                return ""
-            mistake = mistake or found
-    return mistake
+        try:
+            with socket.socket(family, kind, protocol) as plain:
+                plain.settimeout(_PATIENCE)
+                plain.connect(address)
+                if connection.plaintext:
+                    found = _plaintext(plain, address)
+                else:
+                    found = _tls(plain, connection, place[0])
+        except OSError as error:
+            away = _away(error)  # of the last address, which is IPv4 where there are both
+            continue
+        if not found:
+            return Look()
+        mistake = mistake or found
+    return Look(mistake=mistake, away="" if mistake else away)
+
+
+def _away(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer in {_PATIENCE:g} s"
+    text = os.strerror(error.errno) if error.errno else "the connection failed"
+    return text[:1].lower() + text[1:]
 
 
 def _tls(plain: socket.socket, connection: Connection, host: str) -> str:

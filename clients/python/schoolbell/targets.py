@@ -8,6 +8,7 @@ import re
 _SCHEME = re.compile(r"(?:dns|ipv4|ipv6):(?://[^/]*/)?", re.IGNORECASE)
 _LOCAL = ("unix:", "unix-abstract:")
 _OTHER_SCHEMES = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):", re.ASCII)
+_WEB_SCHEME = re.compile(r"(?:https?|grpcs?)://", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/\[\]@?#]+)):(\d{1,5})", re.ASCII)
 
 
@@ -17,6 +18,10 @@ class BadConnection(ValueError):
 
 def check_target(target: str) -> None:
     """Raise BadConnection for a target that names no host and port."""
+    if scheme := _WEB_SCHEME.match(target):
+        raise BadConnection(
+            f"the target {target!r} must be host:port without {scheme[0]}, such as localhost:7443"
+        )
     if not _OTHER_SCHEMES.match(target) and host_and_port(target) is None:
         raise BadConnection(
             f"the target {target!r} must be host:port, such as localhost:7443 or [::1]:7443"

@@ -9,9 +9,12 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.acceptance.submission import Refused, Submitted
 from schoolbell_server.domain import timing
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.world import World
+from schoolbell_server.domain.world import EnrollmentFacts, World
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
+
+_MOST_CALENDARS = 5
+"""How many of a student's calendars a refusal names."""
 
 
 def of_world(
@@ -34,7 +37,8 @@ def of_world(
         if student_id not in world.students:
             return no_student(student_id)
     if change.calendar_id is not None and change.calendar_id not in world.calendars:
-        return no_calendar(change.calendar_id)
+        enrolled = world.students[change.student_id].enrollments
+        return no_calendar(change.calendar_id, change.student_id, enrolled)
     if foreign := submitted.foreign_currencies(world.district.currency_code):
         paths = [prefix + path for path in foreign]
         return foreign_currency(paths, world.district.currency_code)
@@ -46,7 +50,9 @@ def of_world(
 def no_district(district_id: str) -> Refused:
     """Refuse a change for a district that is not there."""
     return _refused(
-        ErrorReason.ERROR_REASON_DISTRICT_NOT_FOUND, "no such district", district_id=district_id
+        ErrorReason.ERROR_REASON_DISTRICT_NOT_FOUND,
+        f"there is no district {district_id}",
+        district_id=district_id,
     )
 
 
@@ -54,16 +60,19 @@ def no_student(student_id: str) -> Refused:
     """Refuse a change of a student whom the roster lacks."""
     return _refused(
         ErrorReason.ERROR_REASON_STUDENT_NOT_FOUND,
-        "the roster has no such student: send it again after the roster",
+        f"the roster has no student {student_id}: send it again after the roster",
         student_id=student_id,
     )
 
 
-def no_calendar(calendar_id: str) -> Refused:
-    """Refuse a change in a calendar that the roster lacks."""
+def no_calendar(calendar_id: str, student_id: str, enrolled: Iterable[EnrollmentFacts]) -> Refused:
+    """Refuse a change in a calendar that the roster lacks, naming those that its student has."""
+    calendars = sorted({one.calendar_id for one in enrolled})[:_MOST_CALENDARS]
+    has = f"has the calendars {', '.join(calendars)}" if calendars else "is in no calendar"
     return _refused(
         ErrorReason.ERROR_REASON_CALENDAR_NOT_FOUND,
-        "the roster has no such calendar: send it again after the roster",
+        f"the roster has no calendar {calendar_id}, and {student_id} {has}: "
+        "name one of them, or send it again after the roster",
         calendar_id=calendar_id,
     )
 
@@ -72,7 +81,8 @@ def reused(key: ChangeKey) -> Refused:
     """Refuse other content under a key that is taken."""
     return _refused(
         ErrorReason.ERROR_REASON_CHANGE_KEY_REUSED,
-        "the change key was accepted with other content",
+        f"{key.source} {key.change_id} was accepted with other content: a change sent again "
+        "says the same, also in occur_time, and another change has another key",
         source=key.source,
         change_id=key.change_id,
     )

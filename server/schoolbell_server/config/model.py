@@ -14,20 +14,14 @@ from pathlib import Path
 from typing import Annotated
 
 from schoolbell_server.address import Address
+from schoolbell_server.config.identity import IdentityConfig
+from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 
 MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The least and the most a key may say, both allowed."""
-
-    least: int | timedelta
-    most: int | timedelta
 
 
 @unique
@@ -69,7 +63,10 @@ class ServerConfig:
     )
     """How long calls in flight may take to finish once the server is told to stop."""
     metrics_listen: Address | None = None
-    """Prometheus over HTTP, loopback only; unset is off."""
+    """Prometheus over HTTP; beyond loopback only with `metrics_key_file`. Unset is off."""
+    metrics_key_file: Path | None = None
+    """Its only line is the bearer token of scrapers; set, metrics are served over TLS, with the
+    server's certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +134,16 @@ class DevicesConfig:
         days=270
     )
     """A device not heard of for so long is retired; Google's own tokens end then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundConfig:
+    """How the server reaches the providers where nothing leaves the network directly."""
+
+    apns_proxy: Secret = field(default_factory=lambda: Secret(""))
+    """`http://[user:password@]host:port` of a proxy with HTTP CONNECT; empty is none."""
+    fcm_proxy: Secret = field(default_factory=lambda: Secret(""))
+    """The same for Google, its token endpoint included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,10 +236,12 @@ class Config:
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    outbound: OutboundConfig = OutboundConfig()
     devices: DevicesConfig = DevicesConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     audit: AuditConfig = AuditConfig()
+    identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""

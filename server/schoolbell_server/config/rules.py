@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from schoolbell_server.address import is_loopback
+from schoolbell_server.config.issuer_rules import issuer_problems
 from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
 
@@ -21,6 +22,7 @@ class WarningCode(IntEnum):
 
     PLAINTEXT = 1
     REPLAY = 2
+    SANDBOX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class ConfigWarning:
 
     code: WarningCode
     text: str
+    app_id: str = ""
+    """The app that it concerns; empty is the whole server."""
 
 
 def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ...]:
@@ -50,6 +54,15 @@ def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ..
                 "is too late.",
             )
         )
+    to_sandbox = dict.fromkeys(app_id for app_id, _, value in _endpoints(config) if value)
+    found.extend(
+        ConfigWarning(
+            code=WarningCode.SANDBOX,
+            text=f"Pushes of the app {app_id} go to a sandbox and reach no phone.",
+            app_id=app_id,
+        )
+        for app_id in to_sandbox
+    )
     return tuple(found)
 
 
@@ -78,6 +91,8 @@ def broken_rules(config: Config) -> list[str]:
         *_storage(config),
         *_delivery(config),
         *_limits(config),
+        *_outbound(config),
+        *issuer_problems(config.identity),
     ]
 
 
@@ -85,8 +100,16 @@ def _listening(config: Config) -> Iterator[str]:
     server = config.server
     if server.plaintext and not server.listen.is_loopback:
         yield f"server.listen: {server.listen} is beyond this machine, which plaintext may not be"
-    if server.metrics_listen and not server.metrics_listen.is_loopback:
-        yield f"server.metrics_listen: {server.metrics_listen} is beyond this machine"
+    metrics = server.metrics_listen
+    if metrics and not metrics.is_loopback and server.metrics_key_file is None:
+        yield (
+            f"server.metrics_listen: {metrics} is beyond this machine, which needs "
+            "server.metrics_key_file"
+        )
+    if server.metrics_key_file and server.plaintext:
+        yield "server.metrics_key_file: is sent over TLS only, and server.plaintext is set"
+    if server.metrics_key_file and not metrics:
+        yield "server.metrics_key_file: server.metrics_listen is not set"
 
 
 def _several(config: Config) -> Iterator[str]:
@@ -142,6 +165,21 @@ def _limits(config: Config) -> Iterator[str]:
         yield "limits.peer_calls: must be at most limits.public_calls"
     if limits.key_reads > limits.reads:
         yield "limits.key_reads: must be at most limits.reads"
+
+
+def _outbound(config: Config) -> Iterator[str]:
+    for key in ("apns_proxy", "fcm_proxy"):
+        proxy = getattr(config.outbound, key).reveal()
+        if proxy and not _is_proxy(proxy):
+            yield f"outbound.{key}: must be http://host:port or http://user:password@host:port"
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname and url.port)
+    except ValueError:
+        return False
 
 
 def _endpoints(config: Config) -> Iterator[tuple[str, str, str]]:

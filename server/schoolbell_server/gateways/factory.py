@@ -32,15 +32,18 @@ def build_gateways(
     in_flight: int,
     deadline: dt.timedelta,
     clock: Callable[[], dt.datetime],
+    apns_proxy: str = "",
+    fcm_proxy: str = "",
     lag: LoopLag | None = None,
     report: Callable[[str, str, str], None] | None = None,
 ) -> Gateways:
     """Return a gateway for every app and platform; must be called inside the event loop.
 
-    `report` is told of credential files that cannot be used: app id, setting, what is wrong.
+    The proxies are URLs, empty for none. `report` is told of credential files that cannot be used:
+    app id, setting, what is wrong.
     CredentialUnusable where one cannot be used at start, by its setting.
     """
-    builder = _Builder(in_flight, deadline, clock, lag)
+    builder = _Builder(in_flight, deadline, clock, lag, apns_proxy, fcm_proxy)
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
         if app.ios is not None:
@@ -78,7 +81,11 @@ class _Builder:
         deadline: dt.timedelta,
         clock: Callable[[], dt.datetime],
         lag: LoopLag | None,
+        apns_proxy: str,
+        fcm_proxy: str,
     ) -> None:
+        self._apns_proxy = apns_proxy
+        self._fcm_proxy = fcm_proxy
         self._lag = lag
         self._in_flight = in_flight
         self._deadline = deadline
@@ -98,6 +105,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=circuits_by_environment(),
             clock=self._clock,
+            proxy=self._apns_proxy,
             lag=self._lag,
             report=report,
         )
@@ -106,7 +114,7 @@ class _Builder:
         account = config.service_account_file
         if account not in self._access_tokens:
             self._access_tokens[account] = AccessToken(
-                account, config.ca_file, self._deadline, self._seconds
+                account, config.ca_file, self._deadline, self._seconds, proxy=self._fcm_proxy
             )
         if config.project_id not in self._rates:
             self._rates[config.project_id] = TokenBucket(FCM_PER_SECOND)
@@ -118,6 +126,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=one_circuit(),
             clock=self._clock,
+            proxy=self._fcm_proxy,
             lag=self._lag,
             report=report,
         )

@@ -79,6 +79,12 @@ class Metrics:
             ("asked",),
             registry=registry,
         )
+        self.tokens_refused = Counter(
+            "schoolbell_tokens_refused",
+            "Tokens of identity providers that were refused, by what was wrong with them.",
+            ("cause",),
+            registry=registry,
+        )
 
     def _changes(self) -> None:
         registry = self.registry

@@ -98,6 +98,11 @@ class ServerTls:
             require_client_authentication=self._client_ca_file is not None,
         )
 
+    @property
+    def files(self) -> tuple[Path, Path, Path | None]:
+        """Return the files of the certificate, its key and the clients' authority."""
+        return self._certificate_file, self._key_file, self._client_ca_file
+
     def refresh(self) -> bool:
         """Read the files again; True if they hold something new.
 

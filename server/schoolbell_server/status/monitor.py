@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from schoolbell.v1 import status_pb2
 from schoolbell_server.background.periodic import Periodic
 from schoolbell_server.config import ConfigWarning
+from schoolbell_server.contract.access import write_head
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.links import Links, connectivity
 from schoolbell_server.status.notices import Notices
 from schoolbell_server.status.rates import Rates
 from schoolbell_server.status.storage_health import StorageHealth
 from schoolbell_server.status.warnings import ActiveWarning, WarningTimes
+from schoolbell_storage.audit_chain import head_of
 from schoolbell_storage.districts import DistrictRow, get_district, read_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.instances import count_workers
@@ -51,7 +53,16 @@ class Monitor:
         self._notices = notices or Notices(clock)
         start = clock()
         self._configured = [
-            ActiveWarning(_Code.ValueType(one.code), one.text, start, subject=one.text)
+            (
+                one.app_id,
+                ActiveWarning(
+                    _Code.ValueType(one.code),
+                    one.text,
+                    start,
+                    subject=one.text,
+                    metadata={"app_id": one.app_id} if one.app_id else {},
+                ),
+            )
             for one in warnings
         ]
         self._times = WarningTimes(clock)
@@ -74,12 +85,13 @@ class Monitor:
             settings = await read_settings(connection, district_id)
             has_portal = await has_portal_relationship(connection, district_id)
             workers = await count_workers(connection)
+            head = await head_of(connection, district_id)
         enabled = settings is not None and settings.enabled
         served = enabled and self.health.sound and workers > 0
         app_ids = set() if district is None else set(district.app_ids)
         links = self.links.of_apps(app_ids)
         found = [
-            *self._configured,
+            *(one for app_id, one in self._configured if app_id in ("", *app_ids)),
             *_of_district(district, has_portal=has_portal, workers=workers),
             *self._measured(app_ids),
         ]
@@ -93,6 +105,7 @@ class Monitor:
             warnings=self._times.dated(district_id, found),
             backlog=self.backlog.of_district(district_id),
             rates=self.rates.message(self._clock()),
+            audit_head=None if head is None else write_head(head),
         )
 
     def _measured(self, app_ids: Collection[str]) -> Iterable[ActiveWarning]:

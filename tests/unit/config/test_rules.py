@@ -42,6 +42,12 @@ def test_replay_to_anything_else_is_refused(server: str, endpoint: str, key: str
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [key]
 
 
+def test_an_app_whose_pushes_reach_no_phone_is_warned_of() -> None:
+    (found,) = warnings(config("127.0.0.1:1", ""))
+    assert (found.code.name, found.app_id) == ("SANDBOX", "parent")
+    assert warnings(config("", "")) == ()
+
+
 def test_only_plaintext_and_replay_are_warned_of() -> None:
     assert warnings(Config()) == ()
     plaintext = Config(server=ServerConfig(plaintext=True))

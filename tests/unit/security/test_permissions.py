@@ -91,7 +91,7 @@ FOR_EVERYBODY = {"GetCaller", "GetServerInfo"}
 
 WITHIN_SOURCES = {
     "ImportRoster GetImport ListImports UpsertRecords DeactivateRecords GetStudent",
-    "ListStudents GetUser",
+    "ListStudents GetUser ListSchools ListCalendars",
     "PublishChange BatchPublishChanges StreamPublishChanges GetChange ListChanges",
     "GetDistrict ListDistricts GetStatus ListServiceStates WatchStatus GetDelivery",
     "ListDeliveries GetCaller GetServerInfo",

@@ -453,7 +453,10 @@ type ServiceState struct {
 	// What waits, by lane; lanes with nothing waiting are left out.
 	Backlog []*Backlog `protobuf:"bytes,6,rep,name=backlog,proto3" json:"backlog,omitempty"`
 	// How much is happening.
-	Rates         *Rates `protobuf:"bytes,7,opt,name=rates,proto3" json:"rates,omitempty"`
+	Rates *Rates `protobuf:"bytes,7,opt,name=rates,proto3" json:"rates,omitempty"`
+	// Where the district's audit log ends: who keeps it elsewhere can tell later whether entries were changed
+	// or removed (VerifyAuditLog). Unset while the log is empty.
+	AuditHead     *AuditHead `protobuf:"bytes,8,opt,name=audit_head,json=auditHead,proto3" json:"audit_head,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -533,6 +536,13 @@ func (x *ServiceState) GetBacklog() []*Backlog {
 func (x *ServiceState) GetRates() *Rates {
 	if x != nil {
 		return x.Rates
+	}
+	return nil
+}
+
+func (x *ServiceState) GetAuditHead() *AuditHead {
+	if x != nil {
+		return x.AuditHead
 	}
 	return nil
 }
@@ -870,7 +880,7 @@ var File_schoolbell_v1_status_proto protoreflect.FileDescriptor
 
 const file_schoolbell_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x1aschoolbell/v1/status.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\"\xf9\x02\n" +
+	"\x1aschoolbell/v1/status.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"schoolbell/v1/access_service.proto\x1a\x1aschoolbell/v1/common.proto\"\xb2\x03\n" +
 	"\fServiceState\x12\x1f\n" +
 	"\vdistrict_id\x18\x01 \x01(\tR\n" +
 	"districtId\x12C\n" +
@@ -879,7 +889,9 @@ const file_schoolbell_v1_status_proto_rawDesc = "" +
 	"\x05links\x18\x04 \x03(\v2\x13.schoolbell.v1.LinkR\x05links\x129\n" +
 	"\bwarnings\x18\x05 \x03(\v2\x1d.schoolbell.v1.ServiceWarningR\bwarnings\x120\n" +
 	"\abacklog\x18\x06 \x03(\v2\x16.schoolbell.v1.BacklogR\abacklog\x12*\n" +
-	"\x05rates\x18\a \x01(\v2\x14.schoolbell.v1.RatesR\x05rates\"\xc1\x03\n" +
+	"\x05rates\x18\a \x01(\v2\x14.schoolbell.v1.RatesR\x05rates\x127\n" +
+	"\n" +
+	"audit_head\x18\b \x01(\v2\x18.schoolbell.v1.AuditHeadR\tauditHead\"\xc1\x03\n" +
 	"\x04Link\x12+\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x17.schoolbell.v1.LinkTypeR\x04type\x12\x15\n" +
 	"\x06app_id\x18\x02 \x01(\tR\x05appId\x123\n" +
@@ -988,9 +1000,10 @@ var file_schoolbell_v1_status_proto_goTypes = []any{
 	(*Backlog)(nil),               // 9: schoolbell.v1.Backlog
 	(*Rates)(nil),                 // 10: schoolbell.v1.Rates
 	nil,                           // 11: schoolbell.v1.ServiceWarning.MetadataEntry
-	(Provider)(0),                 // 12: schoolbell.v1.Provider
-	(ProviderEnvironment)(0),      // 13: schoolbell.v1.ProviderEnvironment
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*AuditHead)(nil),             // 12: schoolbell.v1.AuditHead
+	(Provider)(0),                 // 13: schoolbell.v1.Provider
+	(ProviderEnvironment)(0),      // 14: schoolbell.v1.ProviderEnvironment
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_schoolbell_v1_status_proto_depIdxs = []int32{
 	0,  // 0: schoolbell.v1.ServiceState.service_status:type_name -> schoolbell.v1.ServiceStatus
@@ -999,22 +1012,23 @@ var file_schoolbell_v1_status_proto_depIdxs = []int32{
 	8,  // 3: schoolbell.v1.ServiceState.warnings:type_name -> schoolbell.v1.ServiceWarning
 	9,  // 4: schoolbell.v1.ServiceState.backlog:type_name -> schoolbell.v1.Backlog
 	10, // 5: schoolbell.v1.ServiceState.rates:type_name -> schoolbell.v1.Rates
-	2,  // 6: schoolbell.v1.Link.type:type_name -> schoolbell.v1.LinkType
-	12, // 7: schoolbell.v1.Link.provider:type_name -> schoolbell.v1.Provider
-	13, // 8: schoolbell.v1.Link.environment:type_name -> schoolbell.v1.ProviderEnvironment
-	1,  // 9: schoolbell.v1.Link.connectivity:type_name -> schoolbell.v1.Connectivity
-	3,  // 10: schoolbell.v1.Link.trouble:type_name -> schoolbell.v1.LinkTrouble
-	14, // 11: schoolbell.v1.Link.start_time:type_name -> google.protobuf.Timestamp
-	4,  // 12: schoolbell.v1.Link.circuit:type_name -> schoolbell.v1.Circuit
-	5,  // 13: schoolbell.v1.ServiceWarning.code:type_name -> schoolbell.v1.WarningCode
-	14, // 14: schoolbell.v1.ServiceWarning.start_time:type_name -> google.protobuf.Timestamp
-	11, // 15: schoolbell.v1.ServiceWarning.metadata:type_name -> schoolbell.v1.ServiceWarning.MetadataEntry
-	14, // 16: schoolbell.v1.Backlog.oldest_due_time:type_name -> google.protobuf.Timestamp
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	12, // 6: schoolbell.v1.ServiceState.audit_head:type_name -> schoolbell.v1.AuditHead
+	2,  // 7: schoolbell.v1.Link.type:type_name -> schoolbell.v1.LinkType
+	13, // 8: schoolbell.v1.Link.provider:type_name -> schoolbell.v1.Provider
+	14, // 9: schoolbell.v1.Link.environment:type_name -> schoolbell.v1.ProviderEnvironment
+	1,  // 10: schoolbell.v1.Link.connectivity:type_name -> schoolbell.v1.Connectivity
+	3,  // 11: schoolbell.v1.Link.trouble:type_name -> schoolbell.v1.LinkTrouble
+	15, // 12: schoolbell.v1.Link.start_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: schoolbell.v1.Link.circuit:type_name -> schoolbell.v1.Circuit
+	5,  // 14: schoolbell.v1.ServiceWarning.code:type_name -> schoolbell.v1.WarningCode
+	15, // 15: schoolbell.v1.ServiceWarning.start_time:type_name -> google.protobuf.Timestamp
+	11, // 16: schoolbell.v1.ServiceWarning.metadata:type_name -> schoolbell.v1.ServiceWarning.MetadataEntry
+	15, // 17: schoolbell.v1.Backlog.oldest_due_time:type_name -> google.protobuf.Timestamp
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_schoolbell_v1_status_proto_init() }
@@ -1022,6 +1036,7 @@ func file_schoolbell_v1_status_proto_init() {
 	if File_schoolbell_v1_status_proto != nil {
 		return
 	}
+	file_schoolbell_v1_access_service_proto_init()
 	file_schoolbell_v1_common_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schoolbell import feed
-from schoolbell.cli.choosing import INSTANT, KIND, kinds, stamp
+from schoolbell.cli import values
+from schoolbell.cli.groups import add_calls
+from schoolbell.cli.output import columns
 from schoolbell.cli.printing import say
+from schoolbell.cli.progress import Progress
+from schoolbell.cli.reading import FILE, as_file, read_message
+from schoolbell.cli.rpc import Rpc
 from schoolbell.cli.session import Session
+from schoolbell.cli.shared import Command
 from schoolbell.client import AsyncClient
 from schoolbell.errors import SchoolbellError, from_status
-from schoolbell.v1 import change_pb2, change_service_pb2, common_pb2
+from schoolbell.v1 import change_pb2, change_service_pb2
 from schoolbell.v1.change_pb2 import Change
 
 _MOST_SHOWN = 50
+_BATCH = 500
 _REFUSED = change_service_pb2.PUBLISH_RESULT_REFUSED
 
 
@@ -31,6 +37,8 @@ class Published:
         self.results: Counter[str] = Counter()
         self.bad: list[tuple[int, str]] = []
         self.percents = feed.Percents()
+        self.told: Counter[str] = Counter()
+        """Under `--dry-run`, how many would be told."""
 
     def add_bad(self, number: int, text: str) -> None:
         """Count a line that did not go through."""
@@ -45,33 +53,54 @@ class Published:
             name = change_service_pb2.PublishResult.Name(ack.result)
             self.results[name.removeprefix("PUBLISH_RESULT_")] += 1
 
+    def show(self, session: Session) -> None:
+        """Print the counts, and why lines did not go through."""
+        if self.percents.warning:
+            say(f"warning: {self.percents.warning}", err=True)
+        for number, text in sorted(self.bad)[:_MOST_SHOWN]:
+            say(f"line {number}: {text}", err=True)
+        if len(self.bad) > _MOST_SHOWN:
+            say(f"and {len(self.bad) - _MOST_SHOWN} more bad lines", err=True)
+        counted = {
+            name.lower(): self.results[name] for name in ("ACCEPTED", "DUPLICATE", "REFUSED")
+        }
+        session.output.counts(**counted, **self.told)
+
 
 @click.group()
 def changes() -> None:
     """Publish and list changes, and look at decisions."""
 
 
-@changes.command("publish")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@changes.command(
+    "publish",
+    cls=Command,
+    calls=["changes.StreamPublishChanges", "changes.BatchPublishChanges"],
+    examples=[
+        "changes publish day.jsonl",
+        "changes publish day.jsonl.gz --dry-run",
+        "changes publish - < day.jsonl",
+    ],
+)
+@click.argument("file", type=FILE)
 @click.option("--source", default="feed", show_default=True, help="For lines without a key.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be told; publish nothing.")
 @click.pass_obj
-def publish(session: Session, *, file: Path, source: str) -> None:
-    """Publish a JSON Lines feed; run it again and nothing is doubled.
+def publish(session: Session, *, file: Path, source: str, dry_run: bool) -> None:
+    """Publish a JSON Lines feed, plain or gzip; run it again and nothing is doubled.
 
-    Bad lines are reported by number; the exit code is 1 if there were any.
+    FILE is - for stdin. Bad lines are reported by number; the exit code is 1 if there were any.
     """
-    try:
-        published = asyncio.run(publish_feed(session, file, source))
-    except SchoolbellError as error:
-        raise session.failure(error) from None
-    if published.percents.warning:
-        say(f"warning: {published.percents.warning}", err=True)
-    for number, text in sorted(published.bad)[:_MOST_SHOWN]:
-        say(f"line {number}: {text}", err=True)
-    if len(published.bad) > _MOST_SHOWN:
-        say(f"and {len(published.bad) - _MOST_SHOWN} more bad lines", err=True)
-    for name in ("ACCEPTED", "DUPLICATE", "REFUSED"):
-        say(f"{name.lower()} {published.results[name]}")
+    with as_file(file) as kept:
+        if dry_run:
+            published = _try_feed(session, kept, source)
+        else:
+            session.reach()
+            try:
+                published = asyncio.run(publish_feed(session, kept, source))
+            except SchoolbellError as error:
+                raise session.failure(error) from None
+    published.show(session)
     if published.bad:
         raise SystemExit(1)
 
@@ -79,20 +108,13 @@ def publish(session: Session, *, file: Path, source: str) -> None:
 async def publish_feed(session: Session, file: Path, source: str) -> Published:
     """Stream a feed's good lines and collect every answer."""
     published, numbers = Published(), []
-    total = feed.count(file) if session.console.is_terminal else None
 
     def good() -> Iterator[Change]:
-        for line in feed.read(file, source):
-            if isinstance(line, feed.BadLine):
-                published.add_bad(line.number, line.text)
-            else:
-                numbers.append(line.number)
-                published.percents.add(line.change)
-                yield line.change
+        for number, change in _good(file, source, published):
+            numbers.append(number)
+            yield change
 
-    columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=session.console, disable=total is None) as progress:
-        bar = progress.add_task("publishing", total=total)
+    with Progress(session.output, "publishing", lambda: feed.count(file)) as progress:
         async with (
             AsyncClient(session.connection) as client,
             client.publisher(session.need_district()) as publisher,
@@ -101,99 +123,131 @@ async def publish_feed(session: Session, file: Path, source: str) -> Published:
             async for _, ack in publisher.publish_all(good()):
                 published.add(numbers[position], ack)
                 position += 1
-                progress.advance(bar)
+                progress.advance()
     return published
 
 
-@changes.command("list")
-@click.option("--source", "sources", multiple=True)
-@click.option("--student", "student_ids", multiple=True)
-@click.option("--kind", "names", multiple=True, type=KIND)
-@click.option("--since", type=INSTANT, help="Only those accepted from then on.")
-@click.option("--until", type=INSTANT, help="Only those accepted before.")
-@click.option("--limit", default=50, show_default=True)
+def _good(file: Path, source: str, published: Published) -> Iterator[tuple[int, Change]]:
+    """Yield number and change of the good lines; the bad ones are counted."""
+    for line in feed.read(file, source):
+        if isinstance(line, feed.BadLine):
+            published.add_bad(line.number, line.text)
+        else:
+            published.percents.add(line.change)
+            yield line.number, line.change
+
+
+def _try_feed(session: Session, file: Path, source: str) -> Published:
+    """Ask what publishing would do, batch by batch."""
+    published = Published()
+    with (
+        Progress(session.output, "checking", lambda: feed.count(file)) as progress,
+        session.client() as client,
+    ):
+        for batch in _batches(_good(file, source, published)):
+            request = change_service_pb2.BatchPublishChangesRequest(
+                district_id=session.need_district(),
+                changes=[change for _, change in batch],
+                validate_only=True,
+            )
+            answer = client.changes.BatchPublishChanges(request)
+            for (number, _), ack in zip(batch, answer.acks, strict=True):
+                published.add(number, ack)
+            published.told["recipients"] += answer.dry_run.recipient_count
+            published.told["devices"] += answer.dry_run.device_count
+            progress.advance(len(batch))
+    return published
+
+
+def _batches(lines: Iterator[tuple[int, Change]]) -> Iterator[list[tuple[int, Change]]]:
+    batch: list[tuple[int, Change]] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+@changes.command(
+    "send",
+    cls=Command,
+    calls=["changes.PublishChange"],
+    examples=["changes send change.json", "changes send - --dry-run < change.json"],
+)
+@click.argument("file", type=FILE)
+@click.option("--dry-run", is_flag=True, help="Only count what would be told; publish nothing.")
 @click.pass_obj
-def list_changes(
-    session: Session,
-    *,
-    sources: tuple[str, ...],
-    student_ids: tuple[str, ...],
-    names: tuple[str, ...],
-    since: dt.datetime | None,
-    until: dt.datetime | None,
-    limit: int,
-) -> None:
-    """List accepted changes, newest first; `--district -` is every district that you may read."""
-    request = change_service_pb2.ListChangesRequest(
+def send(session: Session, *, file: Path, dry_run: bool) -> None:
+    """Publish one change, a JSON object in FILE or - for stdin, and show the whole answer."""
+    request = change_service_pb2.PublishChangeRequest(
         district_id=session.need_district(),
-        filter=change_pb2.ChangeFilter(
-            sources=sources,
-            student_ids=student_ids,
-            kinds=kinds(names),
-            start_accept_time=stamp(since),
-            end_accept_time=stamp(until),
-        ),
-        page_size=limit,
+        change=read_message(file, change_pb2.Change()),
+        validate_only=dry_run,
     )
     with session.client() as client:
-        found = client.changes.ListChanges(request).records
-    rows = [
-        (
-            one.accept_time.ToDatetime(dt.UTC).astimezone().isoformat(" ", "seconds"),
-            one.district_id,
-            one.change.key.source,
-            one.change.key.change_id,
-            one.change.student_id,
-            str(one.change.WhichOneof("payload")).upper(),
-            one.delivery_count,
-        )
-        for one in found
-    ]
-    columns = ("accepted", "district", "source", "change", "student", "kind", "deliveries")
-    session.show_rows(found, columns, rows)
+        session.output.message(client.changes.PublishChange(request))
 
 
-@changes.command("decisions")
-@click.option("--user", "user_ids", multiple=True)
-@click.option("--student", "student_ids", multiple=True)
-@click.option("--source")
-@click.option("--change", "change_id", help="With --source: one change.")
-@click.option("--limit", default=50, show_default=True)
-@click.pass_obj
-def decisions(
-    session: Session,
-    *,
-    user_ids: tuple[str, ...],
-    student_ids: tuple[str, ...],
-    source: str | None,
-    change_id: str | None,
-    limit: int,
-) -> None:
-    """List recorded decisions, newest first."""
-    request = change_service_pb2.ListDecisionsRequest(
-        district_id=session.need_district(),
-        filter=change_service_pb2.DecisionFilter(user_ids=user_ids, student_ids=student_ids),
-        page_size=limit,
-    )
-    if source and change_id:
-        request.filter.change_keys.add(source=source, change_id=change_id)
-    with session.client() as client:
-        found = client.changes.ListDecisions(request).decisions
-    rows = [
-        (
-            one.change_key.change_id,
-            one.student_id,
-            one.user_id,
-            one.device_id,
-            _refusal(one.recorded.gate, one.recorded.reason),
-        )
-        for one in found
-    ]
-    session.show_rows(found, ("change", "student", "user", "device", "decision"), rows)
-
-
-def _refusal(gate: common_pb2.Gate.ValueType, reason: common_pb2.RefusalReason.ValueType) -> str:
-    if not gate:
+def _decision(one: Any) -> str:
+    """Return `told`, or the number of the gate that refused, and the reason."""
+    if not one.recorded.gate:
         return "told"
-    named = common_pb2.RefusalReason.Name(reason).removeprefix("REFUSAL_REASON_")
-    return f"{int(gate)} {named}"
+    return f"{one.recorded.gate} {values.text(*values.get(one, 'recorded.reason'))}"
+
+
+def _set_key(request: Any, chosen: dict[str, Any]) -> None:
+    request.key.source, request.key.change_id = chosen.pop("source"), chosen.pop("change_id")
+
+
+add_calls(
+    changes,
+    {
+        "list": Rpc(
+            call="changes.ListChanges",
+            help="List accepted changes, newest first; --district - is every one you may read.",
+            example="changes list --kind grade --since 2026-11-24T08:15",
+            parts=["filter"],
+            columns=columns(
+                "accepted=accept_time",
+                "source=change.key.source",
+                "change=change.key.change_id",
+                "student=change.student_id",
+                ("?kind", lambda one: (one.change.WhichOneof("payload") or "").upper()),
+                "?deliveries=delivery_count",
+                "?occurred=change.occur_time",
+                "?calendar=change.calendar_id",
+                "+district=district_id",
+            ),
+            nothing="changes",
+        ),
+        "get": Rpc(
+            call="changes.GetChange",
+            help="Show an accepted change with what was decided.",
+            example="changes get sis grade-88123",
+            options={"key": ""},
+            more=[click.Argument(["source"]), click.Argument(["change_id"])],
+            prepare=_set_key,
+        ),
+        "decisions": Rpc(
+            call="changes.ListDecisions",
+            help="List recorded decisions, newest first: told, or the gate and why not.",
+            example="changes decisions --user g5022 --limit 5",
+            parts=["filter"],
+            columns=columns(
+                "time=recorded.decide_time",
+                "?source=change_key.source",
+                "change=change_key.change_id",
+                "student=student_id",
+                "user=user_id",
+                "?kind=kind",
+                ("decision", _decision),
+                "?value=recorded.value",
+                "?device=device_id",
+                "+delivery=delivery_id",
+            ),
+            nothing="decisions",
+        ),
+    },
+)

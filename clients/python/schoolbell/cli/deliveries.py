@@ -1,153 +1,120 @@
-"""Deliveries: list them, and stop or repeat them."""
+"""Deliveries: list them, look at one with its attempts, stop or repeat them."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from schoolbell.cli.choosing import INSTANT, KIND, kinds, members, numbers, stamp
-from schoolbell.cli.session import Session
-from schoolbell.v1 import delivery_pb2, status_service_pb2
+from schoolbell.cli import values
+from schoolbell.cli.groups import add_calls
+from schoolbell.cli.output import columns
+from schoolbell.cli.rpc import Rpc
+from schoolbell.v1 import delivery_pb2
 
-_STATE, _OUTCOME, _CAUSE = "DELIVERY_STATE_", "OUTCOME_", "CANCEL_CAUSE_"
-Command = Callable[..., None]
+_OPTIONS = {
+    "filter.app_ids": "app",
+    "filter.cancel_causes": "cause",
+    "filter.start_update_time": "changed-since",
+    "filter.end_update_time": "changed-until",
+}
+_ACTING = {
+    **_OPTIONS,
+    **dict.fromkeys(
+        (
+            "filter.app_ids",
+            "filter.cancel_causes",
+            "filter.gates",
+            "filter.outcomes",
+            "filter.states",
+            "filter.start_update_time",
+            "filter.end_update_time",
+        ),
+        "",
+    ),
+}
+"""Whose and which deliveries are stopped or repeated; their states are not chosen."""
+_DEAD = delivery_pb2.DELIVERY_STATE_FAILED, delivery_pb2.DELIVERY_STATE_UNCERTAIN
 
 
-def _naming(command: Command) -> Command:
-    """Add the options that say whose, what or which deliveries are meant."""
-    options: list[tuple[str, str, dict[str, Any]]] = [
-        ("--student", "student_ids", {}),
-        ("--user", "user_ids", {}),
-        ("--device", "device_ids", {}),
-        ("--kind", "kinds", {"type": KIND}),
-        ("--school", "school_ids", {}),
-        ("--calendar", "calendar_ids", {}),
-        ("--source", "sources", {"help": "The system that published the change."}),
-        ("--change", "change_ids", {"help": "With one --source."}),
-    ]
-    for name, field, more in reversed(options):
-        command = click.option(name, field, multiple=True, **more)(command)
-    command = click.option("--until", type=INSTANT, help="Only those written before.")(command)
-    return click.option("--since", type=INSTANT, help="Only those written from then on.")(command)
-
-
-def _filter(chosen: dict[str, Any]) -> delivery_pb2.DeliveryFilter:
-    """Return the filter that the options of `_naming` describe."""
-    sources: Sequence[str] = chosen.pop("sources")
-    change_ids: Sequence[str] = chosen.pop("change_ids")
-    if change_ids and len(sources) != 1:
-        raise click.UsageError("--change goes with one --source")
-    since: dt.datetime | None = chosen.pop("since")
-    until: dt.datetime | None = chosen.pop("until")
-    found = delivery_pb2.DeliveryFilter(
-        kinds=kinds(chosen.pop("kinds")),
-        sources=() if change_ids else sources,
-        start_create_time=stamp(since),
-        end_create_time=stamp(until),
-        **chosen,
-    )
-    for change_id in change_ids:
-        found.change_keys.add(source=sources[0], change_id=change_id)
-    return found
+def why(one: delivery_pb2.Delivery) -> str:
+    """Return why a delivery stands where it does: the provider's word, or what stopped it."""
+    if one.HasField("cancellation"):
+        stopped = one.cancellation
+        field, value = values.get(stopped, "reason" if stopped.reason else "cause")
+        return values.text(field, value)
+    if one.hold_cause:
+        return values.text(*values.get(one, "hold_cause"))
+    attempt = one.last_attempt
+    if attempt.provider_reason:
+        return attempt.provider_reason
+    bad = attempt.outcome not in (delivery_pb2.OUTCOME_ACCEPTED, delivery_pb2.OUTCOME_UNSPECIFIED)
+    return values.text(*values.get(attempt, "outcome")) if bad else ""
 
 
 @click.group()
 def deliveries() -> None:
-    """List, cancel and retry deliveries."""
+    """List, look at, cancel and retry deliveries."""
 
 
-@deliveries.command("list")
-@click.option(
-    "--state", "states", multiple=True, type=members(delivery_pb2.DeliveryState.keys(), _STATE)
+def _only_dead(request: Any, chosen: dict[str, Any]) -> None:
+    request.filter.states.extend(_DEAD if chosen.pop("uncertain") else _DEAD[:1])
+
+
+add_calls(
+    deliveries,
+    {
+        "list": Rpc(
+            call="status.ListDeliveries",
+            help="List deliveries, newest first; --district - is every district you may read.",
+            example="deliveries list --state failed --since 2026-11-24T08:15",
+            parts=["filter"],
+            options=_OPTIONS,
+            columns=columns(
+                "delivery=delivery_id",
+                "time=create_time",
+                "?student=student_id",
+                "user=user_id",
+                "?kind=kind",
+                "state=state",
+                ("?why", why),
+                "?source=change_key.source",
+                "?change=change_key.change_id",
+                "?provider=provider",
+                "?attempts=attempt_count",
+                "+device=device_id",
+                "+app=app_id",
+                "+calendar=calendar_id",
+                "+district=district_id",
+                "+updated=update_time",
+            ),
+            nothing="deliveries",
+        ),
+        "get": Rpc(
+            call="status.GetDelivery",
+            help="Show a delivery with all its attempts.",
+            example="deliveries get 01a2239c-eedc-7134-b4a3-8743cdf7a39c",
+            arguments=["delivery_id"],
+        ),
+        "cancel": Rpc(
+            call="status.CancelDeliveries",
+            help="Stop what has not left, such as a mass false absence in one school.",
+            example='deliveries cancel --school maple-high --kind attendance --comment "twice"',
+            parts=["filter"],
+            options=_ACTING,
+        ),
+        "retry": Rpc(
+            call="status.RetryDeliveries",
+            help="Return dead letters that are still worth telling to the queue.",
+            example="deliveries retry --since 2026-11-24T08:15 --dry-run",
+            parts=["filter"],
+            options=_ACTING,
+            more=[
+                click.Option(
+                    ["--uncertain"], is_flag=True, help="Also those that a phone may have shown."
+                )
+            ],
+            prepare=_only_dead,
+        ),
+    },
 )
-@_naming
-@click.option("--app", "app_ids", multiple=True, help="The app, by its configured name.")
-@click.option(
-    "--outcome",
-    "outcomes",
-    multiple=True,
-    type=members(delivery_pb2.Outcome.keys(), _OUTCOME),
-    help="Of the newest attempt.",
-)
-@click.option(
-    "--cause",
-    "causes",
-    multiple=True,
-    type=members(delivery_pb2.CancelCause.keys(), _CAUSE),
-    help="What cancelled it.",
-)
-@click.option("--limit", default=50, show_default=True)
-@click.pass_obj
-def list_deliveries(
-    session: Session,
-    /,
-    *,
-    states: tuple[str, ...],
-    app_ids: tuple[str, ...],
-    outcomes: tuple[str, ...],
-    causes: tuple[str, ...],
-    limit: int,
-    **chosen: Any,
-) -> None:
-    """List deliveries, newest first; `--district -` is every district that you may read."""
-    wanted = _filter(chosen)
-    wanted.states.extend(_states(states))
-    wanted.app_ids.extend(app_ids)
-    wanted.outcomes.extend(numbers(delivery_pb2.Outcome.Value, _OUTCOME, outcomes))
-    wanted.cancel_causes.extend(numbers(delivery_pb2.CancelCause.Value, _CAUSE, causes))
-    request = status_service_pb2.ListDeliveriesRequest(
-        district_id=session.need_district(), filter=wanted, page_size=limit
-    )
-    with session.client() as client:
-        found = client.status.ListDeliveries(request).deliveries
-    rows = [
-        (
-            one.delivery_id,
-            one.change_key.change_id,
-            one.user_id,
-            delivery_pb2.DeliveryState.Name(one.state).removeprefix(_STATE),
-            one.attempt_count,
-        )
-        for one in found
-    ]
-    session.show_rows(found, ("delivery", "change", "user", "state", "attempts"), rows)
-
-
-@deliveries.command("cancel")
-@_naming
-@click.option("--comment", required=True, help="Why, for the record.")
-@click.option("--dry-run", is_flag=True, help="Count only.")
-@click.pass_obj
-def cancel(session: Session, /, *, comment: str, dry_run: bool, **chosen: Any) -> None:
-    """Stop what has not left, such as a mass false absence in one school."""
-    request = status_service_pb2.CancelDeliveriesRequest(
-        district_id=session.need_district(),
-        filter=_filter(chosen),
-        comment=comment,
-        validate_only=dry_run,
-    )
-    with session.client() as client:
-        click.echo(client.status.CancelDeliveries(request).delivery_count)
-
-
-@deliveries.command("retry")
-@_naming
-@click.option("--uncertain", is_flag=True, help="Also those that a phone may have shown.")
-@click.option("--dry-run", is_flag=True, help="Count only.")
-@click.pass_obj
-def retry(session: Session, /, *, uncertain: bool, dry_run: bool, **chosen: Any) -> None:
-    """Return dead letters that are still worth telling to the queue."""
-    wanted = _filter(chosen)
-    wanted.states.extend(_states(["failed", "uncertain"] if uncertain else ["failed"]))
-    request = status_service_pb2.RetryDeliveriesRequest(
-        district_id=session.need_district(), filter=wanted, validate_only=dry_run
-    )
-    with session.client() as client:
-        click.echo(client.status.RetryDeliveries(request).delivery_count)
-
-
-def _states(names: Sequence[str]) -> list[delivery_pb2.DeliveryState.ValueType]:
-    return numbers(delivery_pb2.DeliveryState.Value, _STATE, names)

@@ -1,81 +1,138 @@
-"""Districts, for operators."""
+"""Districts, for operators, and what calendars show."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from schoolbell.cli.session import Session
-from schoolbell.v1 import common_pb2, district_service_pb2
-
-_KINDS = [name.removeprefix("KIND_").lower() for name in common_pb2.Kind.keys()[1:]]
+from schoolbell.cli.groups import add_calls
+from schoolbell.cli.output import columns
+from schoolbell.cli.rpc import Rpc
+from schoolbell.v1 import common_pb2
 
 
 @click.group()
 def districts() -> None:
-    """Create, list and delete districts."""
+    """Create, change, list and delete districts."""
 
 
-@districts.command("create")
-@click.argument("district_id")
-@click.option("--name", default="", help="Its name for people.")
-@click.option("--time-zone", required=True, help="Its IANA time zone, such as America/Chicago.")
-@click.option("--locale", default="en", show_default=True)
-@click.option("--currency", default="USD", show_default=True)
-@click.option("--app", "app_ids", multiple=True, required=True, help="One of its apps; repeat.")
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=click.Choice(_KINDS),
-    help="A licensed kind; default all.",
+_FIELDS = {
+    "district.display_name": "name",
+    "district.currency_code": "currency",
+    "district.licensed_kinds": "kind",
+    "district.app_ids": "app",
+    "district.district_id": "",
+}
+
+
+def _complete(request: Any, chosen: dict[str, Any]) -> None:
+    """Give a new district its id as its name, every kind, and US dollars, unless it is told."""
+    request.district_id = chosen["district_id"]
+    district = request.district
+    district.district_id = district.display_name = request.district_id
+    district.locale, district.currency_code = "en", "USD"
+    if not chosen["district__licensed_kinds"]:
+        district.licensed_kinds.extend(common_pb2.Kind.values()[1:])
+
+
+add_calls(
+    districts,
+    {
+        "create": Rpc(
+            call="districts.CreateDistrict",
+            help="Create a district; it starts switched off.",
+            example="districts create maple --time-zone America/Chicago --app district-parent",
+            arguments=["district_id"],
+            parts=["district"],
+            options=_FIELDS,
+            prepare=_complete,
+        ),
+        "get": Rpc(call="districts.GetDistrict", help="Show a district.", example="districts get"),
+        "list": Rpc(
+            call="districts.ListDistricts",
+            help="List the districts you may read.",
+            example="districts list",
+            fixed={"district_id": "-"},
+            any_district=True,
+            columns=columns(
+                "district=district_id",
+                "name=display_name",
+                "time zone=time_zone",
+                "?year=active_school_year",
+                "?locale=locale",
+                "?currency=currency_code",
+                "?apps=app_ids",
+                "+kinds=licensed_kinds",
+                "+created=create_time",
+            ),
+            nothing="districts",
+        ),
+        "update": Rpc(
+            call="districts.UpdateDistrict",
+            help="Change what is named of a district; the rest stays.",
+            example='districts update --name "Maple County Schools"',
+            parts=["district"],
+            options=_FIELDS,
+            patch="district",
+        ),
+        "delete": Rpc(
+            call="districts.DeleteDistrict",
+            help="Delete a district with everything that is stored of it, its audit log included.",
+            example="districts delete maple-county --confirm maple-county --dry-run",
+            arguments=["district_id"],
+            options={"confirm_district_id": "confirm"},
+        ),
+    },
 )
-@click.pass_obj
-def create_district(
-    session: Session,
-    *,
-    district_id: str,
-    name: str,
-    time_zone: str,
-    locale: str,
-    currency: str,
-    app_ids: tuple[str, ...],
-    kinds: tuple[str, ...],
-) -> None:
-    """Create a district; it starts switched off."""
-    district = district_service_pb2.District(
-        district_id=district_id,
-        display_name=name or district_id,
-        time_zone=time_zone,
-        locale=locale,
-        currency_code=currency,
-        licensed_kinds=[common_pb2.Kind.Value(f"KIND_{kind.upper()}") for kind in kinds or _KINDS],
-        app_ids=app_ids,
-    )
-    request = district_service_pb2.CreateDistrictRequest(district_id=district_id, district=district)
-    with session.client() as client:
-        session.show(client.districts.CreateDistrict(request).district)
 
 
-@districts.command("list")
-@click.pass_obj
-def list_districts(session: Session) -> None:
-    """List the districts you may read."""
-    request = district_service_pb2.ListDistrictsRequest(district_id="-", page_size=1000)
-    with session.client() as client:
-        found = client.districts.ListDistricts(request).districts
-    rows = [(one.district_id, one.display_name, one.time_zone) for one in found]
-    session.show_rows(found, ("district", "name", "time zone"), rows)
+@click.group("display-options")
+def display_options() -> None:
+    """See, change and reset what calendars show in the apps."""
 
 
-@districts.command("delete")
-@click.argument("district_id")
-@click.option("--confirm", required=True, help="The same id once more.")
-@click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
-@click.pass_obj
-def delete_district(session: Session, *, district_id: str, confirm: str, dry_run: bool) -> None:
-    """Delete a district with everything that is stored of it, its audit log included."""
-    request = district_service_pb2.DeleteDistrictRequest(
-        district_id=district_id, confirm_district_id=confirm, validate_only=dry_run
-    )
-    with session.client() as client:
-        session.show(client.districts.DeleteDistrict(request))
+_SHOWN = columns(
+    "calendar=calendar_id",
+    ("shown", lambda one: "yes" if one.enabled else "no"),
+    "students' app=student_app_kinds",
+    "parents' app=parent_app_kinds",
+    "?hidden terms=disabled_term_ids",
+    ("by", lambda one: "the district" if one.inherited else "itself"),
+)
+add_calls(
+    display_options,
+    {
+        "get": Rpc(
+            call="settings.GetDisplayOptions",
+            help="Show what a calendar shows.",
+            example="display-options get maple-high:2027",
+            arguments=["calendar_id"],
+        ),
+        "list": Rpc(
+            call="settings.ListDisplayOptions",
+            help="List what calendars show.",
+            example="display-options list --year 2027",
+            options={"school_year": "year"},
+            columns=_SHOWN,
+            nothing="calendars",
+        ),
+        "set": Rpc(
+            call="settings.UpdateDisplayOptions",
+            help="Change what is named for calendars; the rest stays.",
+            example="display-options set maple-high:2027 --parent-app-kind grade",
+            arguments=["calendar_ids"],
+            parts=["display_options"],
+            options={"display_options.calendar_id": ""},
+            patch="display_options",
+            columns=_SHOWN,
+        ),
+        "reset": Rpc(
+            call="settings.ResetDisplayOptions",
+            help="Drop what calendars store, so that the district's default holds for them again.",
+            example="display-options reset maple-high:2027",
+            arguments=["calendar_ids"],
+            columns=_SHOWN,
+        ),
+    },
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
 
 import click
 
@@ -34,28 +33,6 @@ def escape_json(text: str) -> str:
 def say(text: str, *, err: bool = False) -> None:
     """Print one line."""
     click.echo(escape(text), err=err)
-
-
-class Group(click.Group):
-    """A group of commands whose errors are printed as everything else is."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except click.UsageError:
-            raise  # it quotes the caller's own words, and shows the usage
-        except click.ClickException as error:
-            lines = error.format_message().split("\n")
-            raise _Escaped("\n".join(escape(line) for line in lines), error) from None
-
-
-class _Escaped(click.ClickException):
-    """An error of a command, fit to be printed."""
-
-    def __init__(self, message: str, error: click.ClickException) -> None:
-        super().__init__(message)
-        vars(self)["exit_code"] = error.exit_code
 
 
 def _is_unseen(letter: str) -> bool:

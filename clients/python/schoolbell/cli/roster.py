@@ -13,9 +13,14 @@ import click
 
 from schoolbell import oneroster
 from schoolbell.blocking import Client
+from schoolbell.cli.failing import Failed
+from schoolbell.cli.groups import add_calls
 from schoolbell.cli.guards import guard_options
 from schoolbell.cli.printing import say
-from schoolbell.cli.session import Session, to_json
+from schoolbell.cli.progress import Progress
+from schoolbell.cli.rosters import RECORDS
+from schoolbell.cli.session import Session
+from schoolbell.cli.shared import Command
 from schoolbell.errors import SchoolbellError
 from schoolbell.v1 import roster_pb2, roster_service_pb2
 
@@ -26,10 +31,18 @@ _MOST_SHOWN = 20
 
 @click.group()
 def roster() -> None:
-    """Import rosters and look students up."""
+    """Import rosters, see what became of them, and change single records."""
 
 
-@roster.command("import")
+@roster.command(
+    "import",
+    cls=Command,
+    calls=["roster.ImportRoster", "roster.GetImport", "roster.SetActiveSchoolYear"],
+    examples=[
+        "roster import --oneroster extract --relationships relationships.csv --dry-run",
+        "roster import --oneroster extract --import-id 2026-11-24",
+    ],
+)
 @click.option(
     "--oneroster",
     "directory",
@@ -59,7 +72,13 @@ def roster() -> None:
 @click.option("--source", default="oneroster", show_default=True)
 @click.option("--import-id", default="", help="Your own id; the same again is not imported twice.")
 @click.option("--active-year", type=int, help="Make this the active school year (it ends in).")
-@click.option("--validate-only", is_flag=True, help="Check everything and change nothing.")
+@click.option(
+    "--dry-run",
+    "--validate-only",
+    "validate_only",
+    is_flag=True,
+    help="Check everything and change nothing.",
+)
 @guard_options
 @click.pass_obj
 def import_roster(
@@ -83,7 +102,7 @@ def import_roster(
         )
     except oneroster.UnusableRosterError as error:
         _warn(error.problems, error.problem_count)
-        raise click.ClickException(str(error)) from None
+        raise Failed(str(error)) from None
     _warn(read.problems, read.problem_count)
     district_id = session.need_district()
     header = roster_service_pb2.ImportRosterHeader(
@@ -93,12 +112,14 @@ def import_roster(
         validate_only=validate_only,
         guards=roster_service_pb2.ImportGuards(**guards),
     )
-    with session.client() as client:
-        parts = import_parts(district_id, header, read)
+    total = sum(1 for _ in oneroster.to_proto(read))
+    with Progress(session.output, "sending", lambda: total) as progress, session.client() as client:
+        parts = _counted(import_parts(district_id, header, read), progress)
         try:
-            answer = client.roster.ImportRoster(parts, timeout=_DEADLINE)
+            timeout = session.options.timeout or _DEADLINE
+            answer = client.roster.ImportRoster(parts, timeout=timeout)
         except SchoolbellError as error:
-            _show_report(client, district_id, header.import_id, error)
+            _show_report(session, client, district_id, header.import_id, error)
             raise
         if active_year is not None and not validate_only:
             client.roster.SetActiveSchoolYear(
@@ -106,7 +127,17 @@ def import_roster(
                     district_id=district_id, school_year=active_year
                 )
             )
-    click.echo(to_json(answer.roster_import))
+    session.output.message(answer.roster_import)
+
+
+def _counted(
+    parts: Iterator[roster_service_pb2.ImportRosterRequest], progress: Progress
+) -> Iterator[roster_service_pb2.ImportRosterRequest]:
+    """Yield the parts of an import, and count what is sent."""
+    for part in parts:
+        yield part
+        progress.advance(len(part.records.records))
+    progress.go_on("applying the records")
 
 
 def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
@@ -116,13 +147,15 @@ def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
         say(f"warning: and {count - _MOST_SHOWN} more", err=True)
 
 
-def _show_report(client: Client, district_id: str, import_id: str, error: SchoolbellError) -> None:
+def _show_report(
+    session: Session, client: Client, district_id: str, import_id: str, error: SchoolbellError
+) -> None:
     """Print what is wrong with the records of an import that was refused for them."""
     if not error.reason.startswith("IMPORT_"):
         return
     request = roster_service_pb2.GetImportRequest(district_id=district_id, import_id=import_id)
     with suppress(SchoolbellError):
-        click.echo(to_json(client.roster.GetImport(request).roster_import))
+        session.output.message(client.roster.GetImport(request).roster_import)
 
 
 def import_parts(
@@ -138,14 +171,4 @@ def import_parts(
     yield part(footer=roster_service_pb2.ImportRosterFooter(record_count=count))
 
 
-@roster.command("students")
-@click.pass_obj
-def list_students(session: Session) -> None:
-    """List students."""
-    request = roster_service_pb2.ListStudentsRequest(
-        district_id=session.need_district(), page_size=1000
-    )
-    with session.client() as client:
-        found = client.roster.ListStudents(request).students
-    rows = [(one.user.user_id, len(one.relationships), len(one.enrollments)) for one in found]
-    session.show_rows(found, ("student", "relationships", "enrollments"), rows)
+add_calls(roster, RECORDS)

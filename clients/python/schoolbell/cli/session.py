@@ -1,123 +1,183 @@
-"""What every command shares: the connection, the district, and how answers are shown."""
+"""What every command shares: the connection, the district, and how it asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import click
-from google.protobuf import json_format
-from google.protobuf.message import Message
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from schoolbell.blocking import Client
-from schoolbell.cli.printing import escape, escape_json
-from schoolbell.connection import DEFAULT_TARGET, Connection
-from schoolbell.errors import SchoolbellError, Unavailable
-from schoolbell.keys import read_key
-from schoolbell.mistakes import find_mistake
+from schoolbell.cli import profiles
+from schoolbell.cli.failing import Failed, of_error
+from schoolbell.cli.output import Form, Output
+from schoolbell.cli.printing import say
+from schoolbell.connection import Connection, is_proxied, read_authority
+from schoolbell.errors import SchoolbellError
+from schoolbell.keys import InvalidKeyError, read_key
+from schoolbell.mistakes import look
 from schoolbell.targets import BadConnection
 
+WAIT = 60.0  # seconds that `--wait` waits without `--timeout`
+PAGE = 500
+_AGAIN = 0.5  # seconds between two tries of `--wait`
+_EVERY = 2.0  # seconds between two answers of `--watch`
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(kw_only=True)
+class Options:
+    """The options that every command takes, before its name or behind it."""
+
+    target: str | None = None
+    key_file: Path | None = None
+    ca_file: Path | None = None
+    plaintext: bool = False
+    district: str = ""
+    profile: str = ""
+    timeout: float | None = None
+    wait: bool = False
+    output: Form = Form.TABLE
+
+
+@dataclass(kw_only=True)
 class Session:
     """How this run of the command talks to the service, and to its caller."""
 
-    connection: Connection
-    district_id: str
-    as_json: bool
-    console: Console
+    options: Options = field(default_factory=Options)
+
+    @cached_property
+    def output(self) -> Output:
+        """Return where answers are printed."""
+        return Output(self.options.output)
+
+    @cached_property
+    def profile(self) -> profiles.Profile:
+        """Return the profile that is chosen, or an empty one."""
+        return profiles.load(self.options.profile)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """Return where and as whom to call: options, then the environment, then the profile.
+
+        A profile that is named stands before the environment.
+        """
+        options, stored = self.options, self.profile.connection()
+        chosen: dict[str, Any] = {"plaintext": options.plaintext}
+        if options.target:
+            chosen["target"] = options.target
+        try:
+            if options.ca_file:
+                chosen["ca"] = read_authority(options.ca_file)
+            if options.key_file:
+                chosen["key"] = read_key(options.key_file)
+            if options.profile:
+                connection = Connection(**(stored | chosen))
+            else:
+                connection = Connection.from_environment(defaults=stored, **chosen)
+        except BadConnection as error:
+            is_key = isinstance(error, InvalidKeyError)
+            code = Failed.DENIED if is_key else Failed.UNREACHABLE
+            raise Failed(str(error), code=code) from None
+        if options.timeout is not None:
+            return replace(connection, deadline=options.timeout)
+        return connection
+
+    @property
+    def district_id(self) -> str:
+        """Return the district; '' where none is named."""
+        stored = self.profile.district
+        chosen = self.options.district or (stored if self.options.profile else "")
+        return chosen or os.environ.get("SCHOOLBELL_DISTRICT", "") or stored
+
+    def need_district(self) -> str:
+        """Return the district; it has to be named, and somebody to ask for it."""
+        self._need_key()
+        if not self.district_id:
+            raise click.UsageError(
+                "name the district: --district, SCHOOLBELL_DISTRICT, or log in with it"
+            )
+        return self.district_id
 
     @contextmanager
     def client(self) -> Iterator[Client]:
         """Open a client; an error of the service ends the command with its text."""
+        self.reach()
         try:
             with Client(self.connection) as client:
                 yield client
         except SchoolbellError as error:
             raise self.failure(error) from None
 
-    def failure(self, error: SchoolbellError) -> click.ClickException:
-        """Return how an error ends the command: with what the caller has to correct, if any."""
-        text = str(error)
-        if isinstance(error, Unavailable) and not error.reason:
-            text = find_mistake(self.connection) or text
-        return click.ClickException(text)
+    def failure(self, error: SchoolbellError) -> Failed:
+        """Return how an error ends the command."""
+        return of_error(error, self.connection)
 
-    def need_district(self) -> str:
-        """Return the district; it has to be named."""
-        if not self.district_id:
-            raise click.UsageError("name the district: --district, or SCHOOLBELL_DISTRICT")
-        return self.district_id
-
-    def show(self, message: Message) -> None:
-        """Print one message as JSON, as a script and a person can read it."""
-        click.echo(to_json(message))
-
-    def show_rows(
-        self, messages: Sequence[Message], columns: Sequence[str], rows: Sequence[Sequence[Any]]
-    ) -> None:
-        """Print a list: one JSON object a line for scripts, a table for people."""
-        if self.as_json:
-            for message in messages:
-                click.echo(to_json(message, indent=None))
+    def reach(self) -> None:
+        """End the command with the reason where nobody can be called; `--wait` waits for them."""
+        self._need_key()
+        connection = self.connection
+        if is_proxied(connection.target):
             return
-        table = Table(*columns)
-        for row in rows:
-            table.add_row(*(Text(escape(str(cell))) for cell in row))
-        self.console.print(table)
+        patience = (self.options.timeout or WAIT) if self.options.wait else 0.0
+        until, is_said = time.monotonic() + patience, False
+        while True:
+            found = look(connection)
+            if found.mistake:
+                raise Failed(self._mistake(found.mistake), code=Failed.UNREACHABLE)
+            if not found.away:
+                return
+            if time.monotonic() >= until:
+                hint = "" if patience else "; start the server, correct --target, or --wait for it"
+                text = f"{connection.target} does not answer: {found.away}{hint}"
+                raise Failed(text, code=Failed.UNREACHABLE)
+            if not is_said:
+                say(f"waiting for {connection.target}: {found.away}", err=True)
+            is_said = True
+            time.sleep(_AGAIN)
 
+    def _need_key(self) -> None:
+        if not self.connection.key:
+            text = "no API key: schoolbell login stores one; or --key-file, SCHOOLBELL_KEY_FILE"
+            raise Failed(text, code=Failed.DENIED)
 
-def every_page(call: Callable[[Any], Any], request: Any) -> Iterator[Any]:
-    """Yield the answer of every page of a list, the first by the request as it is."""
-    while True:
-        page = call(request)
-        yield page
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token
+    def _mistake(self, mistake: str) -> str:
+        """Return a mistake with the setting to correct."""
+        if "not trusted" in mistake:
+            named = self.options.ca_file or os.environ.get("SCHOOLBELL_CA_FILE")
+            now = named or ("the profile's" if self.connection.ca else "the system's")
+            return (
+                f"{self.connection.target}: {mistake}; "
+                f"name the authority that signed it with --ca-file (now: {now})"
+            )
+        if "plaintext" in mistake:
+            return f"{self.connection.target}: the server speaks TLS: leave out --plaintext"
+        return f"{self.connection.target}: {mistake}: correct --target"
 
+    def pages(self, call: Callable[[Any], Any], request: Any, limit: int = 0) -> Iterator[Any]:
+        """Yield the answer of every page of a list, as far as `limit` records; 0 is all."""
+        request.page_size = min(limit, PAGE) if limit else PAGE  # a token is bound to it
+        asked = 0
+        while True:
+            page = call(request)
+            yield page
+            asked += request.page_size
+            if not page.next_page_token or (limit and asked >= limit):
+                return
+            request.page_token = page.next_page_token
 
-def to_json(message: Message, indent: int | None = 2) -> str:
-    """Return a message as ProtoJSON."""
-    return escape_json(json_format.MessageToJson(message, indent=indent, ensure_ascii=False))
-
-
-def open_session(
-    *,
-    target: str | None,
-    key_file: Path | None,
-    ca_file: Path | None,
-    plaintext: bool,
-    district_id: str,
-    as_json: bool,
-) -> Session:
-    """Return the session that options and environment describe; options win.
-
-    A key that is none ends the command with its text.
-    """
-    chosen: dict[str, Any] = {"plaintext": plaintext}
-    if target:
-        chosen["target"] = target
-    if ca_file:
-        chosen["ca"] = ca_file.read_bytes()
-    try:
-        if key_file:
-            chosen["key"] = read_key(key_file)
-        connection = Connection.from_environment(**chosen)
-    except BadConnection as error:
-        raise click.ClickException(str(error)) from None
-    return Session(
-        connection=connection,
-        district_id=district_id,
-        as_json=as_json,
-        console=Console(),
-    )
-
-
-__all__ = ["DEFAULT_TARGET", "Session", "every_page", "open_session", "to_json"]
+    def repeat(self, show: Callable[[], None], *, watched: bool) -> None:
+        """Show an answer; again every two seconds where it is watched, until Ctrl-C."""
+        console = self.output.console
+        while True:
+            if watched and console.is_terminal and self.output.is_for_people:
+                console.clear()
+            show()
+            if not watched:
+                return
+            time.sleep(_EVERY)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
-from google.protobuf import json_format
 
+from schoolbell.cli import values
+from schoolbell.cli.choosing import KIND
+from schoolbell.cli.output import columns
 from schoolbell.cli.session import Session
+from schoolbell.cli.shared import Command
+from schoolbell.proto_json import BadJson, parse
 from schoolbell.v1 import common_pb2, subscription_pb2
 from schoolbell.v1 import subscription_service_pb2 as messages
 
-_KINDS = [name.removeprefix("KIND_").lower() for name in common_pb2.Kind.keys()[1:]]
-_WITH_PERCENT = ("assignment", "grade")
+_WITH_PERCENT = {common_pb2.KIND_ASSIGNMENT: "assignment", common_pb2.KIND_GRADE: "grade"}
+_LINES = columns(
+    "student=subscription.student_id",
+    "kind=subscription.kind",
+    ("wanted", lambda one: "on" if one.subscription.enabled else "off"),
+    ("condition", lambda one: _condition(one.subscription)),
+    "chosen by=inherited_from",
+    "closed by=closed_by",
+)
 
-Command = Callable[..., None]
+Run = Callable[..., None]
 
 
-def _page(command: Command) -> Command:
+def _page(command: Run) -> Run:
     """Add the options that name a page."""
     for option in (
         click.option("--device", "device_id", default="", help="One device of the person."),
@@ -46,7 +57,12 @@ def subscriptions() -> None:
     """See, save and reset the subscriptions of a person or a device."""
 
 
-@subscriptions.command("get")
+@subscriptions.command(
+    "get",
+    cls=Command,
+    calls=["subscriptions.GetSubscriptions"],
+    examples=["subscriptions get --user g5001 --app-type parent"],
+)
 @_page
 @click.pass_obj
 def get_subscriptions(
@@ -56,13 +72,20 @@ def get_subscriptions(
     request = messages.GetSubscriptionsRequest(**_named(session, user_id, app_type, device_id))
     with session.client() as client:
         found = client.subscriptions.GetSubscriptions(request).options
-    _show(session, found)
+    session.output.rows(found, _LINES, "students")
 
 
-@subscriptions.command("set")
+@subscriptions.command(
+    "set",
+    cls=Command,
+    calls=["subscriptions.UpdateSubscriptions"],
+    examples=[
+        "subscriptions set --user g5001 --app-type parent --student s1001 --kind grade --below 70"
+    ],
+)
 @_page
 @click.option("--student", "student_id", required=True)
-@click.option("--kind", "kinds", multiple=True, required=True, type=click.Choice(_KINDS))
+@click.option("--kind", "kinds", multiple=True, required=True, type=KIND)
 @click.option("--on/--off", "enabled", default=True, show_default=True)
 @click.option("--below", type=float, help="Only below this percentage (assignment, grade).")
 @click.option("--condition", help="The subscription's condition as ProtoJSON.")
@@ -74,7 +97,7 @@ def set_subscriptions(
     app_type: str | None,
     device_id: str,
     student_id: str,
-    kinds: tuple[str, ...],
+    kinds: tuple[int, ...],
     enabled: bool,
     below: float | None,
     condition: str | None,
@@ -89,13 +112,18 @@ def set_subscriptions(
     )
     with session.client() as client:
         found = client.subscriptions.UpdateSubscriptions(request).options
-    _show(session, found)
+    session.output.rows(found, _LINES, "students")
 
 
-@subscriptions.command("reset")
+@subscriptions.command(
+    "reset",
+    cls=Command,
+    calls=["subscriptions.ResetSubscriptions"],
+    examples=["subscriptions reset --user g5001 --app-type parent --student s1001 --kind grade"],
+)
 @_page
 @click.option("--student", "student_id", help="Default: all.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Default: all.")
+@click.option("--kind", "kinds", multiple=True, type=KIND, help="Default: all.")
 @click.pass_obj
 def reset_subscriptions(
     session: Session,
@@ -104,14 +132,14 @@ def reset_subscriptions(
     app_type: str | None,
     device_id: str,
     student_id: str | None,
-    kinds: tuple[str, ...],
+    kinds: tuple[int, ...],
 ) -> None:
     """Drop choices: a device follows its user again, a person the district's default."""
     if kinds and not student_id:
         raise click.UsageError("name the student of the kinds with --student")
     keys = [
-        messages.SubscriptionKey(student_id=student_id, kind=_kind(kind))
-        for kind in dict.fromkeys(kinds or _KINDS)
+        messages.SubscriptionKey(student_id=student_id, kind=common_pb2.Kind.ValueType(kind))
+        for kind in dict.fromkeys(kinds or common_pb2.Kind.values()[1:])
         if student_id
     ]
     request = messages.ResetSubscriptionsRequest(
@@ -119,40 +147,30 @@ def reset_subscriptions(
     )
     with session.client() as client:
         found = client.subscriptions.ResetSubscriptions(request).options
-    _show(session, found)
-
-
-def _kind(name: str) -> common_pb2.Kind.ValueType:
-    return common_pb2.Kind.Value(f"KIND_{name.upper()}")
+    session.output.rows(found, _LINES, "students")
 
 
 def _subscription(
-    student_id: str, kind: str, *, enabled: bool, below: float | None, condition: str | None
+    student_id: str, kind: int, *, enabled: bool, below: float | None, condition: str | None
 ) -> subscription_pb2.Subscription:
     subscription = subscription_pb2.Subscription(
-        student_id=student_id, kind=_kind(kind), enabled=enabled
+        student_id=student_id, kind=common_pb2.Kind.ValueType(kind), enabled=enabled
     )
     if condition:
         try:
-            json_format.Parse(condition, subscription.condition)
-        except json_format.ParseError as error:
+            parse(condition, subscription.condition)
+        except BadJson as error:
             raise click.UsageError(f"--condition: {error}") from None
     if below is not None:
-        if kind not in _WITH_PERCENT:
-            raise click.UsageError(f"--below is a percentage, which {kind} has not")
-        getattr(subscription.condition, kind).below_percent = below
+        rule = _WITH_PERCENT.get(common_pb2.Kind.ValueType(kind))
+        if rule is None:
+            name = values.one_text(subscription.DESCRIPTOR.fields_by_name["kind"], kind).lower()
+            raise click.UsageError(f"--below is a percentage, which {name} has not")
+        getattr(subscription.condition, rule).below_percent = below
     return subscription
 
 
-def _show(session: Session, found: Sequence[messages.SubscriptionOption]) -> None:
-    rows = [
-        (
-            one.subscription.student_id,
-            common_pb2.Kind.Name(one.subscription.kind).removeprefix("KIND_"),
-            "on" if one.subscription.enabled else "off",
-            messages.SubscriptionLevel.Name(one.inherited_from).removeprefix("SUBSCRIPTION_LEVEL_"),
-            "" if one.offered else common_pb2.Gate.Name(one.closed_by).removeprefix("GATE_"),
-        )
-        for one in found
-    ]
-    session.show_rows(list(found), ("student", "kind", "wanted", "chosen by", "closed by"), rows)
+def _condition(subscription: subscription_pb2.Subscription) -> str:
+    """Return the rule of a choice, such as `below percent 70`."""
+    rule = subscription.condition.WhichOneof("rule")
+    return values.message_text(getattr(subscription.condition, rule)) if rule else ""

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from google.protobuf import json_format
-
+from schoolbell.proto_json import BadJson, parse
 from schoolbell.texts import cut, readable
 from schoolbell.v1.change_pb2 import Change
 
 LONGEST_LINE = 64 * 1024  # bytes
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LONGEST_TEXT = 200  # characters of a complaint
+_LONGEST_TEXT = 300  # characters of a complaint
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +75,16 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:
 def _parse(number: int, raw: bytes, source: str) -> Line | BadLine:
     change = Change()
     try:
-        json_format.Parse(raw.decode("utf-8"), change)
+        parse(raw.decode("utf-8"), change)
     except UnicodeDecodeError as error:
         return BadLine(number, f"is not UTF-8 at byte {error.start + 1}")
-    except json_format.ParseError as error:
-        return BadLine(number, _readable(error))
+    except BadJson as error:
+        return BadLine(number, readable(cut(str(error), _LONGEST_TEXT)))
     if not change.key.change_id:
         change.key.change_id = hashlib.sha256(raw).hexdigest()
     if not change.key.source:
         change.key.source = source
     return Line(number, change)
-
-
-def _readable(error: Exception) -> str:
-    return readable(cut((str(error).splitlines() or ["is not a change"])[0], _LONGEST_TEXT))
 
 
 def _skip_rest(file: IO[bytes], raw: bytes) -> None:

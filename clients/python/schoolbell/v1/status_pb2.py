@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from schoolbell.v1 import access_service_pb2 as schoolbell_dot_v1_dot_access__service__pb2
 from schoolbell.v1 import common_pb2 as schoolbell_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aschoolbell/v1/status.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aschoolbell/v1/common.proto\"\xaf\x02\n\x0cServiceState\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x34\n\x0eservice_status\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.ServiceStatus\x12\x31\n\x0c\x63onnectivity\x18\x03 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12\"\n\x05links\x18\x04 \x03(\x0b\x32\x13.schoolbell.v1.Link\x12/\n\x08warnings\x18\x05 \x03(\x0b\x32\x1d.schoolbell.v1.ServiceWarning\x12\'\n\x07\x62\x61\x63klog\x18\x06 \x03(\x0b\x32\x16.schoolbell.v1.Backlog\x12#\n\x05rates\x18\x07 \x01(\x0b\x32\x14.schoolbell.v1.Rates\"\xea\x02\n\x04Link\x12%\n\x04type\x18\x01 \x01(\x0e\x32\x17.schoolbell.v1.LinkType\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12)\n\x08provider\x18\x03 \x01(\x0e\x32\x17.schoolbell.v1.Provider\x12\x37\n\x0b\x65nvironment\x18\x04 \x01(\x0e\x32\".schoolbell.v1.ProviderEnvironment\x12\x31\n\x0c\x63onnectivity\x18\x05 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12+\n\x07trouble\x18\x06 \x01(\x0e\x32\x1a.schoolbell.v1.LinkTrouble\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07\x63ircuit\x18\t \x01(\x0e\x32\x16.schoolbell.v1.Circuit\"\x80\x02\n\x0eServiceWarning\x12.\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1a.schoolbell.v1.WarningCodeB\x04\xe2\x41\x01\x01\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x43\n\x08metadata\x18\x04 \x03(\x0b\x32+.schoolbell.v1.ServiceWarning.MetadataEntryB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"w\n\x07\x42\x61\x63klog\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\x15\n\rpending_count\x18\x02 \x01(\x03\x12\x12\n\nheld_count\x18\x03 \x01(\x03\x12\x33\n\x0foldest_due_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x05Rates\x12\x13\n\x0b\x63hange_rate\x18\x01 \x01(\x01\x12\x14\n\x0c\x61ttempt_rate\x18\x02 \x01(\x01\x12\x17\n\x0f\x61\x63\x63\x65ptance_rate\x18\x03 \x01(\x01*g\n\rServiceStatus\x12\x1e\n\x1aSERVICE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVICE_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17SERVICE_STATUS_INACTIVE\x10\x02*\x82\x01\n\x0c\x43onnectivity\x12\x1c\n\x18\x43ONNECTIVITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONNECTIVITY_CONNECTED\x10\x01\x12\x19\n\x15\x43ONNECTIVITY_DEGRADED\x10\x02\x12\x1d\n\x19\x43ONNECTIVITY_DISCONNECTED\x10\x03*P\n\x08LinkType\x12\x19\n\x15LINK_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12LINK_TYPE_PROVIDER\x10\x01\x12\x11\n\rLINK_TYPE_HUB\x10\x02*\xb6\x02\n\x0bLinkTrouble\x12\x1c\n\x18LINK_TROUBLE_UNSPECIFIED\x10\x00\x12 \n\x1cLINK_TROUBLE_NAME_RESOLUTION\x10\x01\x12\x18\n\x14LINK_TROUBLE_REFUSED\x10\x02\x12\x14\n\x10LINK_TROUBLE_TLS\x10\x03\x12\x1c\n\x18LINK_TROUBLE_CREDENTIALS\x10\x04\x12\x1a\n\x16LINK_TROUBLE_THROTTLED\x10\x05\x12 \n\x1cLINK_TROUBLE_FLOW_CONTROLLED\x10\x06\x12\x18\n\x14LINK_TROUBLE_TIMEOUT\x10\x07\x12 \n\x1cLINK_TROUBLE_CONNECTION_LOST\x10\x08\x12\x1f\n\x1bLINK_TROUBLE_PROVIDER_ERROR\x10\t*_\n\x07\x43ircuit\x12\x17\n\x13\x43IRCUIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43IRCUIT_CLOSED\x10\x01\x12\x10\n\x0c\x43IRCUIT_OPEN\x10\x02\x12\x15\n\x11\x43IRCUIT_HALF_OPEN\x10\x03*\xbe\x04\n\x0bWarningCode\x12\x1c\n\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16WARNING_CODE_PLAINTEXT\x10\x01\x12\x17\n\x13WARNING_CODE_REPLAY\x10\x02\x12#\n\x1fWARNING_CODE_CREDENTIAL_REFUSED\x10\x03\x12%\n!WARNING_CODE_PROVIDER_UNREACHABLE\x10\x04\x12!\n\x1dWARNING_CODE_MASS_TOKEN_DEATH\x10\x05\x12$\n WARNING_CODE_STORAGE_UNAVAILABLE\x10\x06\x12\x1a\n\x16WARNING_CODE_NO_WORKER\x10\x07\x12\x18\n\x14WARNING_CODE_BACKLOG\x10\x08\x12\x1f\n\x1bWARNING_CODE_NO_PORTAL_DATA\x10\t\x12\x1f\n\x1bWARNING_CODE_NO_ACTIVE_YEAR\x10\n\x12$\n WARNING_CODE_CREDENTIAL_EXPIRING\x10\x0b\x12\x18\n\x14WARNING_CODE_SANDBOX\x10\x0c\x12#\n\x1fWARNING_CODE_ACCEPTANCE_BLOCKED\x10\r\x12#\n\x1fWARNING_CODE_CREDENTIAL_INVALID\x10\x0e\x12 \n\x1cWARNING_CODE_SECRETS_EXPOSED\x10\x0f\x12#\n\x1fWARNING_CODE_TRANSPORT_UNPROVEN\x10\x10\x42h\n\x15\x65xample.schoolbell.v1B\x0bStatusProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aschoolbell/v1/status.proto\x12\rschoolbell.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"schoolbell/v1/access_service.proto\x1a\x1aschoolbell/v1/common.proto\"\xdd\x02\n\x0cServiceState\x12\x13\n\x0b\x64istrict_id\x18\x01 \x01(\t\x12\x34\n\x0eservice_status\x18\x02 \x01(\x0e\x32\x1c.schoolbell.v1.ServiceStatus\x12\x31\n\x0c\x63onnectivity\x18\x03 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12\"\n\x05links\x18\x04 \x03(\x0b\x32\x13.schoolbell.v1.Link\x12/\n\x08warnings\x18\x05 \x03(\x0b\x32\x1d.schoolbell.v1.ServiceWarning\x12\'\n\x07\x62\x61\x63klog\x18\x06 \x03(\x0b\x32\x16.schoolbell.v1.Backlog\x12#\n\x05rates\x18\x07 \x01(\x0b\x32\x14.schoolbell.v1.Rates\x12,\n\naudit_head\x18\x08 \x01(\x0b\x32\x18.schoolbell.v1.AuditHead\"\xea\x02\n\x04Link\x12%\n\x04type\x18\x01 \x01(\x0e\x32\x17.schoolbell.v1.LinkType\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12)\n\x08provider\x18\x03 \x01(\x0e\x32\x17.schoolbell.v1.Provider\x12\x37\n\x0b\x65nvironment\x18\x04 \x01(\x0e\x32\".schoolbell.v1.ProviderEnvironment\x12\x31\n\x0c\x63onnectivity\x18\x05 \x01(\x0e\x32\x1b.schoolbell.v1.Connectivity\x12+\n\x07trouble\x18\x06 \x01(\x0e\x32\x1a.schoolbell.v1.LinkTrouble\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07\x63ircuit\x18\t \x01(\x0e\x32\x16.schoolbell.v1.Circuit\"\x80\x02\n\x0eServiceWarning\x12.\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1a.schoolbell.v1.WarningCodeB\x04\xe2\x41\x01\x01\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x43\n\x08metadata\x18\x04 \x03(\x0b\x32+.schoolbell.v1.ServiceWarning.MetadataEntryB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"w\n\x07\x42\x61\x63klog\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\x15\n\rpending_count\x18\x02 \x01(\x03\x12\x12\n\nheld_count\x18\x03 \x01(\x03\x12\x33\n\x0foldest_due_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x05Rates\x12\x13\n\x0b\x63hange_rate\x18\x01 \x01(\x01\x12\x14\n\x0c\x61ttempt_rate\x18\x02 \x01(\x01\x12\x17\n\x0f\x61\x63\x63\x65ptance_rate\x18\x03 \x01(\x01*g\n\rServiceStatus\x12\x1e\n\x1aSERVICE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVICE_STATUS_ACTIVE\x10\x01\x12\x1b\n\x17SERVICE_STATUS_INACTIVE\x10\x02*\x82\x01\n\x0c\x43onnectivity\x12\x1c\n\x18\x43ONNECTIVITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONNECTIVITY_CONNECTED\x10\x01\x12\x19\n\x15\x43ONNECTIVITY_DEGRADED\x10\x02\x12\x1d\n\x19\x43ONNECTIVITY_DISCONNECTED\x10\x03*P\n\x08LinkType\x12\x19\n\x15LINK_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12LINK_TYPE_PROVIDER\x10\x01\x12\x11\n\rLINK_TYPE_HUB\x10\x02*\xb6\x02\n\x0bLinkTrouble\x12\x1c\n\x18LINK_TROUBLE_UNSPECIFIED\x10\x00\x12 \n\x1cLINK_TROUBLE_NAME_RESOLUTION\x10\x01\x12\x18\n\x14LINK_TROUBLE_REFUSED\x10\x02\x12\x14\n\x10LINK_TROUBLE_TLS\x10\x03\x12\x1c\n\x18LINK_TROUBLE_CREDENTIALS\x10\x04\x12\x1a\n\x16LINK_TROUBLE_THROTTLED\x10\x05\x12 \n\x1cLINK_TROUBLE_FLOW_CONTROLLED\x10\x06\x12\x18\n\x14LINK_TROUBLE_TIMEOUT\x10\x07\x12 \n\x1cLINK_TROUBLE_CONNECTION_LOST\x10\x08\x12\x1f\n\x1bLINK_TROUBLE_PROVIDER_ERROR\x10\t*_\n\x07\x43ircuit\x12\x17\n\x13\x43IRCUIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43IRCUIT_CLOSED\x10\x01\x12\x10\n\x0c\x43IRCUIT_OPEN\x10\x02\x12\x15\n\x11\x43IRCUIT_HALF_OPEN\x10\x03*\xbe\x04\n\x0bWarningCode\x12\x1c\n\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16WARNING_CODE_PLAINTEXT\x10\x01\x12\x17\n\x13WARNING_CODE_REPLAY\x10\x02\x12#\n\x1fWARNING_CODE_CREDENTIAL_REFUSED\x10\x03\x12%\n!WARNING_CODE_PROVIDER_UNREACHABLE\x10\x04\x12!\n\x1dWARNING_CODE_MASS_TOKEN_DEATH\x10\x05\x12$\n WARNING_CODE_STORAGE_UNAVAILABLE\x10\x06\x12\x1a\n\x16WARNING_CODE_NO_WORKER\x10\x07\x12\x18\n\x14WARNING_CODE_BACKLOG\x10\x08\x12\x1f\n\x1bWARNING_CODE_NO_PORTAL_DATA\x10\t\x12\x1f\n\x1bWARNING_CODE_NO_ACTIVE_YEAR\x10\n\x12$\n WARNING_CODE_CREDENTIAL_EXPIRING\x10\x0b\x12\x18\n\x14WARNING_CODE_SANDBOX\x10\x0c\x12#\n\x1fWARNING_CODE_ACCEPTANCE_BLOCKED\x10\r\x12#\n\x1fWARNING_CODE_CREDENTIAL_INVALID\x10\x0e\x12 \n\x1cWARNING_CODE_SECRETS_EXPOSED\x10\x0f\x12#\n\x1fWARNING_CODE_TRANSPORT_UNPROVEN\x10\x10\x42h\n\x15\x65xample.schoolbell.v1B\x0bStatusProtoP\x01Z0schoolbell.example/go/schoolbell/v1;schoolbellv1\xaa\x02\rSchoolbell.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,28 +46,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVICEWARNING'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
   _globals['_SERVICEWARNING'].fields_by_name['metadata']._loaded_options = None
   _globals['_SERVICEWARNING'].fields_by_name['metadata']._serialized_options = b'\342A\001\001'
-  _globals['_SERVICESTATUS']._serialized_start=1267
-  _globals['_SERVICESTATUS']._serialized_end=1370
-  _globals['_CONNECTIVITY']._serialized_start=1373
-  _globals['_CONNECTIVITY']._serialized_end=1503
-  _globals['_LINKTYPE']._serialized_start=1505
-  _globals['_LINKTYPE']._serialized_end=1585
-  _globals['_LINKTROUBLE']._serialized_start=1588
-  _globals['_LINKTROUBLE']._serialized_end=1898
-  _globals['_CIRCUIT']._serialized_start=1900
-  _globals['_CIRCUIT']._serialized_end=1995
-  _globals['_WARNINGCODE']._serialized_start=1998
-  _globals['_WARNINGCODE']._serialized_end=2572
-  _globals['_SERVICESTATE']._serialized_start=140
-  _globals['_SERVICESTATE']._serialized_end=443
-  _globals['_LINK']._serialized_start=446
-  _globals['_LINK']._serialized_end=808
-  _globals['_SERVICEWARNING']._serialized_start=811
-  _globals['_SERVICEWARNING']._serialized_end=1067
-  _globals['_SERVICEWARNING_METADATAENTRY']._serialized_start=1020
-  _globals['_SERVICEWARNING_METADATAENTRY']._serialized_end=1067
-  _globals['_BACKLOG']._serialized_start=1069
-  _globals['_BACKLOG']._serialized_end=1188
-  _globals['_RATES']._serialized_start=1190
-  _globals['_RATES']._serialized_end=1265
+  _globals['_SERVICESTATUS']._serialized_start=1349
+  _globals['_SERVICESTATUS']._serialized_end=1452
+  _globals['_CONNECTIVITY']._serialized_start=1455
+  _globals['_CONNECTIVITY']._serialized_end=1585
+  _globals['_LINKTYPE']._serialized_start=1587
+  _globals['_LINKTYPE']._serialized_end=1667
+  _globals['_LINKTROUBLE']._serialized_start=1670
+  _globals['_LINKTROUBLE']._serialized_end=1980
+  _globals['_CIRCUIT']._serialized_start=1982
+  _globals['_CIRCUIT']._serialized_end=2077
+  _globals['_WARNINGCODE']._serialized_start=2080
+  _globals['_WARNINGCODE']._serialized_end=2654
+  _globals['_SERVICESTATE']._serialized_start=176
+  _globals['_SERVICESTATE']._serialized_end=525
+  _globals['_LINK']._serialized_start=528
+  _globals['_LINK']._serialized_end=890
+  _globals['_SERVICEWARNING']._serialized_start=893
+  _globals['_SERVICEWARNING']._serialized_end=1149
+  _globals['_SERVICEWARNING_METADATAENTRY']._serialized_start=1102
+  _globals['_SERVICEWARNING_METADATAENTRY']._serialized_end=1149
+  _globals['_BACKLOG']._serialized_start=1151
+  _globals['_BACKLOG']._serialized_end=1270
+  _globals['_RATES']._serialized_start=1272
+  _globals['_RATES']._serialized_end=1347
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from schoolbell.v1 import access_service_pb2 as _access_service_pb2
 from schoolbell.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -286,6 +287,7 @@ class ServiceState(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
     RATES_FIELD_NUMBER: _builtins.int
+    AUDIT_HEAD_FIELD_NUMBER: _builtins.int
     district_id: _builtins.str
     """The district."""
     service_status: Global___ServiceStatus.ValueType
@@ -308,6 +310,12 @@ class ServiceState(_message.Message):
     def rates(self) -> Global___Rates:
         """How much is happening."""
 
+    @_builtins.property
+    def audit_head(self) -> _access_service_pb2.AuditHead:
+        """Where the district's audit log ends: who keeps it elsewhere can tell later whether entries were changed
+        or removed (VerifyAuditLog). Unset while the log is empty.
+        """
+
     def __init__(
         self,
         *,
@@ -318,10 +326,11 @@ class ServiceState(_message.Message):
         warnings: _abc.Iterable[Global___ServiceWarning] | None = ...,
         backlog: _abc.Iterable[Global___Backlog] | None = ...,
         rates: Global___Rates | None = ...,
+        audit_head: _access_service_pb2.AuditHead | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_head", b"audit_head", "rates", b"rates"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "connectivity", b"connectivity", "district_id", b"district_id", "links", b"links", "rates", b"rates", "service_status", b"service_status", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_head", b"audit_head", "backlog", b"backlog", "connectivity", b"connectivity", "district_id", b"district_id", "links", b"links", "rates", b"rates", "service_status", b"service_status", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,7 @@ class ApnsGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        proxy: str = "",
         lag: LoopLag | None = None,
         report: Report = unreported,
     ) -> None:
@@ -65,6 +66,7 @@ class ApnsGateway:
                 deadline=deadline,
                 ca_file=config.ca_file,
                 identity_file=config.certificate_file,
+                proxy=proxy,
                 lag=lag,
             )
             for environment, host in HOSTS.items()

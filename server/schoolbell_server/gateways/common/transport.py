@@ -17,6 +17,7 @@ from typing import Any
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
+from pyreqwest.proxy import ProxyBuilder
 
 from schoolbell_server.gateways.common.files import Stamp, stamp
 from schoolbell_server.gateways.common.wording import word
@@ -75,14 +76,16 @@ class Transport:
         deadline: dt.timedelta,
         ca_file: Path | None = None,
         identity_file: Path | None = None,
+        proxy: str = "",
         lag: LoopLag | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Speak HTTP/2 with prior knowledge to `https://host:port`.
 
         `ca_file` is trusted besides the system's authorities; `identity_file` holds a client
-        certificate and its key. `freshen` reads both again when they have changed. `lag` knows when
-        this process stood still: answers that arrived meanwhile are read before their time is over.
+        certificate and its key. `freshen` reads both again when they have changed. `proxy` is the
+        URL of a proxy with HTTP CONNECT, empty for none. `lag` knows when this process stood still:
+        answers that arrived meanwhile are read before their time is over.
         CredentialUnusable if one of the files cannot be used.
         """
         self._origin = origin
@@ -90,6 +93,7 @@ class Transport:
         self._files = [path for path in (ca_file, identity_file) if path is not None]
         self._ca_file = ca_file
         self._identity_file = identity_file
+        self._proxy = proxy
         self._lag = lag or LoopLag()
         self._clock = clock
         self._serial = 0
@@ -196,7 +200,10 @@ class Transport:
             .zstd(False)
             .deflate(False)
             .user_agent("schoolbell")
-            .no_proxy()
+        )
+        # Never the environment's: what leaves, and where, is configured.
+        builder = (
+            builder.proxy(ProxyBuilder.https(self._proxy)) if self._proxy else builder.no_proxy()
         )
         if self._authority:
             builder = builder.add_root_certificate_pem(self._authority)

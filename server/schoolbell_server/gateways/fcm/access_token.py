@@ -57,11 +57,13 @@ class AccessToken:
         ca_file: Path | None,
         deadline: dt.timedelta,
         clock: Callable[[], float] = time.time,
+        proxy: str = "",
     ) -> None:
         """`clock` gives epoch seconds."""
         self._file = service_account_file
         self._ca_file = ca_file
         self._deadline = deadline
+        self._proxy = proxy
         self._clock = clock
         self._account: ServiceAccount | None = None
         self._seen = stamp(service_account_file)
@@ -186,7 +188,7 @@ class AccessToken:
     def _transport(self, origin: str) -> Transport:
         if origin not in self._transports:
             self._transports[origin] = Transport(
-                origin, deadline=self._deadline, ca_file=self._ca_file
+                origin, deadline=self._deadline, ca_file=self._ca_file, proxy=self._proxy
             )
         return self._transports[origin]
 

@@ -46,6 +46,7 @@ class FcmGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        proxy: str = "",
         lag: LoopLag | None = None,
         report: Report = unreported,
     ) -> None:
@@ -62,7 +63,11 @@ class FcmGateway:
         self._messages = FcmMessages(config)
         self._path = f"v1/projects/{config.project_id}/messages:send"
         self._transport = Transport(
-            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file, lag=lag
+            config.endpoint or ENDPOINT,
+            deadline=deadline,
+            ca_file=config.ca_file,
+            proxy=proxy,
+            lag=lag,
         )
         self._attempts = Attempts(
             self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock

@@ -276,6 +276,6 @@ def _shown(row: ApiKeyRow) -> dict[str, Any]:
 def _no_key(key_id: str) -> SchoolbellError:
     return SchoolbellError(
         ErrorReason.ERROR_REASON_API_KEY_NOT_FOUND,
-        "there is no such API key",
+        f"there is no API key {key_id}",
         metadata={"api_key_id": key_id},
     )

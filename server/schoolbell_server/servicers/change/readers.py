@@ -170,7 +170,7 @@ def no_change(key: ChangeKey) -> SchoolbellError:
     """Return that there is no such change."""
     return SchoolbellError(
         ErrorReason.ERROR_REASON_CHANGE_NOT_FOUND,
-        "there is no such change, or it is no longer kept",
+        f"there is no change {key.change_id} of {key.source}, or it is no longer kept",
         metadata={"source": key.source, "change_id": key.change_id},
     )
 

@@ -60,7 +60,7 @@ def no_device(device_id: str) -> SchoolbellError:
     """Return that there is no such device, or that it is somebody else's."""
     return SchoolbellError(
         ErrorReason.ERROR_REASON_DEVICE_NOT_FOUND,
-        "the user has no such device",
+        f"the user has no device {device_id}",
         metadata={"device_id": device_id},
     )
 

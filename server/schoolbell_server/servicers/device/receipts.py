@@ -103,7 +103,7 @@ def _take(
     if row is None:
         missing = SchoolbellError(
             ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
-            "the user has no such delivery",
+            f"the user has no delivery {receipt.delivery_id}",
             metadata={"delivery_id": receipt.delivery_id},
         )
         return messages.ReceiptResult(error=to_status(missing), reason=missing.reason)

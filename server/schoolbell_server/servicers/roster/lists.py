@@ -15,6 +15,7 @@ from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.common.not_found import existing_district
 from schoolbell_server.servicers.common.paging import read_page
+from schoolbell_server.servicers.common.sources import own_sources
 from schoolbell_storage import roster_places
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster_search import find_users
@@ -41,6 +42,7 @@ class RosterLists:
                 connection,
                 request.district_id,
                 include_inactive=request.include_inactive,
+                sources=own_sources(()),
                 after=page.after_id,
                 limit=page.limit,
             ),
@@ -62,6 +64,7 @@ class RosterLists:
             school_id=request.school_id or None,
             school_year=request.school_year or None,
             include_inactive=request.include_inactive,
+            sources=own_sources(()),
             after=page.after_id,
             limit=page.limit,
         )

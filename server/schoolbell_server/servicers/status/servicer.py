@@ -135,7 +135,7 @@ class StatusServicer(StatusServiceServicer):
         if row is None or row.district_id != request.district_id or not is_own(row.key.source):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_DELIVERY_NOT_FOUND,
-                "there is no such delivery, or it is no longer kept",
+                f"there is no delivery {request.delivery_id}, or it is no longer kept",
                 metadata={"delivery_id": request.delivery_id},
             )
         return messages.GetDeliveryResponse(delivery=write_delivery(row, attempts=True))

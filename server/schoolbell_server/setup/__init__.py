@@ -1,0 +1,1 @@
+"""`schoolbell-server init`: from nothing to a server with its first district, keys and rights."""
