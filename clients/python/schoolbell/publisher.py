@@ -57,7 +57,7 @@ class AsyncPublisher:
         self._later = 0
         self._moved = asyncio.Condition()
         self._closing = False
-        self._fault: SchoolbellError | None = None
+        self._fault: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -108,15 +108,14 @@ class AsyncPublisher:
             yield change, await answer
 
     async def _run(self) -> None:
-        while not self._finished():
-            try:
-                await self._stream()
-            except SchoolbellError as error:
+        try:
+            while not self._finished():
                 try:
+                    await self._stream()
+                except SchoolbellError as error:
                     await self._breaks.wait(error)
-                except SchoolbellError as fault:
-                    await self._give_up(fault)
-                    return
+        except Exception as fault:  # noqa: BLE001 - of a token source, say: nobody must wait forever
+            await self._give_up(fault)
 
     async def _stream(self) -> None:
         """Send and receive on one stream until it ends."""
@@ -180,6 +179,10 @@ class AsyncPublisher:
 
     def _come_back(self, item: _Item) -> None:
         self._later -= 1
+        if self._fault is not None:
+            if not item.answer.done():
+                item.answer.set_exception(self._fault)
+            return
         self._waiting.append(item)
         task = asyncio.ensure_future(self._signal())
         task.add_done_callback(lambda _: None)
@@ -189,7 +192,7 @@ class AsyncPublisher:
             self._closing = self._closing or closing
             self._moved.notify_all()
 
-    async def _give_up(self, fault: SchoolbellError) -> None:
+    async def _give_up(self, fault: Exception) -> None:
         async with self._moved:
             self._fault = fault
             self._moved.notify_all()

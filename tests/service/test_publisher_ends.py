@@ -1,0 +1,87 @@
+"""What ends the publisher of the Python client reaches everybody who waits for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from schoolbell import AsyncClient, Connection, InvalidKeyError
+from schoolbell.errors import PermissionDenied
+from schoolbell.v1.change_service_pb2 import (
+    PUBLISH_RESULT_REFUSED,
+    PublishAck,
+    StreamPublishChangesRequest,
+    StreamPublishChangesResponse,
+)
+from schoolbell.v1.change_service_pb2_grpc import (
+    ChangeServiceServicer,
+    add_ChangeServiceServicer_to_server,
+)
+from tests.service.scores import scored
+
+_NOW = dt.datetime(2026, 11, 24, 13, 40, tzinfo=dt.UTC)
+_PATIENCE = 30.0  # seconds
+
+
+def _signed_out() -> str:
+    raise LookupError("signed out")
+
+
+def _two_lines() -> str:
+    return "two\nlines"
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"), [(_signed_out, LookupError), (_two_lines, InvalidKeyError)]
+)
+async def test_what_a_token_source_raises(
+    source: Callable[[], str], fault: type[Exception]
+) -> None:
+    connection = Connection(target="127.0.0.1:9", token_source=source)
+    async with (
+        asyncio.timeout(_PATIENCE),
+        AsyncClient(connection) as client,
+        client.publisher("d") as publisher,
+    ):
+        answer = await publisher.submit(scored(_NOW).change)
+        with pytest.raises(fault):
+            await answer
+        with pytest.raises(fault):
+            await publisher.submit(scored(_NOW).change)
+
+
+class _Full(ChangeServiceServicer):
+    """Is too full for every change, and then lets nobody publish any more."""
+
+    async def StreamPublishChanges(
+        self, requests: AsyncIterator[StreamPublishChangesRequest], context: Any
+    ) -> AsyncIterator[StreamPublishChangesResponse]:
+        async for request in requests:
+            ack = PublishAck(result=PUBLISH_RESULT_REFUSED)
+            ack.error.code = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+            yield StreamPublishChangesResponse(acks=[ack] * len(request.changes))
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no more")
+
+
+async def test_a_change_that_was_to_be_sent_again_later() -> None:
+    server = grpc.aio.server()
+    service = _Full()  # type: ignore[abstract] # the one method that a publisher calls
+    add_ChangeServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    connection = Connection(target=f"127.0.0.1:{port}", plaintext=True)
+    try:
+        async with (
+            asyncio.timeout(_PATIENCE),
+            AsyncClient(connection) as client,
+            client.publisher("d") as publisher,
+        ):
+            with pytest.raises(PermissionDenied):
+                await publisher.publish(scored(_NOW).change)
+    finally:
+        await server.stop(None)
