@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schoolbell import AsyncClient
-from schoolbell_server.demo.day import settled
+from schoolbell_server.demo.settled import settled
 from schoolbell_server.demo.stage import start_process
 from tests.conformance.proxy import Mode, Proxy
 from tests.conformance.relay import Failure, Relay

@@ -22,8 +22,8 @@ from google.protobuf.json_format import MessageToDict
 from schoolbell import AsyncClient, feed, oneroster
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server import sample
-from schoolbell_server.demo.day import settled
 from schoolbell_server.demo.district import phones_of, prepare, registration
+from schoolbell_server.demo.settled import settled
 from schoolbell_server.demo.stage import DISTRICT, Stage, stage
 from tests.conformance.languages import Language, languages
 from tests.conformance.runner import Runner, running

@@ -20,7 +20,7 @@ from schoolbell import AsyncClient, Connection, SchoolbellError
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_ACCEPTED
 from schoolbell_server import testing
-from schoolbell_server.demo.day import settled
+from schoolbell_server.demo.settled import settled
 from schoolbell_server.main import main as schoolbell_server
 from tests.service.ports import free_port
 from tests.service.scores import scored

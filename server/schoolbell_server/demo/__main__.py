@@ -22,6 +22,7 @@ from schoolbell_server import sample
 from schoolbell_server.demo import day, report
 from schoolbell_server.demo.browser import Browsable, serve_console
 from schoolbell_server.demo.district import set_up
+from schoolbell_server.demo.settled import settled
 from schoolbell_server.demo.stage import DISTRICT, ProcessEnded, Stage, stage
 
 FOLDER = Path(".run")
@@ -61,7 +62,7 @@ async def _play(folder: Path, script: Script, *, once: bool) -> int:
         console.print(f"{len(phones)} phones registered; the day begins.")
         results = await day.play(on, script.changes, console)
         async with AsyncClient(on.connection(access_service_pb2.ROLE_MONITOR)) as monitor:
-            tallies = await day.settled(monitor)
+            tallies = await settled(monitor)
         await report.show_phones(on, phones, console)
         await report.show_nobody(on, phones, console)
         report.show_sums(tallies, console)

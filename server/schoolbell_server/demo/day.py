@@ -15,21 +15,11 @@ from schoolbell.cli.watch import Board
 from schoolbell.v1 import (
     access_service_pb2,
     change_service_pb2,
-    delivery_pb2,
     status_service_pb2,
 )
 from schoolbell.v1.change_pb2 import Change
+from schoolbell_server.demo.settled import settled
 from schoolbell_server.demo.stage import DISTRICT, Stage
-
-_LOOK_AGAIN = 0.25  # seconds
-_PATIENCE = 600.0  # seconds
-_UNDER_WAY = frozenset(
-    {
-        delivery_pb2.DELIVERY_STATE_PENDING,
-        delivery_pb2.DELIVERY_STATE_HELD,
-        delivery_pb2.DELIVERY_STATE_SENDING,
-    }
-)
 
 
 async def play(on: Stage, changes: Path, console: Console) -> Counter[str]:
@@ -66,19 +56,6 @@ async def publish(on: Stage, changes: Path) -> Counter[str]:
             name = change_service_pb2.PublishResult.Name(ack.result)
             results[name.removeprefix("PUBLISH_RESULT_")] += 1
     return results
-
-
-async def settled(
-    client: AsyncClient, district_id: str = DISTRICT, patience: float = _PATIENCE
-) -> list[status_service_pb2.Tally]:
-    """Wait, at most for `patience` seconds, until no delivery waits; return the tallies."""
-    request = status_service_pb2.GetTalliesRequest(district_id=district_id)
-    async with asyncio.timeout(patience):
-        while True:
-            tallies = (await client.status.GetTallies(request)).tallies
-            if not any(one.state in _UNDER_WAY for tally in tallies for one in tally.deliveries):
-                return list(tallies)
-            await asyncio.sleep(_LOOK_AGAIN)
 
 
 async def _watch(

@@ -15,7 +15,7 @@ from schoolbell_sandbox.server import Sandbox, SandboxSettings
 from schoolbell_server.address import Address
 from schoolbell_server.app import running
 from schoolbell_server.config import Config, DeliveryConfig, ServerConfig
-from schoolbell_server.demo.day import settled
+from schoolbell_server.demo.settled import settled
 from schoolbell_server.demo.stage import APPS
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
 from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
