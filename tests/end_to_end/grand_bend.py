@@ -18,8 +18,8 @@ from schoolbell.v1 import (
     status_service_pb2,
 )
 from schoolbell.v1.change_pb2 import Change
+from schoolbell_server.demo import settled as waiting
 from schoolbell_server.demo.district import Phone, phones_of, register
-from schoolbell_server.demo.settled import settled
 from tests.service.whole import DISTRICT, KINDS, Whole, whole
 
 PATIENCE = 900.0  # seconds
@@ -82,7 +82,7 @@ async def publish(service: Whole, changes: Iterable[Change]) -> Counter[int]:
 async def settled(service: Whole) -> dict[int, status_service_pb2.Tally]:
     """Wait until every delivery has an outcome; return the tallies by kind."""
     async with service.client(access.ROLE_MONITOR) as monitor:
-        tallies = await settled(monitor, DISTRICT, PATIENCE)
+        tallies = await waiting.settled(monitor, DISTRICT, PATIENCE)
     return {tally.kind: tally for tally in tallies}
 
 
