@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from schoolbell import AsyncClient
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell_server.demo.day import publish, settled
+from schoolbell_server.demo.day import publish
+from schoolbell_server.demo.settled import settled
 from tests.console.world import ANN, World, world
 
 CHROMIUM = "/usr/bin/chromium"

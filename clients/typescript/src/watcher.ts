@@ -58,7 +58,7 @@ export class Watcher implements AsyncIterable<Update>, AsyncDisposable {
   readonly #updates: Updates;
   #seen = new Revisions();
   #lists = 0;
-  #next: Promise<IteratorResult<Update, void>> | undefined;
+  readonly #unclaimed: Promise<IteratorResult<Update, void>>[] = []; // whose wait was cancelled
   #error: unknown;
 
   /** @internal */
@@ -82,13 +82,17 @@ export class Watcher implements AsyncIterable<Update>, AsyncDisposable {
     if (this.#error !== undefined) {
       throw this.#error;
     }
-    this.#next ??= this.#updates.next();
-    const { value } = await unlessAborted(this.#next, signal);
-    this.#next = undefined;
-    if (value === undefined) {
-      throw this.#error ?? cancelled(this.#abort.signal);
+    const coming = this.#unclaimed.shift() ?? this.#updates.next();
+    try {
+      const { value } = await unlessAborted(coming, signal);
+      if (value !== undefined) {
+        return value;
+      }
+    } catch (error) {
+      this.#unclaimed.push(coming);
+      throw error;
     }
-    return value;
+    throw this.#error ?? cancelled(this.#abort.signal);
   }
 
   /** Yields the updates; the watcher ends with the loop over them, and the loop with the watcher. */
@@ -109,7 +113,6 @@ export class Watcher implements AsyncIterable<Update>, AsyncDisposable {
   /** Ends the watcher. */
   async close(): Promise<void> {
     this.#abort.abort();
-    await this.#next?.catch(() => undefined);
     await this.#updates.return();
   }
 

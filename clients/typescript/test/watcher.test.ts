@@ -83,6 +83,14 @@ test("a wait that is cancelled loses no update, and closing ends the wait", asyn
   await waiting;
 });
 
+test("waits at once get an update each", async () => {
+  const server = new StatusServer([{ responses: [response("1"), response("2")], failure: { code: Code.UNAVAILABLE } }]);
+  await using running = server.serve();
+  await using watcher = (await running.client()).watch({ districtId: "d" });
+  const updates = await Promise.all([watcher.next(), watcher.next()]);
+  assert.deepEqual(updates.map((update) => update.resumeToken), ["1", "2"]);
+});
+
 test("a watcher is a loop", async () => {
   const server = new StatusServer([{ responses: [response("1"), response("2")], failure: { code: Code.UNAVAILABLE } }]);
   await using running = server.serve();
