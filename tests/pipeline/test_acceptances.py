@@ -57,11 +57,12 @@ def rows() -> list[DeliveryRow]:
     ]
 
 
+@pytest.mark.parametrize("reason", ["", "of its own"])
 @pytest.mark.parametrize("message", ["", "projects/p/messages/1"])
-def test_the_plain_way_makes_what_the_general_way_makes(message: str) -> None:
+def test_the_plain_way_makes_what_the_general_way_makes(message: str, reason: str) -> None:
     general = outcomes(cast(Any, None))
     for row in rows():
-        end = end_of(row, provider_message_id=message)
+        end = end_of(row, provider_message_id=message, provider_reason=reason)
         before = changed(row)
         assert Acceptances(NOW).row(row, end) == general._ended(row, end, NOW)
         assert row == before, "a row is never changed in place"

@@ -19,7 +19,7 @@ from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 
 _LENGTH_DELIMITED = 2
 _COMMON = frozenset({DeliveryState.PENDING, DeliveryState.ACCEPTED})
-_Moments = tuple[int, AttemptRow, dt.datetime | None]
+_Moments = tuple[tuple[AttemptRow, ...], dt.datetime | None]
 
 
 def write_updates(
@@ -89,12 +89,15 @@ class _Deliveries:
 
     def _attempted(self, row: DeliveryRow) -> bytes:
         """Return the last attempt and when the provider took it, which batches have in common."""
-        if not row.attempts:
+        if not row.attempts and row.accept_time is None:
             return b""
-        moments = (len(row.attempts), row.attempts[-1], row.accept_time)
+        moments = (row.attempts, row.accept_time)
         found = self._moments.get(moments)
         if found is None:
-            message = delivery_pb2.Delivery(last_attempt=write_attempt(*moments[:2]))
+            message = delivery_pb2.Delivery()
+            if row.attempts:
+                last = write_attempt(len(row.attempts), row.attempts[-1])
+                message.last_attempt.CopyFrom(last)
             if row.accept_time is not None:
                 message.accept_time.CopyFrom(write_time(row.accept_time))
             found = self._moments[moments] = message.SerializeToString()

@@ -22,7 +22,8 @@ class Acceptances:
     def __init__(self, now: dt.datetime) -> None:
         """Write under the time `now`."""
         self._now = now
-        self._attempts: Callable[[dt.datetime, dt.datetime], tuple[AttemptRow]] = cache(_attempts)
+        self._attempts: Callable[[dt.datetime, dt.datetime, str], tuple[AttemptRow]]
+        self._attempts = cache(_attempts)
 
     def row(self, row: DeliveryRow, end: Finished) -> DeliveryRow | None:
         """Return the delivery after its end; None where that is not the plain one."""
@@ -47,11 +48,12 @@ class Acceptances:
             update_time=self._now,
             lease_owner="",
             attempt_count=1,
-            attempts=self._attempts(end.start_time, end.end_time),
+            attempts=self._attempts(end.start_time, end.end_time, result.provider_reason),
             provider_message_id=result.provider_message_id or row.provider_message_id,
             accept_time=end.end_time,
         )
 
 
-def _attempts(start: dt.datetime, end: dt.datetime) -> tuple[AttemptRow]:
-    return (AttemptRow(start_time=start, end_time=end, outcome=Outcome.ACCEPTED),)
+def _attempts(start: dt.datetime, end: dt.datetime, reason: str) -> tuple[AttemptRow]:
+    accepted = Outcome.ACCEPTED
+    return (AttemptRow(start_time=start, end_time=end, outcome=accepted, provider_reason=reason),)
