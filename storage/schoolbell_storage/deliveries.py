@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.kinds import (
     AppType,
     CancelCause,
@@ -112,6 +112,8 @@ class DeliveryRow:
     accept_time: dt.datetime | None = None
     display_time: dt.datetime | None = None
     open_time: dt.datetime | None = None
+    change: Change | None = field(default=None, compare=False, repr=False)
+    """What it tells, where this server has just accepted it; never stored, nor read."""
 
 
 _FIELDS = tuple(DeliveryRow.__dataclass_fields__)

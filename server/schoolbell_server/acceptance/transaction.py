@@ -11,7 +11,7 @@ import datetime as dt
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,7 +49,8 @@ from schoolbell_storage import status_log
 from schoolbell_storage.changes import CHANGES_TALLY, ChangeRow, KeyClaim
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.status_log import LogPosition
-from schoolbell_storage.world import Apps, fetch_world
+from schoolbell_storage.world import Apps
+from schoolbell_storage.world_cache import WorldCache
 
 Name = tuple[str, ChangeKey]
 _VARIANTS = "89ab"
@@ -104,7 +105,7 @@ class Acceptance:
     """The transaction that accepts."""
 
     def __init__(self, apps: Apps, *, replay: bool, new_id: Callable[[], str]) -> None:
-        self._apps = apps
+        self._worlds = WorldCache(apps)
         self._replay = replay
         self._new_id = new_id
 
@@ -173,7 +174,7 @@ class Acceptance:
         written: Written,
     ) -> None:
         changes = [submitted.change for _, submitted in found]
-        world = await self._world(connection, district_id, changes)
+        world = await self._worlds.fetch(connection, district_id, changes)
         taken = []
         refused: list[Name] = []
         for name, submitted in found:
@@ -188,14 +189,6 @@ class Acceptance:
         await change_store.free_keys(connection, refused)
         if world is not None and taken:
             await self._store(connection, world, taken, group, written)
-
-    async def _world(
-        self, connection: AsyncConnection, district_id: str, changes: Collection[Change]
-    ) -> World | None:
-        students = {student_id for change in changes for student_id in change.student_ids}
-        calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
-        kinds = {change.kind for change in changes}
-        return await fetch_world(connection, district_id, students, calendars, self._apps, kinds)
 
     async def _store(
         self,
