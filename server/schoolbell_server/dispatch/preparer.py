@@ -116,11 +116,9 @@ class Preparer:
             found = await fetch_district(connection, district_id, self._apps)
             if found is not None:
                 districts[district_id] = found[0]
-        names = {(row.district_id, row.key) for row in batch}
-        stored = await fetch_contents(connection, names)
-        changes = {name: parse_change(content) for name, content in stored.items()}
         students = {(row.district_id, name) for row in batch for name in students_of(row)}
         moved = self._moved(batch, districts)
+        changes = await self._changes(connection, batch, districts)
         return _Facts(
             # A cancel moves the facts too.
             cancelled=await cancelled(
@@ -133,6 +131,26 @@ class Preparer:
             worlds=await self._worlds(connection, moved, changes),
             collapse_secrets=await self._collapse_keys.secrets(connection, districts),
         )
+
+    async def _changes(
+        self,
+        connection: AsyncConnection,
+        batch: Sequence[DeliveryRow],
+        districts: Mapping[str, DistrictFacts],
+    ) -> dict[tuple[str, ChangeKey], Change]:
+        """Return what the deliveries tell: handed over with them, or read.
+
+        Whoever takes a change away (with a person, or a district) moves the facts, and what was
+        handed over does not count any more.
+        """
+        changes = {}
+        for row in batch:
+            facts = districts.get(row.district_id)
+            if row.change is not None and facts and row.facts_version == facts.facts_version:
+                changes[row.district_id, row.key] = row.change
+        missing = {(row.district_id, row.key) for row in batch} - changes.keys()
+        stored = await fetch_contents(connection, missing)
+        return changes | {name: parse_change(content) for name, content in stored.items()}
 
     def _moved(
         self, batch: Iterable[DeliveryRow], districts: Mapping[str, DistrictFacts]
