@@ -7,6 +7,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := clients/python/schoolbell/v1
+LINK := server/schoolbell_server/link/v1
 PROTOS := build/proto
 API_DOCS := docs/api
 SERVICE_CONFIG := proto/service_config.json
@@ -14,7 +15,7 @@ SERVICE_CONFIG := proto/service_config.json
 SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json \
 	clients/go/schoolbell/service_config.json
 SOURCES := server storage clients/python tests tools $(wildcard benchmarks)
-PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
+PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto proto/schoolbell/link/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
 PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-header --no-annotate
@@ -64,6 +65,7 @@ type: $(READY) ## Check the types
 proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract anew
 	rm -f $(CONTRACT)/*_pb2*
 	scripts/generate-python $(PROTOS) clients/python
+	scripts/generate-link $(PROTOS) $(LINK)
 	rm -f clients/go/schoolbell/v1/*.pb.go
 	scripts/generate-go $(PROTOS) clients/go
 	scripts/generate-api-docs $(PROTOS) $(API_DOCS)
@@ -77,6 +79,8 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	rm -rf build/generated
 	scripts/generate-python $(PROTOS) build/generated
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
+	scripts/generate-link $(PROTOS) build/generated/link
+	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/link $(LINK)
 	scripts/generate-go $(PROTOS) build/generated/go
 	diff -r build/generated/go/schoolbell/v1 clients/go/schoolbell/v1
 	scripts/generate-api-docs $(PROTOS) build/api-docs
@@ -101,7 +105,7 @@ mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Pyt
 	scripts/mutation
 
 requirements: $(READY) ## Pin the newest packages that pyproject.toml and requirements/*.in allow
-	$(PIP_COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
+	$(PIP_COMPILE) --upgrade --extra link --output-file requirements/run.txt pyproject.toml
 	$(PIP_COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
 	$(PIP_COMPILE) --upgrade --output-file requirements/mutation.txt requirements/mutation.in
 
