@@ -16,6 +16,7 @@ from typing import Annotated
 from schoolbell_server.config.address import Address
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.security.credential_files import Holds, read_authority, read_private_key
 
 MIB = 2**20
@@ -275,3 +276,5 @@ class Config:
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""
+    link: LinkConfig | None = None
+    """A hub that sends in place of this server, which then needs no accounts."""

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from schoolbell_server.config.address import is_loopback
+from schoolbell_server.config.link_rules import app_problems, link_problems
 from schoolbell_server.config.model import Config, ServerRole
 from schoolbell_server.config.problems import ConfigError
 
@@ -34,7 +35,7 @@ class ConfigWarning:
 def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ...]:
     """Return what must be shown wherever status is shown."""
     found = []
-    if config.server.plaintext:
+    if config.server.plaintext or (config.link is not None and config.link.plaintext):
         found.append(
             ConfigWarning(
                 code=WarningCode.PLAINTEXT,
@@ -78,6 +79,8 @@ def broken_rules(config: Config) -> list[str]:
         *_storage(config),
         *_delivery(config),
         *_limits(config),
+        *(() if config.link is None else link_problems(config.link)),
+        *app_problems(config.apps, config.link),
     ]
 
 

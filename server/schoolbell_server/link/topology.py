@@ -4,7 +4,7 @@ One virtual host serves all hubs. Every district has an exchange of its own to s
 request queue for each lane, a queue of withdrawals, and a queue that outcomes come back on. It may
 write to its exchange and read its outcomes, and declares nothing: enrolling makes all of it.
 
-A hub knows who sent a message by the queue that it came from, so nothing in a message is trusted for
+A hub knows who sent a message by the queue that it came from: nothing in a message is trusted for
 that. Hubs take from every district's queues with a prefetch for each, which shares a hub fairly.
 """
 

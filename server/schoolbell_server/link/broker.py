@@ -1,0 +1,119 @@
+"""One connection to the broker, and what is wrong where there is none.
+
+The library's own reconnecting is not used: a connection here lives once, and whoever needs another
+opens it, so that what was under way on the old one is known to have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import quote
+
+import aio_pika
+from aio_pika.abc import AbstractConnection, ConnectionParameter
+from aio_pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ProbableAuthenticationError,
+)
+from aiormq.exceptions import ConnectionNotAllowed
+
+from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.gateways.trouble import LinkTrouble, trouble_of
+from schoolbell_server.link.settings import BrokerConfig
+
+HEARTBEAT = 10
+"""Seconds; a peer that is silent for about twice that is gone."""
+CONNECT_TIMEOUT = 10.0  # seconds
+FAULTS = (AMQPError, OSError, TimeoutError, asyncio.InvalidStateError, RuntimeError)
+"""What the library raises where a connection or a channel fails, or is already gone."""
+
+
+class BrokerTrouble(Exception):
+    """Why there is no connection; `reason` is for people and names no secret."""
+
+    def __init__(self, trouble: LinkTrouble, reason: str) -> None:
+        super().__init__(reason)
+        self.trouble = trouble
+        self.reason = reason
+
+
+class _Connection(aio_pika.Connection):
+    """A connection that may be told which name the broker's certificate has."""
+
+    PARAMETERS = (
+        *aio_pika.Connection.PARAMETERS,
+        ConnectionParameter(name="server_hostname", parser=str, is_kwarg=True),
+    )
+
+
+async def connect(config: BrokerConfig) -> AbstractConnection:
+    """Open a connection; BrokerTrouble where there is none.
+
+    Files are read anew, so that a password or certificate is replaced without a restart.
+    """
+    try:
+        context = None if config.plaintext else await asyncio.to_thread(_context, config)
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await aio_pika.connect(
+                _url(config),
+                ssl_context=context,
+                connection_class=_Connection,
+            )
+    except (OSError, ValueError, EOFError, *FAULTS) as error:
+        raise trouble_from(error) from None
+
+
+def trouble_from(error: BaseException) -> BrokerTrouble:
+    """Sort a fault of a connection; its words are the library's or the broker's own."""
+    if isinstance(error, AuthenticationError | ProbableAuthenticationError):
+        return BrokerTrouble(LinkTrouble.CREDENTIALS, "the broker refuses the credentials")
+    if isinstance(error, ConnectionNotAllowed):
+        return BrokerTrouble(LinkTrouble.CREDENTIALS, "the broker refuses the virtual host")
+    if isinstance(error, TimeoutError):
+        return BrokerTrouble(LinkTrouble.TIMEOUT, "no answer in time")
+    cause = _innermost(error)
+    if isinstance(cause, ssl.SSLError):
+        return BrokerTrouble(LinkTrouble.TLS, _words(cause.reason or cause))
+    reason = _words(cause)
+    return BrokerTrouble(trouble_of(Outcome.NOT_SENT, reason), reason)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the cause of a fault: the library wraps what the system said."""
+    while True:
+        inner = error.__cause__ or next(
+            (one for one in error.args if isinstance(one, BaseException)), None
+        )
+        if inner is None:
+            return error
+        error = inner
+
+
+def _words(what: object) -> str:
+    return (str(what) or type(what).__name__)[:200]
+
+
+def _url(config: BrokerConfig) -> str:
+    scheme = "amqp" if config.plaintext else "amqps"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    options = f"heartbeat={HEARTBEAT}"
+    user = quote(config.user, safe="")
+    if config.password_file is None:
+        options += "&auth=external"
+    else:
+        password = config.password_file.read_text(encoding="utf-8").strip()
+        user += f":{quote(password, safe='')}"
+    if config.server_name:
+        options += f"&server_hostname={quote(config.server_name, safe='')}"
+    vhost = quote(config.virtual_host, safe="")
+    return f"{scheme}://{user}@{host}:{config.port}/{vhost}?{options}"
+
+
+def _context(config: BrokerConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=config.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.certificate_file is not None:
+        context.load_cert_chain(config.certificate_file, config.key_file)
+    return context
