@@ -29,7 +29,7 @@ ROWS ?=
 ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
-.PHONY: help setup run test test-clients fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-clients test-link fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
 
 help: ## Show this
@@ -44,7 +44,10 @@ fuzz: $(READY) ## Fuzz all RPCs on both databases; SEED= repeats a run, LONG=1 s
 	@PYTHONPATH=. $(BIN)/python -m tests.fuzz
 
 test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one core), LONG=1 plays the long forms whole
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/link $(ARGS)
+
+test-link: $(READY) ## Test the link with a RabbitMQ of its own, which it fetches where the machine has none
+	@$(BIN)/pytest -n 2 --dist loadfile tests/link $(ARGS)
 
 test-clients: $(READY) ## Test the clients of other languages and play the conformance suite with them
 	@scripts/test-clients
