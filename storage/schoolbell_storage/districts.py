@@ -53,12 +53,6 @@ class StoredSettings:
     updater: Principal | None
 
 
-async def facts_versions(connection: AsyncConnection) -> dict[str, int]:
-    """Return the version of every district's facts."""
-    found = await connection.execute(select(district.c.district_id, district.c.facts_version))
-    return {row.district_id: row.facts_version for row in found}
-
-
 async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
     """Say that the district's facts change in this transaction; False: no such district.
 

@@ -22,9 +22,9 @@ from schoolbell_server.pipeline.preparer import Preparer, Stopped
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_storage.claims import leased_on_other_facts
 from schoolbell_storage.deliveries import DeliveryRow
-from schoolbell_storage.districts import facts_versions
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
+from schoolbell_storage.world import facts_versions
 
 _SHORTEST_PAUSE = 0.25  # seconds
 _SHARE = 4
