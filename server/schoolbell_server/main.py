@@ -1,4 +1,4 @@
-"""The `schoolbell-server` command: serve, migrate, backup, restored, keys, sandbox."""
+"""The `schoolbell-server` command: serve, migrate, backup, restored, keys, hub, sandbox."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from schoolbell_server.config import (
     load_config,
     warnings,
 )
+from schoolbell_server.link.hub_command import hub_command
 from schoolbell_server.observability.log import (
     configure_logging,
     get_logger,
@@ -173,6 +174,7 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
 
 
 main.add_command(audit_command)
+main.add_command(hub_command)
 main.add_command(sandbox_command, "sandbox")
 
 

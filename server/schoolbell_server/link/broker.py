@@ -21,6 +21,7 @@ from aiormq.exceptions import ConnectionNotAllowed
 
 from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.trouble import LinkTrouble, trouble_of
+from schoolbell_server.link.login import Login
 from schoolbell_server.link.settings import BrokerConfig
 
 HEARTBEAT = 10
@@ -103,8 +104,9 @@ def _url(config: BrokerConfig) -> str:
     if config.password_file is None:
         options += "&auth=external"
     else:
-        password = config.password_file.read_text(encoding="utf-8").strip()
-        user += f":{quote(password, safe='')}"
+        line = config.password_file.read_text(encoding="utf-8").strip()
+        login = Login.read(line, config.user)
+        user = f"{quote(login.user, safe='')}:{quote(login.password.reveal(), safe='')}"
     if config.server_name:
         options += f"&server_hostname={quote(config.server_name, safe='')}"
     vhost = quote(config.virtual_host, safe="")

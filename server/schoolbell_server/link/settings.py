@@ -40,7 +40,8 @@ class BrokerConfig:
     url: str
     """`amqps://USER@HOST[:5671][/VIRTUAL_HOST]`; the virtual host is `schoolbell` by itself."""
     password_file: Annotated[Path | None, Holds(read_file)] = None
-    """A file whose only line is the user's password; read again at every connection."""
+    """A file whose only line is what `hub enroll` or `hub rotate` printed, `USER:PASSWORD`, or the
+    password alone; read again at every connection."""
     certificate_file: Annotated[Path | None, Holds(read_authority)] = None
     """PEM, in place of a password, or besides it: the client's certificate."""
     key_file: Annotated[Path | None, Holds(read_private_key)] = None
