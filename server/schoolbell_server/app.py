@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy.engine import URL, make_url
@@ -19,7 +20,7 @@ from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
-from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.factory import Gateways, build_gateways
 from schoolbell_server.gateways.transport import knows_unsent
 from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
@@ -71,6 +72,9 @@ from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.keys import insert_key
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
+
+if TYPE_CHECKING:
+    from schoolbell_server.link.linked import Linked
 
 _HEALTH_INTERVAL = 0.5  # seconds
 _FILES_INTERVAL = 60.0  # seconds
@@ -305,13 +309,18 @@ async def _parts(
     await keys.start()
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
-    gateways = build_gateways(
-        config.apps,
-        in_flight=config.delivery.in_flight,
-        deadline=config.delivery.attempt_timeout,
-        clock=utc_now,
-        lag=lag,
-        report=notices.report_file,
+    linked = _linked(config, metrics)
+    gateways: Gateways = (
+        linked.gateways
+        if linked is not None
+        else build_gateways(
+            config.apps,
+            in_flight=config.delivery.in_flight,
+            deadline=config.delivery.attempt_timeout,
+            clock=utc_now,
+            lag=lag,
+            report=notices.report_file,
+        )
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
@@ -320,7 +329,11 @@ async def _parts(
     monitor = Monitor(
         storage,
         links=Links(
-            gateways, metrics, probe_interval=config.delivery.probe_interval, clock=utc_now
+            gateways,
+            metrics,
+            probe_interval=config.delivery.probe_interval,
+            clock=utc_now,
+            hub=None if linked is None else linked.link,
         ),
         backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=utc_now),
         health=StorageHealth(storage, metrics, utc_now),
@@ -345,6 +358,7 @@ async def _parts(
         tail=tail,
         clock=utc_now,
         replay=replay,
+        hub=linked,
     )
     return Parts(
         storage=storage,
@@ -366,6 +380,21 @@ async def _parts(
         replay=replay,
         limits=_limits(config),
         import_limits=config.limits,
+    )
+
+
+def _linked(config: Config, metrics: Metrics) -> Linked | None:
+    """Return the link to a hub, where one sends; its libraries are loaded only then."""
+    if config.link is None:
+        return None
+    from schoolbell_server.link.linked import Linked
+
+    return Linked(
+        config.link,
+        config.apps,
+        metrics,
+        deadline=2 * config.delivery.attempt_timeout,
+        clock=utc_now,
     )
 
 

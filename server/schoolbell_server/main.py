@@ -1,4 +1,4 @@
-"""The `schoolbell-server` command: serve, migrate, backup, restored, keys, hub, sandbox."""
+"""The `schoolbell-server` command: serve, migrate, backup, restored, keys, sandbox."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
-import uvloop
 
 from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
@@ -22,37 +20,22 @@ from schoolbell_server.config import (
     load_config,
     warnings,
 )
-from schoolbell_server.link.hub_command import hub_command
+from schoolbell_server.hub.command import hub_command
 from schoolbell_server.observability.log import (
     configure_logging,
     get_logger,
     log_loop_errors,
     tell_left_out,
 )
-from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
 from schoolbell_server.observability.repeats import Repeats
 from schoolbell_server.open_files import ENOUGH, raise_limit
-from schoolbell_server.rpc.server import CannotListen
+from schoolbell_server.running import run_to_end
 from schoolbell_server.sandbox.command import sandbox_command
-from schoolbell_server.security.credential_files import CredentialUnusable
-from schoolbell_server.security.operator_key import OperatorKeyBroken
 from schoolbell_server.security.pseudonyms import Pseudonyms
-from schoolbell_server.security.sealer import SealBroken
 from schoolbell_server.security.secret_file import SecretExposed
-from schoolbell_server.security.tls import TlsBroken
 from schoolbell_storage.errors import StorageError
 
 DEFAULT_FILE = Path("schoolbell.toml")
-_UNABLE = (
-    CannotListen,
-    CannotServeMetrics,
-    CredentialUnusable,
-    OperatorKeyBroken,
-    SealBroken,
-    SecretExposed,
-    StorageError,
-    TlsBroken,
-)
 
 logger = get_logger(__name__)
 
@@ -88,7 +71,7 @@ def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
     for warning in warnings(config, replay=replay):
         logger.warning("not for production", extra={"warning": warning.code.name})
         click.echo(f"Warning: {warning.text}", err=True)
-    _run(_serve(config, repeats, replay=replay))
+    run_to_end(_serve(config, repeats, replay=replay))
 
 
 @main.command()
@@ -99,7 +82,7 @@ def migrate(config_file: Path | None) -> None:
     configure_logging(config.log)
     from schoolbell_server import app
 
-    _run(app.migrate(config))
+    run_to_end(app.migrate(config))
 
 
 @main.command()
@@ -130,7 +113,7 @@ def restored(config_file: Path | None) -> None:
     configure_logging(config.log)
     from schoolbell_server import app
 
-    _run(app.restored(config))
+    run_to_end(app.restored(config))
 
 
 @main.command("operator-key")
@@ -147,7 +130,7 @@ def operator_key(config_file: Path | None) -> None:
     async def make() -> None:
         click.echo(await app.operator_key(config))
 
-    _run(make())
+    run_to_end(make())
 
 
 @main.command()
@@ -174,8 +157,8 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
 
 
 main.add_command(audit_command)
-main.add_command(hub_command)
 main.add_command(sandbox_command, "sandbox")
+main.add_command(hub_command, "hub")
 
 
 async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
@@ -194,18 +177,6 @@ async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
         await app.serve(config, replay=replay)
     finally:
         telling.cancel()
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a command to its end; what keeps it from starting is told in one line."""
-    try:
-        uvloop.run(work)
-    except _UNABLE as error:
-        raise click.ClickException(str(error)) from None
-    except Exception as error:
-        # Its text, or that of its cause, may quote what is stored.
-        logger.critical("ended by a fault", exc_info=error)
-        raise SystemExit(1) from None
 
 
 def _load(

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from schoolbell_server.config.address import is_loopback
 from schoolbell_server.config.link_rules import app_problems, link_problems
-from schoolbell_server.config.model import Config, ServerRole
+from schoolbell_server.config.model import Config, ServerRole, StorageConfig
 from schoolbell_server.config.problems import ConfigError
 
 
@@ -76,7 +76,7 @@ def broken_rules(config: Config) -> list[str]:
         *_listening(config),
         *_several(config),
         *_certificates(config),
-        *_storage(config),
+        *storage_problems(config.storage),
         *_delivery(config),
         *_limits(config),
         *(() if config.link is None else link_problems(config.link)),
@@ -118,13 +118,14 @@ def _certificates(config: Config) -> Iterator[str]:
             yield f"server.tls.{key}: no such file, {str(path)!r}"
 
 
-def _storage(config: Config) -> Iterator[str]:
-    scheme = config.storage.url.reveal().partition("://")[0].partition("+")[0]
+def storage_problems(storage: StorageConfig) -> Iterator[str]:
+    """Yield what is wrong with the URL of a database."""
+    scheme = storage.url.reveal().partition("://")[0].partition("+")[0]
     if scheme not in ("", "postgresql"):
         yield "storage.url: must begin with postgresql://, or be empty for SQLite"
     elif scheme:
         try:
-            make_url(config.storage.url.reveal())
+            make_url(storage.url.reveal())
         except (ArgumentError, ValueError):
             yield "storage.url: must be postgresql://user:password@host:port/database"
 

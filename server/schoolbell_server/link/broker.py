@@ -23,21 +23,13 @@ from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.trouble import LinkTrouble, trouble_of
 from schoolbell_server.link.login import Login
 from schoolbell_server.link.settings import BrokerConfig
+from schoolbell_server.link.trouble import BrokerTrouble
 
 HEARTBEAT = 10
 """Seconds; a peer that is silent for about twice that is gone."""
 CONNECT_TIMEOUT = 10.0  # seconds
 FAULTS = (AMQPError, OSError, TimeoutError, asyncio.InvalidStateError, RuntimeError)
 """What the library raises where a connection or a channel fails, or is already gone."""
-
-
-class BrokerTrouble(Exception):
-    """Why there is no connection; `reason` is for people and names no secret."""
-
-    def __init__(self, trouble: LinkTrouble, reason: str) -> None:
-        super().__init__(reason)
-        self.trouble = trouble
-        self.reason = reason
 
 
 class _Connection(aio_pika.Connection):
@@ -82,14 +74,15 @@ def trouble_from(error: BaseException) -> BrokerTrouble:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the cause of a fault: the library wraps what the system said."""
+    """Return the cause of a fault: the library wraps what the system said, at times in a circle."""
+    seen = [error]
     while True:
-        inner = error.__cause__ or next(
-            (one for one in error.args if isinstance(one, BaseException)), None
-        )
-        if inner is None:
+        error = seen[-1]
+        causes = (error.__cause__, *error.args)
+        inner = [one for one in causes if isinstance(one, BaseException) and one not in seen]
+        if not inner:
             return error
-        error = inner
+        seen.append(inner[0])
 
 
 def _words(what: object) -> str:
@@ -119,3 +112,15 @@ def _context(config: BrokerConfig) -> ssl.SSLContext:
     if config.certificate_file is not None:
         context.load_cert_chain(config.certificate_file, config.key_file)
     return context
+
+
+async def is_blocked(connection: AbstractConnection) -> bool:
+    """Return whether the broker has told this connection to publish nothing for now."""
+    transport = connection.transport
+    if transport is None:
+        return False
+    ready = asyncio.ensure_future(transport.connection.ready())
+    await asyncio.sleep(0)
+    blocked = not ready.done()
+    ready.cancel()
+    return blocked

@@ -27,6 +27,11 @@ DEAD_LETTER_EXCHANGE = "hub.dead"
 DEAD_LETTER_QUEUE = "hub.dead"
 """Bound to `DEAD_LETTER_EXCHANGE`."""
 
+DISTRICTS_STREAM = "hub.districts"
+"""A stream, which every hub reads from its beginning: who is enrolled. Enrolling adds `+DISTRICT`,
+removing `-DISTRICT`, as UTF-8, through the default exchange."""
+DISTRICTS_ARGUMENTS: Mapping[str, str | int] = {"x-queue-type": "stream"}
+
 MAX_MESSAGE_BYTES = 1024 * 1024
 """The broker's `max_message_size`: 100 deliveries of 4 KiB and their addresses fit twice."""
 
@@ -85,7 +90,7 @@ class Permissions:
 HUB_PERMISSIONS = Permissions(
     configure=NOTHING,
     write=r"^hub\.outcomes$",
-    read=r"^(district\.[a-z0-9-]+\.(lane\.[0-9]+|withdrawals)|hub\.dead)$",
+    read=r"^(district\.[a-z0-9-]+\.(lane\.[0-9]+|withdrawals)|hub\.dead|hub\.districts)$",
 )
 """Of a hub's user; it reads the dead letters' number only."""
 

@@ -31,6 +31,7 @@ class Metrics:
         self._deliveries()
         self._janitor()
         self._server()
+        self._link()
 
     def count_storage_fault(self, error: StorageError) -> None:
         """Count what storage failed, by what became of it."""
@@ -113,6 +114,26 @@ class Metrics:
         )
         self.watchers = Gauge(
             "schoolbell_watchers", "Status streams that are open.", registry=registry
+        )
+
+    def _link(self) -> None:
+        registry = self.registry
+        self.link_passed_on = Counter(
+            "schoolbell_link_passed_on_deliveries",
+            "Deliveries given to the hub's broker, by whether it confirmed them.",
+            ("confirmed",),
+            registry=registry,
+        )
+        self.link_outcomes = Counter(
+            "schoolbell_link_outcomes",
+            "Outcomes that the hub answered: WRITTEN, WITHDRAWN, REPEATED or MALFORMED.",
+            ("sort",),
+            registry=registry,
+        )
+        self.link_withdrawals = Counter(
+            "schoolbell_link_withdrawals",
+            "Deliveries that were taken back from the hub, be it in time or not.",
+            registry=registry,
         )
 
     def _deliveries(self) -> None:

@@ -1,13 +1,15 @@
 """Write what became of attempts, in groups: states, dead tokens, the status log.
 
-An outcome is written only where this server still holds the delivery's lease.
+An outcome is written only where this server still holds the delivery's lease; one that a hub
+answers, where its attempt is still open.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +19,7 @@ from schoolbell_server.domain.delivery import Attempted, after_attempt, expire, 
 from schoolbell_server.domain.kinds import (
     APP_PROVIDER,
     CancelCause,
+    DeliveryState,
     Outcome,
 )
 from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
@@ -29,8 +32,7 @@ from schoolbell_server.pipeline.quarantine import Quarantine
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
-from schoolbell_storage.addresses import Address
-from schoolbell_storage.claims import RowVersion, lock_leased
+from schoolbell_storage.claims import RowVersion, lock_leased, lock_open, pass_on
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
@@ -48,11 +50,19 @@ class Finished:
     """A gate stopped it before the attempt."""
     result: PushResult | None = None
     """None, and no refusal: its time was over, or somebody cancelled it."""
-    address: Address | None = None
+    address_hash: str = ""
+    """Of the address that it was sent to."""
+    answered: int | None = None
+    """The number of the attempt that a hub answers; None where this server made it."""
     start_time: dt.datetime | None = None
     end_time: dt.datetime | None = None
     written_at: list[dt.datetime] = field(default_factory=list, compare=False)
     """The times under which it was tried to be written: a commit's answer may have been lost."""
+
+    @property
+    def passed_on(self) -> bool:
+        """Return whether a hub has it now, so that its attempt stays open."""
+        return self.result is not None and self.result.passed_on
 
 
 class Outcomes:
@@ -109,8 +119,10 @@ class Outcomes:
                 await self.write([one])
 
     async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
-        finished = {one.row.delivery_id: one for group in groups for one in group}
+        everything = [one for group in groups for one in group]
+        finished = {one.row.delivery_id: one for one in everything if not one.passed_on}
         async with self._storage.write() as connection:
+            await pass_on(connection, self._owner, _passed_on(everything))
             changed = await self._store(connection, finished)
         self._count(finished, changed)
         self._on_written(changed)
@@ -135,7 +147,12 @@ class Outcomes:
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         """Lock what this server still leases; what a receipt or a cancel changed is read again."""
-        versions = await lock_leased(connection, self._owner, finished)
+        answered = {
+            name: one.answered for name, one in finished.items() if one.answered is not None
+        }
+        versions = await lock_leased(connection, self._owner, finished.keys() - answered.keys())
+        if answered:
+            versions |= await lock_open(connection, answered)
         moved = [
             name
             for name, version in versions.items()
@@ -154,6 +171,8 @@ class Outcomes:
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
             return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
+        if end.answered and row.state is DeliveryState.EXPIRED:
+            row = _revived(row, end.result)
         return self._attempted(row, end, end.result, now)
 
     def _attempted(
@@ -219,6 +238,21 @@ def _is_written(row: DeliveryRow, end: Finished) -> bool:
     )
 
 
+def _passed_on(finished: Sequence[Finished]) -> Mapping[int, list[str]]:
+    """Return what a hub took, by how many attempts there were before."""
+    passed: dict[int, list[str]] = defaultdict(list)
+    for one in finished:
+        if one.passed_on:
+            passed[one.row.attempt_count].append(one.row.delivery_id)
+    return passed
+
+
+def _revived(row: DeliveryRow, result: PushResult) -> DeliveryRow:
+    """Return what expired without an answer as it was, where the answer is that it was accepted."""
+    accepted = result.outcome is Outcome.ACCEPTED
+    return replace(row, state=DeliveryState.PENDING) if accepted else row
+
+
 def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
     """Return the tokens that their provider says are dead, each since when.
 
@@ -227,12 +261,12 @@ def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
     return [
         DeadToken(
             app_id=end.row.app_id,
-            address_hash=end.address.address_hash,
+            address_hash=end.address_hash,
             dead_since=end.result.token_dead_since or end.start_time,
         )
         for end in finished.values()
         if end.result is not None
-        and end.address is not None
+        and end.address_hash
         and end.start_time is not None
         and end.result.outcome is Outcome.TOKEN_DEAD
     ]

@@ -63,7 +63,7 @@ class Delivery(_message.Message):
 
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
-    PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    JUDGE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ECHO_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
@@ -76,8 +76,8 @@ class Delivery(_message.Message):
     echo: _builtins.bytes
     """Up to 128 bytes that mean nothing to a hub; the outcome brings them back."""
     @_builtins.property
-    def publish_time(self) -> _timestamp_pb2.Timestamp:
-        """When the district published it. A withdrawal reaches what was published before it."""
+    def judge_time(self) -> _timestamp_pb2.Timestamp:
+        """When the district last judged whether it may leave."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -92,14 +92,14 @@ class Delivery(_message.Message):
         *,
         delivery_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
-        publish_time: _timestamp_pb2.Timestamp | None = ...,
+        judge_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         echo: _builtins.bytes = ...,
         content: Global___Content | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "expire_time", b"expire_time", "publish_time", b"publish_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "expire_time", b"expire_time", "judge_time", b"judge_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "content", b"content", "delivery_id", b"delivery_id", "echo", b"echo", "expire_time", b"expire_time", "publish_time", b"publish_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "content", b"content", "delivery_id", b"delivery_id", "echo", b"echo", "expire_time", b"expire_time", "judge_time", b"judge_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -388,13 +388,13 @@ class Withdrawal(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
-    PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    JUDGE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """The delivery."""
     @_builtins.property
-    def publish_time(self) -> _timestamp_pb2.Timestamp:
-        """What was published until then is taken back."""
+    def judge_time(self) -> _timestamp_pb2.Timestamp:
+        """What was judged until then is taken back; what was judged later may leave."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -404,12 +404,12 @@ class Withdrawal(_message.Message):
         self,
         *,
         delivery_id: _builtins.str = ...,
-        publish_time: _timestamp_pb2.Timestamp | None = ...,
+        judge_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "publish_time", b"publish_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "judge_time", b"judge_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "expire_time", b"expire_time", "publish_time", b"publish_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "expire_time", b"expire_time", "judge_time", b"judge_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

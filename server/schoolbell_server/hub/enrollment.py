@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schoolbell_server.hub.management import Management
+from schoolbell_server.hub.users import EnrollmentRefused, RotatedUser, permit
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.management import Management
 from schoolbell_server.link.topology import (
     DEAD_LETTER_ARGUMENTS,
     DEAD_LETTER_EXCHANGE,
     DEAD_LETTER_QUEUE,
+    DISTRICTS_ARGUMENTS,
+    DISTRICTS_STREAM,
     HUB_PERMISSIONS,
     HUB_USER,
     OUTCOMES_EXCHANGE,
@@ -24,9 +27,9 @@ from schoolbell_server.link.topology import (
     DistrictTopology,
     Permissions,
 )
-from schoolbell_server.link.users import EnrollmentRefused, RotatedUser, permit
 
 _EVERYTHING = Permissions(configure=".*", write=".*", read=".*")
+_NOT_SET_UP = "the broker is not set up for hubs: run `hub setup` first"
 
 
 class Enrollment:
@@ -52,18 +55,21 @@ class Enrollment:
         await self._exchange(DEAD_LETTER_EXCHANGE, "fanout")
         await self._queue(DEAD_LETTER_QUEUE, DEAD_LETTER_ARGUMENTS)
         await self._bind(Binding(DEAD_LETTER_EXCHANGE, "", DEAD_LETTER_QUEUE))
+        await self._queue(DISTRICTS_STREAM, DISTRICTS_ARGUMENTS)
         return await self.hubs().ensure()
 
     async def enroll(self, district: DistrictTopology) -> Login:
         """Make a district's exchange, queues and user; without a password where it has one."""
         if await self._broker.get("exchanges", VIRTUAL_HOST, OUTCOMES_EXCHANGE) is None:
-            raise EnrollmentRefused("the broker is not set up for hubs: run `hub setup` first")
+            raise EnrollmentRefused(_NOT_SET_UP)
         await self._exchange(district.exchange, "direct")
         for queue, arguments in district.queues.items():
             await self._queue(queue, arguments)
         for binding in district.bindings:
             await self._bind(binding)
-        return await self.district_user(district).ensure()
+        login = await self.district_user(district).ensure()
+        await self._tell_hubs(f"+{district.district}")
+        return login
 
     async def remove(self, district: DistrictTopology, *, discard: bool = False) -> None:
         """Remove a district with its user and all its queues.
@@ -76,10 +82,24 @@ class Enrollment:
             raise EnrollmentRefused(
                 f"messages wait in {', '.join(waiting)}: let them drain, or discard them"
             )
+        await self._tell_hubs(f"-{district.district}")
         await self.district_user(district).remove()
         await self._broker.delete("exchanges", VIRTUAL_HOST, district.exchange)
         for queue in district.queues:
             await self._broker.delete("queues", VIRTUAL_HOST, queue)
+
+    async def _tell_hubs(self, entry: str) -> None:
+        """Add an entry to the stream that every hub reads; one may say what they know."""
+        message = {
+            "properties": {"delivery_mode": 2},
+            "routing_key": DISTRICTS_STREAM,
+            "payload": entry,
+            "payload_encoding": "string",
+        }
+        path = ("exchanges", VIRTUAL_HOST, "amq.default", "publish")
+        answer = await self._broker.post(*path, body=message)
+        if not answer["routed"]:
+            raise EnrollmentRefused(_NOT_SET_UP)
 
     async def _waits(self, queue: str) -> bool:
         """Return whether messages wait, or are with a hub.
