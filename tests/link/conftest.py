@@ -21,4 +21,4 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     try:
         yield running
     finally:
-        running.stop()
+        running.kill()

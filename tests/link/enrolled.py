@@ -9,9 +9,9 @@ from pathlib import Path
 
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.link.enrollment import Enrollment
+from schoolbell_server.hub.enrollment import Enrollment
+from schoolbell_server.hub.management import Management, management
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.management import Management, management
 from schoolbell_server.link.settings import BrokerConfig, LinkConfig
 from schoolbell_server.link.topology import HUB_USER, DistrictTopology
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +15,14 @@ import pytest
 from schoolbell_server.demo.rabbitmq import program
 from schoolbell_server.demo.rabbitmq.broker import Broker, running_broker
 from schoolbell_server.demo.rabbitmq.program import RabbitMQMissing, find_program
+
+_STARTER = """
+import pathlib, sys
+from schoolbell_server.demo.rabbitmq.broker import Broker
+Broker(pathlib.Path(sys.argv[1])).start()
+print("started", flush=True)
+sys.stdin.read()
+"""
 
 
 def _call(broker: Broker, method: str, path: str) -> bytes:
@@ -44,6 +54,22 @@ def test_a_killed_broker_starts_again_on_its_data_and_leaves_no_process(tmp_path
         assert b'"kept"' in _call(broker, "GET", "vhosts/kept")
         started |= set(me.children(recursive=True)) - before
     assert len(started) >= 4, "two lives, each of RabbitMQ and of epmd"
+    _, alive = psutil.wait_procs(started, timeout=60)
+    assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive), alive
+
+
+def test_a_broker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", _STARTER, str(tmp_path / "broker")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"started\n"
+        started = psutil.Process(starter.pid).children(recursive=True)
+        starter.kill()
+    assert len(started) >= 3, "RabbitMQ, epmd and who guards them"
     _, alive = psutil.wait_procs(started, timeout=60)
     assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive), alive
 

@@ -74,14 +74,15 @@ def trouble_from(error: BaseException) -> BrokerTrouble:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the cause of a fault: the library wraps what the system said."""
+    """Return the cause of a fault: the library wraps what the system said, at times in a circle."""
+    seen = [error]
     while True:
-        inner = error.__cause__ or next(
-            (one for one in error.args if isinstance(one, BaseException)), None
-        )
-        if inner is None:
+        error = seen[-1]
+        causes = (error.__cause__, *error.args)
+        inner = [one for one in causes if isinstance(one, BaseException) and one not in seen]
+        if not inner:
             return error
-        error = inner
+        seen.append(inner[0])
 
 
 def _words(what: object) -> str:

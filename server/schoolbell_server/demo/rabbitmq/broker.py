@@ -47,7 +47,7 @@ class Ports:
 
 
 class Broker:
-    """A RabbitMQ in a folder; it may be stopped, killed and started again on the same data."""
+    """A RabbitMQ in a folder; it may be killed and started again on the same data."""
 
     def __init__(self, folder: Path, *, host: str = "127.0.0.1") -> None:
         """Prepare a broker that listens for AMQPS on a host, a name or address of this machine."""
@@ -61,6 +61,7 @@ class Broker:
         """Signs the broker's certificate, and clients'."""
         self._program: Program | None = None
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._guardian: subprocess.Popen[bytes] | None = None
 
     @property
     def ca_file(self) -> Path:
@@ -90,22 +91,14 @@ class Broker:
             epmd = [str(self._program.epmd), "-address", "127.0.0.1", "-port", str(self.ports.epmd)]
             self._begin(epmd, environment, "epmd.out")
             server = self._begin([str(self._program.server)], environment, "server.out")
+            self._guard()
             if not ready.wait(server, _START_TIMEOUT):
                 self.kill()
                 raise BrokerEnded(self._last_words())
 
-    def stop(self) -> None:
-        """Let RabbitMQ close what is open and end; it is killed if it does not."""
-        for process in reversed(self._processes):
-            process.terminate()
-            try:
-                process.wait(_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                break
-        self.kill()
-
     def kill(self) -> None:
         """Kill all its processes with SIGKILL, at once."""
+        self._dismiss()
         self._signal(signal.SIGKILL)
         for process in self._processes:
             process.wait(_STOP_TIMEOUT)
@@ -125,6 +118,26 @@ class Broker:
                 os.killpg(process.pid, number)
             except ProcessLookupError:
                 continue
+
+    def _guard(self) -> None:
+        """Let a process wait for the end of this one, however it ends, and then kill the rest."""
+        groups = " ".join(f"-{process.pid}" for process in self._processes)
+        self._guardian = subprocess.Popen(
+            ["/bin/sh", "-c", f"read ended; kill -KILL {groups}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _dismiss(self) -> None:
+        """End the guardian, before the numbers that it knows may be another's."""
+        if (guardian := self._guardian) is not None:
+            guardian.kill()
+            guardian.wait(_STOP_TIMEOUT)
+            if guardian.stdin is not None:
+                guardian.stdin.close()
+            self._guardian = None
 
     def _begin(
         self, command: list[str], environment: dict[str, str], output: str
@@ -266,4 +279,4 @@ def running_broker(folder: Path, *, host: str = "127.0.0.1") -> Iterator[Broker]
         broker.start()
         yield broker
     finally:
-        broker.stop()
+        broker.kill()

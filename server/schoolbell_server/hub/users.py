@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.hub.management import Management
 from schoolbell_server.link.login import Login, rotated, rotation_of
-from schoolbell_server.link.management import Management
 from schoolbell_server.link.topology import VIRTUAL_HOST, Permissions
 
 _PASSWORD_BYTES = 32
@@ -105,7 +105,7 @@ class RotatedUser:
         count = 0
         for user in users:
             count += await self._connections(user)
-            await self._disconnect(user)
+            await self.broker.delete("connections", "username", user)
         return count
 
     async def _make(self, user: str) -> Login:
@@ -121,15 +121,11 @@ class RotatedUser:
         return Login(user, password)
 
     async def _remove(self, user: str) -> None:
-        """Remove a user, and then its connections: none can be opened between."""
+        """Remove a user; the broker closes its connections."""
         await self.broker.delete("users", user)
-        await self._disconnect(user)
 
     async def _connections(self, user: str) -> int:
         return len(await self.broker.get("connections", "username", user) or ())
-
-    async def _disconnect(self, user: str) -> None:
-        await self.broker.delete("connections", "username", user)
 
 
 async def permit(broker: Management, user: str, permissions: Permissions) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schoolbell_server.hub.management import Management
+from schoolbell_server.hub.users import EnrollmentRefused, RotatedUser, permit
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.management import Management
 from schoolbell_server.link.topology import (
     DEAD_LETTER_ARGUMENTS,
     DEAD_LETTER_EXCHANGE,
@@ -26,9 +27,9 @@ from schoolbell_server.link.topology import (
     DistrictTopology,
     Permissions,
 )
-from schoolbell_server.link.users import EnrollmentRefused, RotatedUser, permit
 
 _EVERYTHING = Permissions(configure=".*", write=".*", read=".*")
+_NOT_SET_UP = "the broker is not set up for hubs: run `hub setup` first"
 
 
 class Enrollment:
@@ -60,14 +61,15 @@ class Enrollment:
     async def enroll(self, district: DistrictTopology) -> Login:
         """Make a district's exchange, queues and user; without a password where it has one."""
         if await self._broker.get("exchanges", VIRTUAL_HOST, OUTCOMES_EXCHANGE) is None:
-            raise EnrollmentRefused("the broker is not set up for hubs: run `hub setup` first")
+            raise EnrollmentRefused(_NOT_SET_UP)
         await self._exchange(district.exchange, "direct")
         for queue, arguments in district.queues.items():
             await self._queue(queue, arguments)
         for binding in district.bindings:
             await self._bind(binding)
+        login = await self.district_user(district).ensure()
         await self._tell_hubs(f"+{district.district}")
-        return await self.district_user(district).ensure()
+        return login
 
     async def remove(self, district: DistrictTopology, *, discard: bool = False) -> None:
         """Remove a district with its user and all its queues.
@@ -87,14 +89,17 @@ class Enrollment:
             await self._broker.delete("queues", VIRTUAL_HOST, queue)
 
     async def _tell_hubs(self, entry: str) -> None:
-        """Add an entry to the stream of the enrolled districts."""
-        body = {
-            "routing_key": DISTRICTS_STREAM,
+        """Add an entry to the stream that every hub reads; one may say what they know."""
+        message = {
             "properties": {"delivery_mode": 2},
+            "routing_key": DISTRICTS_STREAM,
             "payload": entry,
             "payload_encoding": "string",
         }
-        await self._broker.post("exchanges", VIRTUAL_HOST, "amq.default", "publish", body=body)
+        path = ("exchanges", VIRTUAL_HOST, "amq.default", "publish")
+        answer = await self._broker.post(*path, body=message)
+        if not answer["routed"]:
+            raise EnrollmentRefused(_NOT_SET_UP)
 
     async def _waits(self, queue: str) -> bool:
         """Return whether messages wait, or are with a hub.

@@ -13,11 +13,11 @@ import click
 
 from schoolbell_server.config.address import Address
 from schoolbell_server.config.secret import Secret
-from schoolbell_server.link.enrollment import Enrollment
+from schoolbell_server.hub.enrollment import Enrollment
+from schoolbell_server.hub.management import ManagementFailed, management
+from schoolbell_server.hub.users import EnrollmentRefused
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.management import ManagementFailed, management
 from schoolbell_server.link.topology import HUB_USER, DistrictTopology
-from schoolbell_server.link.users import EnrollmentRefused
 from schoolbell_server.security.secret_file import SecretExposed, read_secret, write_secret
 
 _AMQPS = 5671

@@ -89,7 +89,10 @@ async def management(
         raise ValueError("must be an address such as https://broker.example:15671")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must be https: a password would cross the network in the clear")
-    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        raise ManagementFailed(f"{ca_file}: holds no certificate as PEM") from None
     async with aiohttp.ClientSession(
         headers={"Authorization": aiohttp.encode_basic_auth(user, password.reveal())},
         connector=aiohttp.TCPConnector(ssl=context),
