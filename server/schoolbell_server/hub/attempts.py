@@ -22,10 +22,13 @@ from schoolbell_server.link.wire import (
     read_contents,
     time_of,
 )
+from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.periodic import until_stored
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.hub_ledger import Claim, Key, Wanted
+
+_logger = get_logger(__name__)
 
 _SLACK = dt.timedelta(seconds=5)
 """Beyond an attempt's own time: for the ledger to take its outcome."""
@@ -114,7 +117,10 @@ class Attempts:
 
         claimed = await until_stored(begin, "attempts not begun", count=len(left))
         if claimed.again:
+            # Their answers are lost: a phone may be told twice.
             self._metrics.again.labels(district).inc(len(claimed.again))
+            about = {"district_id": district, "count": len(claimed.again)}
+            _logger.warning("attempts made again", extra=about)
         return claimed
 
     async def _carry_out(

@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
@@ -147,7 +148,7 @@ class DistrictLink:
             hearing = await connection.channel()
             await hearing.set_qos(_PREFETCH)
             queue = await hearing.get_queue(self.topology.outcomes_queue, ensure=False)
-            await queue.consume(lambda message: self._hear(message, take))
+            await queue.consume(partial(self._hear, take))
         self._connection, self._channel = connection, channel
         while not (connection.is_closed or channel.is_closed or hearing.is_closed):
             if await is_blocked(connection):
@@ -161,7 +162,7 @@ class DistrictLink:
             await asyncio.sleep(_LOOK)
         raise BrokerTrouble(LinkTrouble.CONNECTION_LOST, "the connection was lost")
 
-    async def _hear(self, message: AbstractIncomingMessage, take: Take) -> None:
+    async def _hear(self, take: Take, message: AbstractIncomingMessage) -> None:
         try:
             answers = read_outcomes(message.body)
         except Malformed as error:
