@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 import tomllib
+import uuid
 from pathlib import Path
 
 import aio_pika
@@ -23,6 +24,7 @@ from schoolbell_server.link.login import Login
 from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from schoolbell_server.link.trouble import BrokerTrouble
+from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.main import main
 from tests.link.enrolled import administrator, enroll, some_district
 
@@ -47,12 +49,20 @@ def _good(result: Result) -> str:
     return result.output
 
 
+def _withdrawal() -> bytes:
+    """Return a message that a hub, of another test, can read."""
+    one = link_pb2.Withdrawal(delivery_id=str(uuid.uuid4()))
+    one.judge_time.GetCurrentTime()
+    one.expire_time.GetCurrentTime()
+    return link_pb2.Withdrawals(withdrawals=[one]).SerializeToString()
+
+
 async def _publish(link: LinkConfig, key: str = WITHDRAWALS_KEY) -> None:
     """Publish one message, confirmed, through a district's exchange."""
     async with await connect(link) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(link.topology.exchange, ensure=False)
-        await exchange.publish(aio_pika.Message(b"x"), key, mandatory=True)
+        await exchange.publish(aio_pika.Message(_withdrawal()), key, mandatory=True)
 
 
 async def _ended(connection: AbstractConnection) -> None:
@@ -101,7 +111,7 @@ def test_enrolling_prints_the_password_once(broker: Broker, tmp_path: Path) -> N
 
 def test_a_hub_is_told_what_it_configures(broker: Broker, tmp_path: Path) -> None:
     shown = _good(_run(broker, tmp_path, "setup"))
-    assert "[hub]" in shown
+    assert "[broker]" in shown
     assert 'url = "amqps://hub@localhost:5671"' in shown
 
 

@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 import click
 
 from schoolbell_server.config.address import Address
+from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.hub.enrollment import Enrollment
+from schoolbell_server.hub.load import load_hub_config
 from schoolbell_server.hub.management import ManagementFailed, management
 from schoolbell_server.hub.users import EnrollmentRefused
 from schoolbell_server.link.login import Login
+from schoolbell_server.link.sealing import HubKeys
 from schoolbell_server.link.topology import HUB_USER, DistrictTopology
 from schoolbell_server.security.secret_file import SecretExposed, read_secret, write_secret
 
@@ -58,13 +61,14 @@ class _Handed:
     ca_file: Path | None
     out: Path | None
 
-    def hand(self, table: str, user: str, login: Login) -> None:
+    def hand(self, table: str, user: str, login: Login, *further: str) -> None:
         """Write, or print, a table of a configuration and the line of its password file."""
         lines = [
             f"[{table}]",
             f'url = "amqps://{user}@{self.broker}"',
             f'password_file = "{_PASSWORD_FILE}"',
             *([f'ca_file = "{_CA_FILE}"'] if self.ca_file else []),
+            *further,
         ]
         self._show(f"{table}.toml", "\n".join(lines))
         if self.ca_file and self.out:
@@ -179,7 +183,7 @@ def setup_command(access: _Access, handed: _Handed) -> None:
 
     async def work(enrollment: Enrollment) -> None:
         login = await enrollment.set_up()
-        handed.hand("hub", HUB_USER, login)
+        handed.hand("broker", HUB_USER, login)
 
     access.run(work)
 
@@ -188,16 +192,18 @@ def setup_command(access: _Access, handed: _Handed) -> None:
 @click.argument("district")
 @_on_broker
 @_to_hand
-def enroll_command(district: str, access: _Access, handed: _Handed) -> None:
+@click.pass_obj
+def enroll_command(config_file: Path, district: str, access: _Access, handed: _Handed) -> None:
     """Make a district's user and queues on the broker, and say what the district configures.
 
-    Repeated, it makes what is missing and leaves the password as it is.
+    Repeated, it makes what is missing and leaves the password as it is. Beside a hub's
+    configuration it also gives the key that the district may seal for.
     """
-    topology = _topology(district)
+    topology, sealing = _topology(district), _sealing(config_file)
 
     async def work(enrollment: Enrollment) -> None:
         login = await enrollment.enroll(topology)
-        handed.hand("link", topology.user, login)
+        handed.hand("link", topology.user, login, *sealing)
 
     access.run(work)
 
@@ -249,6 +255,24 @@ def _topology(district: str) -> DistrictTopology:
         return DistrictTopology(district)
     except ValueError as error:
         raise click.ClickException(f"DISTRICT: {error}") from None
+
+
+def _sealing(config_file: Path) -> list[str]:
+    """Return what a district sets to seal for the hub whose configuration is here."""
+    if not config_file.exists():
+        return []
+    try:
+        config = load_hub_config(config_file)
+        key = HubKeys.load(config.hub.data_dir / "keys").public_key
+    except ConfigError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    except (OSError, SecretExposed, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    return [
+        "# So that the broker cannot read what is sent:",
+        '# payload = "sealed"',
+        f'# hub_key = "{key}"',
+    ]
 
 
 ENROLL_COMMANDS = (setup_command, enroll_command, rotate_command, remove_command)
