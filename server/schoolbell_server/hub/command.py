@@ -11,8 +11,10 @@ from schoolbell_server.config import ConfigError
 from schoolbell_server.hub.enroll_command import ENROLL_COMMANDS
 from schoolbell_server.hub.load import load_hub_config
 from schoolbell_server.hub.settings import HubConfig
+from schoolbell_server.link.sealing import HubKeys
 from schoolbell_server.observability.log import configure_logging, log_loop_errors, tell_left_out
 from schoolbell_server.running import run_to_end
+from schoolbell_server.security.secret_file import SecretExposed
 
 DEFAULT_FILE = Path("schoolbell-hub.toml")
 
@@ -37,6 +39,16 @@ def hub_command(context: click.Context, config_file: Path) -> None:
 
 for _command in ENROLL_COMMANDS:
     hub_command.add_command(_command)
+
+
+@hub_command.command("key")
+@click.pass_obj
+def key_command(config_file: Path) -> None:
+    """Print the public key that districts seal for, as `link.hub_key`; make it where none is."""
+    try:
+        click.echo(HubKeys.load(load(config_file).hub.data_dir / "keys").public_key)
+    except (SecretExposed, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def load(config_file: Path) -> HubConfig:

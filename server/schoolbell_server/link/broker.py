@@ -7,6 +7,8 @@ opens it, so that what was under way on the old one is known to have ended.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import ssl
 from urllib.parse import quote
 
@@ -28,8 +30,14 @@ from schoolbell_server.link.trouble import BrokerTrouble
 HEARTBEAT = 10
 """Seconds; a peer that is silent for about twice that is gone."""
 CONNECT_TIMEOUT = 10.0  # seconds
+_NO_WAY = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.EACCES)
 FAULTS = (AMQPError, OSError, TimeoutError, asyncio.InvalidStateError, RuntimeError)
 """What the library raises where a connection or a channel fails, or is already gone."""
+
+
+# What goes wrong is told here, by who needs the connection, and in constant words.
+for _library in ("aiormq", "aio_pika"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 
 class _Connection(aio_pika.Connection):
@@ -70,6 +78,8 @@ def trouble_from(error: BaseException) -> BrokerTrouble:
     if isinstance(cause, ssl.SSLError):
         return BrokerTrouble(LinkTrouble.TLS, _words(cause.reason or cause))
     reason = _words(cause)
+    if isinstance(cause, OSError) and cause.errno in _NO_WAY:
+        return BrokerTrouble(LinkTrouble.REFUSED, reason)
     return BrokerTrouble(trouble_of(Outcome.NOT_SENT, reason), reason)
 
 

@@ -119,7 +119,7 @@ class DistrictLink:
 
     def count_passed_on(self, count: int, *, confirmed: bool) -> None:
         """Count deliveries that were published."""
-        self._metrics.link_passed_on.labels("yes" if confirmed else "no").inc(count)
+        self._metrics.link_passed_on.labels("CONFIRMED" if confirmed else "WAITS").inc(count)
 
     def expect(self, delivery_id: str) -> asyncio.Future[PushResult]:
         """Return what the result of a test notification will be set on, if it comes to us."""

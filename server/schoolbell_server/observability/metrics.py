@@ -120,14 +120,14 @@ class Metrics:
         registry = self.registry
         self.link_passed_on = Counter(
             "schoolbell_link_passed_on_deliveries",
-            "Deliveries given to the hub's broker, by whether it confirmed them.",
-            ("confirmed",),
+            "Deliveries given to the hub's broker: CONFIRMED, or they go on to wait.",
+            ("result",),
             registry=registry,
         )
         self.link_outcomes = Counter(
             "schoolbell_link_outcomes",
             "Outcomes that the hub answered: WRITTEN, WITHDRAWN, REPEATED or MALFORMED.",
-            ("sort",),
+            ("result",),
             registry=registry,
         )
         self.link_withdrawals = Counter(
