@@ -17,6 +17,7 @@ from schoolbell_server.link.sealing import CannotOpen, HubKeys, Sealed
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
     BadContent,
+    expiry_of,
     outcome_of,
     push_of,
     read_contents,
@@ -104,8 +105,9 @@ class Attempts:
         await asyncio.sleep(min(max(wait, 0.0), 0.5) + 0.05)
 
     async def _claim(self, district: str, left: Mapping[Key, _Asked]) -> Claim:
+        now = self._clock()
         wanted = {
-            key: Wanted(time_of(one.delivery.judge_time), time_of(one.delivery.expire_time))
+            key: Wanted(time_of(one.delivery.judge_time), expiry_of(one.delivery.expire_time, now))
             for key, one in left.items()
         }
 

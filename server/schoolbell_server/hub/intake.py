@@ -14,10 +14,17 @@ from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.link.broker import FAULTS
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.link.v1 import link_pb2
-from schoolbell_server.link.wire import Malformed, read_batch, read_withdrawals, time_of
+from schoolbell_server.link.wire import (
+    Malformed,
+    expiry_of,
+    read_batch,
+    read_withdrawals,
+    time_of,
+)
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.pipeline.lanes import LANES
 from schoolbell_server.pipeline.periodic import until_stored
+from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.hub_ledger import Wanted
@@ -146,8 +153,9 @@ class Intake:
     async def _withdraw(self, message: AbstractIncomingMessage) -> None:
         self._writing += 1
         try:
+            now = utc_now()
             withdrawals = {
-                one.delivery_id: Wanted(time_of(one.judge_time), time_of(one.expire_time))
+                one.delivery_id: Wanted(time_of(one.judge_time), expiry_of(one.expire_time, now))
                 for one in read_withdrawals(message.body)
             }
 

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from schoolbell_server.domain.kinds import Kind, Outcome, Platform, ProviderEnvironment
+from schoolbell_server.domain.timing import LONGEST_LIFE
 from schoolbell_server.gateways.push import Push, PushResult
 from schoolbell_server.link.v1 import link_pb2
 
@@ -213,6 +214,11 @@ def time_of(written: Timestamp) -> dt.datetime:
         return written.ToDatetime(tzinfo=dt.UTC)
     except (ValueError, OverflowError):
         raise Malformed("a time out of range") from None
+
+
+def expiry_of(written: Timestamp, now: dt.datetime) -> dt.datetime:
+    """Return a delivery's expiry, no later than any delivery's: a row is kept until then."""
+    return min(time_of(written), now + LONGEST_LIFE)
 
 
 def _parse(message: Message, body: bytes) -> None:
