@@ -90,9 +90,9 @@ class DistrictLink:
             except BrokerTrouble as trouble:
                 self._note(trouble)
             else:
+                pause = _FIRST_PAUSE
                 try:
                     await self._serve(connection, take)
-                    pause = _FIRST_PAUSE
                 except (BrokerTrouble, *FAULTS) as error:
                     self._note(error if isinstance(error, BrokerTrouble) else trouble_from(error))
                 finally:
