@@ -152,7 +152,11 @@ def _ended(one: Stopped | Finished) -> Finished:
 
 def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime) -> Finished:
     return Finished(
-        row=ready.row, result=result, address=ready.address, start_time=start, end_time=end
+        row=ready.row,
+        result=result,
+        address_hash=ready.address.address_hash,
+        start_time=start,
+        end_time=end,
     )
 
 

@@ -1,6 +1,7 @@
 """Write what became of attempts, in groups: states, dead tokens, the status log.
 
-An outcome is written only where this server still holds the delivery's lease.
+An outcome is written only where this server still holds the delivery's lease; one that a hub
+answers, where its attempt is still open.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from schoolbell_server.domain.delivery import Attempted, after_attempt, expire, 
 from schoolbell_server.domain.kinds import (
     APP_PROVIDER,
     CancelCause,
+    DeliveryState,
     Kind,
     Outcome,
     Platform,
@@ -33,7 +35,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
-from schoolbell_storage.claims import RowVersion, lock_leased
+from schoolbell_storage.claims import RowVersion, lock_leased, lock_open, pass_on
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
@@ -96,8 +98,10 @@ class Outcomes:
                 await self.write([one])
 
     async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
-        finished = {one.row.delivery_id: one for group in groups for one in group}
+        everything = [one for group in groups for one in group]
+        finished = {one.row.delivery_id: one for one in everything if not one.passed_on}
         async with self._storage.write() as connection:
+            await pass_on(connection, self._owner, _passed_on(everything))
             changed = await self._store(connection, finished)
         self._count(finished, changed)
         self._on_written(changed)
@@ -124,7 +128,12 @@ class Outcomes:
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         """Lock what this server still leases; what a receipt or a cancel changed is read again."""
-        versions = await lock_leased(connection, self._owner, finished)
+        answered = {
+            name: one.answered for name, one in finished.items() if one.answered is not None
+        }
+        versions = await lock_leased(connection, self._owner, finished.keys() - answered.keys())
+        if answered:
+            versions |= await lock_open(connection, answered)
         moved = [
             name
             for name, version in versions.items()
@@ -157,6 +166,8 @@ class Outcomes:
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
             return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
+        if end.answered and row.state is DeliveryState.EXPIRED:
+            row = _revived(row, end.result)
         return self._attempted(row, end, end.result, now)
 
     def _attempted(
@@ -242,6 +253,21 @@ def _is_written(row: DeliveryRow, end: Finished) -> bool:
     )
 
 
+def _passed_on(finished: Sequence[Finished]) -> Mapping[int, list[str]]:
+    """Return what a hub took, by how many attempts there were before."""
+    passed: dict[int, list[str]] = defaultdict(list)
+    for one in finished:
+        if one.passed_on:
+            passed[one.row.attempt_count].append(one.row.delivery_id)
+    return passed
+
+
+def _revived(row: DeliveryRow, result: PushResult) -> DeliveryRow:
+    """Return what expired without an answer as it was, where the answer is that it was accepted."""
+    accepted = result.outcome is Outcome.ACCEPTED
+    return replace(row, state=DeliveryState.PENDING) if accepted else row
+
+
 def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
     """Return the tokens that their provider says are dead, each since when.
 
@@ -250,12 +276,12 @@ def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
     return [
         DeadToken(
             app_id=end.row.app_id,
-            address_hash=end.address.address_hash,
+            address_hash=end.address_hash,
             dead_since=end.result.token_dead_since or end.start_time,
         )
         for end in finished.values()
         if end.result is not None
-        and end.address is not None
+        and end.address_hash
         and end.start_time is not None
         and end.result.outcome is Outcome.TOKEN_DEAD
     ]

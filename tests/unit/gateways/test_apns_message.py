@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,13 @@ def body_of(sent: Push) -> bytes:
 
 
 def test_pushes_of_one_batch_share_nothing_but_what_is_equal() -> None:
-    texts = [{"title": "a"}, {"title": "b"}, {"body": "c"}, {"kind": None}, {"title": "a"}]
+    texts: list[dict[str, Any]] = [
+        {"title": "a"},
+        {"title": "b"},
+        {"body": "c"},
+        {"kind": None},
+        {"title": "a"},
+    ]
     sent = [push(**{"time_sensitive": late, **text}) for text in texts for late in (True, False)]
     messages = ApnsMessages("t", "")
     assert [messages.body(one) for one in sent] == [encode(payload_of(one)) for one in sent]
