@@ -7,7 +7,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := clients/python/schoolbell/v1
-LINK := server/schoolbell_server/link/v1
+LINK_CODE := server/schoolbell_server/link/v1
 PROTOS := build/proto
 API_DOCS := docs/api
 SERVICE_CONFIG := proto/service_config.json
@@ -27,7 +27,8 @@ CHANGES ?=
 LONG ?=
 ROWS ?=
 ARGS ?=
-export ONCE ROSTER CHANGES LONG
+LINK ?=
+export ONCE ROSTER CHANGES LONG LINK
 
 .PHONY: help setup run test test-clients test-link fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
@@ -37,7 +38,7 @@ help: ## Show this
 
 setup: $(READY) ## Make .venv with everything pinned (done by itself where needed)
 
-run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
+run: $(READY) ## Play a school day; ONCE=1 ends with a summary, LINK=1 sends through a hub, ROSTER= and CHANGES= are yours
 	@exec $(BIN)/python -m schoolbell_server.demo
 
 fuzz: $(READY) ## Fuzz all RPCs on both databases; SEED= repeats a run, LONG=1 sends 100,000 requests a database
@@ -68,7 +69,7 @@ type: $(READY) ## Check the types
 proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract anew
 	rm -f $(CONTRACT)/*_pb2*
 	scripts/generate-python $(PROTOS) clients/python
-	scripts/generate-link $(PROTOS) $(LINK)
+	scripts/generate-link $(PROTOS) $(LINK_CODE)
 	rm -f clients/go/schoolbell/v1/*.pb.go
 	scripts/generate-go $(PROTOS) clients/go
 	scripts/generate-api-docs $(PROTOS) $(API_DOCS)
@@ -83,7 +84,7 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	scripts/generate-python $(PROTOS) build/generated
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
 	scripts/generate-link $(PROTOS) build/generated/link
-	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/link $(LINK)
+	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/link $(LINK_CODE)
 	scripts/generate-go $(PROTOS) build/generated/go
 	diff -r build/generated/go/schoolbell/v1 clients/go/schoolbell/v1
 	scripts/generate-api-docs $(PROTOS) build/api-docs

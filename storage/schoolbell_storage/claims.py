@@ -331,6 +331,16 @@ async def leased_on_other_facts(
     return [decode(row) for row in found.all()]
 
 
+async def open_attempts(connection: AsyncConnection) -> set[tuple[str, int]]:
+    """Return what a hub leases: each delivery, and how many attempts it had before this one."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id, delivery.c.attempt_count).where(
+            LEASED, delivery.c.lease_owner == HUB
+        )
+    )
+    return {(row.delivery_id, row.attempt_count) for row in found}
+
+
 async def lock_overdue(
     connection: AsyncConnection, before: dt.datetime, limit: int
 ) -> list[DeliveryRow]:

@@ -58,6 +58,8 @@ _withdrawal = Table(
 KEPT = dt.timedelta(days=1)
 """How long a row outlives its delivery's expiry: a broker may bring a message once more."""
 _STEP = 1_000
+_CREATING = 0x5B48_0001
+"""Locks the making of the tables, among all that lock a number on a PostgreSQL."""
 
 
 class Key(NamedTuple):
@@ -93,6 +95,8 @@ class Claim:
 async def create(storage: Storage) -> None:
     """Make the tables where they are not there."""
     async with storage.write() as connection:
+        if storage.dialect == "postgresql":  # hubs that start together
+            await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
         await connection.run_sync(metadata.create_all)
 
 
@@ -283,8 +287,3 @@ async def drop_old(connection: AsyncConnection, now: dt.datetime) -> int:
             )
         dropped += len(found)
     return dropped
-
-
-async def count_rows(connection: AsyncConnection) -> int:
-    """Return how many attempts the ledger holds."""
-    return int((await connection.execute(select(func.count()).select_from(_attempt))).scalar_one())

@@ -62,6 +62,8 @@ def check_replay(config: Config) -> None:
 
 def replay_problems(config: Config) -> list[str]:
     """Return what keeps a configuration from a replay."""
+    if config.link is not None:
+        return ["link: --replay needs a sandbox on this machine, and whom a hub reaches is unknown"]
     return [
         f"apps.{app_id}.{key}: --replay needs a sandbox on this machine, not "
         f"{value or 'the provider itself'}"

@@ -1,4 +1,7 @@
-"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own."""
+"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own.
+
+LINK=1 sends through a broker and a hub of the demonstration's own.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ def main() -> int:
 
 async def _play(folder: Path, script: Script, *, once: bool) -> int:
     console, began = Console(), time.monotonic()
-    async with stage(folder, replay=script.replay) as on:
+    link = bool(os.environ.get("LINK"))
+    async with stage(folder, replay=script.replay, link=link) as on:
         console.print("Schoolbell runs; setting the district up …")
         phones = await set_up(on, script.roster, ZONE, script.school_year)
         console.print(f"{len(phones)} phones registered; the day begins.")

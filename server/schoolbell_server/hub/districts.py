@@ -12,6 +12,7 @@ from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_storage.engine import Storage
 
 MOST_ON_A_CONNECTION = 1_000
@@ -30,13 +31,13 @@ class Districts:
         storage: Storage,
         metrics: HubMetrics,
         queue: FairQueue[Job],
-        tasks: asyncio.TaskGroup,
+        supervisor: Supervisor,
     ) -> None:
         self._config = config
         self._storage = storage
         self._metrics = metrics
         self._queue = queue
-        self._tasks = tasks
+        self._supervisor = supervisor
         self._links: list[BrokerLink] = []
         self._enrolled: set[str] = set()
         self.connections: list[asyncio.Task[None]] = []
@@ -87,7 +88,7 @@ class Districts:
     def _connect(self, hear: Callable[[str], None] | None) -> BrokerLink:
         link = BrokerLink(self._config.broker, self._intake, self._show, hear)
         self._links.append(link)
-        self.connections.append(self._tasks.create_task(link.run()))
+        self.connections.append(self._supervisor.start("broker", link.run))
         return link
 
     def _intake(self, district: str, link: BrokerLink) -> Intake:
@@ -100,5 +101,10 @@ class Districts:
             prefetch=self._config.hub.prefetch,
         )
 
+    @property
+    def connected(self) -> bool:
+        """Return whether all connections to the broker are up."""
+        return all(link.connected for link in self._links)
+
     def _show(self) -> None:
-        self._metrics.connected.set(all(link.connected for link in self._links))
+        self._metrics.connected.set(self.connected)

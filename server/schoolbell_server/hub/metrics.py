@@ -56,6 +56,12 @@ class HubMetrics:
             ("app_id", "provider"),
             registry=registry,
         )
+        self.background_faults = Counter(
+            "schoolbell_background_faults",
+            "Background work that broke and began anew, by its name.",
+            ("kind",),
+            registry=registry,
+        )
         self.circuit_open = Gauge(
             "schoolbell_circuit_open",
             "Whether nothing is sent at present.",

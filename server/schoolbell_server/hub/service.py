@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,10 +24,12 @@ from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.worker import Workers
 from schoolbell_server.link.sealing import HubKeys
-from schoolbell_server.observability.health import add_health, set_serving
+from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
+from schoolbell_server.pipeline.stopping import Stop
+from schoolbell_server.pipeline.supervisor import Supervisor
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.security.tls import ServerTls
@@ -39,6 +40,8 @@ from schoolbell_storage.errors import StorageError
 
 LEDGER = "hub.db"
 _DROP_INTERVAL = 60.0  # seconds
+_CIRCUITS_INTERVAL = 1.0  # seconds
+_HEALTH_INTERVAL = 0.5  # seconds
 _LAST_ANSWERS = 10.0  # seconds
 
 _logger = get_logger(__name__)
@@ -86,24 +89,31 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         workers = Workers(queue, attempts, metrics, count=config.hub.messages)
         server = grpc.aio.server()
         health = await add_health(server, [])
-        port = _listen(config, server)
+        tls = None
+        if not config.hub.plaintext:
+            tls = ServerTls(config.hub.tls, config.hub.data_dir, _tell)
+        port = _listen(config, server, tls)
         await server.start()
         stack.push_async_callback(server.stop, None)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        districts = Districts(config, storage, metrics, queue, tasks)
+        ending = Stop()
+        supervisor = Supervisor(tasks, ending, metrics)
+        districts = Districts(config, storage, metrics, queue, supervisor)
         work = [
-            tasks.create_task(workers.run()),
-            tasks.create_task(districts.run()),
-            tasks.create_task(_drop(storage)),
-            tasks.create_task(_watch(metrics, gateways)),
+            supervisor.start("workers", workers.run),
+            supervisor.start("districts", districts.run),
+            supervisor.start("ledger", partial(_drop, storage)),
+            supervisor.start("circuits", partial(_watch, metrics, gateways)),
+            supervisor.start("health", partial(_show_health, health, districts)),
+            *(() if tls is None else (supervisor.start("certificates", tls.watch),)),
         ]
-        await set_serving(health, "", serving=True)
         stop = asyncio.Event()
         try:
             yield Running(port, stop)
         finally:
             await health.enter_graceful_shutdown()
             await _drain(config, districts, workers)
+            ending.ask()
             for task in (*work, *districts.connections):
                 task.cancel()
 
@@ -161,12 +171,18 @@ def _report(app_id: str, setting: str, problem: str) -> None:
         _logger.warning("warning", extra=about)
 
 
-def _listen(config: HubConfig, server: grpc.aio.Server) -> int:
-    address, hub = str(config.hub.listen), config.hub
+async def _show_health(health: Health, districts: Districts) -> None:
+    """Say that the hub serves as long as it reaches the broker, until cancelled."""
+    while True:
+        await set_serving(health, "", serving=districts.connected)
+        await asyncio.sleep(_HEALTH_INTERVAL)
+
+
+def _listen(config: HubConfig, server: grpc.aio.Server, tls: ServerTls | None) -> int:
+    address = str(config.hub.listen)
     try:
-        if hub.plaintext:
+        if tls is None:
             return server.add_insecure_port(address)
-        tls = ServerTls(hub.tls, hub.data_dir, _tell)
         return server.add_secure_port(address, tls.credentials())
     except RuntimeError as error:
         raise CannotListen(f"hub.listen: {address}: cannot listen there") from error
@@ -202,4 +218,4 @@ async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
                 about = {"app_id": app_id, "provider": provider, "provider_reason": view.reason}
                 _logger.warning("circuit open" if is_open else "circuit closed", extra=about)
                 opened[app_id, platform] = is_open
-        await asyncio.sleep(dt.timedelta(seconds=1).total_seconds())
+        await asyncio.sleep(_CIRCUITS_INTERVAL)

@@ -70,7 +70,8 @@ class AnswerWriter:
             return None
         self._metrics.link_outcomes.labels("WITHDRAWN" if answer.withdrawn else "WRITTEN").inc()
         gateway = self._gateways.get((row.app_id, row.platform))
-        if gateway is not None and not answer.withdrawn:
+        tried = answer.start_time is not None
+        if gateway is not None and (tried or (answer.result.held and not answer.withdrawn)):
             gateway.heard(echo, answer.result.outcome)
         return Finished(
             row=row,

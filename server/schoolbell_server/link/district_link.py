@@ -18,12 +18,13 @@ from aio_pika.exceptions import DeliveryError
 
 from schoolbell_server.gateways.push import PushResult
 from schoolbell_server.gateways.trouble import LinkTrouble
-from schoolbell_server.link.broker import FAULTS, connect, is_blocked, trouble_from
+from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, connect, is_blocked, trouble_from
 from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.link.wire import Answer, Malformed, read_outcomes
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.pipeline.lanes import LANES
 
 CONFIRM_TIMEOUT = 10.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two connections
@@ -61,9 +62,16 @@ class DistrictLink:
         """What is wrong now; None where messages are taken."""
         self.since = clock()
         """Since when that is so."""
+        self._tried = asyncio.Event()
+        """A first connection has come up, or has not."""
         self._next_try = 0.0
         self._full_until = 0.0
         self._waiting: dict[str, asyncio.Future[PushResult]] = {}
+
+    @property
+    def tried(self) -> bool:
+        """Return whether it is known yet how the link stands."""
+        return self._tried.is_set()
 
     @property
     def wait(self) -> dt.timedelta | None:
@@ -82,9 +90,9 @@ class DistrictLink:
             except BrokerTrouble as trouble:
                 self._note(trouble)
             else:
+                pause = _FIRST_PAUSE
                 try:
                     await self._serve(connection, take)
-                    pause = _FIRST_PAUSE
                 except (BrokerTrouble, *FAULTS) as error:
                     self._note(error if isinstance(error, BrokerTrouble) else trouble_from(error))
                 finally:
@@ -130,6 +138,10 @@ class DistrictLink:
 
     async def probe(self) -> BrokerTrouble | None:
         """Ask the broker for our own queue, and return what is wrong."""
+        try:
+            await asyncio.wait_for(self._tried.wait(), CONNECT_TIMEOUT)
+        except TimeoutError:
+            return self.trouble
         connection = self._connection
         if connection is None:
             return self.trouble
@@ -140,6 +152,22 @@ class DistrictLink:
             self._note(trouble_from(error))
             await _close(connection)  # a peer that is gone without a word
         return self.trouble
+
+    async def waiting(self) -> int | None:
+        """Return how many of our messages wait for a hub; None where nobody says."""
+        connection = self._connection
+        if connection is None:
+            return None
+        count = 0
+        try:
+            async with asyncio.timeout(CONFIRM_TIMEOUT), connection.channel() as channel:
+                for lane in range(len(LANES)):
+                    name = self.topology.request_queue(lane)
+                    found = await channel.declare_queue(name, passive=True)
+                    count += found.declaration_result.message_count or 0
+        except FAULTS:
+            return None
+        return count
 
     async def _serve(self, connection: AbstractConnection, take: Take) -> None:
         """Work with one connection until it ends."""
@@ -186,6 +214,7 @@ class DistrictLink:
         raise NotPassedOn(reason)
 
     def _note(self, trouble: BrokerTrouble | None) -> None:
+        self._tried.set()
         before = self.trouble and (self.trouble.trouble, self.trouble.reason)
         now = trouble and (trouble.trouble, trouble.reason)
         self.trouble = trouble

@@ -98,7 +98,8 @@ class LinkGateway:
         """Return whether anything can be passed on at present."""
         wait, trouble = self._link.wait, self._link.trouble
         if wait is not None and trouble is not None:
-            return CircuitView(CircuitState.OPEN, trouble.reason, hold=wait)
+            state = CircuitState.OPEN if self._link.tried else CircuitState.CLOSED
+            return CircuitView(state, trouble.reason, hold=wait)
         return self._circuits.view()
 
     async def close(self) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 
 from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.link import lost
 from schoolbell_server.link.answers import AnswerWriter
 from schoolbell_server.link.district_link import DistrictLink
 from schoolbell_server.link.gateway import LinkGateway
+from schoolbell_server.link.lost import LostAttempts
 from schoolbell_server.link.settings import LinkConfig, LinkPayload
 from schoolbell_server.link.withdrawer import Withdrawer
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.outcomes import Outcomes
+from schoolbell_server.pipeline.periodic import Periodic
 from schoolbell_server.pipeline.preparer import Preparer
 from schoolbell_server.pipeline.stopping import Stop
 from schoolbell_server.pipeline.supervisor import Supervisor
@@ -53,6 +56,7 @@ class Linked:
         self._answers = AnswerWriter(
             storage, outcomes, self.gateways, self._metrics, clock=self._clock
         )
+        self.lost = LostAttempts(storage, self.link, self._metrics)
         self._withdrawer = Withdrawer(
             storage, self.link, preparer, self._metrics, clock=self._clock
         )
@@ -60,4 +64,11 @@ class Linked:
     def run(self, supervisor: Supervisor, stop: Stop) -> list[asyncio.Task[None]]:
         """Start the work; return what has to be cancelled, once drained."""
         supervisor.start("withdrawals", lambda: self._withdrawer.run(stop))
+        looking = Periodic(
+            task="lost attempts",
+            work=self.lost.look,
+            interval=lost.INTERVAL,
+            failure="lost attempts not looked for",
+        )
+        supervisor.start(looking.task, lambda: looking.run(stop))
         return [supervisor.start("link", lambda: self.link.run(self._answers.write))]

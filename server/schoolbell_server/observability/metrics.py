@@ -130,6 +130,11 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.link_lost = Counter(
+            "schoolbell_link_lost_attempts",
+            "Attempts lost on the way to the hub, and given back.",
+            registry=registry,
+        )
         self.link_withdrawals = Counter(
             "schoolbell_link_withdrawals",
             "Deliveries that were taken back from the hub, be it in time or not.",

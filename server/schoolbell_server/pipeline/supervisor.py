@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from prometheus_client import Counter
 
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.pipeline.stopping import Stop
 
 FIRST_PAUSE = 1.0
@@ -17,6 +19,12 @@ LONGEST_PAUSE = 60.0
 _logger = get_logger(__name__)
 
 
+class CountsFaults(Protocol):
+    """Metrics with a counter of faults, by the name of the work."""
+
+    background_faults: Counter
+
+
 class Supervisor:
     """Starts a server's background work, each piece as a task that outlives its faults."""
 
@@ -24,7 +32,7 @@ class Supervisor:
         self,
         tasks: asyncio.TaskGroup,
         stop: Stop,
-        metrics: Metrics,
+        metrics: CountsFaults,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         """Start work in a group; `stop` ends the pause after a fault, and with it the work."""
