@@ -7,6 +7,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 BIN := .venv/bin
 READY := .venv/.ready
 CONTRACT := clients/python/schoolbell/v1
+LINK_CODE := server/schoolbell_server/link/v1
 PROTOS := build/proto
 API_DOCS := docs/api
 SERVICE_CONFIG := proto/service_config.json
@@ -15,7 +16,7 @@ SERVICE_CONFIG_COPIES := clients/python/schoolbell/service_config.json \
 	clients/go/schoolbell/service_config.json clients/typescript/service_config.json \
 	clients/java/src/main/resources/example/schoolbell/service_config.json
 SOURCES := server storage clients/python clients/console tests tools $(wildcard benchmarks)
-PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto)
+PROTO_SOURCES := $(wildcard proto/*.yaml proto/schoolbell/v1/*.proto proto/schoolbell/link/v1/*.proto)
 BUF := cd $(PROTOS) && $(CURDIR)/$(BIN)/buf
 PIP_COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-header --no-annotate
@@ -27,9 +28,10 @@ CHANGES ?=
 LONG ?=
 ROWS ?=
 ARGS ?=
-export ONCE ROSTER CHANGES LONG
+LINK ?=
+export ONCE ROSTER CHANGES LONG LINK
 
-.PHONY: help setup run test test-clients test-console demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-clients test-console test-link demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation clean
 
 help: ## Show this
@@ -37,14 +39,17 @@ help: ## Show this
 
 setup: $(READY) ## Make .venv with everything pinned (done by itself where needed)
 
-run: $(READY) ## Play a school day; ONCE=1 ends with a summary, ROSTER= and CHANGES= are yours
+run: $(READY) ## Play a school day; ONCE=1 ends with a summary, LINK=1 sends through a hub, ROSTER= and CHANGES= are yours
 	@exec $(BIN)/python -m schoolbell_server.demo
 
 fuzz: $(READY) ## Fuzz all RPCs on both databases; SEED= repeats a run, LONG=1 sends 100,000 requests a database
 	@PYTHONPATH=. $(BIN)/python -m tests.fuzz
 
 test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one core), LONG=1 plays the long forms whole
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/link $(ARGS)
+
+test-link: $(READY) ## Test the link with a RabbitMQ of its own, which it fetches where the machine has none
+	@$(BIN)/pytest -n 2 --dist loadfile tests/link $(ARGS)
 
 test-clients: $(READY) ## Test the clients of other languages and play the conformance suite with them
 	@scripts/test-clients
@@ -73,6 +78,7 @@ type: $(READY) ## Check the types
 proto: $(PROTOS)/.copied ## Generate the code and the reference of the contract anew
 	rm -f $(CONTRACT)/*_pb2*
 	scripts/generate-python $(PROTOS) clients/python
+	scripts/generate-link $(PROTOS) $(LINK_CODE)
 	rm -f clients/go/schoolbell/v1/*.pb.go
 	scripts/generate-go $(PROTOS) clients/go
 	rm -rf clients/typescript/src/gen
@@ -88,6 +94,8 @@ proto-check: $(PROTOS)/.copied ## Check the contract, and that its code and refe
 	rm -rf build/generated
 	scripts/generate-python $(PROTOS) build/generated
 	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/schoolbell/v1 $(CONTRACT)
+	scripts/generate-link $(PROTOS) build/generated/link
+	diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/link $(LINK_CODE)
 	scripts/generate-go $(PROTOS) build/generated/go
 	diff -r build/generated/go/schoolbell/v1 clients/go/schoolbell/v1
 	scripts/generate-typescript $(PROTOS) build/generated/typescript
@@ -114,7 +122,7 @@ mutation: $(READY) ## Mutate the domain and count what the tests miss (long; Pyt
 	scripts/mutation
 
 requirements: $(READY) ## Pin the newest packages that pyproject.toml and requirements/*.in allow
-	$(PIP_COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
+	$(PIP_COMPILE) --upgrade --extra link --output-file requirements/run.txt pyproject.toml
 	$(PIP_COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
 	$(PIP_COMPILE) --upgrade --output-file requirements/mutation.txt requirements/mutation.in
 	$(PIP_COMPILE) --upgrade --output-file requirements/console.txt requirements/console.in

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy.engine import URL, make_url
@@ -24,7 +25,7 @@ from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.common.transport import knows_unsent
-from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.factory import Gateways, build_gateways
 from schoolbell_server.identity import issuers
 from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance import last_seen
@@ -79,6 +80,9 @@ from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.keys import insert_key
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
+
+if TYPE_CHECKING:
+    from schoolbell_server.link.linked import Linked
 
 _HEALTH_INTERVAL = 0.5  # seconds
 _FILES_INTERVAL = 60.0  # seconds
@@ -337,15 +341,20 @@ async def _parts(
     stack.push_async_callback(trusted.close)
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
-    gateways = build_gateways(
-        config.apps,
-        in_flight=config.delivery.in_flight,
-        deadline=config.delivery.attempt_timeout,
-        clock=clock,
-        apns_proxy=config.outbound.apns_proxy.reveal(),
-        fcm_proxy=config.outbound.fcm_proxy.reveal(),
-        lag=lag,
-        report=notices.report_file,
+    linked = _linked(config, metrics)
+    gateways: Gateways = (
+        linked.gateways
+        if linked is not None
+        else build_gateways(
+            config.apps,
+            in_flight=config.delivery.in_flight,
+            deadline=config.delivery.attempt_timeout,
+            clock=clock,
+            apns_proxy=config.outbound.apns_proxy.reveal(),
+            fcm_proxy=config.outbound.fcm_proxy.reveal(),
+            lag=lag,
+            report=notices.report_file,
+        )
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
@@ -353,7 +362,13 @@ async def _parts(
         in_flight.set_function(partial(getattr, gateway, "in_flight"))
     monitor = Monitor(
         storage,
-        links=Links(gateways, metrics, probe_interval=config.delivery.probe_interval, clock=clock),
+        links=Links(
+            gateways,
+            metrics,
+            probe_interval=config.delivery.probe_interval,
+            clock=clock,
+            hub=None if linked is None else linked.link,
+        ),
         backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=clock),
         health=StorageHealth(storage, metrics, clock),
         rates=Rates(),
@@ -377,6 +392,7 @@ async def _parts(
         tail=tail,
         clock=clock,
         replay=replay,
+        hub=linked,
     )
     return Parts(
         storage=storage,
@@ -399,6 +415,21 @@ async def _parts(
         limits=_limits(config),
         import_limits=config.limits,
         issuers=trusted,
+    )
+
+
+def _linked(config: Config, metrics: Metrics) -> Linked | None:
+    """Return the link to a hub, where one sends; its libraries are loaded only then."""
+    if config.link is None:
+        return None
+    from schoolbell_server.link.linked import Linked
+
+    return Linked(
+        config.link,
+        config.apps,
+        metrics,
+        deadline=2 * config.delivery.attempt_timeout,
+        clock=utc_now,
     )
 
 

@@ -18,6 +18,7 @@ from schoolbell_server.config.identity import IdentityConfig
 from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 
@@ -245,3 +246,5 @@ class Config:
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""
+    link: LinkConfig | None = None
+    """A hub that sends in place of this server, which then needs no accounts."""

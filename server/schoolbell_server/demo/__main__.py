@@ -1,4 +1,7 @@
-"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own."""
+"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own.
+
+LINK=1 sends through a broker and a hub of the demonstration's own.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ def main() -> int:
 
 async def _play(folder: Path, script: Script, *, once: bool) -> int:
     console, began = Console(), time.monotonic()
-    async with stage(folder, replay=script.replay) as on, AsyncExitStack() as stack:
+    link = bool(os.environ.get("LINK"))
+    async with stage(folder, replay=script.replay, link=link) as on, AsyncExitStack() as stack:
         console.print("Schoolbell runs; setting the district up …")
         phones = await set_up(on, script.roster, ZONE, script.school_year)
         browsable = None if once else await serve_console(stack, on)

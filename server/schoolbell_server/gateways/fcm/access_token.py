@@ -97,6 +97,10 @@ class AccessToken:
             return self._old_or_raise(now)
         return self._token
 
+    def ready(self) -> str | None:
+        """Return a token that is good for a while, None where one has to be fetched."""
+        return self._token if self._clock() < self._renew_time else None
+
     def look(self) -> None:
         """Read the file again if it was replaced."""
         seen = stamp(self._file)
