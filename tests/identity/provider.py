@@ -12,7 +12,7 @@ import hmac
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,7 @@ class Provider:
     """An answer waits for it."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     issuer: str = ISSUER
+    clock: Callable[[], float] = time.time
 
     @property
     def url(self) -> str:
@@ -97,7 +98,7 @@ class Provider:
     ) -> str:
         """Sign a token that is good, but for what is named."""
         key = key or self.keys[-1]
-        now = int(time.time())
+        now = int(self.clock())
         payload = {
             "iss": self.issuer,
             "aud": AUDIENCE,
