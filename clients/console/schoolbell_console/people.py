@@ -14,7 +14,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from schoolbell.errors import NotFound
-from schoolbell.v1 import roster_pb2, roster_service_pb2
+from schoolbell.v1 import roster_service_pb2
 from schoolbell_console.showing import name_of
 from schoolbell_console.visit import Visit
 
@@ -46,7 +46,7 @@ async def found(visit: Visit) -> dict[str, Any]:
     return {"query": query, "people": list(answer.users), "too_short": False, "more": more}
 
 
-async def student(visit: Visit, person_id: str) -> roster_pb2.Student | None:
+async def student(visit: Visit, person_id: str) -> roster_service_pb2.Student | None:
     """Return a person as a student; None where they are none."""
     request = roster_service_pb2.GetStudentRequest(
         district_id=visit.district_id, student_id=person_id
@@ -55,7 +55,7 @@ async def student(visit: Visit, person_id: str) -> roster_pb2.Student | None:
         answer = await visit.client.roster.GetStudent(request)
     except NotFound:
         return None
-    found: roster_pb2.Student = answer.student
+    found: roster_service_pb2.Student = answer.student
     return found if found.enrollments or found.relationships else None
 
 

@@ -116,8 +116,3 @@ class Abilities:
     def erase_persons(self) -> bool:
         """Erase what is stored of a person."""
         return self._may(access.TOOL_ACCESS, write=True)
-
-    @property
-    def sign_phones_out(self) -> bool:
-        """Sign a person out on all phones, which the contract leaves to mobile backends."""
-        return self.caller.has_role(access.ROLE_MOBILE_BACKEND)

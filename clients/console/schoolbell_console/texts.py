@@ -78,6 +78,10 @@ class Words:
         time = stamp.ToDatetime(dt.UTC).astimezone(self.zone)
         return format_time(time, locale=self.language)
 
+    def day(self, stamp: Timestamp) -> str:
+        """Return the day of a time."""
+        return format_date(stamp.ToDatetime(dt.UTC).astimezone(self.zone), locale=self.language)
+
     def date(self, date: Date) -> str:
         """Return a date in words."""
         return format_date(dt.date(date.year, date.month, date.day), locale=self.language)

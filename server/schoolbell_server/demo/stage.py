@@ -157,13 +157,19 @@ class Started:
         return found[1] if found else ""
 
 
-async def start_process(stack: AsyncExitStack, arguments: Sequence[str], log: Path) -> Started:
-    """Start a `schoolbell-server` command that ends with the stack."""
+async def start_process(
+    stack: AsyncExitStack,
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    module: str = "schoolbell_server",
+) -> Started:
+    """Start a command of a program, such as `schoolbell-server`, that ends with the stack."""
     output = stack.enter_context(log.open("wb"))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "schoolbell_server",
+        module,
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,

@@ -61,8 +61,14 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("click", (event) => closeMenus(event.target.closest(".bar details, .menu")));
 
-// A form is sent once.
+// A form is sent once, and what cannot be undone only when it is meant.
 document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.confirm;
+  if (question && !confirm(question)) {
+    event.preventDefault();
+    return;
+  }
+  if ("repeats" in event.target.dataset) return;
   if (event.target.dataset.sent) event.preventDefault();
   else event.target.dataset.sent = "yes";
 });
