@@ -15,8 +15,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import jwt
 from aiohttp import web
@@ -24,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from schoolbell_server.config import Algorithm, IssuerConfig
+from schoolbell_server.identity import fetch
 from schoolbell_server.sandbox.certificates import Authority
 from schoolbell_server.security.api_key import Role
 
@@ -171,7 +174,10 @@ async def provider(folder: Path) -> AsyncIterator[Provider]:
 
 @asynccontextmanager
 async def serving(found: Provider, folder: Path, *routes: web.RouteDef) -> AsyncIterator[None]:
-    """Serve a provider; `provider-ca.pem` in the folder is the authority that it is trusted by."""
+    """Serve a provider; `provider-ca.pem` in the folder is the authority that it is trusted by.
+
+    Servers of this process wait for it as long as a busy machine may take.
+    """
     authority = Authority.create()
     pem = authority.server()
     (folder / "provider-ca.pem").write_bytes(authority.pem.certificate)
@@ -186,7 +192,8 @@ async def serving(found: Provider, folder: Path, *routes: web.RouteDef) -> Async
     await site.start()
     found.port = runner.addresses[0][1]
     try:
-        yield
+        with patch.object(fetch, "DEADLINE", timedelta(minutes=1)):
+            yield
     finally:
         if found.silent is not None:
             found.silent.set()
