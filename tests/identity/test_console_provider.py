@@ -223,7 +223,14 @@ def test_an_id_token_of_another_key_is_forged() -> None:
     payload = jwt.decode(_id_token(key), options={"verify_signature": False})
     secret = json.dumps(key.jwk).encode()
     forged = sign_with_secret(secret, payload, {"alg": "HS256", "typ": "JWT", "kid": "k1"})
-    for keys in ({"keys": [key.jwk]}, {"keys": []}, {}, {"keys": "k1"}, {"keys": [7]}):
+    sets: list[dict[str, Any]] = [
+        {"keys": [key.jwk]},
+        {"keys": []},
+        {},
+        {"keys": "k1"},
+        {"keys": [7]},
+    ]
+    for keys in sets:
         for token in (_id_token(SigningKey.make("k1")), forged, "", "a.b.c", "é.é.é"):
             with pytest.raises(BadIdToken):
                 check_id_token(token, keys, **wanted)
