@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from schoolbell_server.config.address import is_loopback
+
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub.enrollment import Enrollment
