@@ -29,7 +29,7 @@ ARGS ?=
 export ONCE ROSTER CHANGES LONG
 
 .PHONY: help setup run test test-clients fuzz lint format type proto proto-check proto-accept requirements \
-	codegen-check bench abuse mutation clean
+	codegen-check bench abuse mutation pictures clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ codegen-check: $(PROTOS)/.copied ## Generate Go, Java and TypeScript from the co
 
 proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
 	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
+
+pictures: $(READY) ## Draw the terminal pictures of the docs anew
+	@PYTHONPATH=. $(BIN)/python -m tests.docs.terminal
 
 bench: $(READY) ## Measure the speed; LONG=1 measures the million sizes, ROWS= picks some
 	@exec $(BIN)/python -m benchmarks $(ROWS)
