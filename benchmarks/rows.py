@@ -9,6 +9,7 @@ from benchmarks import (
     accepting,
     attendance,
     backlog,
+    clients,
     deciding,
     end_to_end,
     growing,
@@ -43,4 +44,5 @@ ROWS: Mapping[str, Row] = {
     "sending": Row(sending.measure, databases=False),
     "deciding": Row(deciding.measure, databases=False),
     "profiling": Row(profiling.measure),
+    "clients": Row(clients.measure, databases=False),
 }

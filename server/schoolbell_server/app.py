@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy.engine import URL, make_url
@@ -23,7 +25,9 @@ from schoolbell_server.config import Config, warnings
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.common.transport import knows_unsent
-from schoolbell_server.gateways.factory import build_gateways
+from schoolbell_server.gateways.factory import Gateways, build_gateways
+from schoolbell_server.identity import issuers
+from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance import last_seen
 from schoolbell_server.maintenance.audit_sealer import AuditSealer
 from schoolbell_server.maintenance.file_watch import look_at_files
@@ -76,6 +80,9 @@ from schoolbell_storage.errors import StorageUnavailable
 from schoolbell_storage.keys import insert_key
 from schoolbell_storage.migrate import migrate as migrate_storage
 from schoolbell_storage.status_log import rename_store
+
+if TYPE_CHECKING:
+    from schoolbell_server.link.linked import Linked
 
 _HEALTH_INTERVAL = 0.5  # seconds
 _FILES_INTERVAL = 60.0  # seconds
@@ -141,22 +148,33 @@ async def operator_key(config: Config) -> Path:
 
 
 @asynccontextmanager
-async def running(config: Config, *, replay: bool) -> AsyncIterator[Running]:
-    """Run a whole server; the end of the block drains it."""
+async def running(
+    config: Config, *, replay: bool, clock: Callable[[], dt.datetime] = utc_now
+) -> AsyncIterator[Running]:
+    """Run a whole server; the end of the block drains it. `clock` is for tests that move time."""
     async with AsyncExitStack() as stack:
         storage = await _open_storage(config, stack)
         metrics = Metrics()
         storage.on_fault = metrics.count_storage_fault
         with taking_turns(config.server.data_dir):
-            notices = Notices(utc_now)
-            parts = await _parts(config, storage, metrics, notices, replay=replay, stack=stack)
+            notices = Notices(clock)
+            parts = await _parts(
+                config, storage, metrics, notices, replay=replay, clock=clock, stack=stack
+            )
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
         if where := config.server.metrics_listen:
             secured = _metrics_tls(config, tls)
             stack.enter_context(metrics_endpoint(where, metrics.registry, secured))
         conduct = Conduct(
-            Authenticator(parts.keys, gate=parts.keys.gate, on_used=parts.seen.key),
+            Authenticator(
+                parts.keys,
+                gate=parts.keys.gate,
+                on_used=parts.seen.key,
+                tokens=parts.issuers.tokens,
+                refused=metrics.tokens_refused,
+                now=clock,
+            ),
             metrics,
             limits=config.limits,
             page_key=parts.fingerprints.derive("page tokens"),
@@ -223,7 +241,15 @@ def _start(
             failure="last use not noted",
             at_end=True,
         )
-        supervisor.start(noting.task, partial(noting.run, stop))
+        looking = Periodic(
+            task="keys of issuers",
+            work=parts.issuers.look,
+            interval=issuers.INTERVAL,
+            failure="keys of issuers not looked for",
+            at_once=True,
+        )
+        for one in (noting, looking):
+            supervisor.start(one.task, partial(one.run, stop))
     return work
 
 
@@ -291,6 +317,7 @@ async def _parts(
     notices: Notices,
     *,
     replay: bool,
+    clock: Callable[[], dt.datetime],
     stack: AsyncExitStack,
 ) -> Parts:
     folder = config.server.data_dir / "keys"
@@ -301,7 +328,7 @@ async def _parts(
     )
     keys = StoredKeys(storage, gate=gate)
     operator, path = ensure_operator_key(config.server.data_dir)
-    if fault := await keys.ensure(operator, utc_now()):
+    if fault := await keys.ensure(operator, clock()):
         _logger.warning("operator's key is dead", extra={"path": str(path), "cause": fault})
         click.echo(
             f"Warning: the key in {path} {fault}; `schoolbell-server operator-key` makes another",
@@ -310,15 +337,24 @@ async def _parts(
     else:
         _logger.info("operator's key", extra={"path": str(path)})
     await keys.start()
+    trusted = Issuers(config.identity, keys, notices.report)
+    stack.push_async_callback(trusted.close)
     lag = LoopLag()
     stack.enter_context(lag.measured(metrics.loop_lag.observe))
-    gateways = build_gateways(
-        config.apps,
-        in_flight=config.delivery.in_flight,
-        deadline=config.delivery.attempt_timeout,
-        clock=utc_now,
-        lag=lag,
-        report=notices.report_file,
+    linked = _linked(config, metrics)
+    gateways: Gateways = (
+        linked.gateways
+        if linked is not None
+        else build_gateways(
+            config.apps,
+            in_flight=config.delivery.in_flight,
+            deadline=config.delivery.attempt_timeout,
+            clock=clock,
+            apns_proxy=config.outbound.apns_proxy.reveal(),
+            fcm_proxy=config.outbound.fcm_proxy.reveal(),
+            lag=lag,
+            report=notices.report_file,
+        )
     )
     for (app_id, platform), gateway in gateways.items():
         stack.push_async_callback(gateway.close)
@@ -327,14 +363,18 @@ async def _parts(
     monitor = Monitor(
         storage,
         links=Links(
-            gateways, metrics, probe_interval=config.delivery.probe_interval, clock=utc_now
+            gateways,
+            metrics,
+            probe_interval=config.delivery.probe_interval,
+            clock=clock,
+            hub=None if linked is None else linked.link,
         ),
-        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=utc_now),
-        health=StorageHealth(storage, metrics, utc_now),
+        backlog=Backlog(storage, metrics, most=config.limits.backlog, clock=clock),
+        health=StorageHealth(storage, metrics, clock),
         rates=Rates(),
         warnings=warnings(config, replay=replay),
         notices=notices,
-        clock=utc_now,
+        clock=clock,
     )
     tail = Tail(storage, config.delivery.watch_interval.total_seconds())
     texts = Texts()
@@ -350,8 +390,9 @@ async def _parts(
         metrics=metrics,
         monitor=monitor,
         tail=tail,
-        clock=utc_now,
+        clock=clock,
         replay=replay,
+        hub=linked,
     )
     return Parts(
         storage=storage,
@@ -359,20 +400,36 @@ async def _parts(
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
-        seen=LastSeen(storage, utc_now),
+        seen=LastSeen(storage, clock),
         gateways=gateways,
         texts=texts,
         monitor=monitor,
         tail=tail,
         pipeline=pipeline,
-        finisher=ImportFinisher(storage),
+        finisher=ImportFinisher(storage, clock),
         unattended=Unattended(),
         pseudonyms=Pseudonyms.load(folder),
-        audit_sealer=AuditSealer(storage, config.audit.export_file, utc_now),
-        clock=utc_now,
+        audit_sealer=AuditSealer(storage, config.audit.export_file, clock),
+        clock=clock,
         replay=replay,
         limits=_limits(config),
         import_limits=config.limits,
+        issuers=trusted,
+    )
+
+
+def _linked(config: Config, metrics: Metrics) -> Linked | None:
+    """Return the link to a hub, where one sends; its libraries are loaded only then."""
+    if config.link is None:
+        return None
+    from schoolbell_server.link.linked import Linked
+
+    return Linked(
+        config.link,
+        config.apps,
+        metrics,
+        deadline=2 * config.delivery.attempt_timeout,
+        clock=utc_now,
     )
 
 

@@ -15,6 +15,7 @@ import click
 from schoolbell_server.audit_command import audit_command
 from schoolbell_server.backup import BackupRefused, back_up
 from schoolbell_server.config import Config, ConfigError, ServerRole, load_config, warnings
+from schoolbell_server.hub.command import hub_command
 from schoolbell_server.observability.log import (
     configure_logging,
     get_logger,
@@ -152,10 +153,11 @@ def pseudonyms(config_file: Path | None, district_id: str, user_ids: tuple[str, 
 
 main.add_command(audit_command)
 main.add_command(init_command, "init")
+main.add_command(hub_command, "hub")
 if find_spec("schoolbell_sandbox"):  # a package of its own, which production does without
-    from schoolbell_sandbox.command import sandbox_command
+    from schoolbell_server.sandbox_command import sandbox_command
 
-    main.add_command(sandbox_command, "sandbox")
+    main.add_command(sandbox_command)
 
 
 async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:

@@ -22,8 +22,12 @@ from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer
 from schoolbell_server.dispatch.quarantine import Quarantine
 from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.domain.retry import RetryPolicy
 from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.link import overdue
+from schoolbell_server.link.hub import Hub
+from schoolbell_server.link.overdue import Overdue
 from schoolbell_server.maintenance import ageing, clock_repair, expiry
 from schoolbell_server.maintenance.ageing import Ageing
 from schoolbell_server.maintenance.clock_repair import ClockRepair
@@ -56,7 +60,9 @@ class Pipeline:
         tail: Tail,
         clock: Callable[[], dt.datetime],
         replay: bool,
+        hub: Hub | None = None,
     ) -> None:
+        """With a `hub` the gateways pass on, and it answers later."""
         self._tail = tail
         delivery, self._role = config.delivery, config.server.role
         self.lease = Lease(
@@ -87,7 +93,18 @@ class Pipeline:
             on_written=self._written,
             most=delivery.batch_size,
         )
-        preparer = Preparer(storage, apps, opener, texts, clock=clock, replay=replay)
+        preparer = Preparer(
+            storage,
+            apps,
+            opener,
+            texts,
+            clock=clock,
+            replay=replay,
+            most_detail=DetailLevel.DETAILED if hub is None else hub.most_detail,
+        )
+        self._hub = hub
+        if hub is not None:
+            hub.attach(storage, self._outcomes, preparer)
         sender = BatchSender(storage, self.lease, preparer, self._outcomes, quarantine, clock=clock)
         self._dispatchers = {
             (app_id, platform): Dispatcher(
@@ -126,6 +143,7 @@ class Pipeline:
         self._drained = Stop()
         """What is still being sent while the server drains is its own only as long as it lives."""
         self._expiry = Expiry(storage, clock)
+        self._overdue = Overdue(storage, clock)
         self._janitor = Janitor(storage, config.retention, metrics, clock)
         self._round_interval = config.retention.interval.total_seconds()
         self._ageing = Ageing(storage, config.devices.stale_after, metrics, clock)
@@ -141,7 +159,8 @@ class Pipeline:
         """Tell watchers of outcomes, and the senders of what is to be tried again."""
         self._tail.nudge()
         for place in {(row.app_id, row.platform) for row in rows if row.state in UNSENT}:
-            self._dispatchers[place].wake()
+            if place in self._dispatchers:
+                self._dispatchers[place].wake()
 
     async def start(self) -> None:
         """Take the lease and take back what dead servers had leased."""
@@ -161,7 +180,10 @@ class Pipeline:
                 supervisor.start(periodic.task, partial(periodic.run, stop))
             for dispatcher in self._dispatchers.values():
                 supervisor.start("dispatcher", dispatcher.run)
+        if self._role.sends or self._hub is not None:
             endless.append(supervisor.start("outcomes", self._outcomes.run, self._drained))
+        if self._hub is not None:  # also beside calls: of tests, and as any server of the district
+            endless += self._hub.run(supervisor, stop)
         return endless
 
     def _maintenance(self, stop: Stop) -> Iterable[Periodic]:
@@ -171,6 +193,12 @@ class Pipeline:
             work=self._expiry.round,
             interval=expiry.INTERVAL,
             failure="nothing expired",
+        )
+        yield Periodic(
+            task="overdue",
+            work=self._overdue.round,
+            interval=overdue.INTERVAL,
+            failure="nothing overdue ended",
         )
         yield Periodic(
             task="orphaned leases",

@@ -27,6 +27,7 @@ from schoolbell.v1 import (
 from schoolbell_server.acceptance.dry_run import DryRunner
 from schoolbell_server.config import LimitsConfig
 from schoolbell_server.gateways.factory import Gateways
+from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance.audit_sealer import AuditSealer
 from schoolbell_server.maintenance.last_seen import LastSeen
 from schoolbell_server.pipeline import Pipeline
@@ -96,6 +97,7 @@ class Parts:
     replay: bool
     limits: access_service_pb2.ServerLimits
     import_limits: LimitsConfig
+    issuers: Issuers
 
 
 def add_services(server: ConductedServer, parts: Parts) -> list[str]:
@@ -106,6 +108,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             storage,
             apps=parts.apps,
             sealer=parts.sealer,
+            now=clock,
             removal=DistrictRemoval(
                 storage,
                 clock=clock,
@@ -116,10 +119,11 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
         server,
     )
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
-        SettingsServicer(storage, states=parts.monitor), server
+        SettingsServicer(storage, states=parts.monitor, now=clock), server
     )
     roster_service_pb2_grpc.add_RosterServiceServicer_to_server(
-        RosterServicer(storage, finisher=parts.finisher, limits=parts.import_limits), server
+        RosterServicer(storage, finisher=parts.finisher, now=clock, limits=parts.import_limits),
+        server,
     )
     device_service_pb2_grpc.add_DeviceServiceServicer_to_server(_devices(parts), server)
     subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(
@@ -156,6 +160,7 @@ def add_services(server: ConductedServer, parts: Parts) -> list[str]:
             unattended=parts.unattended,
             sealer=parts.audit_sealer,
             limits=parts.limits,
+            names_groups=parts.issuers.names_groups,
         ),
         server,
     )

@@ -37,7 +37,21 @@ _NAMES = Batch({"district_id": TEXT, "source": TEXT, "change_id": TEXT})
 _CLAIMED = Batch(
     {**_NAMES.columns, "fingerprint": TEXT, "token_revision": NUMBER, "accept_time": NUMBER}
 )
-_INSERT = Many(insert(change))
+_INSERT = Many(
+    insert(change),
+    (
+        *_NAMES.columns,
+        "student_id",
+        "kind",
+        "occur_time",
+        "accept_time",
+        "position",
+        "token_revision",
+        "deliveries",
+        "content",
+        "decision",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +149,20 @@ async def insert_changes(connection: AsyncConnection, accepted: Sequence[ChangeR
     await _INSERT.run(
         connection,
         [
-            {
-                "district_id": row.district_id,
-                "source": row.key.source,
-                "change_id": row.key.change_id,
-                "student_id": row.student_id,
-                "kind": int(row.kind),
-                "occur_time": to_micros(row.occur_time),
-                "accept_time": to_micros(row.accept_time),
-                "position": row.position,
-                "token_revision": row.token_revision,
-                "deliveries": row.deliveries,
-                "content": row.content,
-                "decision": row.decision,
-            }
+            (
+                row.district_id,
+                row.key.source,
+                row.key.change_id,
+                row.student_id,
+                int(row.kind),
+                to_micros(row.occur_time),
+                to_micros(row.accept_time),
+                row.position,
+                row.token_revision,
+                row.deliveries,
+                row.content,
+                row.decision,
+            )
             for row in accepted
         ],
     )

@@ -7,7 +7,7 @@ each of them: one district's burst leaves the others their share.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -31,6 +31,8 @@ from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode, lock_orde
 from schoolbell_storage.rows import TEXT, among, given
 from schoolbell_storage.tables import LEASED, WAITING, delivery
 
+HUB = "@hub"
+"""Who leases what was passed on to a hub: no server, so it lives until the outcome comes."""
 Route = tuple[str, Platform]
 """(app_id, platform)"""
 
@@ -257,6 +259,103 @@ async def lock_leased(
     asked = {"delivery_ids": delivery_ids, "owner": owner}
     found = (await connection.execute(_locking(connection.dialect.name), asked)).all()
     return {name: RowVersion(revision, lost) for name, revision, lost in found}
+
+
+async def pass_on(
+    connection: AsyncConnection, owner: str, attempts: Mapping[int, list[str]]
+) -> None:
+    """Let a hub lease what an owner still leases, by how many attempts there were before this one.
+
+    An outcome that was written meanwhile has changed that number or the owner.
+    """
+    for attempt_count, delivery_ids in attempts.items():
+        await connection.execute(
+            update(delivery)
+            .where(
+                among(delivery.c.delivery_id, delivery_ids),
+                delivery.c.lease_owner == owner,
+                delivery.c.attempt_count == attempt_count,
+            )
+            .values(lease_owner=HUB)
+        )
+
+
+@cache
+def _locking_open(dialect: str) -> Select[Any]:
+    return (
+        select(
+            delivery.c.delivery_id,
+            delivery.c.revision,
+            delivery.c.answer_lost,
+            delivery.c.attempt_count,
+        )
+        .where(among(delivery.c.delivery_id, given("delivery_ids")))
+        .order_by(lock_order(dialect), delivery.c.delivery_id)
+        .with_for_update()
+    )
+
+
+async def lock_open(
+    connection: AsyncConnection, attempts: Mapping[str, int]
+) -> dict[str, RowVersion]:
+    """Lock those deliveries whose attempt of this number has no outcome yet, whoever leases them.
+
+    A hub answers an attempt once it is over, be the delivery passed on, about to be, or given back
+    by a server that died over it.
+    """
+    asked = {"delivery_ids": list(attempts)}
+    found = (await connection.execute(_locking_open(connection.dialect.name), asked)).all()
+    return {
+        name: RowVersion(revision, lost)
+        for name, revision, lost, count in found
+        if count + 1 == attempts[name]
+    }
+
+
+async def leased_on_other_facts(
+    connection: AsyncConnection, district_id: str, facts_version: int, after: str, limit: int
+) -> list[DeliveryRow]:
+    """Return what of a district is leased, by whomever, and decided on other facts, by id."""
+    found = await connection.execute(
+        select(delivery)
+        .where(
+            LEASED,
+            delivery.c.lease_owner > "",
+            delivery.c.district_id == district_id,
+            delivery.c.facts_version != facts_version,
+            delivery.c.delivery_id > after,
+        )
+        .order_by(delivery.c.delivery_id)
+        .limit(limit)
+    )
+    return [decode(row) for row in found.all()]
+
+
+async def open_attempts(connection: AsyncConnection) -> set[tuple[str, int]]:
+    """Return what a hub leases: each delivery, and how many attempts it had before this one."""
+    found = await connection.execute(
+        select(delivery.c.delivery_id, delivery.c.attempt_count).where(
+            LEASED, delivery.c.lease_owner == HUB
+        )
+    )
+    return {(row.delivery_id, row.attempt_count) for row in found}
+
+
+async def lock_overdue(
+    connection: AsyncConnection, before: dt.datetime, limit: int
+) -> list[DeliveryRow]:
+    """Lock and return what a hub leases and has not answered though it expired before a time."""
+    found = await connection.execute(
+        select(delivery)
+        .where(
+            LEASED,
+            delivery.c.lease_owner == HUB,
+            delivery.c.expire_time <= to_micros(before),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [decode(row) for row in found.all()]
 
 
 async def cancelled(connection: AsyncConnection, delivery_ids: Collection[str]) -> set[str]:

@@ -31,7 +31,8 @@ _STORE = Many(
         fact.c.district_id == bindparam("in_district", type_=TEXT),
         fact.c.fact_key == bindparam("of_fact", type_=TEXT),
     )
-    .values(state=bindparam("new_state", type_=TEXT), update_time=bindparam("now", type_=NUMBER))
+    .values(state=bindparam("new_state", type_=TEXT), update_time=bindparam("now", type_=NUMBER)),
+    ("in_district", "of_fact", "new_state", "now"),
 )
 
 
@@ -79,10 +80,5 @@ async def store_facts(
 ) -> None:
     """Store the new states of facts that this transaction has locked."""
     time = to_micros(now)
-    await _STORE.run(
-        connection,
-        [
-            {"in_district": name[0], "of_fact": name[1], "new_state": state, "now": time}
-            for name, state in sorted(states.items())
-        ],
-    )
+    values = [(*name, state, time) for name, state in sorted(states.items())]
+    await _STORE.run(connection, values)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import BigInteger, ColumnElement, cast, delete, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_storage.claims import HUB
 from schoolbell_storage.rows import insert_into
 from schoolbell_storage.tables import LEASED, delivery, server_instance
 
@@ -63,7 +64,7 @@ async def dead_owners(connection: AsyncConnection, alone: str | None) -> set[str
     None asks the instances' rows.
     """
     # The one condition names the index to SQLite, the other makes it worth taking.
-    leased = (LEASED, delivery.c.lease_owner > "")
+    leased = (LEASED, delivery.c.lease_owner > "", delivery.c.lease_owner != HUB)
     owners = select(delivery.c.lease_owner).where(*leased).distinct()
     if alone is not None:
         owners = owners.where(delivery.c.lease_owner != alone)

@@ -7,33 +7,38 @@ as they are: plain ones, which it takes for their columns without any conversion
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Dialect, Insert, Update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-Row = Mapping[str, object]
+Row = tuple[object, ...]
 
 
 class Many:
-    """A statement for many rows, each given by the names of its parameters."""
+    """A statement for many rows, each given by the values of its parameters."""
 
-    def __init__(self, statement: Insert | Update) -> None:
-        """Take a statement of two parameters or more."""
+    def __init__(self, statement: Insert | Update, names: Sequence[str]) -> None:
+        """Take a statement, and its parameters' names in the order of each row's values.
+
+        There are two of them or more.
+        """
         self._statement = statement
-        self._compiled: dict[str, tuple[str, Callable[[Row], tuple[Any, ...]]]] = {}
+        self._names = list(names)
+        self._compiled: dict[str, tuple[str, Callable[[Row], Row]]] = {}
 
     async def run(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         """Run the statement for each row, in their order."""
         if rows:
-            text, parameters = self._for(connection.dialect)
-            await connection.exec_driver_sql(text, [parameters(row) for row in rows])
+            text, in_order = self._for(connection.dialect)
+            await connection.exec_driver_sql(text, [in_order(row) for row in rows])
 
-    def _for(self, dialect: Dialect) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:
-        """Return the statement in a dialect, and what puts a row's parameters in its order."""
+    def _for(self, dialect: Dialect) -> tuple[str, Callable[[Row], Row]]:
+        """Return the statement in a dialect, and what puts a row's values in its order."""
         if dialect.name not in self._compiled:
             compiled: Any = self._statement.compile(dialect=dialect)
-            self._compiled[dialect.name] = str(compiled), itemgetter(*compiled.positiontup)
+            places = [self._names.index(name) for name in compiled.positiontup]
+            self._compiled[dialect.name] = str(compiled), itemgetter(*places)
         return self._compiled[dialect.name]

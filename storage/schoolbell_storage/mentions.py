@@ -117,12 +117,17 @@ def renamed(entry: AuditEntry, user_id: str, pseudonym: str) -> AuditEntry:
 
 
 def principal(known: Principal, user_id: str, pseudonym: str) -> Principal:
-    """Return who acted with a person's other name; keys and parts of the service are no persons."""
+    """Return who acted with a person's other name; keys and parts of the service are no persons.
+
+    The subject of a person's token is a name of theirs too, whatever their provider calls them.
+    """
     own = known.type is PrincipalType.USER and known.id == user_id
+    acting = known.acting_user_id == user_id
+    own = own or (acting and known.type is PrincipalType.TOKEN)
     return replace(
         known,
         id=pseudonym if own else known.id,
-        acting_user_id=pseudonym if known.acting_user_id == user_id else known.acting_user_id,
+        acting_user_id=pseudonym if acting else known.acting_user_id,
     )
 
 

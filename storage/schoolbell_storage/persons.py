@@ -30,6 +30,7 @@ from schoolbell_server.domain import compact
 from schoolbell_server.domain.fact_keys import key_prefixes
 from schoolbell_server.domain.fact_state import decode_told, encode_told
 from schoolbell_server.domain.kinds import CancelCause, Kind
+from schoolbell_server.domain.principal import Principal, PrincipalType, encode_principal
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.deliveries import UNSENT
@@ -422,7 +423,8 @@ def _for_district(district_id: str) -> ColumnElement[bool]:
 
 async def forget_writer(connection: AsyncConnection, person: Person) -> int:
     """Forget that a person saved settings, made keys, set bars or cancelled; count the rows."""
-    count = await _forget_canceller(connection, person)
+    count = await _forget_subjects(connection, person)
+    count += await _forget_canceller(connection, person)
     here = person.district_id
     for table, column, places in (
         (district, district.c.settings_updater, district.c.district_id == here),
@@ -436,6 +438,37 @@ async def forget_writer(connection: AsyncConnection, person: Person) -> int:
         )
         count += forgotten.rowcount
     return count
+
+
+async def _forget_subjects(connection: AsyncConnection, person: Person) -> int:
+    """Forget what the person's provider calls them, where they acted with a token.
+
+    Count the rows that name the person nowhere then; the others are counted with the person.
+    """
+    for table, column, kind, acting in (
+        (
+            district,
+            district.c.settings_updater,
+            district.c.settings_updater_type,
+            district.c.settings_acting_user_id,
+        ),
+        (bar, bar.c.principal_id, bar.c.principal_type, bar.c.acting_user_id),
+    ):
+        theirs = and_(kind == int(PrincipalType.TOKEN), acting == person.user_id)
+        here = table.c.district_id == person.district_id
+        await connection.execute(update(table).where(here, theirs).values({column: ""}))
+    begin, end = f"[{int(PrincipalType.TOKEN)},", f",{compact.encode(person.user_id)}]"
+    cancelled = await connection.execute(
+        update(delivery)
+        .where(
+            delivery.c.district_id == person.district_id,
+            delivery.c.cancel_cause == int(CancelCause.PERSON),
+            delivery.c.cancel_principal.startswith(begin, autoescape=True),
+            delivery.c.cancel_principal.endswith(end, autoescape=True),
+        )
+        .values(cancel_principal=encode_principal(Principal(PrincipalType.TOKEN, "")))
+    )
+    return cancelled.rowcount
 
 
 async def _forget_canceller(connection: AsyncConnection, person: Person) -> int:

@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, select, tuple_
+from sqlalchemy import Row, and_, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.rows import among, insert_into
 from schoolbell_storage.tables import tool_right
 
-USER = 1
-"""The grantee type of one person; numbers are the contract's."""
+USER, GROUP = 1, 2
+"""The grantee types of one person and of a group; numbers are the contract's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,19 +27,25 @@ class RightRow:
 
 
 async def rights_of(
-    connection: AsyncConnection, district_ids: Collection[str], user_id: str
+    connection: AsyncConnection,
+    district_ids: Collection[str],
+    user_id: str,
+    group_ids: Collection[str] = (),
 ) -> dict[str, dict[int, int]]:
-    """Return a person's rights by tool, in each of these districts."""
+    """Return the most that a person, or a group, may do by tool, in each of these districts."""
+    kind, grantee = tool_right.c.grantee_type, tool_right.c.grantee_id
+    holder = and_(kind == USER, grantee == user_id)
+    if group_ids:
+        holder = or_(holder, and_(kind == GROUP, among(grantee, group_ids)))
     found = await connection.execute(
         select(tool_right.c.district_id, tool_right.c.tool, tool_right.c.granted).where(
-            among(tool_right.c.district_id, district_ids),
-            tool_right.c.grantee_type == USER,
-            tool_right.c.grantee_id == user_id,
+            among(tool_right.c.district_id, district_ids), holder
         )
     )
     rights: dict[str, dict[int, int]] = {}
     for row in found:
-        rights.setdefault(row.district_id, {})[row.tool] = row.granted
+        here = rights.setdefault(row.district_id, {})
+        here[row.tool] = max(row.granted, here.get(row.tool, 0))
     return rights
 
 

@@ -142,7 +142,19 @@ async def fetch_world(
     found = await fetch_district(connection, district_id, apps)
     if found is None:
         return None
+    return await fetch_facts(connection, found, student_ids, calendar_ids, kinds)
+
+
+async def fetch_facts(
+    connection: AsyncConnection,
+    found: tuple[DistrictFacts, SettingsDocument],
+    student_ids: Collection[str],
+    calendar_ids: Collection[str],
+    kinds: Collection[Kind] = ALL_KINDS,
+) -> World:
+    """Return what `fetch_world` does, of a district whose row this transaction has read."""
     facts, settings = found
+    district_id = facts.district_id
     enrollments = await _enrollments(connection, district_id, student_ids)
     named = set(calendar_ids) | {
         stay.calendar_id for stays in enrollments.values() for stay in stays
@@ -166,14 +178,13 @@ async def fetch_district(
 
 
 async def facts_versions(
-    connection: AsyncConnection, district_ids: Collection[str]
+    connection: AsyncConnection, district_ids: Collection[str] | None = None
 ) -> dict[str, int]:
-    """Return the present version of the facts of each district."""
-    found = await connection.execute(
-        select(district.c.district_id, district.c.facts_version).where(
-            among(district.c.district_id, district_ids)
-        )
-    )
+    """Return the present version of the facts of each of these districts; None is all."""
+    wanted = select(district.c.district_id, district.c.facts_version)
+    if district_ids is not None:
+        wanted = wanted.where(among(district.c.district_id, district_ids))
+    found = await connection.execute(wanted)
     return {row.district_id: row.facts_version for row in found}
 
 

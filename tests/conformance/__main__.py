@@ -50,18 +50,28 @@ def main() -> int:
 async def play(
     chosen: Sequence[Language], scenarios: Sequence[Scenario]
 ) -> dict[str, list[Result]]:
-    """Play scenarios in languages, one after the other; return the results by language."""
-    results: dict[str, list[Result]] = {}
+    """Play scenarios in all languages at once: they wait more than they work.
+
+    Each has a server of its own. Return the results by language.
+    """
+    for language in chosen:
+        language.make()
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            language.name: group.create_task(_play_one(language, scenarios)) for language in chosen
+        }
+    return {name: task.result() for name, task in tasks.items()}
+
+
+async def _play_one(language: Language, scenarios: Sequence[Scenario]) -> list[Result]:
+    played: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
         async with environment(Path(folder)) as on:
-            for language in chosen:
-                language.make()
-                results[language.name] = played = []
-                async for result in play_all(on, language, scenarios):
-                    played.append(result)
-                    if result.fault:
-                        print(f"{language.name}: {result.scenario.name} failed", file=sys.stderr)
-    return results
+            async for result in play_all(on, language, scenarios):
+                played.append(result)
+                if result.fault:
+                    print(f"{language.name}: {result.scenario.name} failed", file=sys.stderr)
+    return played
 
 
 if __name__ == "__main__":

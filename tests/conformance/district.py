@@ -1,58 +1,19 @@
-"""A district of a scenario's own: its people, their phones, and a key for every role."""
+"""The district of a scenario, and the variables that stand for what is in it."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import Any
 
-from google.protobuf.json_format import ParseDict
-
-from schoolbell import AsyncClient
-from schoolbell.v1 import (
-    access_service_pb2 as access,
-)
-from schoolbell.v1 import (
-    common_pb2,
-    device_service_pb2,
-    district_service_pb2,
-    roster_service_pb2,
-    settings_service_pb2,
-)
-from schoolbell_server.demo.stage import APPS
+from schoolbell_server.testing import CALENDAR, FATHER, MOTHER, SIBLING, STUDENT
+from schoolbell_server.testing.district import set_up as set_up_district
 from tests.conformance.server import Server
-from tests.conformance.values import date, timestamp
-
-STUDENT, SIBLING, MOTHER, FATHER = "student-1", "student-2", "mother", "father"
-CALENDAR = "elm:2027"
-ROLES = ("publisher", "mobile_backend", "monitor", "administrator")
-_ADMINISTRATOR = "principal"
-_SOURCE = "sis"
-_SCHOOL_YEAR = 2027
-_HALF_YEAR = 150  # days
+from tests.conformance.values import timestamp
 
 
 async def set_up(server: Server, district_id: str) -> dict[str, Any]:
     """Make the district and return the variables of its scenario."""
-    async with AsyncClient(server.connection()) as operator:
-        await operator.districts.CreateDistrict(_district(district_id))
-        keys = {role: await _key(operator, district_id, role) for role in ROLES}
-        await operator.access.GrantRights(
-            access.GrantRightsRequest(
-                district_id=district_id,
-                rights=[
-                    access.ToolRight(
-                        grantee_type=access.GRANTEE_TYPE_USER,
-                        grantee_id=_ADMINISTRATOR,
-                        tool=tool,
-                        right=access.RIGHT_WRITE,
-                    )
-                    for tool in access.Tool.values()[1:]
-                ],
-            )
-        )
-    await _fill_roster(server, keys["publisher"], district_id)
-    await _switch_on(server, keys["administrator"], district_id)
-    await _register_phones(server, keys["mobile_backend"], district_id)
+    keys = await set_up_district(server.connection, district_id)
     now = dt.datetime.now(dt.UTC)
     return {
         "district": district_id,
@@ -67,118 +28,3 @@ async def set_up(server: Server, district_id: str) -> dict[str, Any]:
         "key_operator": server.connection().key,
         **{f"key_{role}": key for role, key in keys.items()},
     }
-
-
-def _district(district_id: str) -> district_service_pb2.CreateDistrictRequest:
-    return district_service_pb2.CreateDistrictRequest(
-        district_id=district_id,
-        district=district_service_pb2.District(
-            district_id=district_id,
-            display_name="Conformance District",
-            time_zone="UTC",
-            locale="en",
-            currency_code="USD",
-            licensed_kinds=common_pb2.Kind.values()[1:],
-            app_ids=list(APPS),
-        ),
-    )
-
-
-async def _key(operator: AsyncClient, district_id: str, role: str) -> str:
-    key = access.ApiKey(display_name=role, role=access.Role.Value(f"ROLE_{role.upper()}"))
-    if role == "administrator":
-        key.user_id = _ADMINISTRATOR
-    request = access.CreateApiKeyRequest(district_id=district_id, api_key=key)
-    return (await operator.access.CreateApiKey(request)).secret
-
-
-async def _fill_roster(server: Server, key: str, district_id: str) -> None:
-    request = {"districtId": district_id, "source": _SOURCE, "records": _records()}
-    async with AsyncClient(server.connection(key)) as publisher:
-        await publisher.roster.UpsertRecords(
-            ParseDict(request, roster_service_pb2.UpsertRecordsRequest())
-        )
-        await publisher.roster.SetActiveSchoolYear(
-            roster_service_pb2.SetActiveSchoolYearRequest(
-                district_id=district_id, school_year=_SCHOOL_YEAR
-            )
-        )
-
-
-def _records() -> list[dict[str, Any]]:
-    """Return the roster: the mother sees both students, the father the first."""
-    today = dt.datetime.now(dt.UTC).date()
-    half = dt.timedelta(days=_HALF_YEAR)
-    span = {"startDate": date(today - half), "endDate": date(today + half)}
-    term = {"termId": "t1", "displayName": "Term 1", **span}
-    calendar = {"calendarId": CALENDAR, "schoolId": "elm", "schoolYear": _SCHOOL_YEAR, **span}
-    return [
-        {"school": {"schoolId": "elm", "displayName": "Elm School"}},
-        {"calendar": {**calendar, "terms": [term]}},
-        *(
-            {"user": {"userId": user_id, "enabled": True}}
-            for user_id in (STUDENT, SIBLING, MOTHER, FATHER)
-        ),
-        *(
-            {
-                "relationship": {
-                    "studentId": student,
-                    "guardianId": guardian,
-                    "portalEnabled": True,
-                }
-            }
-            for student, guardian in ((STUDENT, MOTHER), (SIBLING, MOTHER), (STUDENT, FATHER))
-        ),
-        *(
-            {
-                "enrollment": {
-                    "enrollmentId": f"stay-of-{student}",
-                    "studentId": student,
-                    "calendarId": CALENDAR,
-                    "portalVisible": True,
-                    **span,
-                }
-            }
-            for student in (STUDENT, SIBLING)
-        ),
-    ]
-
-
-async def _switch_on(server: Server, key: str, district_id: str) -> None:
-    wanted = [
-        {"appType": app, "kind": kind}
-        for app in common_pb2.AppType.keys()[1:]
-        for kind in common_pb2.Kind.keys()[1:]
-    ]
-    request = {
-        "districtId": district_id,
-        "settings": {
-            "enabled": True,
-            "detailLevel": "DETAIL_LEVEL_DETAILED",
-            "defaultSubscriptions": wanted,
-        },
-        "updateMask": "enabled,detailLevel,defaultSubscriptions",
-    }
-    async with AsyncClient(server.connection(key)) as administrator:
-        await administrator.settings.UpdateSettings(
-            ParseDict(request, settings_service_pb2.UpdateSettingsRequest())
-        )
-
-
-async def _register_phones(server: Server, key: str, district_id: str) -> None:
-    """Register a phone of the mother; nobody else has one."""
-    request = {
-        "districtId": district_id,
-        "userId": MOTHER,
-        "device": {
-            "appId": next(iter(APPS)),
-            "platform": "PLATFORM_ANDROID",
-            "installationId": f"phone-of-{MOTHER}",
-            "stayLoggedIn": True,
-        },
-        "address": {"fcm": {"registrationToken": f"{district_id}-phone:APA91b" + "A" * 134}},
-    }
-    async with AsyncClient(server.connection(key)) as backend:
-        await backend.devices.RegisterDevice(
-            ParseDict(request, device_service_pb2.RegisterDeviceRequest())
-        )

@@ -30,7 +30,12 @@ from schoolbell import (
 )
 from schoolbell.errors import from_status
 from schoolbell.v1.change_pb2 import Change
-from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_REFUSED, PublishAck, PublishResult
+from schoolbell.v1.change_service_pb2 import (
+    PUBLISH_RESULT_ACCEPTED,
+    PUBLISH_RESULT_REFUSED,
+    PublishAck,
+    PublishResult,
+)
 from schoolbell.v1.status_service_pb2 import WatchStatusRequest
 from schoolbell.watcher import Update
 from tests.conformance.python_building import build
@@ -93,8 +98,10 @@ class Runner:
             "publisher.submit": self.submit,
             "publisher.flush": self.flush,
             "publisher.close": self.close_publisher,
+            "publisher.repeat": self.repeat,
             "watcher.open": self.open_watcher,
             "watcher.take": self.take,
+            "watcher.count": self.count,
             "watcher.close": self.close_watcher,
             "build": self.build,
             "wait": self.wait,
@@ -183,6 +190,22 @@ class Runner:
         """Wait for the answers of what was submitted."""
         return await self.publishers[given["publisher"]].acks()
 
+    async def repeat(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Publish many copies of a change."""
+        change, accepted = ParseDict(given["change"], Change()), 0
+
+        def copies() -> Iterator[Change]:
+            for number in range(given["count"]):
+                copy = Change()
+                copy.CopyFrom(change)
+                copy.key.change_id += f"-{number}"
+                yield copy
+
+        publisher = self.publishers[given["publisher"]].publisher
+        async for _, ack in publisher.publish_all(copies()):
+            accepted += ack.result == PUBLISH_RESULT_ACCEPTED
+        return {"accepted": accepted}
+
     async def close_publisher(self, given: dict[str, Any]) -> dict[str, Any]:
         """Close a publisher; everything is answered then."""
         publishing = self.publishers.pop(given["publisher"])
@@ -206,6 +229,16 @@ class Runner:
             for what in ("states", "deliveries", "changes"):
                 came[what] += [_json(one) for one in getattr(update, what)]
         return {**came, "lists": watching.watcher.lists}
+
+    async def count(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Read on until enough came, and count it."""
+        came = dict.fromkeys(given["count"], 0)
+        watching = self.watchers[given["watcher"]]
+        while any(came[what] < count for what, count in given["count"].items()):
+            update = await anext(watching.updates)
+            for what in came:
+                came[what] += len(getattr(update, what))
+        return came
 
     async def close_watcher(self, given: dict[str, Any]) -> dict[str, Any]:
         """Close a watcher."""

@@ -30,6 +30,11 @@ class Runner:
         self._reading = asyncio.create_task(self._read_stderr(process.stderr))
         self.offers: frozenset[str] = frozenset()
 
+    @property
+    def pid(self) -> int:
+        """Return the id of its process."""
+        return self._process.pid
+
     async def do(self, op: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Do one operation; return `{"ok": …}` or `{"error": …}`."""
         self._sent += 1

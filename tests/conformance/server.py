@@ -17,7 +17,7 @@ from typing import Any
 
 from schoolbell import Connection, read_key
 from schoolbell_sandbox.certificates import Authority
-from schoolbell_server.demo.stage import configuration
+from schoolbell_server.demo.stage import accounts, configuration
 
 PATIENCE = 60.0  # seconds
 SHORT_LIVED = "short-lived"
@@ -51,7 +51,7 @@ class Server:
         client = self.authority.client(_CLIENTS)
         (self.folder / "client.pem").write_bytes(client.certificate)
         (self.folder / "client.key").write_bytes(client.key)
-        text = configuration(self.folder, self.sandbox, self.port)
+        text = configuration(self.folder, accounts(self.folder, self.sandbox), self.port)
         (self.folder / "schoolbell.toml").write_text(text, encoding="utf-8")
 
     @property

@@ -10,10 +10,8 @@ from typing import Any, get_args, get_origin
 
 from schoolbell_server.address import Address
 from schoolbell_server.config import Config
-from schoolbell_server.config.reader import bare_type, fields_of
+from schoolbell_server.config.reader import bare_type, fields_of, name_field
 from schoolbell_server.config.span import show_span
-
-_APP = "<app_id>"
 
 
 def defaults(cls: Any = Config, path: str = "") -> Iterator[tuple[str, str]]:
@@ -22,10 +20,14 @@ def defaults(cls: Any = Config, path: str = "") -> Iterator[tuple[str, str]]:
     for key, hint in fields_of(cls).items():
         kind = bare_type(hint)
         if get_origin(kind) is Mapping:
-            yield from defaults(get_args(kind)[1], f"{path}{key}.{_APP}.")
+            table = get_args(kind)[1]
+            name = name_field(table)
+            shown = name if name.endswith("_id") else key.removesuffix("s")
+            within = f"{path}{key}.<{shown}>."
+            yield from (one for one in defaults(table, within) if one[0] != f"{within}{name}")
         elif dataclasses.is_dataclass(kind) and kind is not Address:
             yield from defaults(kind, f"{path}{key}.")
-        elif key != "app_id":
+        else:
             yield f"{path}{key}", _default(fields[key])
 
 
@@ -42,4 +44,6 @@ def _shown(value: object) -> str:
         return f"`{value.name.lower()}`"
     if isinstance(value, dt.timedelta):
         return f"`{show_span(value)}`"
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`" if value else "—"
     return f"`{value}`" if value else "—"

@@ -63,6 +63,8 @@ TROUBLES = {
     "::test_a_backlog_that_is_full",
     "callers get RESOURCE_EXHAUSTED / `TOO_MANY_CALLS`": "service/test_trouble.py"
     "::test_callers_that_are_refused",
+    "callers with tokens get UNAUTHENTICATED": "service/test_tokens.py"
+    "::test_a_forged_token_is_told_nothing_and_a_genuine_one_what_is_wrong",
     "somebody tries keys": "storage/test_key_gate.py"
     "::test_a_flood_of_made_up_keys_reaches_storage_at_a_bounded_rate",
     "`few files may be open`": "end_to_end/test_open_files.py"

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.address import Address
 from schoolbell_server.config import Config
+from schoolbell_server.gateways.settings import AppConfig
 from tests.service.ports import free_port
 from tests.service.whole import Whole
 
@@ -34,6 +35,10 @@ class Process:
     service: Whole
     config: Config
     file: Path
+    command: str = "serve"
+    """What of `schoolbell-server` it runs."""
+    prefix: Sequence[str] = ()
+    """What runs the command, such as in another network namespace."""
     log: list[str] = field(default_factory=list)
     """What all its lives wrote to stderr."""
     pid: int = 0
@@ -122,7 +127,14 @@ class Process:
 
     async def _open(self) -> None:
         self._parent = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(_PROGRAM), "serve", "--config", str(self.file)),
+            *(
+                *self.prefix,
+                sys.executable,
+                str(_PROGRAM),
+                self.command,
+                "--config",
+                str(self.file),
+            ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -165,7 +177,9 @@ async def killable(service: Whole, folder: Path) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def processes(service: Whole, folder: Path, *configs: Config) -> AsyncIterator[list[Process]]:
+async def processes(
+    service: Whole, folder: Path, *configs: Config, prefix: Sequence[str] = ()
+) -> AsyncIterator[list[Process]]:
     """Serve a stopped service's data by processes, one a configuration."""
     await service.stop()
     started = []
@@ -173,7 +187,7 @@ async def processes(service: Whole, folder: Path, *configs: Config) -> AsyncIter
         for number, config in enumerate(configs, 1):
             file = folder / f"server-{number}.toml"
             file.write_text(_toml(config), encoding="utf-8")
-            process = Process(service, config, file)
+            process = Process(service, config, file, prefix=prefix)
             stack.push_async_callback(process.end)
             await process.start()
             started.append(process)
@@ -201,7 +215,29 @@ def _toml(config: Config) -> str:
     if url := config.storage.url.reveal():
         seconds = config.storage.timeout.total_seconds()
         lines += ["[storage]", f"url = {json.dumps(url)}", f'timeout = "{seconds:.0f}s"']
-    for app_id, app in config.apps.items():
+    if config.link is not None:
+        lines += [
+            "[link]",
+            f"url = {json.dumps(config.link.url)}",
+            f"password_file = {json.dumps(str(config.link.password_file))}",
+            f"ca_file = {json.dumps(str(config.link.ca_file))}",
+            f"server_name = {json.dumps(config.link.server_name)}",
+        ]
+        for app_id, app in config.apps.items():
+            names = [one.name.lower() for one in app.platforms]
+            lines += [
+                f"[apps.{app_id}]",
+                f'kind = "{app.kind.name.lower()}"',
+                f"platforms = {json.dumps(names)}",
+            ]
+        return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *app_lines(config.apps)]) + "\n"
+
+
+def app_lines(apps: Mapping[str, AppConfig]) -> list[str]:
+    """Return what a configuration file says of the accounts of apps."""
+    lines = []
+    for app_id, app in apps.items():
         assert app.ios is not None
         assert app.android is not None
         lines += [
@@ -221,4 +257,4 @@ def _toml(config: Config) -> str:
             f'endpoint = "{app.android.endpoint}"',
             f"ca_file = {json.dumps(str(app.android.ca_file))}",
         ]
-    return "\n".join(lines) + "\n"
+    return lines

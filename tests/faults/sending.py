@@ -192,6 +192,7 @@ async def sending(
     deadline: float = PATIENCE,
     ios: dict[str, Any] | None = None,
     in_flight: int = 1000,
+    proxy: str = "",
     **settings: Any,
 ) -> AsyncIterator[Sending]:
     """Run a sandbox and a gateway of one provider; the other gateway is never used."""
@@ -201,6 +202,8 @@ async def sending(
             in_flight=in_flight,
             deadline=dt.timedelta(seconds=deadline),
             clock=lambda: dt.datetime.now(dt.UTC),
+            apns_proxy=proxy,
+            fcm_proxy=proxy,
         )
         try:
             yield Sending(box, gateways["parent", platform], platform, folder)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from schoolbell_server.dispatch.outcomes import Finished, Outcomes
+from schoolbell_server.dispatch.finished import Finished
+from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
 from schoolbell_server.domain.retry import RetryPolicy
 from schoolbell_server.gateways.common.push import PushResult

@@ -27,7 +27,7 @@ from tests.service.following import PATIENCE
 from tests.service.granting import add_district, create, entries
 from tests.service.scene import STUDENT, lunch, phone, publish, register, upsert
 from tests.service.stored import stored
-from tests.service.test_permissions import Calls, _calls, _plain
+from tests.service.test_permissions import Calls, _calls, plain
 from tests.service.test_person_data import live
 from tests.service.test_sources import user
 from tests.service.whole import DISTRICT, Whole, whole
@@ -153,7 +153,7 @@ async def test_what_is_called_for_a_deleted_district_is_not_found_and_writes_not
 async def _all(calls: Calls) -> None:
     for method in methods():
         if method.name not in ("CreateDistrict", "DeleteDistrict"):
-            await calls.send(method, _plain(method))
+            await calls.send(method, plain(method))
 
 
 @databases()

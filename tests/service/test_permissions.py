@@ -33,7 +33,7 @@ async def test_every_rpc_answers_each_role_as_its_rule_says(tmp_path: Path) -> N
         for role in ROLES:
             async with _calls(service, role) as calls:
                 for method in methods():
-                    code = await calls.send(method, _plain(method))
+                    code = await calls.send(method, plain(method))
                     denied = code is StatusCode.PERMISSION_DENIED
                     if denied == (Role(role) in RULES[calls.name(method)].roles):
                         wrong.append((calls.name(method), access.Role.Name(role), code))
@@ -61,7 +61,8 @@ async def test_no_rpc_answers_unknown_or_internal_to_any_input(
     assert not faults
 
 
-def _plain(method: MethodDescriptor) -> bytes:
+def plain(method: MethodDescriptor) -> bytes:
+    """Return a request that names the district, and nothing else."""
     request = GetMessageClass(method.input_type)()
     _set_district(request)
     return request.SerializeToString()

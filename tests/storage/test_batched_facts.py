@@ -23,6 +23,7 @@ from schoolbell_server.domain.world import World
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions, fetch_world
+from schoolbell_storage.world_cache import WorldCache
 from tests.storage.engines import POSTGRESQL, databases, open_database
 from tests.storage.modelled import Model, as_seen_by
 from tests.storage.random_district import APPS, NOW, SCHOOLS, Founder
@@ -188,6 +189,58 @@ async def test_while_everything_changes(database: str, tmp_path: Path) -> None:
         assert len(versions) == LOOKS
         for task in tasks:
             task.cancel()
+
+
+@databases()
+async def test_what_is_kept_is_what_is_stored_on_every_server(
+    database: str, tmp_path: Path
+) -> None:
+    """Servers that meet the same students again and again, while everything changes."""
+    async with scene(database, tmp_path) as found, asyncio.TaskGroup() as writers:
+        servers = [WorldCache(APPS), WorldCache(APPS), WorldCache(APPS, most=10)]
+        changes = [one for one in found.changes(60) if len(one.student_ids) == 1]
+        writer = writers.create_task(found.write_on())
+        for look in range(2 * LOOKS):
+            if look % 2:
+                await found.another()
+            asked = found.founder.random.sample(changes, 15)
+            async with snapshot(found.storage) as connection:
+                for server in servers:
+                    world = await server.fetch(connection, DISTRICT, asked)
+                    assert world is not None
+                    model = found.versions[world.district.facts_version]
+                    for one in asked:
+                        seen = as_seen_by(world, one)
+                        assert seen == model.world(one, world.district.facts_version)
+        assert all(server._known for server in servers[:2])
+        assert not servers[2]._known, "fifteen students are more than ten"
+        writer.cancel()
+
+
+@databases()
+async def test_what_was_read_while_it_was_written_is_not_kept(
+    database: str, tmp_path: Path
+) -> None:
+    """Each statement of the accepting transaction sees what is committed when it runs.
+
+    What is kept at the end, with the version that the next transaction finds, is what is stored.
+    """
+    async with scene(database, tmp_path) as found:
+        server = WorldCache(APPS)
+        changes = [one for one in found.changes(40) if len(one.student_ids) == 1]
+        async with asyncio.TaskGroup() as writers:
+            writer = writers.create_task(found.write_on())
+            for _ in range(LOOKS):
+                await found.another()
+                async with found.storage.read() as connection:
+                    await server.fetch(connection, DISTRICT, changes)
+            writer.cancel()
+        async with found.storage.read() as connection:
+            world = await server.fetch(connection, DISTRICT, changes)
+        assert world is not None
+        model = found.versions[world.district.facts_version]
+        for one in changes:
+            assert as_seen_by(world, one) == model.world(one, world.district.facts_version)
 
 
 def expected_of(found: Scene, one: Change) -> Decision:

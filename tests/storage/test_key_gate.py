@@ -65,7 +65,7 @@ class Server:
         """Tell whether a caller who shows this is let in; anything else must be UNAUTHENTICATED."""
         shown = [("authorization", f"Bearer {credential}")]
         try:
-            await self._authenticator.authenticate(self._authenticator.claim(shown))
+            await self._authenticator.authenticate(await self._authenticator.claim(shown))
         except SchoolbellError as error:
             if error.reason != ErrorReason.ERROR_REASON_UNAUTHENTICATED:
                 raise

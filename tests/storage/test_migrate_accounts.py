@@ -15,7 +15,8 @@ from schoolbell.v1 import change_pb2, delivery_pb2
 from schoolbell.v1.status_service_pb2 import WatchStatusResponse
 from schoolbell_server.domain.fact_state import decode_state
 from schoolbell_server.domain.kinds import DeliveryState, HoldCause, Kind
-from schoolbell_storage.deliveries import DeliveryRow, _values, fetch_deliveries
+from schoolbell_storage.codec import to_micros
+from schoolbell_storage.deliveries import _FIXED, _STANDING, DeliveryRow, _values, fetch_deliveries
 from schoolbell_storage.engine import open_storage
 from schoolbell_storage.migrate import _FOLDER, migrate
 from schoolbell_storage.tables import change, delivery, fact, status_log
@@ -101,7 +102,8 @@ async def fill(connection: AsyncConnection) -> None:
 async def _insert_old(connection: AsyncConnection, row: DeliveryRow) -> None:
     """Insert a delivery into the table as it was."""
     old = (await connection.execute(text("SELECT * FROM delivery"))).keys()
-    values = {name: value for name, value in _values(row).items() if name in old}
+    now = zip((*_FIXED, *_STANDING), _values(row, to_micros), strict=True)
+    values = {name: value for name, value in now if name in old}
     await connection.execute(insert(delivery).values(values))
 
 

@@ -23,9 +23,11 @@ PACKAGES = {
             "server": "schoolbell_server",
             "storage": "schoolbell_storage",
             "clients/python": "schoolbell",
+            "clients/console": "schoolbell_console",
         },
     ),
     "client": (CHECKOUT / "clients" / "python", {"clients/python": "schoolbell"}),
+    "console": (CHECKOUT / "clients" / "console", {"clients/console": "schoolbell_console"}),
     "sandbox": (CHECKOUT / "server" / "schoolbell_sandbox", {"server": "schoolbell_sandbox"}),
 }
 """By distribution: the folder of its pyproject.toml, and its packages by their folders."""
@@ -107,6 +109,13 @@ def test_the_client_needs_six_distributions() -> None:
 
 def test_the_distributions_have_one_version() -> None:
     assert len({str(project(folder)["version"]) for folder, _ in PACKAGES.values()}) == 1
+
+
+def test_the_console_needs_what_the_server_or_its_extra_has() -> None:
+    needs = set(project(CHECKOUT / "clients" / "console")["dependencies"]) - {"schoolbell"}
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        here = tomllib.load(file)["project"]
+    assert needs <= {*here["dependencies"], *here["optional-dependencies"]["console"]}
 
 
 def test_the_client_imports_only_what_it_needs() -> None:

@@ -3,6 +3,7 @@
     async with AsyncClient(Connection(target="…", key="sb_…", ca=pem)) as client:
         answer = await client.changes.PublishChange(request)
 
+`Connection(token_source=TokenFile(path))` shows a token of an identity provider in place of a key.
 `Client` is the same for blocking code; messages are in `schoolbell.v1`.
 """
 
@@ -13,6 +14,7 @@ from schoolbell.errors import SchoolbellError
 from schoolbell.keys import InvalidKeyError, read_key
 from schoolbell.publisher import AsyncPublisher
 from schoolbell.targets import BadConnection
+from schoolbell.tokens import TokenFile
 from schoolbell.watcher import AsyncWatcher
 
 __all__ = [
@@ -24,5 +26,6 @@ __all__ = [
     "Connection",
     "InvalidKeyError",
     "SchoolbellError",
+    "TokenFile",
     "read_key",
 ]

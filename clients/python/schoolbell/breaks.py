@@ -18,6 +18,9 @@ SAY_AGAIN = 10.0  # seconds
 _LOOK_FOR_MISTAKES = 3
 """Breaks in a row after which a connection that once worked is looked at again."""
 
+_MOST_EXPIRED = 5
+"""Expired tokens in a row after which it is their source that is at fault."""
+
 _logger = logging.getLogger("schoolbell")
 
 
@@ -29,6 +32,7 @@ class Breaks:
         self._backoff = Backoff()
         self._worked = False
         self._count = 0
+        self._expired = 0
         self._since = 0.0
         self._said = 0.0
 
@@ -38,6 +42,7 @@ class Breaks:
             _logger.warning("the service answers again")
         self._backoff.reset()
         self._worked, self._count, self._said = True, 0, 0.0
+        self._expired = 0
 
     async def wait(self, error: SchoolbellError) -> None:
         """Wait before the next try; raise the error where another try is of no use."""
@@ -64,10 +69,21 @@ class Breaks:
         """Return how long to wait, in seconds; raise an error that is no break."""
         if isinstance(error, ResourceExhausted) and error.retry_after is not None:
             return max(error.retry_after.total_seconds(), self._backoff.next())
+        if self._is_renewed(error):
+            return self._backoff.next()
         stopped = error.code is grpc.StatusCode.CANCELLED  # by a server that stops, not by us
         if not (stopped or isinstance(error, Unavailable)):
             raise error
         return self._backoff.next()
+
+    def _is_renewed(self, error: SchoolbellError) -> bool:
+        """Tell whether the next try shows another token, in place of one that has expired."""
+        if self._connection is None or self._connection.token_source is None:
+            return False
+        if error.reason != "KEY_EXPIRED":
+            return False
+        self._expired += 1
+        return self._expired <= _MOST_EXPIRED
 
     def _is_suspicious(self, error: SchoolbellError) -> bool:
         """Tell whether the connection itself may be to blame: nobody answered, not even to say so.

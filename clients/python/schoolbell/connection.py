@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ import grpc.aio
 from schoolbell.keys import check_key, read_key
 from schoolbell.service_config import DEFAULT_DEADLINE, RETRIES
 from schoolbell.targets import BadConnection, check_target, is_loopback
+from schoolbell.tokens import TokenFile, check_token
 
 DEFAULT_TARGET = "localhost:7443"
 _MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes
@@ -33,6 +34,11 @@ class Connection:
     target: str = DEFAULT_TARGET
     key: str = ""
     """An API key, `sb_…`."""
+    token_source: Callable[[], str] | None = None
+    """In place of a key: gives the token of an identity provider that a call shows.
+
+    It is asked before every call and must not wait: what takes time, such as a renewal, goes on
+    beside the calls. `TokenFile` is one."""
     ca: bytes | None = None
     """PEM of the authority that signed the server's certificate; None is the system's."""
     client_certificate: tuple[bytes, bytes] | None = None
@@ -44,6 +50,8 @@ class Connection:
     def __post_init__(self) -> None:
         """Refuse with BadConnection what gRPC would call UNAVAILABLE forever."""
         check_key(self.key, "the connection's key")
+        if self.key and self.token_source is not None:
+            raise BadConnection("a connection has a key or a token source, not both")
         check_target(self.target)
         if self.ca is not None and not _CERTIFICATE.search(self.ca):
             raise BadConnection("the authority (CA file) holds no certificate in PEM")
@@ -52,7 +60,7 @@ class Connection:
     def from_environment(
         cls, *, defaults: Mapping[str, Any] | None = None, **overrides: Any
     ) -> Connection:
-        """Read SCHOOLBELL_TARGET, SCHOOLBELL_KEY or _KEY_FILE, and SCHOOLBELL_CA_FILE.
+        """Read SCHOOLBELL_TARGET, _KEY, _KEY_FILE or _TOKEN_FILE, and SCHOOLBELL_CA_FILE.
 
         `defaults` stand where neither the environment nor the overrides say anything.
         Raises `BadConnection` where the variable or the file holds no key or no certificate.
@@ -60,20 +68,28 @@ class Connection:
         chosen: dict[str, Any] = dict(defaults or {})
         if target := os.environ.get("SCHOOLBELL_TARGET"):
             chosen["target"] = target
-        if "key" in overrides:
+        if "key" in overrides or "token_source" in overrides:
             pass
         elif key := os.environ.get("SCHOOLBELL_KEY"):
             check_key(key, "SCHOOLBELL_KEY")
             chosen["key"] = key
         elif key_file := os.environ.get("SCHOOLBELL_KEY_FILE"):
             chosen["key"] = read_key(Path(key_file))
+        elif token_file := os.environ.get("SCHOOLBELL_TOKEN_FILE"):
+            chosen["token_source"] = TokenFile(Path(token_file))
         if "ca" not in overrides and (ca_file := os.environ.get("SCHOOLBELL_CA_FILE")):
             chosen["ca"] = read_authority(Path(ca_file))
+        if "token_source" in (chosen | overrides):
+            chosen.pop("key", None)  # a default's
         return cls(**(chosen | overrides))
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers of every call."""
-        return (("authorization", f"Bearer {self.key}"),) if self.key else ()
+        """Return the headers of a call; `InvalidKeyError` where the source gives no token."""
+        credential = self.key
+        if self.token_source is not None:
+            credential = self.token_source()
+            check_token(credential, "the token source")
+        return (("authorization", f"Bearer {credential}"),) if credential else ()
 
     def sync_channel(self) -> grpc.Channel:
         """Open a channel for blocking calls."""

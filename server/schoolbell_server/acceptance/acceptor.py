@@ -137,14 +137,14 @@ class Acceptor:
         self._failing = False
         offer.settle(written.deliveries)
         self._count(written, time.perf_counter() - began)
-        if written.records:
+        if written.changes:
             self._on_written()
         return answers
 
     def _count(self, written: Written, seconds: float) -> None:
-        self._rates.changes.add(self._clock(), len(written.records))
+        self._rates.changes.add(self._clock(), len(written.changes))
         self._metrics.commit_duration.observe(seconds)
-        self._metrics.commit_changes.observe(len(written.records))
+        self._metrics.commit_changes.observe(len(written.changes))
         for (_, kind, gate, reason), count in written.tally.items():
             if gate == CHANGES_TALLY:
                 self._metrics.changes.labels(kind.name, "ACCEPTED").inc(count)

@@ -84,6 +84,7 @@ class PlannedRows:
                 due_time=self.now + one.hold,
                 expire_time=expire_time,
                 update_time=self.now,
+                change=change,
             )
 
     def _expire_time(self, received: Received, zone: str, *, lifted: bool) -> dt.datetime:

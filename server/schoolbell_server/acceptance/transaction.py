@@ -10,14 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
-import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell.v1.change_pb2 import ChangeRecord
+from schoolbell.v1.change_pb2 import ChangeSummary
 from schoolbell_server.acceptance import refusals
 from schoolbell_server.acceptance.planned_rows import Leasing, PlannedRows, unleased
 from schoolbell_server.acceptance.submission import (
@@ -27,7 +26,7 @@ from schoolbell_server.acceptance.submission import (
     Submission,
     Submitted,
 )
-from schoolbell_server.contract.change_records import write_change_record
+from schoolbell_server.contract.change_records import write_change_summary
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.dispatch.progress import cancelled_row, fact_delivery
 from schoolbell_server.domain import acceptance, timing
@@ -50,9 +49,12 @@ from schoolbell_storage import status_log
 from schoolbell_storage.changes import CHANGES_TALLY, ChangeRow, KeyClaim
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.status_log import LogPosition
-from schoolbell_storage.world import Apps, fetch_world
+from schoolbell_storage.world import Apps
+from schoolbell_storage.world_cache import WorldCache
 
 Name = tuple[str, ChangeKey]
+_VARIANTS = "89ab"
+"""The variant of RFC 9562 and two bits, as a digit."""
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class Written:
 
     deliveries: list[DeliveryRow] = field(default_factory=list)
     cancelled: list[DeliveryRow] = field(default_factory=list)
-    records: list[ChangeRecord] = field(default_factory=list)
+    changes: list[ChangeSummary] = field(default_factory=list)
     tally: Counter[tuple[str, Kind, int, int]] = field(default_factory=Counter)
     decisions: list[Decision] = field(default_factory=list)
 
@@ -103,7 +105,7 @@ class Acceptance:
     """The transaction that accepts."""
 
     def __init__(self, apps: Apps, *, replay: bool, new_id: Callable[[], str]) -> None:
-        self._apps = apps
+        self._worlds = WorldCache(apps)
         self._replay = replay
         self._new_id = new_id
 
@@ -172,7 +174,7 @@ class Acceptance:
         written: Written,
     ) -> None:
         changes = [submitted.change for _, submitted in found]
-        world = await self._world(connection, district_id, changes)
+        world = await self._worlds.fetch(connection, district_id, changes)
         taken = []
         refused: list[Name] = []
         for name, submitted in found:
@@ -187,14 +189,6 @@ class Acceptance:
         await change_store.free_keys(connection, refused)
         if world is not None and taken:
             await self._store(connection, world, taken, group, written)
-
-    async def _world(
-        self, connection: AsyncConnection, district_id: str, changes: Collection[Change]
-    ) -> World | None:
-        students = {student_id for change in changes for student_id in change.student_ids}
-        calendars = {change.calendar_id for change in changes if change.calendar_id is not None}
-        kinds = {change.kind for change in changes}
-        return await fetch_world(connection, district_id, students, calendars, self._apps, kinds)
 
     async def _store(
         self,
@@ -272,21 +266,22 @@ class Acceptance:
                     kind=change.kind,
                     occur_time=change.occur_time,
                     accept_time=group.now,
-                    position=len(written.records),
+                    position=len(written.changes),
                     token_revision=group.position.value,
                     deliveries=told[index],
                     content=submitted.content,
                     decision=encode_record(record),
                 )
             )
-            written.records.append(
-                write_change_record(
+            written.changes.append(
+                write_change_summary(
                     district_id=world.district.district_id,
-                    content=submitted.content,
+                    key=change.key,
+                    student_id=change.student_id,
+                    kind=change.kind,
                     accept_time=group.now,
                     deliveries=told[index],
                     refusals=counted,
-                    resume_token=group.token,
                 )
             )
             written.tally[world.district.district_id, change.kind, CHANGES_TALLY, 0] += 1
@@ -300,7 +295,7 @@ class Acceptance:
     ) -> None:
         await change_store.add_tally(connection, now.date(), written.tally)
         snapshots = [*written.cancelled, *written.deliveries]
-        await journal.record(connection, now, snapshots, written.records)
+        await journal.record(connection, now, snapshots, written.changes)
 
 
 def new_delivery_id() -> str:
@@ -308,9 +303,9 @@ def new_delivery_id() -> str:
 
     It begins with the time, so that what is written together lies together in the database's index.
     """
-    time_and_random = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
-    marked = time_and_random & ~(0xF << 76) & ~(0b11 << 62) | 7 << 76 | 0b10 << 62
-    return str(uuid.UUID(int=marked))
+    time_part, random = f"{time.time_ns() // 1_000_000:012x}", secrets.token_hex(10)
+    variant = _VARIANTS[int(random[3], 16) & 0b11]
+    return f"{time_part[:8]}-{time_part[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
 
 
 def _by_district(pending: Iterable[Name]) -> dict[str, list[Name]]:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from prometheus_client import Counter
 
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.observability.log import get_logger
-from schoolbell_server.observability.metrics import Metrics
 
 FIRST_PAUSE = 1.0
 """Seconds before work begins anew after a fault; doubled at every fault that follows soon."""
 LONGEST_PAUSE = 60.0
 
 _logger = get_logger(__name__)
+
+
+class CountsFaults(Protocol):
+    """Metrics with a counter of faults, by the name of the work."""
+
+    background_faults: Counter
 
 
 class Supervisor:
@@ -24,7 +32,7 @@ class Supervisor:
         self,
         tasks: asyncio.TaskGroup,
         stop: Stop,
-        metrics: Metrics,
+        metrics: CountsFaults,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         """Start work in a group; `stop` ends the pause after a fault, and with it the work."""

@@ -1,11 +1,13 @@
 """Configuration: one file and the environment, read once at start."""
 
+from schoolbell_server.config.identity import Algorithm, IdentityConfig, IssuerConfig
 from schoolbell_server.config.load import load_config
 from schoolbell_server.config.model import (
     Config,
     DeliveryConfig,
     DevicesConfig,
     LimitsConfig,
+    OutboundConfig,
     RetentionConfig,
     ServerConfig,
     ServerRole,
@@ -16,12 +18,16 @@ from schoolbell_server.config.rules import ConfigWarning, check_replay, warnings
 from schoolbell_server.config.secret import Secret
 
 __all__ = [
+    "Algorithm",
     "Config",
     "ConfigError",
     "ConfigWarning",
     "DeliveryConfig",
     "DevicesConfig",
+    "IdentityConfig",
+    "IssuerConfig",
     "LimitsConfig",
+    "OutboundConfig",
     "RetentionConfig",
     "Secret",
     "ServerConfig",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
 from schoolbell_server.gateways.apns.provider_token import key_id_of, resolved
-from schoolbell_server.gateways.settings import AndroidConfig, IosConfig
+from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.security.credential_files import (
     CredentialUnusable,
     certificates,
@@ -24,7 +24,13 @@ from schoolbell_server.security.secret_file import SecretExposed
 def credential_problems(config: Config, known: Collection[str]) -> list[str]:
     """Return what is wrong, but for the settings whose files are known to be bad by themselves."""
     problems = [*_tls(config, known), *_operator(config.server.data_dir)]
-    for app_id, app in config.apps.items():
+    return [*problems, *app_credential_problems(config.apps, known)]
+
+
+def app_credential_problems(apps: Mapping[str, AppConfig], known: Collection[str]) -> list[str]:
+    """Return what is wrong with the apps' accounts, but for files known to be bad."""
+    problems: list[str] = []
+    for app_id, app in apps.items():
         if app.ios is not None:
             problems += _ios(f"apps.{app_id}.ios", app.ios, known)
         if app.android is not None:

@@ -17,18 +17,16 @@ from typing import Any, get_args, get_origin
 
 from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
-from schoolbell_server.config.reader import bare_type, fields_of
+from schoolbell_server.config.reader import bare_type, fields_of, name_field
 
 PREFIX = "SCHOOLBELL_"
 
 
 def apply_environment(raw: MutableMapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     """Lay the environment's values over the file's; return what is wrong with their names."""
-    apps = raw.get("apps")
-    app_ids = list(apps) if isinstance(apps, dict) else []
     known: dict[str, tuple[tuple[str, ...], Any]] = {}
     problems: list[str] = []
-    for path, kind in _leaves(Config, (), app_ids):
+    for path, kind in _leaves(Config, (), raw):
         name = PREFIX + re.sub(r"[^A-Z0-9]", "_", "_".join(path).upper())
         if name in known:
             problems.append(f"{name}: names both {'.'.join(known[name][0])} and {'.'.join(path)}")
@@ -42,16 +40,19 @@ def apply_environment(raw: MutableMapping[str, Any], environ: Mapping[str, str])
 
 
 def _leaves(
-    cls: Any, path: tuple[str, ...], app_ids: list[str]
+    cls: Any, path: tuple[str, ...], raw: object, apart: str = ""
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every setting but the one `apart`; of tables with names those that the file has."""
     for key, hint in fields_of(cls).items():
         kind = bare_type(hint)
+        inner = raw.get(key) if isinstance(raw, Mapping) else None
         if get_origin(kind) is Mapping:
-            for app_id in app_ids:
-                yield from _leaves(get_args(kind)[1], (*path, key, app_id), app_ids)
+            table = get_args(kind)[1]
+            for name, one in inner.items() if isinstance(inner, Mapping) else ():
+                yield from _leaves(table, (*path, key, name), one, name_field(table))
         elif dataclasses.is_dataclass(kind) and kind is not Address:
-            yield from _leaves(kind, (*path, key), app_ids)
-        elif key != "app_id":
+            yield from _leaves(kind, (*path, key), inner)
+        elif key != apart:
             yield (*path, key), kind
 
 

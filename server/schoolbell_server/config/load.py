@@ -10,7 +10,7 @@ from typing import Any
 
 from schoolbell_server.config.credentials import credential_problems
 from schoolbell_server.config.environment import apply_environment
-from schoolbell_server.config.model import Config
+from schoolbell_server.config.model import Config, StorageConfig
 from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.reader import Reader
 from schoolbell_server.config.rules import broken_rules, replay_problems
@@ -31,28 +31,30 @@ def load_config(
     credential files that are named (a server needs them, a backup does not), and with `replay`
     what keeps it from a replay.
     """
-    raw = _parse(path) if path else {}
+    raw = parse_file(path) if path else {}
     problems = apply_environment(raw, environ)
     reader = Reader(path.absolute().parent if path else Path.cwd())
     config = reader.read(Config, raw, "")
     problems += reader.problems
     files = reader.files if check_files else {}
     if problems:
-        raise ConfigError([*problems, *_named(files)])
-    config = _absolute(_with_storage_url(config))
+        raise ConfigError([*problems, *named_problems(files)])
+    storage = with_storage_url(config.storage)
+    config = _absolute(dataclasses.replace(config, storage=storage))
     broken = broken_rules(config)
     if replay:
         broken += replay_problems(config)
     if check_files:
         known = {*files, *_keys(broken)}
-        broken += _named({key: files[key] for key in files if key not in _keys(broken)})
+        broken += named_problems({key: files[key] for key in files if key not in _keys(broken)})
         broken += credential_problems(config, known)
     if broken:
         raise ConfigError(broken)
     return config
 
 
-def _named(files: Mapping[str, str]) -> list[str]:
+def named_problems(files: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with credential files, each by its setting."""
     return [f"{key}: {problem}" for key, problem in files.items()]
 
 
@@ -60,7 +62,8 @@ def _keys(problems: Sequence[str]) -> set[str]:
     return {problem.partition(":")[0] for problem in problems}
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse_file(path: Path) -> dict[str, Any]:
+    """Return the tables of a file; ConfigError where it is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -69,17 +72,17 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
 
 
-def _with_storage_url(config: Config) -> Config:
-    storage = config.storage
+def with_storage_url(storage: StorageConfig) -> StorageConfig:
+    """Return the settings with the URL that stands in a file, where one is named."""
     if storage.url_file is None:
-        return config
+        return storage
     if storage.url:
         raise ConfigError(["storage.url_file: storage.url is set too; remove one of the two"])
     try:
         url = Secret(storage.url_file.read_text(encoding="utf-8").strip())
     except OSError as error:
         raise ConfigError([f"storage.url_file: {error.strerror}"]) from None
-    return dataclasses.replace(config, storage=dataclasses.replace(storage, url=url))
+    return dataclasses.replace(storage, url=url)
 
 
 def _absolute(config: Config) -> Config:

@@ -14,20 +14,15 @@ from pathlib import Path
 from typing import Annotated
 
 from schoolbell_server.address import Address
+from schoolbell_server.config.identity import IdentityConfig
+from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 
 MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The least and the most a key may say, both allowed."""
-
-    least: int | timedelta
-    most: int | timedelta
 
 
 @unique
@@ -143,6 +138,16 @@ class DevicesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundConfig:
+    """How the server reaches the providers where nothing leaves the network directly."""
+
+    apns_proxy: Secret = field(default_factory=lambda: Secret(""))
+    """`http://[user:password@]host:port` of a proxy with HTTP CONNECT; empty is none."""
+    fcm_proxy: Secret = field(default_factory=lambda: Secret(""))
+    """The same for Google, its token endpoint included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """How much is taken in."""
 
@@ -232,10 +237,14 @@ class Config:
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    outbound: OutboundConfig = OutboundConfig()
     devices: DevicesConfig = DevicesConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     audit: AuditConfig = AuditConfig()
+    identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     apps: Mapping[str, AppConfig] = field(default_factory=dict)
     """By app_id."""
+    link: LinkConfig | None = None
+    """A hub that sends in place of this server, which then needs no accounts."""

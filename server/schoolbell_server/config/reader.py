@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from schoolbell_server.address import Address
-from schoolbell_server.config.model import Range
 from schoolbell_server.config.problems import unknown_key
+from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.config.span import parse_span, show_span
 from schoolbell_server.security.credential_files import CredentialUnusable, Holds
@@ -85,7 +85,7 @@ class Reader:
             self.problems.append(f"{path}: must be a table of tables")
             return None
         return {
-            name: self._table(cls, value, join(path, name), app_id=name)
+            name: self._table(cls, value, join(path, name), **{name_field(cls): name})
             for name, value in raw.items()
         }
 
@@ -124,6 +124,11 @@ def fields_of(cls: Any) -> dict[str, Any]:
     """Return the known keys of a table with their hints."""
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def name_field(cls: Any) -> str:
+    """Return the field of a table among others that holds its own name: the first."""
+    return next(iter(fields_of(cls)))
 
 
 def _required(cls: Any) -> set[str]:

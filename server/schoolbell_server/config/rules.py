@@ -11,7 +11,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from schoolbell_server.address import is_loopback
-from schoolbell_server.config.model import Config, ServerRole
+from schoolbell_server.config.issuer_rules import issuer_problems
+from schoolbell_server.config.link_rules import app_problems, link_problems
+from schoolbell_server.config.model import Config, ServerRole, StorageConfig
 from schoolbell_server.config.problems import ConfigError
 
 
@@ -37,7 +39,7 @@ class ConfigWarning:
 def warnings(config: Config, *, replay: bool = False) -> tuple[ConfigWarning, ...]:
     """Return what must be shown wherever status is shown."""
     found = []
-    if config.server.plaintext:
+    if config.server.plaintext or (config.link is not None and config.link.plaintext):
         found.append(
             ConfigWarning(
                 code=WarningCode.PLAINTEXT,
@@ -73,6 +75,8 @@ def check_replay(config: Config) -> None:
 
 def replay_problems(config: Config) -> list[str]:
     """Return what keeps a configuration from a replay."""
+    if config.link is not None:
+        return ["link: --replay needs a sandbox on this machine, and whom a hub reaches is unknown"]
     return [
         f"apps.{app_id}.{key}: --replay needs a sandbox on this machine, not "
         f"{value or 'the provider itself'}"
@@ -87,9 +91,13 @@ def broken_rules(config: Config) -> list[str]:
         *_listening(config),
         *_several(config),
         *_certificates(config),
-        *_storage(config),
+        *storage_problems(config.storage),
         *_delivery(config),
         *_limits(config),
+        *_outbound(config),
+        *issuer_problems(config.identity),
+        *(() if config.link is None else link_problems(config.link)),
+        *app_problems(config.apps, config.link),
     ]
 
 
@@ -135,13 +143,14 @@ def _certificates(config: Config) -> Iterator[str]:
             yield f"server.tls.{key}: no such file, {str(path)!r}"
 
 
-def _storage(config: Config) -> Iterator[str]:
-    scheme = config.storage.url.reveal().partition("://")[0].partition("+")[0]
+def storage_problems(storage: StorageConfig) -> Iterator[str]:
+    """Yield what is wrong with the URL of a database."""
+    scheme = storage.url.reveal().partition("://")[0].partition("+")[0]
     if scheme not in ("", "postgresql"):
         yield "storage.url: must begin with postgresql://, or be empty for SQLite"
     elif scheme:
         try:
-            make_url(config.storage.url.reveal())
+            make_url(storage.url.reveal())
         except (ArgumentError, ValueError):
             yield "storage.url: must be postgresql://user:password@host:port/database"
 
@@ -162,6 +171,21 @@ def _limits(config: Config) -> Iterator[str]:
         yield "limits.peer_calls: must be at most limits.public_calls"
     if limits.key_reads > limits.reads:
         yield "limits.key_reads: must be at most limits.reads"
+
+
+def _outbound(config: Config) -> Iterator[str]:
+    for key in ("apns_proxy", "fcm_proxy"):
+        proxy = getattr(config.outbound, key).reveal()
+        if proxy and not _is_proxy(proxy):
+            yield f"outbound.{key}: must be http://host:port or http://user:password@host:port"
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname and url.port)
+    except ValueError:
+        return False
 
 
 def _endpoints(config: Config) -> Iterator[tuple[str, str, str]]:

@@ -78,9 +78,9 @@ def _check_districts(asked: messages.ApiKey, district_id: str, complain: Complai
 
 
 def read_rights(
-    asked: Sequence[messages.ToolRight], complain: Complain, *, granting: bool
+    asked: Sequence[messages.ToolRight], complain: Complain, *, groups: bool
 ) -> list[RightRow]:
-    """Return the rights that a request names; a group's can be revoked, and not be granted."""
+    """Return the rights that a request names; `groups` says whether a group's may be."""
     if not 1 <= len(asked) <= MOST:
         reason = reasons.TOO_LONG if asked else reasons.TOO_SHORT
         complain("rights", f"must have from 1 to {MOST} values, has {len(asked)}", reason)
@@ -90,11 +90,11 @@ def read_rights(
         for field in ("grantee_type", "tool", "right"):
             if not getattr(right, field):
                 complain(f"{path}.{field}", _REQUIRED, reasons.REQUIRED)
-        if granting and right.grantee_type == messages.GRANTEE_TYPE_GROUP:
+        if not groups and right.grantee_type == messages.GRANTEE_TYPE_GROUP:
             complain(
                 f"{path}.grantee_type",
-                "must be USER: no credential names the groups of its holder yet, so a right of a "
-                "group would have no effect",
+                "must be USER: no issuer of tokens names the groups of their holders "
+                "(identity.issuers), so a right of a group would have no effect",
                 reasons.NOT_ALLOWED,
             )
     return [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from schoolbell.v1 import change_pb2, common_pb2
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.gate import scope_of
 from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
 
@@ -47,17 +48,23 @@ def write_change_record(
     )
 
 
-def write_change_summary(record: change_pb2.ChangeRecord) -> change_pb2.ChangeSummary:
+def write_change_summary(
+    *,
+    district_id: str,
+    key: ChangeKey,
+    student_id: str,
+    kind: Kind,
+    accept_time: dt.datetime,
+    deliveries: int,
+    refusals: Refusals,
+) -> change_pb2.ChangeSummary:
     """Return an accepted change without what it says."""
-    change = record.change
-    payload = change.WhichOneof("payload")
-    kind = Kind[payload.upper()] if payload else 0
     return change_pb2.ChangeSummary(
-        district_id=record.district_id,
-        change_key=change.key,
-        student_id=change.student_id,
+        district_id=district_id,
+        change_key=common_pb2.ChangeKey(source=key.source, change_id=key.change_id),
+        student_id=student_id,
         kind=common_pb2.Kind.ValueType(kind),
-        accept_time=record.accept_time,
-        delivery_count=record.delivery_count,
-        refusals=record.refusals,
+        accept_time=write_time(accept_time),
+        delivery_count=deliveries,
+        refusals=write_refusals(refusals),
     )

@@ -57,7 +57,7 @@ def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
     if row.state is DeliveryState.CANCELLED and row.cancel_cause is not None:
         message.cancellation.CopyFrom(_cancellation(row))
     if row.attempts:
-        message.last_attempt.CopyFrom(_attempt(len(row.attempts), row.attempts[-1]))
+        message.last_attempt.CopyFrom(write_attempt(len(row.attempts), row.attempts[-1]))
     return message
 
 
@@ -87,10 +87,11 @@ def _cancellation(row: DeliveryRow) -> delivery_pb2.Cancellation:
 
 
 def _attempts(rows: Iterable[AttemptRow]) -> Iterable[delivery_pb2.Attempt]:
-    return (_attempt(number, row) for number, row in enumerate(rows, start=1))
+    return (write_attempt(number, row) for number, row in enumerate(rows, start=1))
 
 
-def _attempt(number: int, row: AttemptRow) -> delivery_pb2.Attempt:
+def write_attempt(number: int, row: AttemptRow) -> delivery_pb2.Attempt:
+    """Return an attempt, numbered from 1 among those that are kept."""
     return delivery_pb2.Attempt(
         number=number,
         start_time=write_time(row.start_time),

@@ -1,4 +1,7 @@
-"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own."""
+"""Play a school day. ONCE=1 ends with a summary; ROSTER= and CHANGES= play the caller's own.
+
+LINK=1 sends through a broker and a hub of the demonstration's own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from schoolbell.client import AsyncClient
 from schoolbell.v1 import access_service_pb2
 from schoolbell_server import sample
 from schoolbell_server.demo import day, report
+from schoolbell_server.demo.browser import Browsable, serve_console
 from schoolbell_server.demo.district import set_up
 from schoolbell_server.demo.stage import DISTRICT, ProcessEnded, Stage, stage
 
@@ -50,9 +55,13 @@ def main() -> int:
 
 async def _play(folder: Path, script: Script, *, once: bool) -> int:
     console, began = Console(), time.monotonic()
-    async with stage(folder, replay=script.replay) as on:
+    link = bool(os.environ.get("LINK"))
+    async with stage(folder, replay=script.replay, link=link) as on, AsyncExitStack() as stack:
         console.print("Schoolbell runs; setting the district up …")
         phones = await set_up(on, script.roster, ZONE, script.school_year)
+        browsable = None if once else await serve_console(stack, on)
+        if browsable is not None:
+            await _invite(browsable, console)
         console.print(f"{len(phones)} phones registered; the day begins.")
         results = await day.play(on, script.changes, console)
         async with AsyncClient(on.connection(access_service_pb2.ROLE_MONITOR)) as monitor:
@@ -63,8 +72,8 @@ async def _play(folder: Path, script: Script, *, once: bool) -> int:
         right = report.went_right(results, tallies)
         answers = ", ".join(f"{count} {name}" for name, count in results.items())
         console.print(f"Changes: {answers}. {time.monotonic() - began:.0f} s in all.")
-        if not once:
-            await _stay(on, console)
+        if browsable is not None:
+            await _stay(on, browsable, console)
     console.print("All went right." if right else "Something went wrong: see .run/*.log")
     return 0 if right else 1
 
@@ -86,7 +95,13 @@ def _script() -> Script:
     )
 
 
-async def _stay(on: Stage, console: Console) -> None:
+async def _invite(browsable: Browsable, console: Console) -> None:
+    """Print a link that signs in to the console, once."""
+    console.print("Watch it in a browser, signed in as its administrator (the link works once):")
+    console.print(f"  {await browsable.link()}", soft_wrap=True, highlight=False)
+
+
+async def _stay(on: Stage, browsable: Browsable, console: Console) -> None:
     """Serve until Ctrl-C."""
     data = on.folder / "data"
     console.print(
@@ -94,7 +109,9 @@ async def _stay(on: Stage, console: Console) -> None:
         f"  export SCHOOLBELL_TARGET=localhost:{on.port} SCHOOLBELL_DISTRICT={DISTRICT}\n"
         f"  export SCHOOLBELL_CA_FILE={data / 'tls' / 'ca.pem'}\n"
         f"  export SCHOOLBELL_KEY_FILE={data / 'credentials' / 'operator.key'}\n"
-        "  .venv/bin/schoolbell status",
+        "  .venv/bin/schoolbell status\n"
+        "  .venv/bin/schoolbell-console link"
+        f" --config {browsable.config} --key-file {browsable.key_file}",
         soft_wrap=True,
         highlight=False,
     )

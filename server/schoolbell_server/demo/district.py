@@ -37,15 +37,20 @@ class Phone:
 
 async def set_up(on: Stage, roster: oneroster.Roster, zone: str, school_year: int) -> list[Phone]:
     """Create and switch on the district, import its roster, register a phone for everybody."""
-    await _create(on, zone)
-    await make_keys(on)
-    await _import(on, roster, school_year)
-    await _save_settings(on)
+    await prepare(on, roster, zone, school_year)
     students = {enrollment.student_id for enrollment in roster.enrollments}
     phones = phones_of(sorted(user.user_id for user in roster.users))
     async with AsyncClient(on.connection(access_service_pb2.ROLE_MOBILE_BACKEND)) as client:
         await register(client, phones, students)
     return phones
+
+
+async def prepare(on: Stage, roster: oneroster.Roster, zone: str, school_year: int) -> None:
+    """Create and switch on the district, and import its roster; nobody has a phone yet."""
+    await _create(on, zone)
+    await make_keys(on)
+    await _import(on, roster, school_year)
+    await _save_settings(on)
 
 
 async def _create(on: Stage, zone: str) -> None:
@@ -114,26 +119,28 @@ async def register(
 ) -> None:
     """Register phones as a mobile backend does, some at once."""
     room = asyncio.Semaphore(_AT_ONCE)
-    parent_app, student_app = APPS
 
     async def one(phone: Phone) -> None:
-        device = device_service_pb2.Device(
-            app_id=student_app if phone.user_id in students else parent_app,
-            platform=phone.platform,
-            installation_id=f"phone-of-{phone.user_id}",
-            stay_logged_in=True,
-        )
         async with room:
-            await client.devices.RegisterDevice(
-                device_service_pb2.RegisterDeviceRequest(
-                    district_id=district_id,
-                    user_id=phone.user_id,
-                    device=device,
-                    address=address_of(phone),
-                )
-            )
+            await client.devices.RegisterDevice(registration(phone, students, district_id))
 
     await asyncio.gather(*(one(phone) for phone in phones))
+
+
+def registration(
+    phone: Phone, students: set[str], district_id: str = DISTRICT
+) -> device_service_pb2.RegisterDeviceRequest:
+    """Return the request that registers a phone, for the app of students or of parents."""
+    parent_app, student_app = APPS
+    device = device_service_pb2.Device(
+        app_id=student_app if phone.user_id in students else parent_app,
+        platform=phone.platform,
+        installation_id=f"phone-of-{phone.user_id}",
+        stay_logged_in=True,
+    )
+    return device_service_pb2.RegisterDeviceRequest(
+        district_id=district_id, user_id=phone.user_id, device=device, address=address_of(phone)
+    )
 
 
 def address_of(phone: Phone) -> device_service_pb2.DeviceAddress:

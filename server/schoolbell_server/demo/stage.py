@@ -21,7 +21,7 @@ _START_TIMEOUT = 60.0  # seconds
 _STOP_TIMEOUT = 60.0  # seconds
 _PORT = 7443
 _LAST_WORDS = 2000  # characters of a log
-_LISTENS = re.compile(r"^Schoolbell listens on \S+:(\d+)$", re.MULTILINE)
+_LISTENS = re.compile(r"^Schoolbell(?:'s hub)? listens on \S+:(\d+)$", re.MULTILINE)
 _ADMINISTRATOR = "principal"
 
 
@@ -45,21 +45,29 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, replay: bool) -> AsyncIterator[Stage]:
-    """Start the sandbox, then the server; stop both at the end."""
+async def stage(folder: Path, *, replay: bool, link: bool = False) -> AsyncIterator[Stage]:
+    """Start the sandbox, then the server; stop both at the end.
+
+    With a `link` the server sends through a broker and a hub, which are started between them.
+    """
     async with AsyncExitStack() as stack:
         sandbox_dir = folder / "sandbox"
         command = ["sandbox", "--dir", str(sandbox_dir)]
         sandbox = await start_process(stack, command, folder / "sandbox.log")
         facts = json.loads(await sandbox.until(lambda: _read(sandbox_dir / "sandbox.json")))
-        port = await _start_server(stack, folder, facts, replay=replay)
+        ways_out = accounts(folder, facts)
+        if link:
+            from schoolbell_server.demo.through_hub import start_hub
+
+            ways_out = await start_hub(stack, folder, ways_out)
+        port = await _start_server(stack, folder, ways_out, replay=replay)
         operator = folder / "data" / "credentials" / "operator.key"
         keys = {access.ROLE_OPERATOR: read_key(operator)}
         yield Stage(port=port, folder=folder, sandbox=facts, keys=keys)
 
 
 async def _start_server(
-    stack: AsyncExitStack, folder: Path, facts: dict[str, Any], *, replay: bool
+    stack: AsyncExitStack, folder: Path, ways_out: Sequence[str], *, replay: bool
 ) -> int:
     """Start the server and return the port that it says it listens on.
 
@@ -68,7 +76,7 @@ async def _start_server(
     config = folder / "schoolbell.toml"
     arguments = ["serve", "--config", str(config)] + (["--replay"] if replay else [])
     for port in (_PORT, 0):
-        config.write_text(configuration(folder, facts, port), encoding="utf-8")
+        config.write_text(configuration(folder, ways_out, port), encoding="utf-8")
         server = await start_process(stack, arguments, folder / "server.log")
         try:
             return int(await server.until(server.listening))
@@ -101,14 +109,20 @@ async def make_keys(on: Stage) -> None:
         )
 
 
-def configuration(folder: Path, facts: dict[str, Any], port: int) -> str:
-    """Return the server's configuration: both apps, pointed at the sandbox."""
-    sandbox = folder / "sandbox"
+def configuration(folder: Path, ways_out: Sequence[str], port: int) -> str:
+    """Return the server's configuration; `ways_out` are its lines about the apps."""
     lines = [
         "[server]",
         f'listen = "127.0.0.1:{port}"',
         f"data_dir = {json.dumps(str(folder / 'data'))}",
+        *ways_out,
     ]
+    return "\n".join(lines) + "\n"
+
+
+def accounts(folder: Path, facts: dict[str, Any]) -> list[str]:
+    """Return the lines of a configuration about both apps, pointed at the sandbox."""
+    sandbox, lines = folder / "sandbox", []
     for app_id, kind in APPS.items():
         lines += [
             f"[apps.{app_id}]",
@@ -127,7 +141,7 @@ def configuration(folder: Path, facts: dict[str, Any], port: int) -> str:
             f'endpoint = "https://localhost:{facts["fcm_port"]}"',
             f"ca_file = {json.dumps(str(sandbox / 'ca.pem'))}",
         ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 class ProcessEnded(Exception):
@@ -157,13 +171,19 @@ class Started:
         return found[1] if found else ""
 
 
-async def start_process(stack: AsyncExitStack, arguments: Sequence[str], log: Path) -> Started:
-    """Start a `schoolbell-server` command that ends with the stack."""
+async def start_process(
+    stack: AsyncExitStack,
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    module: str = "schoolbell_server",
+) -> Started:
+    """Start a command of a program, such as `schoolbell-server`, that ends with the stack."""
     output = stack.enter_context(log.open("wb"))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "schoolbell_server",
+        module,
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,

@@ -10,8 +10,9 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 
 from schoolbell_server.background.periodic import FAULT_PAUSE, until_stored
+from schoolbell_server.dispatch.finished import Finished
 from schoolbell_server.dispatch.lease import Lease
-from schoolbell_server.dispatch.outcomes import Finished, Outcomes
+from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer, Ready, Stopped
 from schoolbell_server.dispatch.quarantine import Quarantine
 from schoolbell_server.domain.kinds import Outcome
@@ -151,7 +152,11 @@ def _ended(one: Stopped | Finished) -> Finished:
 
 def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.datetime) -> Finished:
     return Finished(
-        row=ready.row, result=result, address=ready.address, start_time=start, end_time=end
+        row=ready.row,
+        result=result,
+        address_hash=ready.address.address_hash,
+        start_time=start,
+        end_time=end,
     )
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from schoolbell_server.dispatch.lease import Lease
-from schoolbell_server.domain.lanes import LANES
+from schoolbell_server.domain.lanes import Lane
 from schoolbell_storage.deliveries import DeliveryRow
 
 Telling = tuple[str, str]
@@ -29,20 +29,20 @@ class DispatchQueue:
         """Take at most `most` deliveries of a lane by hand."""
         self._lease = lease
         self._most = most
-        self._lanes: tuple[deque[DeliveryRow], ...] = tuple(deque() for _ in LANES)
-        self._expected = [0] * len(LANES)
+        self._lanes: tuple[deque[DeliveryRow], ...] = tuple(deque() for _ in Lane)
+        self._expected = [0] * len(Lane)
         self._term = lease.term
         self._lost: list[DeliveryRow] = []
-        self._open = [False] * len(LANES)
+        self._open = [False] * len(Lane)
         """Nothing of the lane waits in storage, so that nothing new overtakes it."""
 
     def open(self, waiting: Set[int] = frozenset()) -> None:
         """Take new deliveries by hand, but none of a lane that waits in storage."""
-        self._open = [lane not in waiting for lane in range(len(LANES))]
+        self._open = [lane not in waiting for lane in range(len(Lane))]
 
     def close(self) -> None:
         """Take nothing by hand."""
-        self._open = [False] * len(LANES)
+        self._open = [False] * len(Lane)
 
     def reserve(self, lane: int) -> bool:
         """Return whether one more delivery, not committed yet, will be taken."""

@@ -1,27 +1,33 @@
 """Write what became of attempts, in groups: states, dead tokens, the status log.
 
-An outcome is written only where this server still holds the delivery's lease.
+An outcome is written only where this server still holds the delivery's lease; one that a hub
+answers, where its attempt is still open.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.background.group_commit import GroupCommit
 from schoolbell_server.background.periodic import until_stored
+from schoolbell_server.dispatch.acceptances import Acceptances
+from schoolbell_server.dispatch.finished import Finished
 from schoolbell_server.dispatch.progress import cancelled_row, moved_to, progress_of
 from schoolbell_server.dispatch.quarantine import Quarantine
-from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import Attempted, after_attempt, expire, hold
 from schoolbell_server.domain.kinds import (
     APP_PROVIDER,
     CancelCause,
+    DeliveryState,
+    Kind,
     Outcome,
+    Platform,
 )
 from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
 from schoolbell_server.gateways.common.push import PushResult
@@ -29,30 +35,13 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
-from schoolbell_storage.addresses import Address
-from schoolbell_storage.claims import RowVersion, lock_leased
+from schoolbell_storage.claims import RowVersion, lock_leased, lock_open, pass_on
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 
 _KEPT_ATTEMPTS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """The end of a leased delivery's turn: an attempt, a gate that stopped it, or its time."""
-
-    row: DeliveryRow
-    refusal: Refusal | None = None
-    """A gate stopped it before the attempt."""
-    result: PushResult | None = None
-    """None, and no refusal: its time was over, or somebody cancelled it."""
-    address: Address | None = None
-    start_time: dt.datetime | None = None
-    end_time: dt.datetime | None = None
-    written_at: list[dt.datetime] = field(default_factory=list, compare=False)
-    """The times under which it was tried to be written: a commit's answer may have been lost."""
 
 
 class Outcomes:
@@ -109,8 +98,10 @@ class Outcomes:
                 await self.write([one])
 
     async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
-        finished = {one.row.delivery_id: one for group in groups for one in group}
+        everything = [one for group in groups for one in group]
+        finished = {one.row.delivery_id: one for one in everything if not one.passed_on}
         async with self._storage.write() as connection:
+            await pass_on(connection, self._owner, _passed_on(everything))
             changed = await self._store(connection, finished)
         self._count(finished, changed)
         self._on_written(changed)
@@ -122,10 +113,12 @@ class Outcomes:
         now = self._clock()
         districts = await retire_dead(connection, _dead_tokens(finished), now)
         rows = await self._lock(connection, finished)
-        changed = [self._ended(row, finished[row.delivery_id], now) for row in rows]
+        accepted, changed = self._sorted(rows, finished, now)
+        await delivery_store.store_accepted(connection, accepted)
+        await delivery_store.store_deliveries(connection, changed)
+        changed = [*accepted, *changed]
         for row in changed:
             finished[row.delivery_id].written_at.append(now)
-        await delivery_store.store_deliveries(connection, changed)
         for district_id in sorted(districts):
             await bump_facts(connection, district_id)
         await journal.record(connection, now, changed)
@@ -135,7 +128,12 @@ class Outcomes:
         self, connection: AsyncConnection, finished: dict[str, Finished]
     ) -> list[DeliveryRow]:
         """Lock what this server still leases; what a receipt or a cancel changed is read again."""
-        versions = await lock_leased(connection, self._owner, finished)
+        answered = {
+            name: one.answered for name, one in finished.items() if one.answered is not None
+        }
+        versions = await lock_leased(connection, self._owner, finished.keys() - answered.keys())
+        if answered:
+            versions |= await lock_open(connection, answered)
         moved = [
             name
             for name, version in versions.items()
@@ -144,6 +142,20 @@ class Outcomes:
         known = await delivery_store.fetch_deliveries(connection, moved)
         rows = [known.get(name) or finished[name].row for name in versions]
         return [row for row in rows if not _is_written(row, finished[row.delivery_id])]
+
+    def _sorted(
+        self, rows: Sequence[DeliveryRow], finished: dict[str, Finished], now: dt.datetime
+    ) -> tuple[list[DeliveryRow], list[DeliveryRow]]:
+        """Return how deliveries stand now: the plain acceptances, and all others."""
+        acceptances, accepted, others = Acceptances(now), [], []
+        for row in rows:
+            end = finished[row.delivery_id]
+            plain = acceptances.row(row, end)
+            if plain is not None:
+                accepted.append(plain)
+            else:
+                others.append(self._ended(row, end, now))
+        return accepted, others
 
     def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
         if end.refusal is not None:
@@ -154,6 +166,8 @@ class Outcomes:
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
             return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
+        if end.answered and row.state is DeliveryState.EXPIRED:
+            row = _revived(row, end.result)
         return self._attempted(row, end, end.result, now)
 
     def _attempted(
@@ -193,18 +207,38 @@ class Outcomes:
         tried = [result.outcome for result in results if not result.held]
         self._rates.attempts.add(now, len(tried))
         self._rates.accepted.add(now, tried.count(Outcome.ACCEPTED))
+        counts: Counter[tuple[str, Platform, Outcome]] = Counter()
+        took: dict[tuple[str, Platform], list[float]] = defaultdict(list)
+        waits: dict[Kind, list[float]] = defaultdict(list)
         for row in changed:
             end = finished[row.delivery_id]
             if end.result is None or end.result.held:
                 continue
-            provider = APP_PROVIDER[row.platform].name
-            self._metrics.attempts.labels(row.app_id, provider, end.result.outcome.name).inc()
+            counts[row.app_id, row.platform, end.result.outcome] += 1
             if end.result.seconds is not None:
-                took = end.result.seconds
-                self._metrics.attempt_duration.labels(row.app_id, provider).observe(took)
+                took[row.app_id, row.platform].append(end.result.seconds)
             if end.result.outcome is Outcome.ACCEPTED and end.end_time is not None:
-                waited = (end.end_time - row.create_time).total_seconds()
-                self._metrics.change_to_provider.labels(row.kind.name).observe(waited)
+                waits[row.kind].append((end.end_time - row.create_time).total_seconds())
+        self._tell(counts, took, waits)
+
+    def _tell(
+        self,
+        counts: Mapping[tuple[str, Platform, Outcome], int],
+        took: Mapping[tuple[str, Platform], Sequence[float]],
+        waits: Mapping[Kind, Sequence[float]],
+    ) -> None:
+        """Hand a transaction's counts and seconds to the metrics, which are looked up once each."""
+        for (app_id, platform, outcome), count in counts.items():
+            provider = APP_PROVIDER[platform].name
+            self._metrics.attempts.labels(app_id, provider, outcome.name).inc(count)
+        for (app_id, platform), seconds in took.items():
+            duration = self._metrics.attempt_duration.labels(app_id, APP_PROVIDER[platform].name)
+            for one in seconds:
+                duration.observe(one)
+        for kind, seconds in waits.items():
+            waited = self._metrics.change_to_provider.labels(kind.name)
+            for one in seconds:
+                waited.observe(one)
 
 
 def _is_written(row: DeliveryRow, end: Finished) -> bool:
@@ -219,6 +253,21 @@ def _is_written(row: DeliveryRow, end: Finished) -> bool:
     )
 
 
+def _passed_on(finished: Sequence[Finished]) -> Mapping[int, list[str]]:
+    """Return what a hub took, by how many attempts there were before."""
+    passed: dict[int, list[str]] = defaultdict(list)
+    for one in finished:
+        if one.passed_on:
+            passed[one.row.attempt_count].append(one.row.delivery_id)
+    return passed
+
+
+def _revived(row: DeliveryRow, result: PushResult) -> DeliveryRow:
+    """Return what expired without an answer as it was, where the answer is that it was accepted."""
+    accepted = result.outcome is Outcome.ACCEPTED
+    return replace(row, state=DeliveryState.PENDING) if accepted else row
+
+
 def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
     """Return the tokens that their provider says are dead, each since when.
 
@@ -227,12 +276,12 @@ def _dead_tokens(finished: dict[str, Finished]) -> list[DeadToken]:
     return [
         DeadToken(
             app_id=end.row.app_id,
-            address_hash=end.address.address_hash,
+            address_hash=end.address_hash,
             dead_since=end.result.token_dead_since or end.start_time,
         )
         for end in finished.values()
         if end.result is not None
-        and end.address is not None
+        and end.address_hash
         and end.start_time is not None
         and end.result.outcome is Outcome.TOKEN_DEAD
     ]

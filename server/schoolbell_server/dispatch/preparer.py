@@ -64,6 +64,8 @@ class _Facts:
     addresses: Mapping[str, Address]
     given_names: Mapping[tuple[str, str], str]
     collapse_secrets: Mapping[str, bytes]
+    time: dt.datetime
+    """When the reading began."""
 
 
 def students_of(row: DeliveryRow) -> tuple[str, ...]:
@@ -95,7 +97,9 @@ class Preparer:
         *,
         clock: Callable[[], dt.datetime],
         replay: bool,
+        most_detail: DetailLevel = DetailLevel.DETAILED,
     ) -> None:
+        """`most_detail` bounds what districts and users choose."""
         self._storage = storage
         self._apps = apps
         self._opener = opener
@@ -103,6 +107,7 @@ class Preparer:
         self._collapse_keys = CollapseKeys(opener)
         self._clock = clock
         self._replay = replay
+        self._most_detail = most_detail
 
     async def prepare(self, batch: Sequence[DeliveryRow]) -> list[Ready | Stopped]:
         """Return what is to become of each delivery, in the batch's order."""
@@ -111,16 +116,15 @@ class Preparer:
         return [self._one(row, facts) for row in batch]
 
     async def _fetch(self, connection: AsyncConnection, batch: Sequence[DeliveryRow]) -> _Facts:
+        now = self._clock()
         districts = {}
         for district_id in {row.district_id for row in batch}:
             found = await fetch_district(connection, district_id, self._apps)
             if found is not None:
                 districts[district_id] = found[0]
-        names = {(row.district_id, row.key) for row in batch}
-        stored = await fetch_contents(connection, names)
-        changes = {name: parse_change(content) for name, content in stored.items()}
         students = {(row.district_id, name) for row in batch for name in students_of(row)}
         moved = self._moved(batch, districts)
+        changes = await self._changes(connection, batch, districts)
         return _Facts(
             # A cancel moves the facts too.
             cancelled=await cancelled(
@@ -132,7 +136,28 @@ class Preparer:
             given_names=await fetch_given_names(connection, students),
             worlds=await self._worlds(connection, moved, changes),
             collapse_secrets=await self._collapse_keys.secrets(connection, districts),
+            time=now,
         )
+
+    async def _changes(
+        self,
+        connection: AsyncConnection,
+        batch: Sequence[DeliveryRow],
+        districts: Mapping[str, DistrictFacts],
+    ) -> dict[tuple[str, ChangeKey], Change]:
+        """Return what the deliveries tell: handed over with them, or read.
+
+        Whoever takes a change away (with a person, or a district) moves the facts, and what was
+        handed over does not count any more.
+        """
+        changes = {}
+        for row in batch:
+            facts = districts.get(row.district_id)
+            if row.change is not None and facts and row.facts_version == facts.facts_version:
+                changes[row.district_id, row.key] = row.change
+        missing = {(row.district_id, row.key) for row in batch} - changes.keys()
+        stored = await fetch_contents(connection, missing)
+        return changes | {name: parse_change(content) for name, content in stored.items()}
 
     def _moved(
         self, batch: Iterable[DeliveryRow], districts: Mapping[str, DistrictFacts]
@@ -213,7 +238,7 @@ class Preparer:
         text = self._texts.render(
             as_told(change, row.told),
             app=row.app,
-            detail=DetailLevel(min(district.detail_level, address.detail_level)),
+            detail=min(district.detail_level, address.detail_level, self._most_detail),
             locale=address.locale or district.locale,
             student_name=names[0],
             sibling_names=names[1:],
@@ -222,9 +247,11 @@ class Preparer:
         )
         return Push(
             delivery_id=row.delivery_id,
+            attempt=row.attempt_count + 1,
             notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
             app_id=row.app_id,
             address=self._opener.unseal(address.sealed, row.device_id.encode()).decode(),
+            address_hash=address.address_hash,
             fid=address.fid,
             environment=address.environment,
             kind=row.kind,
@@ -232,6 +259,7 @@ class Preparer:
             body=text.body,
             collapse_key=self._collapse_keys.of(facts.collapse_secrets[row.district_id], row),
             expire_time=row.expire_time,
+            judge_time=facts.time,
             registration_ref=address.registration_ref,
             time_sensitive=row.kind is Kind.ATTENDANCE,
         )

@@ -10,7 +10,7 @@ from schoolbell_server.domain.delivery import UNSENT, Progress
 from schoolbell_server.domain.fact_state import decode_told
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
 from schoolbell_server.domain.ledger import FactDelivery
-from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.deliveries import DeliveryRow, changed
 
 
 def progress_of(row: DeliveryRow) -> Progress:
@@ -29,7 +29,7 @@ def progress_of(row: DeliveryRow) -> Progress:
 
 def moved_to(row: DeliveryRow, progress: Progress, now: dt.datetime, **more: object) -> DeliveryRow:
     """Return the delivery where it stands now, one revision on, with more fields replaced."""
-    return replace(
+    return changed(
         row,
         state=progress.state,
         due_time=progress.due_time,
@@ -39,7 +39,7 @@ def moved_to(row: DeliveryRow, progress: Progress, now: dt.datetime, **more: obj
         hold_cause=progress.hold_cause,
         revision=row.revision + 1,
         update_time=now,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

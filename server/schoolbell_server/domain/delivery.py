@@ -53,9 +53,14 @@ class Attempted:
     """An open circuit let it through."""
 
 
+def is_free(outcome: Outcome, *, trial: bool) -> bool:
+    """Return whether an outcome is no attempt, so that the next one has the same number."""
+    return outcome in _FREE or (trial and outcome in _FREE_TRIAL)
+
+
 def after_attempt(progress: Progress, attempt: Attempted) -> Progress:
     """Return where a leased delivery stands once its attempt has ended."""
-    free = attempt.outcome in _FREE or (attempt.trial and attempt.outcome in _FREE_TRIAL)
+    free = is_free(attempt.outcome, trial=attempt.trial)
     counted = replace(
         progress,
         attempt_count=progress.attempt_count + (not free),

@@ -6,7 +6,7 @@ conversion is `int(member)`; `tests/unit/test_vocabulary.py` holds the two to ea
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum, unique
+from enum import IntEnum, unique
 
 
 @unique
@@ -268,16 +268,6 @@ class RefusalReason(IntEnum):
     ALREADY_TOLD = 37
     OLDER_THAN_KNOWN = 38
     DEVICE_MUTED = 39
-
-
-class Lane(StrEnum):
-    """The queue a delivery waits in, so that attendance never waits behind a grade posting."""
-
-    ATTENDANCE = "attendance"
-    LUNCH = "lunch"
-    RESPONSIVE = "responsive"
-    ASSIGNMENT = "assignment"
-    GRADE = "grade"
 
 
 APP_PROVIDER = {Platform.IOS: Provider.APNS, Platform.ANDROID: Provider.FCM}

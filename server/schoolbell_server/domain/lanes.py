@@ -1,11 +1,27 @@
-"""Lanes: the order in which kinds leave, so that attendance never waits behind a grade posting."""
+"""Lanes: the queues in which deliveries wait, so that attendance never waits behind a posting."""
 
 from __future__ import annotations
 
-from schoolbell_server.domain.kinds import Kind, Lane
+from enum import IntEnum, unique
 
-LANES = (Lane.ATTENDANCE, Lane.LUNCH, Lane.RESPONSIVE, Lane.ASSIGNMENT, Lane.GRADE)
-"""Lanes by their number, the first to leave first."""
+from schoolbell_server.domain.kinds import Kind
+
+
+@unique
+class Lane(IntEnum):
+    """A queue; the lowest number leaves first. Numbers are stored: they never change meaning."""
+
+    ATTENDANCE = 0
+    LUNCH = 1
+    RESPONSIVE = 2
+    ASSIGNMENT = 3
+    GRADE = 4
+
+    @property
+    def label(self) -> str:
+        """Return its name as status and metrics show it."""
+        return self.name.lower()
+
 
 _LANE_OF = {
     Kind.ATTENDANCE: Lane.ATTENDANCE,
@@ -16,6 +32,6 @@ _LANE_OF = {
 }
 
 
-def lane_of(kind: Kind) -> int:
-    """Return the number of a kind's lane."""
-    return LANES.index(_LANE_OF[kind])
+def lane_of(kind: Kind) -> Lane:
+    """Return the lane of a kind."""
+    return _LANE_OF[kind]

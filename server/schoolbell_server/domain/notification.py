@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import uuid
+from functools import lru_cache
 
 from schoolbell_server.domain import compact
 from schoolbell_server.domain.change import ChangeKey
@@ -17,8 +18,11 @@ from schoolbell_server.domain.change import ChangeKey
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _HASH_BITS = 80
+_REMEMBERED = 16_384
+"""Identities: each is asked for by every device of its person, three times within seconds."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def notification_id(
     district_id: str, key: ChangeKey, user_id: str, create_time: dt.datetime
 ) -> str:

@@ -1,6 +1,7 @@
 """The record of a decision: one compact blob a change, with every gate, reason and value.
 
-Layout: a version byte, then zlib over compact JSON. Refusals and baselines, which repeat from
+Layout: a version byte, then compact JSON, of version 1 under zlib: what is short is hardly
+smaller packed, and takes as long to pack as to decide. Refusals and baselines, which repeat from
 device to device, are written once and referred to by number.
 """
 
@@ -24,11 +25,11 @@ from schoolbell_server.domain.fact import Previous
 from schoolbell_server.domain.fact_state import Told, decode_told, encode_told
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 
-_VERSION = 1
+_PACKED, _PLAIN = b"\x01", b"\x02"
 _NONE = -1
 
-# The blobs are short: zlib's usual window and tables take ten times as long to set up as to use.
-_LEVEL, _WINDOW, _MEMORY = 1, 12, 4
+_LONG = 1024
+"""Bytes from which a record is packed."""
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -72,15 +73,16 @@ def encode_record(record: DecisionRecord) -> bytes:
         refusals.rows,
         baselines.rows,
     ]
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY)
-    return bytes([_VERSION]) + packer.compress(compact.encode(document).encode()) + packer.flush()
+    text = compact.encode(document).encode()
+    return _PLAIN + text if len(text) < _LONG else _PACKED + zlib.compress(text, 1)
 
 
 def decode_record(blob: bytes) -> DecisionRecord:
     """Return the record that `encode_record` wrote; ValueError if it is of another version."""
-    if blob[:1] != bytes([_VERSION]):
+    if blob[:1] not in (_PACKED, _PLAIN):
         raise ValueError("a decision record of an unknown version")
-    version, decided, refusal, apps, recipients, *tables = json.loads(zlib.decompress(blob[1:]))
+    text = zlib.decompress(blob[1:]) if blob[:1] == _PACKED else blob[1:]
+    version, decided, refusal, apps, recipients, *tables = json.loads(text)
     refusals = [Refusal(Gate(gate), RefusalReason(why), value) for gate, why, value in tables[0]]
     baselines = [decode_told(text).previous for text in tables[1]]
 

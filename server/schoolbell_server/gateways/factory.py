@@ -32,15 +32,18 @@ def build_gateways(
     in_flight: int,
     deadline: dt.timedelta,
     clock: Callable[[], dt.datetime],
+    apns_proxy: str = "",
+    fcm_proxy: str = "",
     lag: LoopLag | None = None,
     report: Callable[[str, str, str], None] | None = None,
 ) -> Gateways:
     """Return a gateway for every app and platform; must be called inside the event loop.
 
-    `report` is told of credential files that cannot be used: app id, setting, what is wrong.
+    The proxies are URLs, empty for none. `report` is told of credential files that cannot be used:
+    app id, setting, what is wrong.
     CredentialUnusable where one cannot be used at start, by its setting.
     """
-    builder = _Builder(in_flight, deadline, clock, lag)
+    builder = _Builder(in_flight, deadline, clock, lag, apns_proxy, fcm_proxy)
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
         if app.ios is not None:
@@ -78,14 +81,21 @@ class _Builder:
         deadline: dt.timedelta,
         clock: Callable[[], dt.datetime],
         lag: LoopLag | None,
+        apns_proxy: str,
+        fcm_proxy: str,
     ) -> None:
+        self._apns_proxy = apns_proxy
+        self._fcm_proxy = fcm_proxy
         self._lag = lag
         self._in_flight = in_flight
         self._deadline = deadline
         self._clock = clock
-        self._provider_tokens = ProviderTokens()
+        self._provider_tokens = ProviderTokens(self._seconds)
         self._access_tokens: dict[Path, AccessToken] = {}
         self._rates: dict[str, TokenBucket] = {}
+
+    def _seconds(self) -> float:
+        return self._clock().timestamp()
 
     def apns(self, config: IosConfig, report: Report) -> ApnsGateway:
         return ApnsGateway(
@@ -95,6 +105,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=circuits_by_environment(),
             clock=self._clock,
+            proxy=self._apns_proxy,
             lag=self._lag,
             report=report,
         )
@@ -102,7 +113,9 @@ class _Builder:
     def fcm(self, config: AndroidConfig, report: Report) -> FcmGateway:
         account = config.service_account_file
         if account not in self._access_tokens:
-            self._access_tokens[account] = AccessToken(account, config.ca_file, self._deadline)
+            self._access_tokens[account] = AccessToken(
+                account, config.ca_file, self._deadline, self._seconds, proxy=self._fcm_proxy
+            )
         if config.project_id not in self._rates:
             self._rates[config.project_id] = TokenBucket(FCM_PER_SECOND)
         return FcmGateway(
@@ -113,6 +126,7 @@ class _Builder:
             deadline=self._deadline,
             circuits=one_circuit(),
             clock=self._clock,
+            proxy=self._fcm_proxy,
             lag=self._lag,
             report=report,
         )

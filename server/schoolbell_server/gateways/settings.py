@@ -7,7 +7,7 @@ from enum import StrEnum, unique
 from pathlib import Path
 from typing import Annotated
 
-from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
+from schoolbell_server.domain.kinds import AppType, Platform, ProviderEnvironment
 from schoolbell_server.gateways.fcm.service_account import read_service_account
 from schoolbell_server.security.credential_files import (
     Holds,
@@ -69,3 +69,5 @@ class AppConfig:
     kind: AppType
     ios: IosConfig | None = None
     android: AndroidConfig | None = None
+    platforms: tuple[Platform, ...] = ()
+    """The platforms that the hub of `[link]` sends for, in place of accounts."""

@@ -86,7 +86,9 @@ _READ = 4096  # characters of a value that are looked at
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SEEN = re.compile(r"[ -\[\]-~]*")
 _PLAIN = re.compile(r"[\w(){}\[\]<>.,:;/@+*%!?&#$~^|'-]+")
-_CREDENTIAL = re.compile(r"sb_[0-9a-f-]{8,}_[\w-]+|(?i:bearer\s+)\S+|://[^/\s@]+@")
+_CREDENTIAL = re.compile(
+    r"sb_[0-9a-f-]{8,}_[\w-]+|eyJ[\w-]+\.[\w-]*\.[\w-]*|(?i:bearer\s+)\S+|://[^/\s@]+@"
+)
 
 
 @unique

@@ -22,6 +22,43 @@ GRACE = 3.0
 _logger = get_logger(__name__)
 
 
+class Limit:
+    """Cancels every task that still waits when the time is over: one timer for a whole batch."""
+
+    def __init__(self, lag: LoopLag, seconds: float) -> None:
+        """Must be made inside the event loop."""
+        self._lag = lag
+        self._cancelled: set[asyncio.Task[object]] = set()
+        self.waiting: set[asyncio.Task[object]] = set()
+        """Whoever is to be cancelled adds itself, and leaves when it has what it waits for."""
+        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self._expire)
+
+    def struck(self, task: asyncio.Task[object]) -> bool:
+        """Return whether a task that finds itself cancelled was so by this limit: once."""
+        if task not in self._cancelled:
+            return False
+        self._cancelled.discard(task)
+        task.uncancel()
+        return True
+
+    def close(self) -> None:
+        """Cancel nobody any more."""
+        self._timer.cancel()
+
+    def _expire(self) -> None:
+        """After a stall, let in first what has arrived meanwhile: once."""
+        grace = self._lag.grace()
+        if grace > 0:
+            self._timer = asyncio.get_running_loop().call_later(grace, self._strike)
+        else:
+            self._strike()
+
+    def _strike(self) -> None:
+        self._cancelled = set(self.waiting)
+        for task in self._cancelled:
+            task.cancel()
+
+
 class LoopLag:
     """Measures how late timers run; nothing counts as a stall while nobody has it `measured`."""
 
@@ -69,6 +106,10 @@ class LoopLag:
                 yield
             finally:
                 timer.cancel()
+
+    def limit(self, seconds: float) -> Limit:
+        """Return one limit for many tasks; close it when they have ended."""
+        return Limit(self, seconds)
 
     def _schedule(self, observe: Callable[[float], None]) -> None:
         """Look after a beat, and so on.

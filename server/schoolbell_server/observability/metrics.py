@@ -31,6 +31,7 @@ class Metrics:
         self._deliveries()
         self._janitor()
         self._server()
+        self._link()
 
     def count_storage_fault(self, error: StorageError) -> None:
         """Count what storage failed, by what became of it."""
@@ -79,6 +80,12 @@ class Metrics:
             ("asked",),
             registry=registry,
         )
+        self.tokens_refused = Counter(
+            "schoolbell_tokens_refused",
+            "Tokens of identity providers that were refused, by what was wrong with them.",
+            ("cause",),
+            registry=registry,
+        )
 
     def _changes(self) -> None:
         registry = self.registry
@@ -113,6 +120,31 @@ class Metrics:
         )
         self.watchers = Gauge(
             "schoolbell_watchers", "Status streams that are open.", registry=registry
+        )
+
+    def _link(self) -> None:
+        registry = self.registry
+        self.link_passed_on = Counter(
+            "schoolbell_link_passed_on_deliveries",
+            "Deliveries given to the hub's broker: CONFIRMED, or they go on to wait.",
+            ("result",),
+            registry=registry,
+        )
+        self.link_outcomes = Counter(
+            "schoolbell_link_outcomes",
+            "Outcomes that the hub answered: WRITTEN, WITHDRAWN, REPEATED or MALFORMED.",
+            ("result",),
+            registry=registry,
+        )
+        self.link_lost = Counter(
+            "schoolbell_link_lost_attempts",
+            "Attempts lost on the way to the hub, and given back.",
+            registry=registry,
+        )
+        self.link_withdrawals = Counter(
+            "schoolbell_link_withdrawals",
+            "Deliveries that were taken back from the hub, be it in time or not.",
+            registry=registry,
         )
 
     def _deliveries(self) -> None:

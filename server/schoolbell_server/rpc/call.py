@@ -17,7 +17,7 @@ from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.status import REQUEST_ID
-from schoolbell_server.security.api_key import ApiKey
+from schoolbell_server.security.api_key import Grant
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _SERVER_FAULTS = {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.DATA_LOSS}
@@ -56,7 +56,7 @@ class Call:
     sent: int = 0
     received: int = 0
     district_id: str = ""
-    key: ApiKey | None = None
+    key: Grant | None = None
     address: str = ""
     """Where it comes from, of a call without a good key."""
     task: asyncio.Task[object] | None = None

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from schoolbell_server.domain.principal import Principal
-from schoolbell_server.security.api_key import ApiKey, Role
+from schoolbell_server.security.api_key import Grant, Role
 from schoolbell_server.security.permissions import Rule, districts_of
 from schoolbell_storage.audit import Actor
 
@@ -15,7 +15,7 @@ from schoolbell_storage.audit import Actor
 class Caller:
     """An authenticated caller in one call."""
 
-    key: ApiKey
+    key: Grant
     rule: Rule
     """The rule of the RPC that is called."""
     request_id: str

@@ -118,11 +118,11 @@ class Serving:
         )
 
     async def _enter(self) -> None:
-        """Find out who calls and take the places; a key's own is taken before it is looked up."""
+        """Find out who calls and take the places; a caller's own before anything is looked up."""
         calls = self._calls
         calls.check_draining()
         try:
-            credential = calls.authenticator.claim(self._metadata)
+            credential = await calls.authenticator.claim(self._metadata)
             calls.places.take_key(self._held, credential.key_id)
             key = await calls.authenticator.authenticate(credential)
         except SchoolbellError:

@@ -6,7 +6,6 @@ that every servicer needs around them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sized
 from enum import IntEnum
 from typing import TypeVar
@@ -15,6 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.type.money_pb2 import Money
 
+from schoolbell_server.domain.district_id import DISTRICT_ID, MAX_ID, MIN_ID
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields
 from schoolbell_server.rpc.field_reasons import FieldReason
@@ -24,8 +24,6 @@ DEFAULT_PAGE = 50
 MAX_PAGE = 1000
 REQUIRED = "is required"
 
-_MIN_ID, _MAX_ID = 3, 63  # characters of a district id
-_DISTRICT_ID = re.compile(rf"[a-z0-9-]{{{_MIN_ID},{_MAX_ID}}}", re.ASCII)
 _Member = TypeVar("_Member", bound=IntEnum)
 
 
@@ -59,9 +57,9 @@ class Violations:
         """Check a district id; `-` passes where every district may be meant."""
         if not value:
             self.add(field, REQUIRED, reasons.REQUIRED)
-        elif not (every and value == EVERY_DISTRICT) and not _DISTRICT_ID.fullmatch(value):
+        elif not (every and value == EVERY_DISTRICT) and not DISTRICT_ID.fullmatch(value):
             self.add(
-                field, f"must be {_MIN_ID} to {_MAX_ID} of a-z, 0-9 and hyphen", _id_reason(value)
+                field, f"must be {MIN_ID} to {MAX_ID} of a-z, 0-9 and hyphen", _id_reason(value)
             )
         return value
 
@@ -115,6 +113,6 @@ class Violations:
 
 def _id_reason(value: str) -> FieldReason:
     """Return which rule a bad district id breaks: its length before its characters."""
-    if len(value) > _MAX_ID:
+    if len(value) > MAX_ID:
         return reasons.TOO_LONG
-    return reasons.TOO_SHORT if len(value) < _MIN_ID else reasons.BAD_FORMAT
+    return reasons.TOO_SHORT if len(value) < MIN_ID else reasons.BAD_FORMAT

@@ -58,16 +58,14 @@ Rights = Mapping[Tool, Right]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """A caller's key as stored: the secret itself is nowhere."""
+class Grant:
+    """What a caller may do, whatever was shown for it."""
 
     key_id: str
-    secret_hash: str
-    """SHA-256 of the secret, in hex."""
+    """Names what was shown, in logs and limits: a key's id."""
     district_ids: frozenset[str]
     """Its districts, or `EVERY_DISTRICT` alone."""
     role: Role
-    display_name: str = ""
     rights: Mapping[str, Rights] = field(default_factory=dict)
     """Of an administrator, by district: the most it may do with each tool."""
     sources: frozenset[str] = frozenset()
@@ -75,24 +73,33 @@ class ApiKey:
     user_id: str = ""
     """The person behind an administrator's key."""
     expire_time: dt.datetime | None = None
-    revoke_time: dt.datetime | None = None
-
-    def matches(self, secret: str) -> bool:
-        """Tell whether this is its secret, in the same time whatever the answer."""
-        return hmac.compare_digest(secret_hash(secret), self.secret_hash)
-
-    def covers(self, district_id: str) -> bool:
-        """Tell whether it is for a district; only a key for all covers `EVERY_DISTRICT`."""
-        return not self.district_ids.isdisjoint((district_id, EVERY_DISTRICT))
 
     @property
     def principal(self) -> Principal:
         """Who acts with it."""
         return Principal(PrincipalType.API_KEY, self.key_id, self.user_id)
 
+    def covers(self, district_id: str) -> bool:
+        """Tell whether it is for a district; only a key for all covers `EVERY_DISTRICT`."""
+        return not self.district_ids.isdisjoint((district_id, EVERY_DISTRICT))
+
     def allows_source(self, source: str) -> bool:
         """Tell whether it may publish and import for a source."""
         return not self.sources or source in self.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey(Grant):
+    """A caller's key as stored: the secret itself is nowhere."""
+
+    secret_hash: str
+    """SHA-256 of the secret, in hex."""
+    display_name: str = ""
+    revoke_time: dt.datetime | None = None
+
+    def matches(self, secret: str) -> bool:
+        """Tell whether this is its secret, in the same time whatever the answer."""
+        return hmac.compare_digest(secret_hash(secret), self.secret_hash)
 
 
 def new_api_key(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from schoolbell_server.domain.principal import START
 from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Right, Role, Tool
 from schoolbell_server.security.key_gate import KeyGate
+from schoolbell_server.security.short_memory import ShortMemory
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import ApiKeyRow, find_key, insert_key, newest_key_ids
 from schoolbell_storage.rights import rights_of
@@ -31,32 +32,23 @@ class StoredKeys:
         """`gate` is told of every key that is found."""
         self._storage = storage
         self.gate = gate
-        self._clock = clock
-        self._known: dict[str, tuple[float, ApiKey | None]] = {}
-        self._forgotten = 0
+        self._keys = ShortMemory(self._read, seconds=CACHE, most=_MOST, clock=clock)
+        self._rights = ShortMemory(self._read_rights, seconds=CACHE, most=_MOST, clock=clock)
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Return a key, also a revoked or expired one; None if there never was one."""
-        now = self._clock()
-        known = self._known.get(key_id)
-        if known is not None and known[0] > now:
-            return known[1]
-        forgotten = self._forgotten
-        key = await self._read(key_id)
-        if forgotten != self._forgotten:
-            return key  # read before what was changed meanwhile: good for this call alone
-        self._known.pop(key_id, None)  # what was looked up last goes last
-        if len(self._known) >= _MOST:
-            del self._known[next(iter(self._known))]
-        self._known[key_id] = (now + CACHE, key)
-        if key is not None and self.gate is not None:
-            self.gate.learn([key_id])
-        return key
+        return await self._keys.get(key_id)
+
+    async def rights(
+        self, district_ids: frozenset[str], user_id: str, groups: tuple[str, ...]
+    ) -> Mapping[str, Mapping[int, int]]:
+        """Return the rights of a person and of groups, by district and tool."""
+        return await self._rights.get((district_ids, user_id, groups))
 
     def forget(self) -> None:
         """Look everything up again: a key or a right has changed."""
-        self._known.clear()
-        self._forgotten += 1
+        self._keys.forget()
+        self._rights.forget()
 
     def proof(self, key_id: str, secret: str) -> str:
         """Return what a new key ends in, so that every server knows it for its own."""
@@ -88,7 +80,15 @@ class StoredKeys:
             rights: Mapping[str, Mapping[int, int]] = {}
             if row.user_id:
                 rights = await rights_of(connection, row.district_ids, row.user_id)
+        if self.gate is not None:
+            self.gate.learn([key_id])
         return key_of(row, rights)
+
+    async def _read_rights(
+        self, holder: tuple[frozenset[str], str, tuple[str, ...]]
+    ) -> Mapping[str, Mapping[int, int]]:
+        async with self._storage.read() as connection:
+            return await rights_of(connection, *holder)
 
 
 def _fault(stored: ApiKey, shown: ApiKey, now: dt.datetime) -> str:

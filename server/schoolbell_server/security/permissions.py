@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from schoolbell_server.security.api_key import EVERY_DISTRICT, ApiKey, Right, Role, Tool
+from schoolbell_server.security.api_key import EVERY_DISTRICT, Grant, Right, Role, Tool
 
 
 class Reach(Enum):
@@ -50,7 +50,7 @@ class Refusal:
     """The key is limited to sources, and the RPC is not."""
 
 
-def refusal(rule: Rule, key: ApiKey, district_id: str) -> Refusal | None:
+def refusal(rule: Rule, key: Grant, district_id: str) -> Refusal | None:
     """Return why a key may not call an RPC for a district; None if it may."""
     if key.role not in rule.roles or not _reaches(rule, key, district_id):
         return Refusal()
@@ -62,7 +62,7 @@ def refusal(rule: Rule, key: ApiKey, district_id: str) -> Refusal | None:
     return Refusal(tool=rule.tool, right=rule.right)
 
 
-def districts_of(rule: Rule, key: ApiKey, district_id: str) -> frozenset[str] | None:
+def districts_of(rule: Rule, key: Grant, district_id: str) -> frozenset[str] | None:
     """Return the districts that an allowed call speaks of; None is every district there is."""
     if district_id != EVERY_DISTRICT:
         return frozenset({district_id})
@@ -71,14 +71,14 @@ def districts_of(rule: Rule, key: ApiKey, district_id: str) -> frozenset[str] | 
     return frozenset(one for one in key.district_ids if _has_right(rule, key, one))
 
 
-def _has_right(rule: Rule, key: ApiKey, district_id: str) -> bool:
+def _has_right(rule: Rule, key: Grant, district_id: str) -> bool:
     """Return whether the caller needs no tool right in a district, or has it there."""
     if key.role is not Role.ADMINISTRATOR or rule.tool is None or rule.right is None:
         return True
     return key.rights.get(district_id, {}).get(rule.tool, 0) >= rule.right
 
 
-def may_hand_out(key: ApiKey, role: Role, district_id: str) -> bool:
+def may_hand_out(key: Grant, role: Role, district_id: str) -> bool:
     """Return whether a caller may give a role away: an administrator, what it could do itself."""
     if key.role is Role.OPERATOR or role is Role.ADMINISTRATOR:
         return True
@@ -86,7 +86,7 @@ def may_hand_out(key: ApiKey, role: Role, district_id: str) -> bool:
     return all(key.role in rule.roles and _has_right(rule, key, district_id) for rule in rules)
 
 
-def _reaches(rule: Rule, key: ApiKey, district_id: str) -> bool:
+def _reaches(rule: Rule, key: Grant, district_id: str) -> bool:
     if district_id != EVERY_DISTRICT:
         return key.covers(district_id)
     if rule.reach is Reach.ALL:

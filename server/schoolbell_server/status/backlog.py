@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from schoolbell.v1 import status_pb2
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.contract.fields import write_time
-from schoolbell_server.domain.lanes import LANES
+from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status.warnings import ActiveWarning
@@ -51,7 +51,7 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Return how many deliveries wait, as last counted."""
-        return self.waiting_before(len(LANES))
+        return self.waiting_before(len(Lane))
 
     def waiting_before(self, lane: int) -> int:
         """Return how many deliveries wait in the lanes before this one, as last counted."""
@@ -92,7 +92,7 @@ class Backlog:
         """Return what waits of one district, by lane."""
         return [
             status_pb2.Backlog(
-                lane=LANES[lane.lane],
+                lane=Lane(lane.lane).label,
                 pending_count=lane.pending,
                 held_count=lane.held,
                 oldest_due_time=(
@@ -106,17 +106,17 @@ class Backlog:
     def _export(self) -> None:
         now = self._clock()
         totals: dict[int, list[float]] = defaultdict(lambda: [0, 0, 0.0])
-        for lane in self._counted:
-            total = totals[lane.lane]
-            total[0] += lane.pending
-            total[1] += lane.held
-            if lane.oldest_due_time is not None:
-                total[2] = max(total[2], (now - lane.oldest_due_time).total_seconds())
-        for number, name in enumerate(LANES):
-            pending, held, oldest = totals[number]
-            self._metrics.backlog.labels(name, "PENDING").set(pending)
-            self._metrics.backlog.labels(name, "HELD").set(held)
-            self._metrics.oldest_due.labels(name).set(oldest)
+        for one in self._counted:
+            total = totals[one.lane]
+            total[0] += one.pending
+            total[1] += one.held
+            if one.oldest_due_time is not None:
+                total[2] = max(total[2], (now - one.oldest_due_time).total_seconds())
+        for lane in Lane:
+            pending, held, oldest = totals[lane]
+            self._metrics.backlog.labels(lane.label, "PENDING").set(pending)
+            self._metrics.backlog.labels(lane.label, "HELD").set(held)
+            self._metrics.oldest_due.labels(lane.label).set(oldest)
 
 
 def rest_after(took: float, before: float) -> float:

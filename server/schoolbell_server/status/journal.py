@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell.v1 import change_pb2, status_service_pb2
-from schoolbell_server.contract.change_records import write_change_summary
-from schoolbell_server.contract.deliveries import write_committed
+from schoolbell.v1 import change_pb2
+from schoolbell_server.contract.updates import write_updates
 from schoolbell_storage import status_log
 from schoolbell_storage.deliveries import DeliveryRow
 
@@ -18,26 +17,10 @@ async def record(
     connection: AsyncConnection,
     now: dt.datetime,
     deliveries: Sequence[DeliveryRow],
-    changes: Sequence[change_pb2.ChangeRecord] = (),
+    changes: Sequence[change_pb2.ChangeSummary] = (),
 ) -> None:
     """Take the next revision and log these snapshots under it; nothing may be locked after it."""
     if deliveries or changes:
+        updates = write_updates(deliveries, changes)  # before the lock, which everybody waits for
         number = await status_log.advance(connection)
-        await status_log.append(connection, number, now, _updates(deliveries, changes))
-
-
-def _updates(
-    deliveries: Iterable[DeliveryRow], changes: Iterable[change_pb2.ChangeRecord]
-) -> dict[str, bytes]:
-    districts: dict[str, status_service_pb2.WatchStatusResponse] = {}
-    for change in changes:
-        _of(districts, change.district_id).changes.append(write_change_summary(change))
-    for delivery in deliveries:
-        _of(districts, delivery.district_id).deliveries.append(write_committed(delivery))
-    return {name: updates.SerializeToString() for name, updates in districts.items()}
-
-
-def _of(
-    districts: dict[str, status_service_pb2.WatchStatusResponse], district_id: str
-) -> status_service_pb2.WatchStatusResponse:
-    return districts.setdefault(district_id, status_service_pb2.WatchStatusResponse())
+        await status_log.append(connection, number, now, updates)

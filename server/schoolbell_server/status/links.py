@@ -14,14 +14,11 @@ from schoolbell_server.gateways.common.circuits import CircuitView
 from schoolbell_server.gateways.common.push import Gateway, GatewayHealth
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.status.circuits import CIRCUITS
+from schoolbell_server.status.hub_link import HubLink, hub_link, hub_warnings
 from schoolbell_server.status.warnings import ActiveWarning
 
 _LinkKey = tuple[str, Platform]
-_CIRCUITS = {
-    CircuitState.CLOSED: status_pb2.CIRCUIT_CLOSED,
-    CircuitState.OPEN: status_pb2.CIRCUIT_OPEN,
-    CircuitState.HALF_OPEN: status_pb2.CIRCUIT_HALF_OPEN,
-}
 
 _logger = get_logger(__name__)
 
@@ -42,7 +39,10 @@ class Links:
         *,
         probe_interval: dt.timedelta,
         clock: Callable[[], dt.datetime],
+        hub: HubLink | None = None,
     ) -> None:
+        """With a `hub` all gateways pass on to it, and its link is the only one."""
+        self._hub = hub
         self._gateways = gateways
         self._metrics = metrics
         self._probe_interval = probe_interval.total_seconds()
@@ -63,6 +63,8 @@ class Links:
 
     def of_apps(self, app_ids: Collection[str]) -> list[status_pb2.Link]:
         """Return the links of these apps."""
+        if self._hub is not None:
+            return [hub_link(self._hub, self._circuits(app_ids))]
         return [
             _link(app_id, platform, self._links.get((app_id, platform)), gateway)
             for (app_id, platform), gateway in self._gateways.items()
@@ -71,10 +73,26 @@ class Links:
 
     def warnings(self, app_ids: Collection[str]) -> Iterable[ActiveWarning]:
         """Yield what there is to say about the links of these apps."""
+        if self._hub is not None:
+            yield from hub_warnings(self._hub)
+            yield from self._refused(app_ids)
+            return
         for (app_id, platform), state in self._links.items():
             if app_id in app_ids:
                 circuit = self._gateways[app_id, platform].circuit
                 yield from _warnings(app_id, platform, state, circuit)
+
+    def _circuits(self, app_ids: Collection[str]) -> list[CircuitView]:
+        return [
+            gateway.circuit for (app_id, _), gateway in self._gateways.items() if app_id in app_ids
+        ]
+
+    def _refused(self, app_ids: Collection[str]) -> Iterable[ActiveWarning]:
+        """Yield for which apps a provider refuses the hub's credentials."""
+        healthy = _LinkState(GatewayHealth(connected=True), self._clock())
+        for (app_id, platform), gateway in self._gateways.items():
+            if app_id in app_ids:
+                yield from _warnings(app_id, platform, healthy, gateway.circuit)
 
     async def _probe(self, link: _LinkKey) -> None:
         try:
@@ -153,7 +171,7 @@ def _link(
         app_id=app_id,
         provider=common_pb2.Provider.ValueType(APP_PROVIDER[platform]),
         environment=common_pb2.ProviderEnvironment.ValueType(gateway.environment),
-        circuit=_CIRCUITS[circuit.state],
+        circuit=CIRCUITS[circuit.state],
     )
     if state is None:
         return link

@@ -35,6 +35,15 @@ def test_what_was_not_used_is_given_back() -> None:
     assert bucket.take() == pytest.approx(1.0)
 
 
+def test_many_are_taken_at_once_or_not_at_all() -> None:
+    bucket = TokenBucket(10, Time())
+    assert bucket.take_at_once(7)
+    assert not bucket.take_at_once(4)
+    bucket.give_back(2)
+    assert bucket.take_at_once(5)
+    assert bucket.take() == pytest.approx(0.1)
+
+
 def test_slowing_down_halves_the_rate_and_spends_what_was_saved() -> None:
     bucket = TokenBucket(10, Time())
     bucket.slow_down()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from schoolbell_server.observability.loop_lag import BEAT, GRACE, STALL, LoopLag
+from schoolbell_server.observability.loop_lag import BEAT, GRACE, STALL, Limit, LoopLag
 
 
 @dataclass
@@ -85,3 +85,59 @@ async def test_every_look_is_handed_over() -> None:
     with LoopLag().measured(observe):
         await looked.wait()
     assert seen[0] >= 0
+
+
+async def struck_by(limit: Limit) -> bool:
+    """Wait under a limit; return whether it was its time that was over."""
+    task = asyncio.current_task()
+    assert task is not None
+    limit.waiting.add(task)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if not limit.struck(task):
+            raise
+        assert task.cancelling() == 0
+        return True
+    return False
+
+
+async def test_one_limit_strikes_all_who_wait_and_nobody_else() -> None:
+    limit = LoopLag().limit(0.0)
+    found = await asyncio.gather(struck_by(limit), struck_by(limit), asyncio.sleep(0, "answered"))
+    assert list(found) == [True, True, "answered"]
+
+
+async def test_whoever_is_cancelled_by_others_is_not_struck() -> None:
+    limit = LoopLag().limit(3600.0)
+    waiting = asyncio.create_task(struck_by(limit))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    limit.close()
+
+
+async def test_a_limit_lets_in_what_arrived_during_a_stall() -> None:
+    clock = Clock()
+    lag = LoopLag(clock)
+    with lag.measured(lambda _: None):
+        limit = lag.limit(0.0)
+        waiting = asyncio.create_task(struck_by(limit))
+        clock.now += 60.0
+        await asyncio.sleep(3 * BEAT)
+        assert not waiting.done()
+        assert await waiting, "and for no longer than the grace"
+
+
+async def test_a_closed_limit_strikes_nobody() -> None:
+    clock = Clock()
+    lag = LoopLag(clock)
+    with lag.measured(lambda _: None):
+        limit = lag.limit(0.0)
+        waiting = asyncio.create_task(struck_by(limit))
+        await asyncio.sleep(0)
+        limit.close()
+        await asyncio.sleep(BEAT)
+        assert not waiting.done()
+        waiting.cancel()

@@ -49,7 +49,8 @@ type request struct {
 	Take       int               `json:"take"`
 	DistrictID string            `json:"district_id"`
 	Changes    []json.RawMessage `json:"changes"`
-	Count      map[string]int    `json:"count"`
+	Change     json.RawMessage   `json:"change"`
+	Count      json.RawMessage   `json:"count"`
 
 	building
 }

@@ -52,8 +52,10 @@ func (r *runner) operations() map[string]operation {
 		"publisher.submit": r.submit,
 		"publisher.flush":  r.flush,
 		"publisher.close":  r.closePublisher,
+		"publisher.repeat": r.repeat,
 		"watcher.open":     r.openWatcher,
 		"watcher.take":     r.take,
+		"watcher.count":    r.count,
 		"watcher.close":    r.closeWatcher,
 		"build":            build,
 	}

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"schoolbell.example/go/schoolbell"
 	v1 "schoolbell.example/go/schoolbell/v1"
@@ -85,8 +88,12 @@ func (r *runner) take(ctx context.Context, asked request) (object, error) {
 	watcher := r.watchers[asked.Watcher]
 	states, deliveries, changes := []json.RawMessage{}, []json.RawMessage{}, []json.RawMessage{}
 	token := ""
-	for len(states) < asked.Count["states"] || len(deliveries) < asked.Count["deliveries"] ||
-		len(changes) < asked.Count["changes"] {
+	wanted, err := counts(asked)
+	if err != nil {
+		return nil, err
+	}
+	for len(states) < wanted["states"] || len(deliveries) < wanted["deliveries"] ||
+		len(changes) < wanted["changes"] {
 		update, err := watcher.Next(ctx)
 		if err != nil {
 			return nil, err
@@ -106,6 +113,63 @@ func (r *runner) take(ctx context.Context, asked request) (object, error) {
 		"states": states, "deliveries": deliveries, "changes": changes, "resume_token": token,
 		"lists": watcher.Lists(),
 	}, nil
+}
+
+func counts(asked request) (map[string]int, error) {
+	wanted := map[string]int{}
+	err := json.Unmarshal(asked.Count, &wanted)
+	return wanted, err
+}
+
+// count reads on as take does, and only counts what comes.
+func (r *runner) count(ctx context.Context, asked request) (object, error) {
+	wanted, err := counts(asked)
+	if err != nil {
+		return nil, err
+	}
+	states, deliveries, changes := 0, 0, 0
+	for states < wanted["states"] || deliveries < wanted["deliveries"] || changes < wanted["changes"] {
+		update, err := r.watchers[asked.Watcher].Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		states += len(update.States)
+		deliveries += len(update.Deliveries)
+		changes += len(update.Changes)
+	}
+	return object{"states": states, "deliveries": deliveries, "changes": changes}, nil
+}
+
+// repeat publishes many copies of a change.
+func (r *runner) repeat(ctx context.Context, asked request) (object, error) {
+	var count int
+	if err := json.Unmarshal(asked.Count, &count); err != nil {
+		return nil, err
+	}
+	change := &v1.Change{}
+	parse(asked.Change, change)
+	publisher := r.publishers[asked.Publisher].publisher
+	answers := make([]*schoolbell.Answer, count)
+	for number := range answers {
+		again := proto.CloneOf(change)
+		again.Key.ChangeId = fmt.Sprintf("%s-%d", change.GetKey().GetChangeId(), number)
+		answer, err := publisher.Submit(ctx, again)
+		if err != nil {
+			return nil, err
+		}
+		answers[number] = answer
+	}
+	accepted := 0
+	for _, answer := range answers {
+		ack, err := answer.Wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if ack.GetResult() == v1.PublishResult_PUBLISH_RESULT_ACCEPTED {
+			accepted++
+		}
+	}
+	return object{"accepted": accepted}, nil
 }
 
 func (r *runner) closeWatcher(_ context.Context, asked request) (object, error) {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-import time
 from collections.abc import Callable, Sequence
-from urllib.parse import quote
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
-from schoolbell_server.gateways.apns.message import body_of, headers_of, notification
+from schoolbell_server.gateways.apns.message import ApnsMessages, path_of
 from schoolbell_server.gateways.apns.provider_token import ProviderToken
 from schoolbell_server.gateways.apns.reasons import WORN_OUT, outcome_of
-from schoolbell_server.gateways.common.attempts import Attempts
+from schoolbell_server.gateways.common.attempts import Attempts, Outgoing
 from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.common.foreign_json import ForeignObject, object_or_empty
 from schoolbell_server.gateways.common.push import (
@@ -46,6 +45,7 @@ class ApnsGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        proxy: str = "",
         lag: LoopLag | None = None,
         report: Report = unreported,
     ) -> None:
@@ -57,7 +57,12 @@ class ApnsGateway:
         self._clock = clock
         self._deadline = deadline.total_seconds()
         self._attempts = Attempts(
-            self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
+            self._attempt,
+            self,
+            in_flight=in_flight,
+            deadline=deadline,
+            circuits=circuits,
+            clock=clock,
         )
         self._transports = {
             environment: Transport(
@@ -65,6 +70,7 @@ class ApnsGateway:
                 deadline=deadline,
                 ca_file=config.ca_file,
                 identity_file=config.certificate_file,
+                proxy=proxy,
                 lag=lag,
             )
             for environment, host in HOSTS.items()
@@ -117,58 +123,87 @@ class ApnsGateway:
         self._report("certificate_file", problems.get("identity_file", ""))
 
     async def _probe(self) -> tuple[Outcome, str]:
-        headers = headers_of(notification(_PROBE, self._config.topic))
-        environment = self._config.environment
-        answer = await self._post(environment, _PROBE.address, b"", headers, self._deadline)
+        messages = ApnsMessages(self._config.topic, self._authorization())
+        transport = self._transports[self._config.environment]
+        headers, begin = messages.headers(_PROBE), asyncio.get_running_loop().time()
+        answer = await transport.post(path_of(_PROBE), b"", headers, self._deadline)
+        if self._is_outdated(answer, transport, messages.authorization):
+            headers = ApnsMessages(self._config.topic, self._authorization()).headers(_PROBE)
+            left = begin + self._deadline - asyncio.get_running_loop().time()
+            answer = await transport.post(path_of(_PROBE), b"", headers, left)
         if isinstance(answer, Fault):
             return (Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST), answer.reason
         reason = _reason(object_or_empty(answer.body))
         return outcome_of(answer.status, reason), _word(answer, reason)
 
-    async def _attempt(self, push: Push, left: float) -> PushResult:
-        circuit = self._attempts.circuits.of(push.environment)
-        begin = circuit.now()
-        request = notification(push, self._config.topic)
-        body, headers = body_of(request), headers_of(request)
-        answer = await self._post(push.environment, push.address, body, headers, left)
-        result = self._result(push, answer, circuit.now() - begin)
-        timed_out = isinstance(answer, Fault) and answer.timed_out
-        circuit.record(result.outcome, begin, timed_out=timed_out)
-        return result
+    def prepare(self, batch: Sequence[Push]) -> Sequence[Outgoing | None]:
+        """Return each push ready to leave; what they share is made once."""
+        messages = ApnsMessages(self._config.topic, self._authorization())
+        return [self._outgoing(push, messages) for push in batch]
 
-    async def _post(
-        self,
-        environment: ProviderEnvironment,
-        address: str,
-        body: bytes,
-        headers: dict[str, str],
-        left: float,
-    ) -> Answer | Fault:
-        """Post; once more where the provider token was refused as too old and there is another."""
-        path, end = f"3/device/{quote(address, safe='')}", time.monotonic() + left
-        transport = self._transports[environment]
-        shown = self._authorize(headers)
-        answer = await transport.post(path, body, headers, left)
+    def _outgoing(self, push: Push, messages: ApnsMessages) -> Outgoing | None:
+        transport = self._transports[push.environment]
+        leaving = transport.make(path_of(push), messages.body(push), messages.headers(push))
+        if isinstance(leaving, Fault):
+            return None
+        return Outgoing(transport, leaving, messages.authorization)
+
+    async def conclude(
+        self, push: Push, sent: Outgoing, answer: Answer | Fault, begin: float, end: float
+    ) -> PushResult:
+        """Return what an answer means; an outdated provider token is renewed, and shown once."""
+        if self._is_outdated(answer, sent.transport, sent.authorization):
+            left = end - asyncio.get_running_loop().time()
+            _, answer = await self._post(push, left)
+        return self._note(push, answer, begin)
+
+    async def _attempt(self, push: Push, left: float) -> PushResult:
+        begin = self._attempts.circuits.of(push.environment).now()
+        end = asyncio.get_running_loop().time() + left
+        shown, answer = await self._post(push, left)
+        if self._is_outdated(answer, self._transports[push.environment], shown):
+            _, answer = await self._post(push, end - asyncio.get_running_loop().time())
+        return self._note(push, answer, begin)
+
+    async def _post(self, push: Push, left: float) -> tuple[str, Answer | Fault]:
+        """Post once; return the authorization that was shown, and the answer."""
+        messages = ApnsMessages(self._config.topic, self._authorization())
+        body, headers = messages.body(push), messages.headers(push)
+        transport = self._transports[push.environment]
+        return messages.authorization, await transport.post(path_of(push), body, headers, left)
+
+    def _is_outdated(self, answer: Answer | Fault, transport: Transport, shown: str) -> bool:
+        """Return whether a provider token was refused as too old and there is another.
+
+        A connection that answers nothing else any more is replaced.
+        """
         if isinstance(answer, Fault) or answer.status == 200:
-            return answer
+            return False
         reason = _reason(object_or_empty(answer.body))
         if reason in WORN_OUT:
             transport.renew(answer.client)
-        if reason != "ExpiredProviderToken" or self._token is None or not self._token.renew(shown):
-            return answer
-        self._authorize(headers)
-        return await transport.post(path, body, headers, end - time.monotonic())
+        if reason != "ExpiredProviderToken" or self._token is None:
+            return False
+        return self._token.renew(shown)
 
-    def _authorize(self, headers: dict[str, str]) -> str:
-        """Set and return the authorization; a new key gets new connections."""
+    def _authorization(self) -> str:
+        """Return the authorization, '' for none; a new key gets new connections."""
         if self._token is None:
             return ""
-        headers["authorization"] = shown = self._token.get_header()
+        shown = self._token.get_header()
         if self._token.rotations != self._rotations:
             self._rotations = self._token.rotations
             for transport in self._transports.values():
                 transport.renew_now()
         return shown
+
+    def _note(self, push: Push, answer: Answer | Fault, begin: float) -> PushResult:
+        """Tell the circuit of an attempt that began at a time of its clock; return its result."""
+        circuit = self._attempts.circuits.of(push.environment)
+        result = self._result(push, answer, circuit.now() - begin)
+        timed_out = isinstance(answer, Fault) and answer.timed_out
+        circuit.record(result.outcome, begin, timed_out=timed_out)
+        return result
 
     def _result(self, push: Push, answer: Answer | Fault, seconds: float) -> PushResult:
         if isinstance(answer, Fault):

@@ -119,12 +119,14 @@ def key_id_of(file: Path) -> str:
 class ProviderTokens:
     """Shares one token among all apps of a key."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives epoch seconds."""
+        self._clock = clock
         self._tokens: dict[tuple[Path, str, str], ProviderToken] = {}
 
     def of(self, key_file: Path, key_id: str, team_id: str) -> ProviderToken:
         """Return the token of a key."""
         name = (key_file, key_id, team_id)
         if name not in self._tokens:
-            self._tokens[name] = ProviderToken(*name)
+            self._tokens[name] = ProviderToken(*name, self._clock)
         return self._tokens[name]

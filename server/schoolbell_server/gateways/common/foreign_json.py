@@ -54,6 +54,14 @@ class ForeignObject:
         value = self._fields.get(key)
         return ForeignObject(value) if isinstance(value, dict) else None
 
+    def all_texts(self, key: str) -> list[str] | None:
+        """Return a text alone, or the texts of an array that holds nothing else; else None."""
+        value = self._fields.get(key)
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, list) and all(isinstance(one, str) for one in texts):
+            return texts
+        return None
+
     def objects(self, key: str) -> list[ForeignObject]:
         """Return the objects of an array; what else it holds is left out."""
         value = self._fields.get(key)

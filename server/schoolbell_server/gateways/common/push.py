@@ -31,11 +31,16 @@ class Push:
 
     delivery_id: str
     """A UUID, the same at every attempt: APNs' `apns-id`, and in every payload."""
+    attempt: int = 1
+    """The attempt's number, from 1; made again under the same number only where no outcome of it
+    was written."""
     app_id: str
     notification_id: str = ""
     """What the person is told, the same on all devices; '' for a test notification."""
     address: str
     """The device token (or, on Android, an FCM registration token)."""
+    address_hash: str = ""
+    """What names the address where its outcome is written."""
     fid: bool = False
     """The address is a Firebase installation id, not a token."""
     environment: ProviderEnvironment = ProviderEnvironment.PRODUCTION
@@ -46,6 +51,8 @@ class Push:
     collapse_key: str = ""
     expire_time: dt.datetime | None = None
     """Never shown after it; aware UTC. Sent on as the provider's expiry, recomputed per attempt."""
+    judge_time: dt.datetime | None = None
+    """From when the facts are by which it may leave; None for a test notification."""
     registration_ref: str = ""
     """Opaque to us: tells the app which district to ask."""
     time_sensitive: bool = False
@@ -71,6 +78,9 @@ class PushResult:
     `retry_after` how long it must not come again."""
     trial: bool = False
     """An open circuit let it through, to see whether the trouble is over."""
+    passed_on: bool = False
+    """A hub has it: its outcome comes later, and is written then. The attempt is open until then,
+    and nothing else of the result counts."""
     seconds: float | None = None
     """From the request to its answer or its end; None where none left."""
 

@@ -23,16 +23,21 @@ class TokenBucket:
 
     def take(self) -> float:
         """Take one and return the seconds to wait before using it; places are kept in order."""
-        now = self._clock()
-        rate = self._rate(now)
-        self._level = min(rate, self._level + (now - self._then) * rate)
-        self._then = now
+        rate = self._fill()
         self._level -= 1.0
         return max(0.0, -self._level / rate)
 
-    def give_back(self) -> None:
-        """Return one that was taken and not used."""
-        self._level += 1.0
+    def take_at_once(self, count: int) -> bool:
+        """Take so many if none of them has to wait; return whether they were taken."""
+        self._fill()
+        if self._level < count:
+            return False
+        self._level -= count
+        return True
+
+    def give_back(self, count: int = 1) -> None:
+        """Return what was taken and not used."""
+        self._level += count
 
     def slow_down(self) -> None:
         """Halve the rate: the provider says that it is too much. At most once a second."""
@@ -43,6 +48,14 @@ class TokenBucket:
         self._share = max(SLOWEST, share / 2)
         self._changed = self._then = now
         self._level = min(self._level, 0.0)
+
+    def _fill(self) -> float:
+        """Add what has come since the last look; return the present rate."""
+        now = self._clock()
+        rate = self._rate(now)
+        self._level = min(rate, self._level + (now - self._then) * rate)
+        self._then = now
+        return rate
 
     def _rate(self, now: float) -> float:
         """Return the present rate; it doubles every `RECOVERY` seconds until it is whole."""

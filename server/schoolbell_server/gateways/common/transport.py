@@ -17,10 +17,12 @@ from typing import Any
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import ConsumedRequest
 
 from schoolbell_server.gateways.common.files import Stamp, stamp
 from schoolbell_server.gateways.common.wording import word
-from schoolbell_server.observability.loop_lag import LoopLag
+from schoolbell_server.observability.loop_lag import Limit, LoopLag
 from schoolbell_server.security.credential_files import (
     CredentialUnusable,
     read_authority,
@@ -54,6 +56,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """A request that is ready to leave, once."""
+
+    request: ConsumedRequest
+    client: int
+    start: float
+    """When it was made, by the transport's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """There was no answer."""
 
@@ -75,14 +87,16 @@ class Transport:
         deadline: dt.timedelta,
         ca_file: Path | None = None,
         identity_file: Path | None = None,
+        proxy: str = "",
         lag: LoopLag | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Speak HTTP/2 with prior knowledge to `https://host:port`.
 
         `ca_file` is trusted besides the system's authorities; `identity_file` holds a client
-        certificate and its key. `freshen` reads both again when they have changed. `lag` knows when
-        this process stood still: answers that arrived meanwhile are read before their time is over.
+        certificate and its key. `freshen` reads both again when they have changed. `proxy` is the
+        URL of a proxy with HTTP CONNECT, empty for none. `lag` knows when this process stood still:
+        answers that arrived meanwhile are read before their time is over.
         CredentialUnusable if one of the files cannot be used.
         """
         self._origin = origin
@@ -90,6 +104,7 @@ class Transport:
         self._files = [path for path in (ca_file, identity_file) if path is not None]
         self._ca_file = ca_file
         self._identity_file = identity_file
+        self._proxy = proxy
         self._lag = lag or LoopLag()
         self._clock = clock
         self._serial = 0
@@ -108,28 +123,49 @@ class Transport:
         self, path: str, body: bytes, headers: Mapping[str, str], limit: float | None = None
     ) -> Answer | Fault:
         """Send one request and wait for its answer, `limit` seconds at most."""
-        client, serial, start = self._client, self._serial, self._clock()
         seconds = self._deadline.total_seconds() if limit is None else limit
         if seconds <= 0:  # a stall, or a wait for room, has taken it all
             return Fault("no time left", not_sent=True)
-        try:
-            request = client.post(path).headers(headers).body_bytes(body).build()
-        except ValueError as error:
-            return Fault(f"request not built: {type(error).__name__}", not_sent=True)
+        leaving = self.make(path, body, headers)
+        if isinstance(leaving, Fault):
+            return leaving
         try:
             # The library's own timeout looks at the clock first and at what has arrived never.
             async with self._lag.timeout(seconds):
-                response = await request.send()
-                content = bytes(await response.bytes())
+                return await self.exchange(leaving)
         except TimeoutError:
-            # Not a word from anybody in all this time: the peer is gone without saying so.
-            if self._heard < start:
-                self.renew(serial)
-            return Fault("no answer in time", not_sent=False, timed_out=True)
+            return self.unanswered(leaving)
+
+    def limit(self, seconds: float) -> Limit:
+        """Return a limit for many exchanges at once."""
+        return self._lag.limit(seconds)
+
+    def make(self, path: str, body: bytes, headers: Mapping[str, str]) -> Leaving | Fault:
+        """Return a request that is ready to leave, on the present client."""
+        try:
+            request = self._client.post(path).headers(headers).body_bytes(body).build()
+        except ValueError as error:
+            return Fault(f"request not built: {type(error).__name__}", not_sent=True)
+        return Leaving(request, self._serial, self._clock())
+
+    async def exchange(self, leaving: Leaving) -> Answer | Fault:
+        """Send a request and wait for its answer; whoever limits the time cancels it."""
+        try:
+            response = await leaving.request.send()
+            content = bytes(await response.bytes())
+        except TimeoutError:
+            return self.unanswered(leaving)
         except PyreqwestError as error:
             return _fault(error)
         self._heard = self._clock()
-        return Answer(response.status, content, partial(_header, response), serial)
+        return Answer(response.status, content, partial(_header, response), leaving.client)
+
+    def unanswered(self, leaving: Leaving) -> Fault:
+        """Take note that a request had no answer in its time."""
+        # Not a word from anybody in all this time: the peer is gone without saying so.
+        if self._heard < leaving.start:
+            self.renew(leaving.client)
+        return Fault("no answer in time", not_sent=False, timed_out=True)
 
     def renew(self, client: int) -> None:
         """Use new connections from now on, unless that `client` has been replaced already.
@@ -196,7 +232,10 @@ class Transport:
             .zstd(False)
             .deflate(False)
             .user_agent("schoolbell")
-            .no_proxy()
+        )
+        # Never the environment's: what leaves, and where, is configured.
+        builder = (
+            builder.proxy(ProxyBuilder.https(self._proxy)) if self._proxy else builder.no_proxy()
         )
         if self._authority:
             builder = builder.add_root_certificate_pem(self._authority)

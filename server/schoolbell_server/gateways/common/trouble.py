@@ -32,7 +32,7 @@ _BY_OUTCOME = {
 _BY_WORDS = (
     (LinkTrouble.TLS, ("certificate", "tls", "ssl", "handshake")),
     (LinkTrouble.NAME_RESOLUTION, ("dns", "lookup", "resolve", "name or service", "getaddrinfo")),
-    (LinkTrouble.REFUSED, ("refused", "unreachable", "no route", "not permitted")),
+    (LinkTrouble.REFUSED, ("proxy", "refused", "unreachable", "no route", "not permitted")),
     (LinkTrouble.TIMEOUT, ("timed out", "timeout", "no answer in time", "no time left")),
 )
 

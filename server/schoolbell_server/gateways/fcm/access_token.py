@@ -57,11 +57,13 @@ class AccessToken:
         ca_file: Path | None,
         deadline: dt.timedelta,
         clock: Callable[[], float] = time.time,
+        proxy: str = "",
     ) -> None:
         """`clock` gives epoch seconds."""
         self._file = service_account_file
         self._ca_file = ca_file
         self._deadline = deadline
+        self._proxy = proxy
         self._clock = clock
         self._account: ServiceAccount | None = None
         self._seen = stamp(service_account_file)
@@ -94,6 +96,10 @@ class AccessToken:
                 raise TokenUnreachable("no access token in time", timed_out=True) from None
             return self._old_or_raise(now)
         return self._token
+
+    def ready(self) -> str | None:
+        """Return a token that is good for a while, None where one has to be fetched."""
+        return self._token if self._clock() < self._renew_time else None
 
     def look(self) -> None:
         """Read the file again if it was replaced."""
@@ -186,7 +192,7 @@ class AccessToken:
     def _transport(self, origin: str) -> Transport:
         if origin not in self._transports:
             self._transports[origin] = Transport(
-                origin, deadline=self._deadline, ca_file=self._ca_file
+                origin, deadline=self._deadline, ca_file=self._ca_file, proxy=self._proxy
             )
         return self._transports[origin]
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
-from schoolbell_server.gateways.common.attempts import Attempts, not_sent
+from schoolbell_server.gateways.common.attempts import Attempts, Outgoing, not_sent
 from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.common.push import (
     GatewayHealth,
@@ -20,7 +20,7 @@ from schoolbell_server.gateways.common.push import (
 )
 from schoolbell_server.gateways.common.rate import TokenBucket
 from schoolbell_server.gateways.common.retry_after import read_retry_after
-from schoolbell_server.gateways.common.transport import Fault, Transport
+from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.fcm.access_token import AccessToken, TokenRefused, TokenUnreachable
 from schoolbell_server.gateways.fcm.errors import Verdict, verdict_of
 from schoolbell_server.gateways.fcm.message import FcmMessages
@@ -46,6 +46,7 @@ class FcmGateway:
         deadline: dt.timedelta,
         circuits: Circuits,
         clock: Callable[[], dt.datetime],
+        proxy: str = "",
         lag: LoopLag | None = None,
         report: Report = unreported,
     ) -> None:
@@ -62,10 +63,19 @@ class FcmGateway:
         self._messages = FcmMessages(config)
         self._path = f"v1/projects/{config.project_id}/messages:send"
         self._transport = Transport(
-            config.endpoint or ENDPOINT, deadline=deadline, ca_file=config.ca_file, lag=lag
+            config.endpoint or ENDPOINT,
+            deadline=deadline,
+            ca_file=config.ca_file,
+            proxy=proxy,
+            lag=lag,
         )
         self._attempts = Attempts(
-            self._attempt, in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock
+            self._attempt,
+            self,
+            in_flight=in_flight,
+            deadline=deadline,
+            circuits=circuits,
+            clock=clock,
         )
 
     async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
@@ -114,6 +124,41 @@ class FcmGateway:
         verdict, _ = await self._post(_PROBE, self._deadline)
         return verdict.outcome, verdict.reason
 
+    def prepare(self, batch: Sequence[Push]) -> Sequence[Outgoing | None]:
+        """Return each push ready to leave; none, where a token or the rate must be waited for."""
+        token, now = self._token.ready(), self._clock()
+        if token is None or not self._rate.take_at_once(len(batch)):
+            return ()
+        headers = _headers(token)
+        outgoing = [self._outgoing(push, token, headers, now) for push in batch]
+        self._rate.give_back(outgoing.count(None))
+        return outgoing
+
+    def _outgoing(
+        self, push: Push, token: str, headers: dict[str, str], now: dt.datetime
+    ) -> Outgoing | None:
+        body = self._messages.encode(push, now)
+        leaving = None if body is None else self._transport.make(self._path, body, headers)
+        if leaving is None or isinstance(leaving, Fault):
+            return None
+        return Outgoing(self._transport, leaving, token)
+
+    async def conclude(
+        self, push: Push, sent: Outgoing, answer: Answer | Fault, begin: float, end: float
+    ) -> PushResult:
+        """Return what an answer means; a refused access token is fetched anew, and shown once."""
+        verdict, retry_after = self._verdict(answer)
+        if verdict.access_token_refused:
+            self._token.forget(sent.authorization)
+            verdict, retry_after = await self._again(push, end)
+        return self._note(push, verdict, retry_after, begin)
+
+    async def _again(self, push: Push, end: float) -> tuple[Verdict, dt.timedelta | None]:
+        """Send a push again, with a new access token, until the loop's time `end`."""
+        body = self._messages.encode(push, self._clock())
+        left = end - asyncio.get_running_loop().time()
+        return await self._post(body or b"", left, tries=1)
+
     async def _attempt(self, push: Push, left: float) -> PushResult:
         body = self._messages.encode(push, self._clock())
         if body is None:
@@ -130,6 +175,12 @@ class FcmGateway:
             await asyncio.sleep(wait)
         begin = self._circuit.now()
         verdict, retry_after = await self._post(body, left - wait)
+        return self._note(push, verdict, retry_after, begin)
+
+    def _note(
+        self, push: Push, verdict: Verdict, retry_after: dt.timedelta | None, begin: float
+    ) -> PushResult:
+        """Tell circuit and rate of an attempt that began at a time; return its result."""
         self._circuit.record(verdict.outcome, begin, timed_out=verdict.timed_out)
         if verdict.outcome is Outcome.THROTTLED_PROJECT:
             self._rate.slow_down()
@@ -142,17 +193,18 @@ class FcmGateway:
             seconds=self._circuit.now() - begin,
         )
 
-    async def _post(self, body: bytes, left: float) -> tuple[Verdict, dt.timedelta | None]:
-        """Post; once more where the access token was refused, with a new one."""
+    async def _post(
+        self, body: bytes, left: float, tries: int = 2
+    ) -> tuple[Verdict, dt.timedelta | None]:
+        """Post; once more, with a new access token, where it was refused at the first of two."""
         end = time.monotonic() + left
         try:
             shown = await self._token.get(left)
             answered = await self._try(body, shown, end)
-            if not answered[0].access_token_refused:
+            if not answered[0].access_token_refused or tries == 1:
                 return answered
             self._token.forget(shown)
-            shown = await self._token.get(end - time.monotonic())
-            return await self._try(body, shown, end)
+            return await self._post(body, end - time.monotonic(), tries - 1)
         except TokenRefused as error:
             return Verdict(Outcome.CREDENTIAL_BAD, str(error)), None
         except TokenUnreachable as error:
@@ -161,10 +213,18 @@ class FcmGateway:
     async def _try(
         self, body: bytes, token: str, end: float
     ) -> tuple[Verdict, dt.timedelta | None]:
-        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        answer = await self._transport.post(self._path, body, headers, end - time.monotonic())
+        left = end - time.monotonic()
+        return self._verdict(await self._transport.post(self._path, body, _headers(token), left))
+
+    def _verdict(self, answer: Answer | Fault) -> tuple[Verdict, dt.timedelta | None]:
         if isinstance(answer, Fault):
             outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
             return Verdict(outcome, answer.reason, timed_out=answer.timed_out), None
-        retry_after = read_retry_after(answer.header("retry-after") or "", self._clock())
-        return verdict_of(answer.status, answer.body), retry_after
+        verdict = verdict_of(answer.status, answer.body)
+        if verdict.outcome is Outcome.ACCEPTED:
+            return verdict, None
+        return verdict, read_retry_after(answer.header("retry-after") or "", self._clock())
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}", "content-type": "application/json"}

@@ -48,7 +48,7 @@ from schoolbell_storage.codec import to_micros
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.persons import Person, find_person
-from schoolbell_storage.rights import USER, RightQuery, RightRow, grant, list_rights, revoke
+from schoolbell_storage.rights import RightQuery, RightRow, grant, list_rights, revoke
 
 _SERVICE = "schoolbell.v1.AccessService"
 _GRANTEES: dict[int, str] = {
@@ -73,8 +73,11 @@ class AccessServicer(AccessServiceServicer):
         unattended: Unattended,
         sealer: AuditSealer,
         limits: messages.ServerLimits,
+        names_groups: bool = False,
     ) -> None:
+        """`names_groups` says whether any credential names the groups of its holder."""
         self._storage = storage
+        self._names_groups = names_groups
         self._erasure = erasure
         self._unattended = unattended
         self._sealer = sealer
@@ -138,7 +141,7 @@ class AccessServicer(AccessServiceServicer):
     ) -> messages.GrantRightsResponse:
         """Grant tool rights."""
         violations = Violations()
-        rights = read_rights(request.rights, violations.add, granting=True)
+        rights = read_rights(request.rights, violations.add, groups=self._names_groups)
         violations.refuse()
         _may_grant(request.district_id, rights)
         left = await self._change_rights(request.district_id, rights, "GrantRights", grant)
@@ -149,7 +152,7 @@ class AccessServicer(AccessServiceServicer):
     ) -> messages.RevokeRightsResponse:
         """Revoke tool rights."""
         violations = Violations()
-        rights = read_rights(request.rights, violations.add, granting=False)
+        rights = read_rights(request.rights, violations.add, groups=True)
         violations.refuse()
         left = await self._change_rights(request.district_id, rights, "RevokeRights", revoke)
         return messages.RevokeRightsResponse(rights=left)
@@ -303,12 +306,8 @@ def _may_grant(district_id: str, rights: Sequence[RightRow]) -> None:
 
 
 def _access(rights: Sequence[RightRow]) -> set[RightRow]:
-    """Return those of the rights that let persons hand out access."""
-    return {
-        row
-        for row in rights
-        if (row.grantee_type, row.tool, row.granted) == (USER, Tool.ACCESS, Right.WRITE)
-    }
+    """Return those of the rights that let persons or groups hand out access."""
+    return {row for row in rights if (row.tool, row.granted) == (Tool.ACCESS, Right.WRITE)}
 
 
 def _changes(before: Sequence[RightRow], after: Sequence[RightRow]) -> Changes:

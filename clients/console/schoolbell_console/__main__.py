@@ -1,0 +1,5 @@
+"""`python -m schoolbell_console`."""
+
+from schoolbell_console.main import main
+
+main()

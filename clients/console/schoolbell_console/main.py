@@ -1,0 +1,91 @@
+"""`schoolbell-console`: serve the console, or make a link that signs in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from schoolbell import BadConnection, read_key
+from schoolbell_console.app import make_app
+from schoolbell_console.config import BadConfig, Config, load
+from schoolbell_console.links import make_link
+from schoolbell_console.seals import read_seals
+
+_COOKIES = 24 * 1024  # bytes of one header: a sealed token of many groups is long
+_CONFIG = click.option(
+    "--config",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration, a TOML file.",
+)
+
+
+@click.group()
+def main() -> None:
+    """Serve the console of Schoolbell, for administrators, in a browser."""
+
+
+@main.command()
+@_CONFIG
+def serve(path: Path) -> None:
+    """Serve the console until it is stopped."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(_serve(load(path)))
+    except (BadConfig, BadConnection, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@_CONFIG
+@click.option(
+    "--key-file",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The file with the API key of the person who signs in.",
+)
+def link(path: Path, key_file: Path) -> None:
+    """Print a link to the running console that signs in: once, within 15 minutes."""
+    try:
+        config, key = load(path), read_key(key_file)
+        seals = read_seals(config.console.cookie_key_file)
+    except (BadConfig, BadConnection) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(make_link(seals, config.console.origin, key))
+
+
+async def _serve(config: Config) -> None:
+    runner = web.AppRunner(
+        make_app(config), access_log=None, shutdown_timeout=5.0, max_field_size=_COOKIES
+    )
+    await runner.setup()
+    try:
+        host, port = config.address
+        await web.TCPSite(runner, host or None, port, ssl_context=_tls(config)).start()
+        bound = runner.addresses[0]
+        click.echo(f"The console listens on {bound[0]}:{bound[1]}, for {config.console.origin}")
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(config.tls.certificate_file, config.tls.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise BadConfig(f"tls: the certificate or its key cannot be used: {error}") from None
+    return context

@@ -1,0 +1,21 @@
+/** The messages, enums and services of the contract. */
+export * from "./gen/schoolbell/v1/access_service_pb.js";
+export * from "./gen/schoolbell/v1/change_pb.js";
+export * from "./gen/schoolbell/v1/change_service_pb.js";
+export * from "./gen/schoolbell/v1/common_pb.js";
+export * from "./gen/schoolbell/v1/delivery_pb.js";
+export * from "./gen/schoolbell/v1/device_service_pb.js";
+export * from "./gen/schoolbell/v1/district_service_pb.js";
+export * from "./gen/schoolbell/v1/error_reason_pb.js";
+export * from "./gen/schoolbell/v1/explanation_pb.js";
+export * from "./gen/schoolbell/v1/roster_pb.js";
+export * from "./gen/schoolbell/v1/roster_service_pb.js";
+export * from "./gen/schoolbell/v1/settings_service_pb.js";
+export * from "./gen/schoolbell/v1/status_pb.js";
+export * from "./gen/schoolbell/v1/status_service_pb.js";
+export * from "./gen/schoolbell/v1/subscription_pb.js";
+export * from "./gen/schoolbell/v1/subscription_service_pb.js";
+export { CodeSchema, Code } from "./gen/google/rpc/code_pb.js";
+export { StatusSchema, type Status } from "./gen/google/rpc/status_pb.js";
+export { DateSchema, type Date as CalendarDate } from "./gen/google/type/date_pb.js";
+export { MoneySchema, type Money } from "./gen/google/type/money_pb.js";

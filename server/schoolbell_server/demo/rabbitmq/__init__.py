@@ -1,0 +1,1 @@
+"""A RabbitMQ for tests and for the demonstration: found or fetched, started, killed."""

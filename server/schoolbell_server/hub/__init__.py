@@ -1,0 +1,1 @@
+"""The hub: sends for districts that hold no credentials of the providers."""

@@ -1,0 +1,168 @@
+"""A hub's connections to the broker: kept up, with the intakes of all districts on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import DeliveryError
+
+from schoolbell_server.hub.intake import Intake, NotAnswered
+from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, connect, trouble_from
+from schoolbell_server.link.settings import BrokerConfig
+from schoolbell_server.link.topology import DEAD_LETTER_QUEUE, DISTRICTS_STREAM, OUTCOMES_EXCHANGE
+from schoolbell_server.link.trouble import BrokerTrouble
+from schoolbell_server.observability.log import get_logger
+
+CONFIRM_TIMEOUT = 10.0  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two connections
+_LOOK = 0.2  # seconds
+_ENTRIES = 100
+"""Entries of the stream of districts that are on their way at once."""
+
+_logger = get_logger(__name__)
+
+
+class BrokerLink:
+    """One connection for the intakes that it is given, and for the outcomes of their districts."""
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        make_intake: Callable[[str, BrokerLink], Intake],
+        on_state: Callable[[], None],
+        hear: Callable[[str], None] | None,
+    ) -> None:
+        """`hear` is told, from the beginning at every connection, who was enrolled and removed."""
+        self._config = config
+        self._make_intake = make_intake
+        self._on_state = on_state
+        self._hear = hear
+        self.districts: set[str] = set()
+        """What to take from; the owner changes it."""
+        self._intakes: dict[str, Intake] = {}
+        self._answers: AbstractChannel | None = None
+        self._stopped = False
+        self.connected = False
+
+    async def run(self) -> None:
+        """Keep a connection up until cancelled."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                connection = await connect(self._config)
+            except BrokerTrouble as trouble:
+                self._tell(trouble)
+            else:
+                try:
+                    await self._serve(connection)
+                except FAULTS as error:
+                    self._tell(trouble_from(error))
+                finally:
+                    self._lose()
+                    await _close(connection)
+                pause = _FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def answer(self, district: str, body: bytes) -> None:
+        """Return once outcomes are durable in a district's queue; NotAnswered if they are not."""
+        channel = self._answers
+        if channel is None:
+            raise NotAnswered("no connection")
+        message = Message(body, delivery_mode=DeliveryMode.PERSISTENT)
+        try:
+            exchange = await channel.get_exchange(OUTCOMES_EXCHANGE, ensure=False)
+            async with asyncio.timeout(CONFIRM_TIMEOUT):
+                await exchange.publish(message, district)
+        except DeliveryError:
+            raise NotAnswered("the district does not read its outcomes") from None
+        except FAULTS as error:
+            raise NotAnswered(trouble_from(error).reason) from None
+
+    async def stop(self) -> None:
+        """Take nothing more, and keep the connection for what is still to be answered."""
+        self._stopped = True
+        for intake in list(self._intakes.values()):
+            await intake.pause()
+
+    async def count_dead(self) -> int | None:
+        """Return how many dead letters there are; None where nobody says."""
+        channel = self._answers
+        if channel is None:
+            return None
+        try:
+            async with asyncio.timeout(CONFIRM_TIMEOUT):
+                found = await channel.declare_queue(DEAD_LETTER_QUEUE, passive=True)
+        except FAULTS:
+            return None
+        return found.declaration_result.message_count or 0
+
+    async def _serve(self, connection: AbstractConnection) -> None:
+        self._answers = await connection.channel()
+        if self._hear is not None:
+            await self._listen(await connection.channel(), self._hear)
+        self.connected = True
+        self._on_state()
+        _logger.info("broker reached", extra={"state": "connected"})
+        while not connection.is_closed:
+            if self._answers.is_closed:
+                self._answers = await connection.channel()
+            if not self._stopped:
+                await self._match(connection)
+            await asyncio.sleep(_LOOK)
+
+    async def _listen(self, channel: AbstractChannel, hear: Callable[[str], None]) -> None:
+        """Read the stream of the enrolled districts from its beginning."""
+        await channel.set_qos(_ENTRIES)
+        stream = await channel.get_queue(DISTRICTS_STREAM, ensure=False)
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            hear(message.body.decode("utf-8", "replace"))
+            try:
+                await message.ack()
+            except FAULTS:
+                return  # the connection is gone, and the next one begins anew
+
+        await stream.consume(take, arguments={"x-stream-offset": "first"})
+
+    async def _match(self, connection: AbstractConnection) -> None:
+        """Let the intakes be those of the districts that there are to be."""
+        for gone in [name for name in self._intakes if self._is_over(name)]:
+            await self._intakes.pop(gone).stop()
+        for district in sorted(self.districts - self._intakes.keys()):
+            intake = self._make_intake(district, self)
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await intake.start(connection)
+            except FAULTS as error:
+                # Enrolled, and its queues are gone or not there yet: the next look tries again.
+                about = {"district_id": district, "cause": trouble_from(error).reason}
+                _logger.warning("nothing is taken from a district", extra=about)
+                await intake.stop()
+                if connection.is_closed:
+                    return
+            else:
+                self._intakes[district] = intake
+
+    def _is_over(self, district: str) -> bool:
+        return district not in self.districts or not self._intakes[district].alive
+
+    def _lose(self) -> None:
+        self._answers, self.connected = None, False
+        self._intakes.clear()
+        self._on_state()
+
+    def _tell(self, trouble: BrokerTrouble) -> None:
+        about = {"state": trouble.trouble.name, "cause": trouble.reason}
+        _logger.warning("broker not reached", extra=about)
+
+
+async def _close(connection: AbstractConnection) -> None:
+    try:
+        async with asyncio.timeout(CONFIRM_TIMEOUT):
+            await connection.close()
+    except FAULTS:
+        return  # it is gone

@@ -1,0 +1,184 @@
+"""What a hub takes from one district: its lanes and its withdrawals, on a channel of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+
+from schoolbell_server.background.periodic import until_stored
+from schoolbell_server.domain.lanes import Lane
+from schoolbell_server.hub.fair_queue import FairQueue
+from schoolbell_server.hub.metrics import HubMetrics
+from schoolbell_server.link.broker import FAULTS
+from schoolbell_server.link.topology import DistrictTopology
+from schoolbell_server.link.v1 import link_pb2
+from schoolbell_server.link.wire import (
+    Malformed,
+    expiry_of,
+    read_batch,
+    read_withdrawals,
+    time_of,
+)
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.rpc.authentication import utc_now
+from schoolbell_storage import hub_ledger
+from schoolbell_storage.engine import Storage
+from schoolbell_storage.hub_ledger import Wanted
+
+_WITHDRAWALS = 10
+"""Messages of withdrawals of a district that are being written at once."""
+_LOOK = 0.01  # seconds
+_LONGEST_SETTLING = 5.0  # seconds
+
+_logger = get_logger(__name__)
+
+
+class NotAnswered(Exception):
+    """The broker did not take outcomes; the message that they answer comes again."""
+
+
+Answer = Callable[[str, bytes], Awaitable[None]]
+"""Publishes outcomes for a district; NotAnswered where the broker does not take them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A batch that waits to be worked on, and where it came from."""
+
+    intake: Intake
+    lane: int
+    batch: link_pb2.Batch
+    message: AbstractIncomingMessage
+    arrived: float
+    """By the monotonic clock."""
+
+
+class Intake:
+    """Takes the messages of one district until its channel or connection ends."""
+
+    def __init__(
+        self,
+        district: str,
+        queue: FairQueue[Job],
+        storage: Storage,
+        metrics: HubMetrics,
+        *,
+        answer: Answer,
+        prefetch: int,
+    ) -> None:
+        self.district = district
+        self._topology = DistrictTopology(district)
+        self._queue = queue
+        self._storage = storage
+        self._metrics = metrics
+        self._prefetch = prefetch
+        self._answer = answer
+        self._tags: list[tuple[AbstractQueue, str]] = []
+        self._writing = 0
+        """Messages of withdrawals that are being written."""
+        self._withdrawals: AbstractQueue | None = None
+        self._channel: AbstractChannel | None = None
+
+    async def start(self, connection: AbstractConnection) -> None:
+        """Begin to take; the withdrawals first, so that what waits of them goes before."""
+        channel = self._channel = await connection.channel(publisher_confirms=False)
+        await channel.set_qos(_WITHDRAWALS)
+        self._withdrawals = await channel.declare_queue(
+            self._topology.withdrawals_queue, passive=True
+        )
+        await self._withdrawals.consume(self._withdraw)
+        await channel.set_qos(self._prefetch)
+        for lane in Lane:
+            queue = await channel.get_queue(self._topology.request_queue(lane), ensure=False)
+            self._tags.append((queue, await queue.consume(self._taking(lane))))
+
+    @property
+    def alive(self) -> bool:
+        """Return whether messages come, or may come."""
+        return self._channel is not None and not self._channel.is_closed
+
+    async def answer(self, body: bytes) -> None:
+        """Publish outcomes for the district; NotAnswered where the broker does not take them."""
+        await self._answer(self.district, body)
+
+    async def pause(self) -> None:
+        """Take no batch more; what is in work is still to be answered."""
+        for queue, tag in self._tags:
+            try:
+                await queue.cancel(tag)
+            except FAULTS:
+                return  # it is gone
+
+    async def stop(self) -> None:
+        """Take nothing more; what was not acknowledged goes back."""
+        if self._channel is not None:
+            try:
+                await self._channel.close()
+            except FAULTS:
+                return  # it is gone
+
+    async def settle(self) -> None:
+        """Wait until every withdrawal that the broker has by now is written.
+
+        So what a district took back before a hub began an attempt is stopped. Raises what the
+        library raises where the channel is gone.
+        """
+        end = time.monotonic() + _LONGEST_SETTLING
+        while self._withdrawals is not None and self._channel is not None:
+            found = await self._channel.declare_queue(
+                self._topology.withdrawals_queue, passive=True
+            )
+            if not found.declaration_result.message_count and not self._writing:
+                return
+            if time.monotonic() > end:
+                return  # another hub has them, or there are too many to wait for
+            await asyncio.sleep(_LOOK)
+
+    def _taking(self, lane: int) -> Callable[[AbstractIncomingMessage], Awaitable[None]]:
+        async def take(message: AbstractIncomingMessage) -> None:
+            try:
+                batch = read_batch(message.body)
+            except Malformed as error:
+                await self.bury(message, str(error))
+                return
+            job = Job(self, lane, batch, message, time.monotonic())
+            await self._queue.put(self.district, lane, job)
+
+        return take
+
+    async def _withdraw(self, message: AbstractIncomingMessage) -> None:
+        self._writing += 1
+        try:
+            now = utc_now()
+            withdrawals = {
+                one.delivery_id: Wanted(time_of(one.judge_time), expiry_of(one.expire_time, now))
+                for one in read_withdrawals(message.body)
+            }
+
+            async def write() -> None:
+                async with self._storage.write() as connection:
+                    await hub_ledger.withdraw(connection, self.district, withdrawals)
+
+            await until_stored(write, "withdrawals not written", count=len(withdrawals))
+            self._metrics.messages.labels(self.district, "WITHDRAWALS").inc()
+            await message.ack()
+        except Malformed as error:
+            await self.bury(message, str(error))
+        except FAULTS:
+            return  # the channel is gone: it comes again, and is written again
+        finally:
+            self._writing -= 1
+
+    async def bury(self, message: AbstractIncomingMessage, cause: str) -> None:
+        """Let the broker put a message that nobody can read where people look at it."""
+        self._metrics.messages.labels(self.district, "POISON").inc()
+        about = {"district_id": self.district, "cause": cause}
+        _logger.error("message cannot be read: it goes to the dead letters", extra=about)
+        try:
+            await message.reject(requeue=False)
+        except FAULTS:
+            return  # the channel is gone: it comes again, and is buried again

@@ -1,0 +1,70 @@
+"""The metrics of a hub. Labels hold enrolled districts, configured apps, closed vocabularies."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class HubMetrics:
+    """The metrics of one hub, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.connected = Gauge(
+            "schoolbell_hub_connected", "Whether the broker is reached.", registry=registry
+        )
+        self.districts = Gauge(
+            "schoolbell_hub_districts", "Districts that are taken from.", registry=registry
+        )
+        self.messages = Counter(
+            "schoolbell_hub_messages",
+            "Messages taken, by their end: ANSWERED, WITHDRAWALS or POISON.",
+            ("district", "end"),
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "schoolbell_hub_attempts",
+            "Deliveries answered, by their outcome; HELD, WITHDRAWN and EXPIRED were no attempts, "
+            "REPEATED ones were answered from the ledger.",
+            ("district", "outcome"),
+            registry=registry,
+        )
+        self.again = Counter(
+            "schoolbell_hub_attempts_again",
+            "Attempts made again because a hub ended before it wrote down their outcome.",
+            ("district",),
+            registry=registry,
+        )
+        self.wait = Histogram(
+            "schoolbell_hub_message_seconds",
+            "From a message's arrival at the hub to its answer.",
+            ("lane",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.in_work = Gauge("schoolbell_hub_in_work", "Messages in work.", registry=registry)
+        self.dead = Gauge(
+            "schoolbell_hub_dead_letters",
+            "Messages in the dead-letter queue, as of the last look.",
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "schoolbell_in_flight_pushes",
+            "Pushes on their way to a provider.",
+            ("app_id", "provider"),
+            registry=registry,
+        )
+        self.background_faults = Counter(
+            "schoolbell_background_faults",
+            "Background work that broke and began anew, by its name.",
+            ("kind",),
+            registry=registry,
+        )
+        self.circuit_open = Gauge(
+            "schoolbell_circuit_open",
+            "Whether nothing is sent at present.",
+            ("app_id", "provider"),
+            registry=registry,
+        )

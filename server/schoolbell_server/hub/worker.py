@@ -1,0 +1,111 @@
+"""Work on the messages of all districts: attempts, outcomes, and only then the acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from schoolbell_server.hub.attempts import Attempts
+from schoolbell_server.hub.fair_queue import FairQueue
+from schoolbell_server.hub.intake import Job, NotAnswered
+from schoolbell_server.hub.metrics import HubMetrics
+from schoolbell_server.link.broker import FAULTS
+from schoolbell_server.link.v1 import link_pb2
+from schoolbell_server.link.wire import Malformed
+from schoolbell_server.observability.log import get_logger
+
+_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds until outcomes that were not taken are tried again
+
+_logger = get_logger(__name__)
+
+
+class Workers:
+    """A number of workers that share one queue."""
+
+    def __init__(
+        self,
+        queue: FairQueue[Job],
+        attempts: Attempts,
+        metrics: HubMetrics,
+        *,
+        count: int,
+    ) -> None:
+        self._queue = queue
+        self._attempts = attempts
+        self._metrics = metrics
+        self._count = count
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._answering: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._count):
+                group.create_task(self._work())
+
+    async def drain(self) -> None:
+        """Begin nothing new, and wait for what is in work to be answered."""
+        self._draining = True
+        await self._idle.wait()
+        while self._answering:
+            await asyncio.wait(self._answering)
+
+    async def _work(self) -> None:
+        while True:
+            district, lane, job = await self._queue.take()
+            try:
+                if self._draining or not job.intake.alive:
+                    continue  # the broker gives it to another hub, or to this one again
+                self._busy += 1
+                self._idle.clear()
+                try:
+                    self._metrics.in_work.inc()
+                    await self._job(job)
+                finally:
+                    self._metrics.in_work.dec()
+                    self._busy -= 1
+                    if not self._busy:
+                        self._idle.set()
+            except FAULTS:
+                continue  # its channel is gone: it comes again
+            except Exception as error:
+                # Not acknowledged: it comes again, and the broker buries what comes too often.
+                _logger.error("message broke", extra={"district_id": district}, exc_info=error)
+                await job.intake.stop()
+            finally:
+                await self._queue.done(district, lane)
+
+    async def _job(self, job: Job) -> None:
+        await job.intake.settle()
+        try:
+            outcomes = await self._attempts.make(job.intake.district, job.batch)
+        except Malformed as error:
+            await job.intake.bury(job.message, str(error))
+            return
+        task = asyncio.create_task(self._answer(job, outcomes))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, job: Job, outcomes: Sequence[link_pb2.Outcome]) -> None:
+        """Answer, and let go of the message; the ledger has the outcomes, should it come again."""
+        body, pause = link_pb2.Outcomes(outcomes=outcomes).SerializeToString(), _PAUSE
+        while job.intake.alive:
+            try:
+                await job.intake.answer(body)
+                await job.message.ack()
+            except NotAnswered as error:
+                about = {"district_id": job.intake.district, "cause": str(error)}
+                _logger.warning("outcomes not taken", extra=about)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            except FAULTS:
+                return
+            else:
+                self._metrics.messages.labels(job.intake.district, "ANSWERED").inc()
+                waited = time.monotonic() - job.arrived
+                self._metrics.wait.labels(str(job.lane)).observe(waited)
+                return

@@ -1,0 +1,1 @@
+"""Signed tokens of identity providers: whose they are, whether they are good, what they allow."""

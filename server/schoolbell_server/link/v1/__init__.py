@@ -1,0 +1,1 @@
+"""What crosses the link, generated from `proto/schoolbell/link/v1` by `make proto`."""

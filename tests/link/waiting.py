@@ -1,0 +1,32 @@
+"""What waits on the broker, looked up as a hub that may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aio_pika.abc import AbstractChannel
+
+from schoolbell_server.link.broker import connect
+from tests.link.linked import Linked
+
+PATIENCE = 60.0  # seconds
+
+
+@asynccontextmanager
+async def channel_of_a_hub(link: Linked) -> AsyncIterator[AbstractChannel]:
+    """Open a channel with a hub's own credentials."""
+    connection = await connect(link.hub.config.broker)
+    async with connection, connection.channel() as channel:
+        yield channel
+
+
+async def until_waiting(link: Linked, queue: str, count: int) -> None:
+    """Wait until so many messages wait in a queue."""
+    async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
+        while True:
+            found = await channel.declare_queue(queue, passive=True)
+            if found.declaration_result.message_count == count:
+                return
+            await asyncio.sleep(0.05)

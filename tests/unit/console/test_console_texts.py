@@ -1,0 +1,116 @@
+"""Every text that the console's pages ask for is there in every language."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fluent.syntax import FluentParser
+from fluent.syntax.ast import Junk, Message
+
+import schoolbell_console
+from schoolbell.v1 import (
+    access_service_pb2,
+    change_pb2,
+    common_pb2,
+    delivery_pb2,
+    device_service_pb2,
+    explanation_pb2,
+    roster_pb2,
+    settings_service_pb2,
+    status_pb2,
+    subscription_service_pb2,
+)
+from schoolbell_console.menu import _PLACES
+from schoolbell_console.texts import LANGUAGES, Words, member_slug, slug
+
+ROOT = Path(schoolbell_console.__file__).parent
+ENUMS: list[Any] = [
+    access_service_pb2.AuditFault,
+    access_service_pb2.GranteeType,
+    access_service_pb2.Right,
+    access_service_pb2.Role,
+    access_service_pb2.Tool,
+    change_pb2.AssignmentAction,
+    change_pb2.AttendanceExcuse,
+    change_pb2.AttendanceStatus,
+    change_pb2.ResponsiveScheduleAction,
+    common_pb2.AppType,
+    common_pb2.DetailLevel,
+    common_pb2.Gate,
+    common_pb2.Kind,
+    common_pb2.Platform,
+    common_pb2.Provider,
+    common_pb2.RefusalReason,
+    delivery_pb2.CancelCause,
+    delivery_pb2.DeliveryState,
+    delivery_pb2.HoldCause,
+    delivery_pb2.Outcome,
+    device_service_pb2.RetirementReason,
+    explanation_pb2.Verdict,
+    roster_pb2.ImportMode,
+    roster_pb2.ImportProblemCode,
+    roster_pb2.ImportProblemSeverity,
+    roster_pb2.ImportState,
+    roster_pb2.RecordType,
+    settings_service_pb2.AdultStudentRule,
+    status_pb2.Connectivity,
+    status_pb2.LinkTrouble,
+    status_pb2.ServiceStatus,
+    subscription_service_pb2.SubscriptionLevel,
+]
+FAMILIES: dict[str, Any] = {  # texts that are asked for by the members of an enum
+    "link-trouble-{}-do": status_pb2.LinkTrouble,
+    "delivery-state-{}-help": delivery_pb2.DeliveryState,
+    "import-state-{}-help": roster_pb2.ImportState,
+    "change-{}": common_pb2.RefusalReason,
+}
+
+
+def texts(language: str) -> dict[str, Message]:
+    """Return the messages of a language, by name; none of the file is unreadable."""
+    source = (ROOT / "locales" / f"{language}.ftl").read_text(encoding="utf-8")
+    found = FluentParser().parse(source).body
+    assert not [one for one in found if isinstance(one, Junk)]
+    messages = [one for one in found if isinstance(one, Message)]
+    names = [one.id.name for one in messages]
+    assert len(set(names)) == len(names), "a text is there twice"
+    return dict(zip(names, messages, strict=True))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_of_the_pages_is_there(language: str) -> None:
+    known = texts(language)
+    asked = set()
+    for template in (ROOT / "templates").glob("*.html"):
+        asked |= set(re.findall(r"""\bt\(["']([A-Za-z0-9-]+)["'][,)]""", template.read_text()))
+    for source in ROOT.rglob("*.py"):
+        asked |= set(re.findall(r"""\bwords\("([a-z0-9-]+)\"""", source.read_text()))
+    assert asked - known.keys() == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_member_has_its_words(language: str) -> None:
+    known = texts(language)
+    for enum in ENUMS:
+        for number in enum.values()[1:]:
+            name = f"{slug(enum.DESCRIPTOR.name)}-{member_slug(enum, number)}"
+            assert name in known, name
+    for form, family in FAMILIES.items():
+        for member in family.values()[1:]:
+            assert form.format(member_slug(family, member)) in known, (form, member)
+    for code in status_pb2.WarningCode.values()[1:]:
+        assert {f"warning-{code}", f"warning-{code}-do"} <= known.keys()
+    for place in _PLACES:
+        assert {f"place-{place.name}", f"group-{place.group}"} <= known.keys()
+
+
+def test_the_languages_have_the_same_texts() -> None:
+    first, *others = (set(texts(language)) for language in LANGUAGES)
+    assert all(other == first for other in others)
+
+
+def test_a_number_that_is_not_known_is_said_to_be_so() -> None:
+    assert Words("en").member(common_pb2.Kind, 99) == "Not known"
