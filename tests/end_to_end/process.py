@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +36,8 @@ class Process:
     file: Path
     command: str = "serve"
     """What of `schoolbell-server` it runs."""
+    prefix: Sequence[str] = ()
+    """What runs the command, such as in another network namespace."""
     log: list[str] = field(default_factory=list)
     """What all its lives wrote to stderr."""
     pid: int = 0
@@ -124,7 +126,14 @@ class Process:
 
     async def _open(self) -> None:
         self._parent = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(_PROGRAM), self.command, "--config", str(self.file)),
+            *(
+                *self.prefix,
+                sys.executable,
+                str(_PROGRAM),
+                self.command,
+                "--config",
+                str(self.file),
+            ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -167,7 +176,9 @@ async def killable(service: Whole, folder: Path) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def processes(service: Whole, folder: Path, *configs: Config) -> AsyncIterator[list[Process]]:
+async def processes(
+    service: Whole, folder: Path, *configs: Config, prefix: Sequence[str] = ()
+) -> AsyncIterator[list[Process]]:
     """Serve a stopped service's data by processes, one a configuration."""
     await service.stop()
     started = []
@@ -175,7 +186,7 @@ async def processes(service: Whole, folder: Path, *configs: Config) -> AsyncIter
         for number, config in enumerate(configs, 1):
             file = folder / f"server-{number}.toml"
             file.write_text(_toml(config), encoding="utf-8")
-            process = Process(service, config, file)
+            process = Process(service, config, file, prefix=prefix)
             stack.push_async_callback(process.end)
             await process.start()
             started.append(process)
@@ -209,6 +220,7 @@ def _toml(config: Config) -> str:
             f"url = {json.dumps(config.link.url)}",
             f"password_file = {json.dumps(str(config.link.password_file))}",
             f"ca_file = {json.dumps(str(config.link.ca_file))}",
+            f"server_name = {json.dumps(config.link.server_name)}",
         ]
         for app_id, app in config.apps.items():
             names = [one.name.lower() for one in app.platforms]

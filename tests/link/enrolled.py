@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from schoolbell_server.config.address import is_loopback
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub.enrollment import Enrollment
@@ -39,9 +40,10 @@ async def enroll(broker: Broker, folder: Path, district: DistrictTopology) -> Li
     file = folder / f"{district.user}.password"
     file.write_text(login.line, encoding="utf-8")
     return LinkConfig(
-        url=f"amqps://{district.user}@localhost:{broker.ports.amqps}",
+        url=f"amqps://{district.user}@{broker.host}:{broker.ports.amqps}",
         password_file=file,
         ca_file=broker.ca_file,
+        server_name=_server_name(broker),
     )
 
 
@@ -55,7 +57,13 @@ async def hub(broker: Broker, folder: Path) -> BrokerConfig:
     file = folder / "hub.password"
     file.write_text(Login(login.user, password).line, encoding="utf-8")
     return BrokerConfig(
-        url=f"amqps://{HUB_USER}@localhost:{broker.ports.amqps}",
+        url=f"amqps://{HUB_USER}@{broker.host}:{broker.ports.amqps}",
         password_file=file,
         ca_file=broker.ca_file,
+        server_name=_server_name(broker),
     )
+
+
+def _server_name(broker: Broker) -> str:
+    """Return the name that the broker's certificate has, where it is not its address."""
+    return "" if is_loopback(broker.host) else "localhost"

@@ -49,11 +49,15 @@ class Ports:
 class Broker:
     """A RabbitMQ in a folder; it may be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, *, host: str = "127.0.0.1") -> None:
-        """Prepare a broker that listens for AMQPS on a host, a name or address of this machine."""
+    def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Prepare a broker that listens for AMQPS on an address of this machine, and on any port.
+
+        Its certificate is for `localhost` and the loopback addresses.
+        """
         self.folder = folder
         self.host = host
-        self.ports = Ports(*_free_ports(5))
+        amqps, *others = _free_ports(5)
+        self.ports = Ports(port or amqps, *others)
         self.administrator = ADMINISTRATOR
         self.password = secrets.token_urlsafe(24)
         """Of the administrator."""
@@ -272,9 +276,9 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running_broker(folder: Path, *, host: str = "127.0.0.1") -> Iterator[Broker]:
+def running_broker(folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Broker]:
     """Run a broker while the block runs."""
-    broker = Broker(folder, host=host)
+    broker = Broker(folder, host=host, port=port)
     try:
         broker.start()
         yield broker
