@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from schoolbell.v1 import delivery_pb2
-from schoolbell_server.config import Address
+from schoolbell_server.address import Address
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from tests.link.linked import Hub, linked
 from tests.service.following import following
@@ -27,7 +28,8 @@ PATIENCE = 60.0  # seconds
 
 async def until_health(port: int, wanted: int) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
         async with asyncio.timeout(PATIENCE):
             async for answer in watch:
                 if answer.status == wanted:
