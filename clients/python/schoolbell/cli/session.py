@@ -148,6 +148,10 @@ class Session:
 
     def _mistake(self, mistake: str) -> str:
         """Return a mistake with the setting to correct."""
+        if "not valid for" in mistake:
+            return f"{self.connection.target}: {mistake}: correct --target, or its certificate"
+        if "expired" in mistake or "not yet valid" in mistake:
+            return f"{self.connection.target}: {mistake}: its operator has to renew it"
         if "not trusted" in mistake:
             named = self.options.ca_file or os.environ.get("SCHOOLBELL_CA_FILE")
             now = named or ("the profile's" if self.connection.ca else "the system's")
