@@ -17,7 +17,12 @@ TRIED = (
     "docs/guide-administrator.md",
     "docs/command.md",
 )
-TWICE = ("docs/guide-publisher.md", "docs/guide-mobile-backend.md", "docs/guide-monitor.md")
+TWICE = (
+    "README.md",
+    "docs/guide-publisher.md",
+    "docs/guide-mobile-backend.md",
+    "docs/guide-monitor.md",
+)
 """Pages whose Python may be run again."""
 
 
