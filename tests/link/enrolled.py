@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from schoolbell_server.config.address import is_loopback
+from schoolbell_server.address import is_loopback
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub.enrollment import Enrollment
