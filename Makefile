@@ -32,7 +32,7 @@ LINK ?=
 export ONCE ROSTER CHANGES LONG LINK
 
 .PHONY: help setup run test test-clients test-console test-link demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
-	codegen-check bench abuse mutation clean
+	codegen-check bench abuse mutation pictures clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ codegen-check: $(PROTOS)/.copied ## Generate Go, Java and TypeScript from the co
 
 proto-accept: $(PROTOS)/.copied ## Make the present contract the one that must not break
 	$(BUF) build --path schoolbell --exclude-source-info --output $(CURDIR)/proto/image.binpb
+
+pictures: $(READY) ## Draw the terminal pictures of the docs anew
+	@PYTHONPATH=. $(BIN)/python -m tests.docs.terminal
 
 bench: $(READY) ## Measure the speed; LONG=1 measures the million sizes, ROWS= picks some
 	@exec $(BIN)/python -m benchmarks $(ROWS)

@@ -122,9 +122,8 @@ async def claim(
     for key, about in wanted.items():
         if key in known:
             continue
-        if about.judge_time <= taken_back.get(
-            key.delivery_id, dt.datetime.min.replace(tzinfo=dt.UTC)
-        ):
+        until = taken_back.get(key.delivery_id)
+        if until is not None and about.judge_time <= until:
             claimed.withdrawn.add(key)
         elif about.expire_time <= now:
             claimed.expired.add(key)

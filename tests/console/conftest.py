@@ -13,6 +13,7 @@ from schoolbell import AsyncClient
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.demo.day import publish
 from schoolbell_server.demo.settled import settled
+from tests.console import happening
 from tests.console.world import ANN, World, world
 
 CHROMIUM = "/usr/bin/chromium"
@@ -37,9 +38,7 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def browser() -> Iterator[Browser]:
     """Return a headless Chromium."""
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--js-flags=--expose-gc"]
-        )
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
         found.close()
 
@@ -89,6 +88,7 @@ def pictures() -> Path:
 def played(district: World) -> World:
     """Return the district after its school day, everything delivered."""
     district.run(_play(district))
+    happening.publish(district, happening.grade("picture", 58.5, "s1023", "Algebra II"))
     return district
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.config import Config, IdentityConfig
 from tests.console.sign_in_provider import CLIENT, SignInProvider, sign_in_provider
+from tests.console.test_looks import SCHEMES, violations
 from tests.console.world import Loop, console_process
 from tests.identity.provider import issuer
 from tests.service.granting import GROUP, SETTINGS, WRITE, entries, grant, revoke, right
@@ -22,6 +23,7 @@ from tests.service.ports import free_port
 from tests.service.whole import DISTRICT, Whole, whole
 
 PUSH = f"/d/{DISTRICT}/push"
+OIDC = "/sign-in/oidc?next=/"
 BUTTON = "Sign in with your school account"
 
 
@@ -248,6 +250,36 @@ def test_an_answer_that_nobody_asked_for_lets_nobody_in(
     page.get_by_label("Name").fill("ada")
     page.get_by_role("button", name="Go on").click()
     expect(page).to_have_url(f"{school.origin}{PUSH}")
+
+
+@pytest.mark.parametrize("locale", ["en-US", "es-MX"])
+def test_the_page_for_signing_in_is_for_everybody(
+    browser: Browser, school: School, pictures: Path, locale: str
+) -> None:
+    for scheme in SCHEMES:
+        context = browser.new_context(
+            locale=locale,
+            color_scheme=scheme,
+            viewport={"width": 320, "height": 640},
+            ignore_https_errors=True,
+        )
+        page = context.new_page()
+        for why in ("", "ended", "left"):
+            page.goto(f"{school.origin}/sign-in?why={why}")
+            assert not violations(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        page.goto(f"{school.origin}/sign-in")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        if (locale, scheme) == ("en-US", "light"):
+            page.screenshot(path=pictures / "sign-in.png")
+        page.keyboard.press("Tab")
+        for _ in range(4):  # what is before it: the way past the menu, and the bar
+            if page.evaluate("document.activeElement.getAttribute('href')") == OIDC:
+                break
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{school.provider.issuer}/**")
+        context.close()
 
 
 def test_a_person_of_very_many_groups_signs_in(

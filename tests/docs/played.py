@@ -41,11 +41,17 @@ async def played(folder: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
-async def try_page(name: str, folder: Path) -> str:
-    """Run the Python and shell blocks of a page in order; return what they printed."""
+async def try_page(name: str, folder: Path, *, twice: bool = False) -> str:
+    """Run the Python and shell blocks of a page in order; return what they printed.
+
+    `twice`: the Python ones once more, as readers do who try something again.
+    """
     async with played(folder) as stage:
         shown = blocks(read(name), "python", "sh")
-        return "".join([await try_block(block, folder, exported(stage)) for block in shown])
+        printed = [await try_block(block, folder, exported(stage)) for block in shown]
+        again = [block for block in shown if twice and block.language == "python"]
+        printed += [await try_block(block, folder, exported(stage)) for block in again]
+        return "".join(printed)
 
 
 async def try_block(block: Block, folder: Path, environment: Mapping[str, str]) -> str:

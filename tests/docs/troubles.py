@@ -77,6 +77,12 @@ TROUBLES = {
     "::test_a_provider_that_cannot_be_reached_and_its_circuit",
     "a circuit is open": "service/test_trouble.py"
     "::test_a_provider_that_cannot_be_reached_and_its_circuit",
+    "the hub cannot be reached": "link/test_link_status.py"
+    "::test_what_keeps_a_link_from_coming_up_is_named",
+    "the hub is reached and takes nothing": "link/test_link_status.py"
+    "::test_a_full_queue_is_flow_control_and_what_waits_leaves_once_there_is_room",
+    "attempts are lost on the link": "link/test_lost_attempts.py"
+    "::test_what_a_broker_loses_is_passed_on_again",
     "a provider refuses the credentials": "service/test_trouble.py"
     "::test_credentials_that_are_refused",
     "every token of an app is refused": "service/test_trouble.py::test_tokens_that_are_all_refused",

@@ -12,11 +12,13 @@ import hmac
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import jwt
 from aiohttp import web
@@ -25,6 +27,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from schoolbell_sandbox.certificates import Authority
 from schoolbell_server.config import Algorithm, IssuerConfig
+from schoolbell_server.identity import fetch
 from schoolbell_server.security.api_key import Role
 
 ISSUER = "https://login.maple.example/"
@@ -76,6 +79,7 @@ class Provider:
     """An answer waits for it."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     issuer: str = ISSUER
+    clock: Callable[[], float] = time.time
 
     @property
     def url(self) -> str:
@@ -97,7 +101,7 @@ class Provider:
     ) -> str:
         """Sign a token that is good, but for what is named."""
         key = key or self.keys[-1]
-        now = int(time.time())
+        now = int(self.clock())
         payload = {
             "iss": self.issuer,
             "aud": AUDIENCE,
@@ -170,7 +174,10 @@ async def provider(folder: Path) -> AsyncIterator[Provider]:
 
 @asynccontextmanager
 async def serving(found: Provider, folder: Path, *routes: web.RouteDef) -> AsyncIterator[None]:
-    """Serve a provider; `provider-ca.pem` in the folder is the authority that it is trusted by."""
+    """Serve a provider; `provider-ca.pem` in the folder is the authority that it is trusted by.
+
+    Servers of this process wait for it as long as a busy machine may take.
+    """
     authority = Authority.create()
     pem = authority.server()
     (folder / "provider-ca.pem").write_bytes(authority.pem.certificate)
@@ -185,7 +192,8 @@ async def serving(found: Provider, folder: Path, *routes: web.RouteDef) -> Async
     await site.start()
     found.port = runner.addresses[0][1]
     try:
-        yield
+        with patch.object(fetch, "DEADLINE", timedelta(minutes=1)):
+            yield
     finally:
         if found.silent is not None:
             found.silent.set()

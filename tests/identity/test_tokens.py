@@ -52,7 +52,7 @@ class Server:
 
     def __init__(self, folder: Path, **fields: Any) -> None:
         self.path = folder / "keys.json"
-        self.provider = Provider()
+        self.provider = Provider(clock=lambda: NOW)
         self.time = NOW
         self.rights = Rights()
         self.publish()

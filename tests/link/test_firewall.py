@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell.v1 import delivery_pb2, status_pb2
-from schoolbell_server.config import Address
+from schoolbell_server.address import Address
 from schoolbell_server.demo.rabbitmq.broker import running_broker
 from tests.end_to_end.process import Process, processes
 from tests.link.firewalled import CannotMakeNetworks, Firewall, firewalled

@@ -69,10 +69,13 @@ async def test_times_at_the_end_of_the_calendar_stop_no_hub(tmp_path: Path, brok
                 one.expire_time.CopyFrom(expires)
             await _send(hostile, lane_key(0), batch.SerializeToString())
             await _send(hostile, WITHDRAWALS_KEY, withdrawal.SerializeToString())
+        # Before an attempt all withdrawals are written, so the last answer says that they are.
+        await _send(hostile, lane_key(0), _batch(str(uuid.uuid4())).SerializeToString())
         await link.hub.start()
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
             await followed.until_states(ACCEPTED)
+        await until_waiting(link, hostile.topology.outcomes_queue, 4)
         kept = await _longest_kept(link)  # stops the hub: what it did not settle is back
         for queue in (hostile.topology.request_queue(0), hostile.topology.withdrawals_queue):
             await until_waiting(link, queue, 0)

@@ -207,3 +207,19 @@ async def test_a_shell_learns_to_complete(shell: str) -> None:
     ended = await run(sys.executable, "-m", "schoolbell", "completion", shell)
     assert ended.code == 0, ended.err
     assert "_SCHOOLBELL_COMPLETE" in ended.out
+
+
+async def test_what_goes_to_stderr_is_an_object_a_line_too(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text('{"grade": {"percent": 0.5}}\n{broken\n', encoding="utf-8")
+    async with whole(tmp_path) as service:
+        await populate(service)
+        ended = await schoolbell(
+            service, access.ROLE_PUBLISHER, "--json", "changes", "publish", str(feed)
+        )
+        assert ended.code == 1
+        assert json.loads(ended.out) == {"accepted": 0, "duplicate": 0, "refused": 2}
+        warning, first, second = [json.loads(line) for line in ended.err.splitlines()]
+        assert warning["warning"].startswith("every percentage of the feed (1)")
+        assert (first["line"], second["line"]) == (1, 2)
+        assert second["error"] == "is not JSON from column 2 on"

@@ -50,7 +50,7 @@ _SECRETS = (
     (r"\d{4}-\d\d-\d\d", "<date>"),
     (r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d\s[AP]M", "<time>"),
     (r"\d{1,2} [a-z]{3,4} \d{4}, \d{1,2}:\d\d", "<time>"),
-    (r"\d+:\d\d:\d\d(\.\d+)?", "<span>"),
+    (r"lateness = [\d.]+s", "lateness = <span>"),
     (r"facts_version \d+", "facts_version <n>"),
 )
 """What differs from run to run, and what stands for it."""

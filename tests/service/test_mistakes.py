@@ -157,8 +157,11 @@ def command(folder: Path, *arguments: str, **environ: str) -> Result:
     return CliRunner(env=settings | environ).invoke(main, list(arguments))
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("arguments", [("changes", "publish"), ("status",), ("watch",)])
-async def test_a_command_ends_with_the_reason(arguments: tuple[str, ...], tmp_path: Path) -> None:
+async def test_a_command_ends_with_the_reason(
+    arguments: tuple[str, ...], tmp_path: Path, *, busy: bool
+) -> None:
     (tmp_path / "stranger.pem").write_bytes(stranger(tmp_path))
     feed = (str(tmp_path / "feed.jsonl"),) if "publish" in arguments else ()
     async with running(tmp_path) as service:
@@ -166,11 +169,17 @@ async def test_a_command_ends_with_the_reason(arguments: tuple[str, ...], tmp_pa
             "SCHOOLBELL_TARGET": f"localhost:{service.port}",
             "SCHOOLBELL_CA_FILE": str(tmp_path / "stranger.pem"),
         }
-        result = await asyncio.wait_for(
-            asyncio.to_thread(command, tmp_path, *arguments, *feed, **environ), PATIENCE
-        )
+        async with AsyncExitStack() as stack:
+            if busy:
+                await stack.enter_async_context(taken_on_ipv6(service.port))
+            result = await asyncio.wait_for(
+                asyncio.to_thread(command, tmp_path, *arguments, *feed, **environ), PATIENCE
+            )
     assert result.exit_code == 5
-    assert "certificate is not trusted" in result.output.splitlines()[-1]
+    (line,) = result.output.splitlines()
+    assert "certificate is not trusted" in line
+    assert "--ca-file" in line
+    assert str(tmp_path / "stranger.pem") in line
 
 
 @pytest.mark.parametrize("key", ["sb_a_b\nsb_c_d", "sb_a b"])

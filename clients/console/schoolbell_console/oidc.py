@@ -23,6 +23,7 @@ from schoolbell_console.id_tokens import BadIdToken, check_id_token
 _DEADLINE = aiohttp.ClientTimeout(total=10)
 _MOST_BYTES = 256 * 1024
 _KEPT = 3600.0  # seconds that the provider's own description is believed
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _FAILURES = (aiohttp.ClientError, TimeoutError, ValueError, RecursionError)
 
 
@@ -82,13 +83,13 @@ class Provider:
         """Return the address where a person signs out at the provider; None if it has none."""
         place = await self._described()
         end = place.get("end_session_endpoint")
-        if not isinstance(end, str) or not end.startswith("https://"):
+        if not _is_https(end):
             return None
         asked = {
             "client_id": self._config.client_id,
             "post_logout_redirect_uri": self._goodbye_address,
         }
-        return _with_query(end, asked)
+        return _with_query(str(end), asked)
 
     async def exchange(self, code: str, verifier: str, nonce: str) -> Tokens:
         """Return the tokens of a code; the ID token says that they are for this very sign-in."""
@@ -124,9 +125,9 @@ class Provider:
         """Tell the provider that a refresh token is used no more, if it wants to hear of it."""
         place = await self._described()
         address = place.get("revocation_endpoint")
-        if isinstance(address, str) and address.startswith("https://"):
+        if _is_https(address):
             asked = {"token": refresh_token, "token_type_hint": "refresh_token"}
-            await self._post(address, asked)
+            await self._post(str(address), asked)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -151,10 +152,7 @@ class Provider:
         )
 
     async def _endpoint(self, name: str) -> str:
-        found = (await self._described()).get(name)
-        if not isinstance(found, str) or not found.startswith("https://"):
-            raise ProviderAway(f"the provider has no {name} over https")
-        return found
+        return str((await self._described())[name])
 
     async def _described(self) -> dict[str, Any]:
         """Return what the provider says of itself; it must call itself what we call it."""
@@ -163,6 +161,9 @@ class Provider:
             found = await self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
             if found.get("issuer") != issuer:
                 raise ProviderAway("the provider calls itself something else")
+            for name in _ENDPOINTS:
+                if not _is_https(found.get(name)):
+                    raise ProviderAway(f"the provider has no {name} over https")
             self._place, self._known_until = found, time.monotonic() + _KEPT
         return self._place
 
@@ -197,6 +198,10 @@ class Provider:
                 return answer.status, document if isinstance(document, dict) else {}
         except _FAILURES as error:
             raise ProviderAway(type(error).__name__) from None
+
+
+def _is_https(address: object) -> bool:
+    return isinstance(address, str) and address.startswith("https://")
 
 
 def _with_query(address: str, asked: Mapping[str, str]) -> str:

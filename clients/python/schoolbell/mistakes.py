@@ -7,6 +7,7 @@ tried one by one, with a handshake of our own.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -90,8 +91,10 @@ def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
     except (ssl.SSLError, ValueError):
         return "the authority (CA file) is not PEM"
     context.set_alpn_protocols(["h2"])
+    is_met = False
     try:
         with context.wrap_socket(plain, server_hostname=host) as secure:
+            is_met = True
             if secure.selected_alpn_protocol() != "h2":
                 return "what listens there is no gRPC server: it does not speak HTTP/2"
             if connection.client_certificate is None:
@@ -99,7 +102,9 @@ def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
             return ""
     except ssl.SSLCertVerificationError as error:
         return f"the server's certificate is not trusted: {error.verify_message}"
-    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError):
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError):
+        if not is_met:  # another address may be the server's
+            raise ConnectionResetError(errno.ECONNRESET, "") from None
         return ""
     except ssl.SSLError as error:
         return f"the TLS handshake failed: {_words(error)}"

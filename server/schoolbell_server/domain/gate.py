@@ -103,7 +103,22 @@ def text_of(value: Seeable) -> str:
         return f"{value:f}"
     if isinstance(value, dt.date):
         return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return _span_text(value)
     return str(value)
+
+
+def _span_text(span: dt.timedelta) -> str:
+    """Return a span in units that every language knows, such as `3d` or `1h 30m 2.5s`."""
+    minutes, seconds = divmod(abs(span), dt.timedelta(minutes=1))
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [
+        f"{count}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if count
+    ]
+    if seconds or not parts:
+        parts.append(f"{round(seconds.total_seconds(), 3):g}s")
+    return ("-" if span < dt.timedelta(0) else "") + " ".join(parts)
 
 
 def seen(entity: EntityKind, entity_id: str, **values: Seeable) -> tuple[SeenFact, ...]:

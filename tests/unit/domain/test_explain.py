@@ -16,7 +16,7 @@ from schoolbell_server.domain.explain import (
     Verdict,
     explain,
 )
-from schoolbell_server.domain.gate import EntityKind, SeenFact
+from schoolbell_server.domain.gate import EntityKind, SeenFact, text_of
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.world import UserFacts
 from tests.decision_table.scenario import Scenario, scenario
@@ -216,8 +216,8 @@ def test_the_gates_of_the_change_show_their_facts() -> None:
     }
     assert _facts(_row(explanation.gates, Gate.TIMELY)) == {
         "historical": "false",
-        "lateness": "1:00:00",
-        "time_to_live": "3 days, 0:00:00",
+        "lateness": "1h",
+        "time_to_live": "3d",
     }
     assert _facts(_row(explanation.gates, Gate.NEWEST)) == {
         "occur_time": "2026-09-15T17:00:00+00:00",
@@ -480,3 +480,17 @@ def test_age_is_seen_on_the_school_day() -> None:
     birthday = dt.date(2008, 9, 15)
     mom = _person(_given({"students.ann.account.birth_date": birthday}), "mom")
     assert _facts(_row(mom.gates, Gate.RELATED))["student_of_age"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        (dt.timedelta(days=3), "3d"),
+        (dt.timedelta(minutes=90), "1h 30m"),
+        (dt.timedelta(seconds=139.6597), "2m 19.66s"),
+        (dt.timedelta(0), "0s"),
+        (dt.timedelta(hours=-1), "-1h"),
+    ],
+)
+def test_a_span_is_told_in_no_language(span: dt.timedelta, text: str) -> None:
+    assert text_of(span) == text

@@ -22,8 +22,7 @@ _LONGEST_KEY = 512  # characters
 async def ask(request: web.Request) -> web.StreamResponse:
     """Show the page for signing in."""
     why = request.query.get("why", "")
-    why = why if why in ("ended", "left") else ""
-    return entrance_page(request, why)
+    return entrance_page(request, why if why in ("ended", "left") else "")
 
 
 async def with_key(request: web.Request) -> web.StreamResponse:

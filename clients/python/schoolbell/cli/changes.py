@@ -14,7 +14,6 @@ from schoolbell import feed
 from schoolbell.cli import values
 from schoolbell.cli.groups import add_calls
 from schoolbell.cli.output import columns
-from schoolbell.cli.printing import say
 from schoolbell.cli.progress import Progress
 from schoolbell.cli.reading import FILE, as_file, read_message
 from schoolbell.cli.rpc import Rpc
@@ -55,12 +54,13 @@ class Published:
 
     def show(self, session: Session) -> None:
         """Print the counts, and why lines did not go through."""
-        if self.percents.warning:
-            say(f"warning: {self.percents.warning}", err=True)
+        output, more = session.output, len(self.bad) - _MOST_SHOWN
+        if warning := self.percents.warning:
+            output.note(f"warning: {warning}", warning=warning)
         for number, text in sorted(self.bad)[:_MOST_SHOWN]:
-            say(f"line {number}: {text}", err=True)
-        if len(self.bad) > _MOST_SHOWN:
-            say(f"and {len(self.bad) - _MOST_SHOWN} more bad lines", err=True)
+            output.note(f"line {number}: {text}", line=number, error=text)
+        if more > 0:
+            output.note(f"and {more} more bad lines", more_bad_lines=more)
         counted = {
             name.lower(): self.results[name] for name in ("ACCEPTED", "DUPLICATE", "REFUSED")
         }

@@ -147,6 +147,6 @@ def _json_type(descriptor: Descriptor) -> click.ParamType[Any]:
         try:
             return parse(text, GetMessageClass(descriptor)())
         except BadJson as error:
-            raise ValueError(f"as a {descriptor.name} it {error}") from None
+            raise ValueError(f"{descriptor.name}: {error}") from None
 
     return Written("json", read)

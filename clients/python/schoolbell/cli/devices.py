@@ -13,7 +13,6 @@ import click
 from schoolbell.blocking import Client
 from schoolbell.cli.groups import add_calls
 from schoolbell.cli.output import columns
-from schoolbell.cli.printing import say
 from schoolbell.cli.progress import Progress
 from schoolbell.cli.reading import FILE
 from schoolbell.cli.rpc import Rpc
@@ -79,7 +78,8 @@ def register_batch(session: Session, *, file: Path) -> None:
             for number, refusal in _register(session, client, batch):
                 counts["refused" if refusal else "registered"] += 1
                 if refusal:
-                    say(f"line {number}: {refusal}", err=True)
+                    text = f"line {number}: {refusal}"
+                    session.output.note(text, line=number, error=refusal)
             progress.advance(len(batch))
     session.output.counts(**counts)
     if counts["refused"]:
@@ -254,7 +254,8 @@ def receipt(session: Session, *, event: str, delivery_ids: tuple[str, ...], user
         results = client.devices.ReportReceipts(request).results
     refused = [one for one in results if one.HasField("error")]
     for one in refused:
-        say(str(from_status(one.error)), err=True)
+        text = str(from_status(one.error))
+        session.output.note(text, error=text)
     taken = cast(Any, [one for one in results if not one.HasField("error")])
     session.output.rows(taken, columns("state=state"), "receipts taken")
     if refused:

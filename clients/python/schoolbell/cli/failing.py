@@ -59,10 +59,11 @@ def of_error(error: SchoolbellError, connection: Connection) -> Failed:
         if isinstance(error, Unreachable):
             text = error.status.message
         else:
-            away = f"{connection.target} does not answer any more; nothing is known of the outcome"
+            away = f"{connection.target} does not answer; nothing is known of the outcome"
             text = find_mistake(connection) or away
     elif error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        text = f"no answer in {connection.deadline:g} s; nothing is known of the outcome: --timeout"
+        text = f"no answer in {connection.deadline:g} s; nothing is known of the outcome; "
+        text += "--timeout waits longer"
     elif error.code is grpc.StatusCode.UNAUTHENTICATED:
         text = (
             "UNAUTHENTICATED: the service does not know this API key; it was revoked, has ended, "

@@ -123,6 +123,10 @@ class Output:
         else:
             self.data(counts)
 
+    def note(self, text: str, **data: Any) -> None:
+        """Print on stderr what is not the answer: a line for people, else an object."""
+        click.echo(escape(text) if self.is_for_people else self.dumped(data), err=True)
+
     def line(self, text: str) -> None:
         """Print a line; on a terminal it folds between words, under its own beginning."""
         text = escape(text)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from schoolbell.cli.failing import Failed
+from schoolbell.cli.printing import say
 
 DEFAULT = "default"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
@@ -56,6 +57,8 @@ def load(name: str) -> Profile:
     path = path_of(name)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_mode & ~_PRIVATE_FILE & 0o777:
+            say(f"warning: others can read {path}: chmod 600, and think of its key", err=True)
         return Profile(**found)
     except FileNotFoundError:
         if name:

@@ -16,7 +16,6 @@ from schoolbell.blocking import Client
 from schoolbell.cli.failing import Failed
 from schoolbell.cli.groups import add_calls
 from schoolbell.cli.guards import guard_options
-from schoolbell.cli.printing import say
 from schoolbell.cli.progress import Progress
 from schoolbell.cli.rosters import RECORDS
 from schoolbell.cli.session import Session
@@ -101,9 +100,9 @@ def import_roster(
             directory, relationships, end_dates, most_bad_rows_percent=most_bad_rows
         )
     except oneroster.UnusableRosterError as error:
-        _warn(error.problems, error.problem_count)
+        _warn(session, error.problems, error.problem_count)
         raise Failed(str(error)) from None
-    _warn(read.problems, read.problem_count)
+    _warn(session, read.problems, read.problem_count)
     district_id = session.need_district()
     header = roster_service_pb2.ImportRosterHeader(
         import_id=import_id or str(uuid.uuid4()),
@@ -140,11 +139,11 @@ def _counted(
     progress.go_on("applying the records")
 
 
-def _warn(problems: Sequence[oneroster.Problem], count: int) -> None:
+def _warn(session: Session, problems: Sequence[oneroster.Problem], count: int) -> None:
     for problem in problems[:_MOST_SHOWN]:
-        say(f"warning: {problem}", err=True)
-    if count > _MOST_SHOWN:
-        say(f"warning: and {count - _MOST_SHOWN} more", err=True)
+        session.output.note(f"warning: {problem}", warning=str(problem))
+    if (more := count - _MOST_SHOWN) > 0:
+        session.output.note(f"warning: and {more} more", more_warnings=more)
 
 
 def _show_report(

@@ -131,7 +131,7 @@ class Rpc:
                 type=type_of(one),
                 nargs=-1 if one.is_repeated else 1,
                 required=_is_required(one),
-                metavar=values.words(_singular(one)).replace(" ", "_").upper(),
+                metavar=_metavar(one),
             )
         for path, one in found.items():
             if path in self.fixed or self.options.get(path) == "":
@@ -227,6 +227,11 @@ def _is_required(one: FieldDescriptor) -> bool:
 
 def _key(path: str) -> str:
     return path.replace(".", "__")
+
+
+def _metavar(one: FieldDescriptor) -> str:
+    name = values.words(_singular(one)).replace(" ", "_").upper()
+    return f"{name}..." if one.is_repeated else name
 
 
 def _singular(one: FieldDescriptor) -> str:

@@ -17,7 +17,6 @@ from schoolbell.blocking import Client
 from schoolbell.cli import profiles
 from schoolbell.cli.failing import Failed, of_error
 from schoolbell.cli.output import Form, Output
-from schoolbell.cli.printing import say
 from schoolbell.connection import Connection, is_proxied, read_authority
 from schoolbell.errors import SchoolbellError
 from schoolbell.keys import InvalidKeyError, read_key
@@ -137,7 +136,8 @@ class Session:
                 text = f"{connection.target} does not answer: {found.away}{hint}"
                 raise Failed(text, code=Failed.UNREACHABLE)
             if not is_said:
-                say(f"waiting for {connection.target}: {found.away}", err=True)
+                text = f"waiting for {connection.target}: {found.away}"
+                self.output.note(text, waiting=text)
             is_said = True
             time.sleep(_AGAIN)
 

@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
+from schoolbell.v1.access_service_pb2 import ToolRight
 from schoolbell.v1.common_pb2 import ChangeKey, Principal
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -80,6 +81,8 @@ def message_text(value: Message) -> str:
             return money_text(value)
         case ChangeKey():
             return f"{value.source}/{value.change_id}"
+        case ToolRight():
+            return " ".join(one_text(field, one) for field, one in value.ListFields())
         case Principal():
             return value.acting_user_id or value.id
         case Struct():

@@ -1,5 +1,7 @@
 package example.schoolbell;
 
+import java.io.Serializable;
+
 /**
  * One bad field of a request.
  *
@@ -7,4 +9,4 @@ package example.schoolbell;
  * @param text what is wrong with it: a sentence that begins with the path
  * @param reason the rule that it breaks, such as {@code TOO_LONG}; empty where the server does not say
  */
-public record FieldError(String path, String text, String reason) {}
+public record FieldError(String path, String text, String reason) implements Serializable {}

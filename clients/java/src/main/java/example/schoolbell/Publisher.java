@@ -332,7 +332,7 @@ public final class Publisher implements AutoCloseable {
     /** One stream: the sender's thread sends on it, a thread of gRPC takes the answers. */
     private final class PublishStream
             implements ClientResponseObserver<StreamPublishChangesRequest, StreamPublishChangesResponse> {
-        private ClientCallStreamObserver<StreamPublishChangesRequest> requests;
+        private volatile ClientCallStreamObserver<StreamPublishChangesRequest> requests; // null before it begins
         private int sent; // how many of the unanswered batches it has taken
         private boolean over;
         private SchoolbellException error;
@@ -449,7 +449,9 @@ public final class Publisher implements AutoCloseable {
         }
 
         void cancel(String why) {
-            requests.cancel(why, null);
+            if (requests != null) {
+                requests.cancel(why, null);
+            }
         }
     }
 }

@@ -27,8 +27,8 @@ public final class SchoolbellException extends RuntimeException {
 
     private final Code code;
     private final String reason;
-    private final transient Map<String, String> metadata;
-    private final transient List<FieldError> fields;
+    private final Map<String, String> metadata;
+    private final List<FieldError> fields;
     private final Duration retryAfter;
 
     private SchoolbellException(com.google.rpc.Status status, Throwable cause) {
@@ -39,8 +39,8 @@ public final class SchoolbellException extends RuntimeException {
         super(details.text(message), cause);
         code = details.code;
         reason = details.reason;
-        metadata = details.metadata;
-        fields = details.fields;
+        metadata = Map.copyOf(details.metadata);
+        fields = List.copyOf(details.fields);
         retryAfter = details.retryAfter;
     }
 

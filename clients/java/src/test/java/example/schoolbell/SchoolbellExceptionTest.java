@@ -10,6 +10,11 @@ import com.google.rpc.RetryInfo;
 import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.protobuf.StatusProto;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
 import java.security.cert.CertificateException;
 import java.time.Duration;
 import java.util.List;
@@ -52,6 +57,14 @@ class SchoolbellExceptionTest {
     }
 
     @Test
+    void anErrorCanBeSerialized() throws IOException, ClassNotFoundException {
+        ByteArrayOutputStream raw = new ByteArrayOutputStream();
+        new ObjectOutputStream(raw).writeObject(SchoolbellException.of(status(Code.NOT_FOUND, "NONE")).orElseThrow());
+        Object read = new ObjectInputStream(new ByteArrayInputStream(raw.toByteArray())).readObject();
+        assertEquals(Map.of("total", "3"), ((SchoolbellException) read).metadata());
+    }
+
+    @Test
     void okIsNoError() {
         assertEquals(Optional.empty(), SchoolbellException.of(com.google.rpc.Status.getDefaultInstance()));
     }
@@ -67,7 +80,7 @@ class SchoolbellExceptionTest {
 
     @Test
     void anUntrustedCertificateIsNamed() {
-        Exception beneath = new java.io.IOException("io", new CertificateException("expired yesterday"));
+        Exception beneath = new IOException("io", new CertificateException("expired yesterday"));
         String message = SchoolbellException.of(
             Status.UNAVAILABLE.withDescription("io exception\nChannel Pipeline: []").withCause(beneath)
                 .asRuntimeException()).getMessage();
