@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,11 @@ def is_wrong(message: Any) -> bool:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> Path:
-    """Return the folder of the screenshots."""
-    return Path(__file__).resolve().parents[2] / "docs" / "console"
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the screenshots: with PICTURES=1 that of the documents."""
+    if os.environ.get("PICTURES"):
+        return Path(__file__).resolve().parents[2] / "docs" / "console"
+    return tmp_path_factory.mktemp("pictures")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from schoolbell.v1 import access_service_pb2 as access
+from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
 from tests.console.happening import publish_grades
 from tests.console.world import World
@@ -49,12 +50,31 @@ def test_a_monitor_sees_what_happens_and_not_why(enter: Enter, played: World) ->
     expect(page.get_by_role("link", name="Why?")).to_have_count(0)
 
 
-def test_a_right_that_is_lost_in_the_middle_ends_the_stream(enter: Enter, played: World) -> None:
+def test_a_key_that_is_revoked_in_the_middle_ends_the_stream(enter: Enter, played: World) -> None:
+    played.keys["ending"] = played.key(
+        access.ApiKey(display_name="ending", role=access.ROLE_MONITOR)
+    )
+    page = enter("ending", LIVE)
+    expect(page.locator("#rows tr").first).to_be_visible()
+    played.ask(
+        access.ROLE_OPERATOR,
+        "access",
+        "RevokeApiKey",
+        access.RevokeApiKeyRequest(
+            district_id=DISTRICT, api_key_id=played.keys["ending"].split("_")[1]
+        ),
+    )
+    publish_grades(played, "ending", 1)
+    expect(page.get_by_text("You are not signed in any more")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Live").first.click()
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+
+
+def test_a_right_that_is_lost_in_the_middle_is_said_politely(enter: Enter, played: World) -> None:
     right = (access.TOOL_PUSH_NOTIFICATIONS, access.RIGHT_READ)
     played.keys["leaving"] = played.person("leaving", right)
     page = enter("leaving", LIVE)
     expect(page.locator("#rows tr").first).to_be_visible()
     played.revoke("leaving", right)
-    publish_grades(played, "leaving", 1)
     page.reload()
     expect(page.get_by_text("You have no right to this page")).to_be_visible()

@@ -20,6 +20,11 @@ from schoolbell_console.wording import kind_of, line_of
 
 _PAGE = 20
 _MOST_STUDENTS = 100
+_KNOWN = (  # what stands now because the change itself is known: of use only where nothing else is
+    common_pb2.REFUSAL_REASON_UNCHANGED,
+    common_pb2.REFUSAL_REASON_ALREADY_TOLD,
+    common_pb2.REFUSAL_REASON_OLDER_THAN_KNOWN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,8 @@ def advice(answer: changes.ExplainChangeResponse) -> list[common_pb2.RefusalReas
         for device in recipient.devices:
             rows += device.gates
     failed = (row.reason for row in rows if row.verdict == explanation_pb2.VERDICT_FAILED)
-    return list(dict.fromkeys(reason for reason in failed if reason))
+    reasons = list(dict.fromkeys(reason for reason in failed if reason))
+    return [one for one in reasons if one not in _KNOWN] or reasons
 
 
 def _is_told(recipient: explanation_pb2.ExplainedRecipient) -> bool:

@@ -1,0 +1,75 @@
+"""By keyboard alone: from signing in to what is saved, and out again."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.world import ANN, World
+
+_MOST = 60
+
+
+def test_the_settings_are_reached_saved_and_left_by_keyboard(
+    browser: Browser, district: World
+) -> None:
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(f"{district.origin}/sign-in?next=/d/sample-district/data")
+    tab_to(page, "key")
+    page.keyboard.type(district.keys[ANN])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("data")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.reload()
+    tab_to_text(page, "Push Notifications")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Push Notifications")
+    tab_to(page, "enabled")
+    page.keyboard.press("Space")
+    expect(page.locator("#enabled")).not_to_be_checked()
+    tab_to_text(page, "More settings")
+    page.keyboard.press("Enter")
+    tab_to(page, "hold-2")
+    tab_to_text(page, "Save")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Saved. Push notifications are off.")
+    tab_to(page, "enabled")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Saved. Push notifications are on.")
+    tab_to_text(page, "principal")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    page.keyboard.press("Enter")
+    tab_to_text(page, "Dark")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    tab_to_text(page, "principal")
+    page.keyboard.press("Enter")
+    tab_to_text(page, "Español")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Notificaciones push")
+    context.close()
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the element of an id has the focus."""
+    _tab(page, f"document.activeElement.id === {name!r}")
+
+
+def tab_to_text(page: Page, text: str) -> None:
+    """Press Tab until the focus is on what says a text."""
+    _tab(page, f"document.activeElement.textContent.trim() === {text!r}")
+
+
+def _tab(page: Page, is_there: str) -> None:
+    for _ in range(_MOST):
+        page.keyboard.press("Tab")
+        if page.evaluate(is_there):
+            return
+    raise AssertionError(f"the focus never comes to where {is_there}")
