@@ -12,6 +12,7 @@ from benchmarks import (
     deciding,
     end_to_end,
     growing,
+    link,
     profiling,
     sending,
     single,
@@ -41,6 +42,7 @@ ROWS: Mapping[str, Row] = {
     "backlog": Row(backlog.measure, long=True),
     "growing": Row(growing.measure, long=True),
     "sending": Row(sending.measure, databases=False),
+    "link": Row(link.measure, databases=False),
     "deciding": Row(deciding.measure, databases=False),
     "profiling": Row(profiling.measure),
 }

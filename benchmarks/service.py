@@ -181,7 +181,7 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
             pids=pids,
         )
         own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\nbacklog = {_BACKLOG}\n"
-        text = stage.configuration(folder, facts, found.port) + own
+        text = stage.configuration(folder, stage.accounts(folder, facts), found.port) + own
         (folder / CONFIGURATION).write_text(text, encoding="utf-8")
         stack.push_async_callback(found.stop)
         await found.start()
