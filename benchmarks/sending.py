@@ -83,6 +83,12 @@ def _measure() -> dict[tuple[str, str], Sending]:
     return {sender: _median(found) for sender, found in runs.items()}
 
 
+def alone(provider: str, name: str) -> Sending:
+    """Run one sender once, to a sink of its own."""
+    with tempfile.TemporaryDirectory() as folder, _sink(Path(folder)):
+        return _run(provider, name, Path(folder))
+
+
 def _median(runs: Sequence[Sending]) -> Sending:
     return sorted(runs, key=lambda run: run.per_core)[len(runs) // 2]
 

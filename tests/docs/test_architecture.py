@@ -11,7 +11,7 @@ from tests.docs.pages import read
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = read("docs/architecture.md")
-_FILE = re.compile(r"`([\w/.]+\.(?:py|proto|toml|ftl))`")
+_FILE = re.compile(r"`([\w/.…]+\.(?:py|proto|toml|ftl|go|java|ts|html))`")
 _FOLDER = re.compile(r"`((?:[\w]+/)+[\w]*)`")
 
 

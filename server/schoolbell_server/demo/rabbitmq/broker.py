@@ -68,6 +68,11 @@ class Broker:
         self._guardian: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        """Return the process of RabbitMQ's present life."""
+        return self._processes[-1].pid
+
+    @property
     def ca_file(self) -> Path:
         """Return the certificate of the authority that signed the broker's."""
         return self.folder / "ca.pem"
