@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -27,7 +28,8 @@ PATIENCE = 60.0  # seconds
 
 async def until_health(port: int, wanted: int) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs lack the methods
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
         async with asyncio.timeout(PATIENCE):
             async for answer in watch:
                 if answer.status == wanted:
