@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from schoolbell import Connection, read_key
-from schoolbell_server.demo.stage import configuration
+from schoolbell_server.demo.stage import accounts, configuration
 from schoolbell_server.sandbox.certificates import Authority
 
 PATIENCE = 60.0  # seconds
@@ -51,7 +51,7 @@ class Server:
         client = self.authority.client(_CLIENTS)
         (self.folder / "client.pem").write_bytes(client.certificate)
         (self.folder / "client.key").write_bytes(client.key)
-        text = configuration(self.folder, self.sandbox, self.port)
+        text = configuration(self.folder, accounts(self.folder, self.sandbox), self.port)
         (self.folder / "schoolbell.toml").write_text(text, encoding="utf-8")
 
     @property

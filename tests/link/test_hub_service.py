@@ -28,7 +28,7 @@ PATIENCE = 60.0  # seconds
 
 async def until_health(port: int, wanted: int) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs lack the methods
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # the published stubs do not know Watch
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         async with asyncio.timeout(PATIENCE):
             async for answer in watch:
