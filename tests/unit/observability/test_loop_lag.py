@@ -105,7 +105,7 @@ async def struck_by(limit: Limit) -> bool:
 async def test_one_limit_strikes_all_who_wait_and_nobody_else() -> None:
     limit = LoopLag().limit(0.0)
     found = await asyncio.gather(struck_by(limit), struck_by(limit), asyncio.sleep(0, "answered"))
-    assert found == [True, True, "answered"]
+    assert list(found) == [True, True, "answered"]
 
 
 async def test_whoever_is_cancelled_by_others_is_not_struck() -> None:
