@@ -86,3 +86,72 @@ async def test_a_storage_that_fails_is_everybodys_fault() -> None:
     for answer in answers:
         with pytest.raises(StorageUnavailable):
             await answer
+
+
+class Turns:
+    """A storage that commits when it is told to, and a clock that stands still."""
+
+    def __init__(self, most: int = 8, few: int = 2) -> None:
+        self.now = 100.0
+        self.book = Book()
+        self.commits: GroupCommit[str, str] = GroupCommit(
+            self.book.commit, most, few, lambda: self.now
+        )
+
+    def publish(self, district_id: str, key_id: str, count: int, *, single: bool = False) -> None:
+        for number in range(count):
+            name = f"{district_id}{key_id}{number}"
+            self.commits.enqueue(name, single=single, share=(district_id, key_id))
+
+    async def served(self) -> list[list[str]]:
+        task = asyncio.create_task(self.commits.run())
+        await self.commits.drained()
+        task.cancel()
+        return self.book.groups
+
+
+async def test_districts_and_their_keys_have_turns_and_each_keeps_its_order() -> None:
+    turns = Turns()
+    turns.publish("a", "1", 4)
+    turns.publish("a", "2", 2)
+    turns.publish("b", "1", 2)
+    served = [name for group in await turns.served() for name in group]
+    assert served == ["a10", "b10", "a20", "b11", "a11", "a21", "a12", "a13"]
+
+
+async def test_a_call_of_its_own_does_not_wait_behind_a_posting() -> None:
+    turns = Turns()
+    turns.publish("a", "1", 6)
+    turns.publish("b", "1", 1, single=True)
+    assert await turns.served() == [["b10"], ["a10", "a11"], ["a12", "a13"], ["a14", "a15"]]
+
+
+async def test_a_posting_does_not_wait_behind_all_calls() -> None:
+    turns = Turns(most=2)
+    turns.publish("a", "1", 2)
+    turns.publish("b", "1", 4, single=True)
+    assert await turns.served() == [["b10", "b11"], ["a10", "a11"], ["b12", "b13"]]
+
+
+async def test_groups_are_small_only_while_several_callers_come() -> None:
+    turns = Turns()
+    turns.publish("a", "1", 4)
+    assert await turns.served() == [["a10", "a11", "a12", "a13"]]
+    turns.publish("b", "1", 1)
+    turns.now += 0.5
+    turns.publish("b", "1", 2)
+    assert (await turns.served())[1:] == [["b10", "b10"], ["b11"]]
+    turns.now += 10.0
+    turns.publish("b", "1", 3)
+    assert (await turns.served())[3:] == [["b10", "b11", "b12"]]
+
+
+async def test_the_oldest_of_all_shares_is_the_oldest() -> None:
+    turns = Turns()
+    turns.publish("a", "1", 1)
+    turns.now += 5.0
+    turns.publish("b", "1", 1, single=True)
+    turns.now += 1.0
+    assert turns.commits.oldest == 6.0
+    await turns.served()
+    assert turns.commits.oldest == 0.0

@@ -9,8 +9,10 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.acceptance.parts import parts
 from schoolbell_server.acceptance.submission import Answer, Submission
 from schoolbell_server.acceptance.transaction import Acceptance, Written
 from schoolbell_server.background.group_commit import GroupCommit
@@ -25,8 +27,10 @@ from schoolbell_storage.changes import CHANGES_TALLY
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import Conflict, StorageError
 
-GROUP = 300
+GROUP = 100
 """Changes in one transaction, at most: what comes next waits for it, also attendance."""
+PART = 25
+"""Changes in one transaction where several publishers come, and in a part of a larger request."""
 _COME_BACK = dt.timedelta(seconds=2)
 _LOOK_AGAIN = 0.1  # seconds
 _URGENT = lane_of(Kind.ATTENDANCE)
@@ -62,7 +66,9 @@ class Acceptor:
         self._clock = clock
         self._most_backlog = most_backlog
         self._on_written = on_written
-        self._commits: GroupCommit[Submission, list[Answer]] = GroupCommit(self._commit, GROUP)
+        self._commits: GroupCommit[Submission, list[Answer]] = GroupCommit(
+            self._commit, GROUP, PART
+        )
 
     async def publish(self, submission: Submission) -> list[Answer]:
         """Return an answer to every change, once what was accepted is durable.
@@ -80,9 +86,15 @@ class Acceptor:
 
     async def take(self, submission: Submission) -> list[Answer]:
         """Do what `publish` does for a stream, which waited for `room` instead."""
-        return await self._commits.submit(
-            submission, len(submission.changes), urgent=_URGENT in submission.lanes
+        enqueue = partial(
+            self._commits.enqueue,
+            urgent=_URGENT in submission.lanes,
+            single=submission.single,
+            share=(submission.district_id, submission.key_id),
         )
+        # All at once: what is taken after it comes after it.
+        answers = [enqueue(part, len(part.changes)) for part in parts(submission, PART)]
+        return [one for part in await asyncio.shield(asyncio.gather(*answers)) for one in part]
 
     async def room(self, lanes: Collection[int]) -> None:
         """Wait while too much waits for these lanes: a stream is read no further meanwhile."""

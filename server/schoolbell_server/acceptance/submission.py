@@ -27,6 +27,10 @@ class Submission:
 
     district_id: str
     changes: Sequence[Submitted]
+    key_id: str = ""
+    """Of the API key that publishes."""
+    single: bool = False
+    """It is the whole of a call that publishes one change."""
 
     @property
     def lanes(self) -> set[int]:

@@ -42,6 +42,8 @@ from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 
 _KEPT_ATTEMPTS = 20
+_GROUP = 100
+"""Outcomes in one transaction, at most, unless one batch brings more."""
 
 
 class Outcomes:
@@ -70,7 +72,9 @@ class Outcomes:
         self._policy = policy
         self._clock = clock
         self._on_written = on_written
-        self._commits: GroupCommit[Sequence[Finished], None] = GroupCommit(self._commit, most)
+        self._commits: GroupCommit[Sequence[Finished], None] = GroupCommit(
+            self._commit, min(most, _GROUP)
+        )
 
     async def run(self) -> None:
         """Commit until cancelled."""

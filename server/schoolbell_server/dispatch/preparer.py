@@ -6,6 +6,7 @@ Gates 1 to 12 are judged again with today's facts, unless neither the district's
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -32,6 +33,9 @@ from schoolbell_storage.claims import cancelled
 from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_district, fetch_world
+
+_TURN = 100
+"""Deliveries that are worded in one turn of the loop, in which nobody else does anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +117,11 @@ class Preparer:
         """Return what is to become of each delivery, in the batch's order."""
         async with self._storage.read() as connection:
             facts = await self._fetch(connection, batch)
-        return [self._one(row, facts) for row in batch]
+        prepared: list[Ready | Stopped] = []
+        for first in range(0, len(batch), _TURN):
+            prepared += [self._one(row, facts) for row in batch[first : first + _TURN]]
+            await asyncio.sleep(0)
+        return prepared
 
     async def _fetch(self, connection: AsyncConnection, batch: Sequence[DeliveryRow]) -> _Facts:
         now = self._clock()

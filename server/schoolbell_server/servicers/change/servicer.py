@@ -48,7 +48,10 @@ class ChangeServicer(ChangeServiceServicer):
         violations.required(request, "change")
         violations.refuse()
         answers, dry = await self._publish(
-            request.district_id, [request.change], validate_only=request.validate_only
+            request.district_id,
+            [request.change],
+            validate_only=request.validate_only,
+            single=True,
         )
         answer = answers[0]
         if isinstance(answer, Refused):
@@ -156,8 +159,9 @@ class ChangeServicer(ChangeServiceServicer):
         *,
         validate_only: bool,
         streamed: bool = False,
+        single: bool = False,
     ) -> tuple[list[Answer], DryAnswers | None]:
-        drafted: Draft = draft(district_id, changes)
+        drafted: Draft = draft(district_id, changes, single=single)
         if validate_only:
             dry = await self._dry_runner.run(drafted.submission)
             return drafted.merge(dry.answers), dry

@@ -46,12 +46,18 @@ class Draft:
         return [refused or next(given) for refused in self.answers]
 
 
-def draft(district_id: str, changes: Sequence[change_pb2.Change]) -> Draft:
-    """Validate every change by itself: a bad one never spoils its batch."""
+def draft(district_id: str, changes: Sequence[change_pb2.Change], *, single: bool = False) -> Draft:
+    """Validate every change by itself: a bad one never spoils its batch.
+
+    `single` says that one change is all that the call publishes.
+    """
     read = [_read(change) for change in changes]
     return Draft(
         Submission(
-            district_id=district_id, changes=[one for one in read if isinstance(one, Submitted)]
+            district_id=district_id,
+            changes=[one for one in read if isinstance(one, Submitted)],
+            key_id=current_caller().key.key_id,
+            single=single,
         ),
         [one if isinstance(one, Refused) else None for one in read],
     )

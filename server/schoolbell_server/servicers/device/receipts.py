@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from dataclasses import dataclass, replace
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
+from schoolbell_server.background.group_commit import GroupCommit
 from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.dispatch.progress import moved_to, progress_of
 from schoolbell_server.domain.delivery import after_receipt
@@ -29,6 +32,39 @@ _EVENTS = {
 }
 
 
+_Results = list[messages.ReceiptResult]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reported:
+    """A call: a user's receipts, and what is wrong with each by itself."""
+
+    request: messages.ReportReceiptsRequest
+    errors: Sequence[SchoolbellError | None]
+
+    def ids(self) -> set[str]:
+        """Return the deliveries that its good receipts are of, the user's own or not."""
+        receipts = zip(self.request.receipts, self.errors, strict=True)
+        return {receipt.delivery_id for receipt, error in receipts if error is None}
+
+    def own(self, rows: Mapping[str, DeliveryRow]) -> set[str]:
+        """Return which of them are the user's own."""
+        owner = (self.request.district_id, self.request.user_id)
+        return {
+            name
+            for name in self.ids() & rows.keys()
+            if (rows[name].district_id, rows[name].user_id) == owner
+        }
+
+    def take(self, rows: dict[str, DeliveryRow], now: dt.datetime) -> _Results:
+        """Put the receipts into the deliveries; return a result each."""
+        own = self.own(rows)
+        return [
+            _take(receipt, error, rows if receipt.delivery_id in own else {}, now)
+            for receipt, error in zip(self.request.receipts, self.errors, strict=True)
+        ]
+
+
 class Receipts:
     """Writes receipts into deliveries."""
 
@@ -39,6 +75,8 @@ class Receipts:
         self._storage = storage
         self._clock = clock
         self._on_seen = on_seen
+        self._commits: GroupCommit[_Reported, _Results] = GroupCommit(self._commit, MOST)
+        self._worker: asyncio.Task[None] | None = None
 
     async def report(
         self, request: messages.ReportReceiptsRequest
@@ -48,31 +86,30 @@ class Receipts:
         read_id(request.user_id, "user_id", violations.add)
         violations.count(request.receipts, "receipts", least=1, most=MOST)
         violations.refuse()
+        reported = _Reported(request, [_check(receipt) for receipt in request.receipts])
+        share = request.district_id, request.user_id
+        answer = self._commits.enqueue(reported, len(request.receipts), share=share)
+        if self._worker is None or self._worker.done():
+            # Of no call: whoever goes away takes nobody along.
+            work = self._commits.work()
+            self._worker = asyncio.create_task(work, name="receipts", context=Context())
+        return messages.ReportReceiptsResponse(results=await asyncio.shield(answer))
+
+    async def _commit(self, group: Sequence[_Reported]) -> list[_Results]:
+        """Take the receipts of several calls in one transaction, in their order."""
         now = self._clock()
-        errors = [_check(receipt) for receipt in request.receipts]
-        ids = {
-            receipt.delivery_id
-            for receipt, error in zip(request.receipts, errors, strict=True)
-            if error is None
-        }
+        ids = {name for reported in group for name in reported.ids()}
         async with self._storage.write() as connection:
             rows = await fetch_deliveries(connection, ids, lock=True)
-            known = {
-                name: row
-                for name, row in rows.items()
-                if row.user_id == request.user_id and row.district_id == request.district_id
-            }
-            before = dict(known)
-            results = [
-                _take(receipt, error, known, now)
-                for receipt, error in zip(request.receipts, errors, strict=True)
-            ]
-            changed = [row for name, row in known.items() if row != before[name]]
+            before = dict(rows)
+            results = [reported.take(rows, now) for reported in group]
+            changed = [row for name, row in rows.items() if row is not before[name]]
             await store_deliveries(connection, changed)
             await journal.record(connection, now, changed)
-        for row in known.values():
-            self._on_seen(row.device_id)
-        return messages.ReportReceiptsResponse(results=results)
+        for reported in group:
+            for name in reported.own(rows):
+                self._on_seen(rows[name].device_id)
+        return results
 
 
 def _check(receipt: messages.Receipt) -> SchoolbellError | None:
