@@ -63,6 +63,7 @@ from schoolbell_server.security.secret_file import SecretExposed, read_secret
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_server.servicers.change.servicer import MOST_CHANGES, WINDOW
 from schoolbell_server.servicers.common.unattended import Unattended
+from schoolbell_server.servicers.device.receipts import Receipts
 from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
 from schoolbell_server.services import Parts, add_services
 from schoolbell_server.status.backlog import Backlog
@@ -213,9 +214,7 @@ async def running(
             background.ask()
             # Storage that does not answer must not keep the server from ending.
             async with asyncio.timeout(2 * grace + _LAST_WRITES):
-                await parts.unattended.drain(grace)
-                await parts.finisher.drain()
-                await parts.pipeline.drain()
+                await _drain(parts, grace)
             for task in work:
                 task.cancel()
 
@@ -251,6 +250,14 @@ def _start(
         for one in (noting, looking):
             supervisor.start(one.task, partial(one.run, stop))
     return work
+
+
+async def _drain(parts: Parts, grace: float) -> None:
+    """Finish what calls have left behind, then what is being sent."""
+    await parts.unattended.drain(grace)
+    await parts.receipts.drain(grace)
+    await parts.finisher.drain()
+    await parts.pipeline.drain()
 
 
 async def _show_health(
@@ -394,13 +401,15 @@ async def _parts(
         replay=replay,
         hub=linked,
     )
+    seen = LastSeen(storage, clock)
     return Parts(
         storage=storage,
         apps=apps,
         sealer=sealer,
         fingerprints=fingerprints,
         keys=keys,
-        seen=LastSeen(storage, clock),
+        seen=seen,
+        receipts=Receipts(storage, clock, seen.device),
         gateways=gateways,
         texts=texts,
         monitor=monitor,

@@ -91,6 +91,7 @@ class Parts:
     pipeline: Pipeline
     finisher: ImportFinisher
     unattended: Unattended
+    receipts: Receipts
     pseudonyms: Pseudonyms
     audit_sealer: AuditSealer
     clock: Callable[[], dt.datetime]
@@ -174,7 +175,7 @@ def _devices(parts: Parts) -> DeviceServicer:
         registrations=Registrations(
             parts.storage, Registrar(parts.sealer, parts.fingerprints), parts.clock
         ),
-        receipts=Receipts(parts.storage, parts.clock, parts.seen.device),
+        receipts=parts.receipts,
         notifications=Notifications(
             parts.storage,
             apps=parts.apps,

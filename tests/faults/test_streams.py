@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,16 @@ async def test_a_silent_apple_delays_no_google(tmp_path: Path) -> None:
         assert outcomes(await google.send(300)) == {Outcome.ACCEPTED: 300}
         assert not stuck.done()
         assert outcomes(await stuck) == {Outcome.ANSWER_LOST: 100}
+
+
+@pytest.mark.parametrize("platform", BOTH)
+async def test_who_hangs_up_at_once_takes_no_room_along(platform: Platform, tmp_path: Path) -> None:
+    async with sending(platform, tmp_path, in_flight=2) as there:
+        await there.warm()
+        for _ in range(5):
+            task = asyncio.create_task(there.send(2))
+            await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        assert set(outcomes(await there.send(2))) == {Outcome.ACCEPTED}

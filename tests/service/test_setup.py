@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -24,9 +25,9 @@ CREDENTIALS = SandboxCredentials.create()
 ENOUGH = ("--district", "maple", "--time-zone", "America/Chicago", "--administrator", "principal")
 
 
-async def init(folder: Path, *arguments: str) -> Ended:
+async def init(folder: Path, *arguments: str, **variables: str) -> Ended:
     command = (sys.executable, "-m", "schoolbell_server", "init", "--dir", str(folder))
-    return await run(*command, *arguments, env={**os.environ, "COLUMNS": "200"})
+    return await run(*command, *arguments, env={**os.environ, "COLUMNS": "200", **variables})
 
 
 def ended_well(ended: Ended) -> None:
@@ -134,3 +135,27 @@ async def test_a_server_that_runs_on_the_same_data_is_told(tmp_path: Path) -> No
     assert refused.code == 1
     assert "another server has the data directory" in refused.err
     assert "Traceback" not in refused.err
+
+
+async def test_a_key_of_another_database_is_named(tmp_path: Path) -> None:
+    ended_well(await init(tmp_path, *ENOUGH))
+    (tmp_path / "schoolbell-data").rename(tmp_path / "former")
+    refused = await init(tmp_path, *ENOUGH, "--force")
+    assert refused.code == 1
+    assert "publisher.key holds no key of this server" in refused.err
+    assert "Traceback" not in refused.err
+
+
+async def test_the_environments_proxy_hears_nothing_of_it(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    proxy = await asyncio.start_server(hear, "127.0.0.1", 0)
+    async with proxy:
+        url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        variables = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy"), url)
+        ended_well(await init(tmp_path, *ENOUGH, **variables))
+    assert not asked

@@ -304,3 +304,19 @@ async def test_changes_and_deliveries_of_other_sources_are_not_seen(
                     break
             stream.cancel()
             assert seen == {LUNCH}
+
+
+async def test_a_made_up_calendar_tells_nothing_of_where_a_student_is_enrolled(
+    tmp_path: Path,
+) -> None:
+    async with whole(tmp_path) as service:
+        await populate(service)
+        change = lunch("made-up", 4)
+        change.key.source = LUNCH
+        change.calendar_id = "nowhere"
+        async with limited(service) as client:
+            answer = await client.changes.PublishChange(
+                change_service_pb2.PublishChangeRequest(district_id=DISTRICT, change=change)
+            )
+            assert "no calendar nowhere" in answer.ack.error.message
+            assert CALENDAR not in answer.ack.error.message

@@ -8,6 +8,8 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
+from sqlalchemy import delete, select
+
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.world import (
     DisplayOptions,
@@ -16,6 +18,7 @@ from schoolbell_server.domain.world import (
     MinimumVersion,
     Subscription,
 )
+from schoolbell_storage import tables
 from schoolbell_storage.districts import (
     bump_facts,
     count_calendars,
@@ -194,3 +197,18 @@ async def test_a_locked_district_is_read_as_the_last_writer_left_it(
             row = await get_district(connection, MAPLE)
     assert row is not None
     assert row.display_name == "20"
+
+
+@databases()
+async def test_a_district_that_comes_again_shares_no_version_of_its_facts(
+    database: str, tmp_path: Path
+) -> None:
+    async with open_database(database, tmp_path) as storage:
+        versions = []
+        for _ in range(2):
+            async with storage.write() as connection:
+                assert await create_district(connection, district(), b"sealed")
+                found = await connection.execute(select(tables.district.c.facts_version))
+                versions.append(found.scalar_one())
+                await connection.execute(delete(tables.district))
+        assert abs(versions[0] - versions[1]) > 1_000  # more than a set-up writes

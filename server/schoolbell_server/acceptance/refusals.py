@@ -37,7 +37,7 @@ def of_world(
         if student_id not in world.students:
             return no_student(student_id)
     if change.calendar_id is not None and change.calendar_id not in world.calendars:
-        enrolled = world.students[change.student_id].enrollments
+        enrolled = world.students[change.student_id].enrollments if submitted.every_source else None
         return no_calendar(change.calendar_id, change.student_id, enrolled)
     if foreign := submitted.foreign_currencies(world.district.currency_code):
         paths = [prefix + path for path in foreign]
@@ -65,14 +65,23 @@ def no_student(student_id: str) -> Refused:
     )
 
 
-def no_calendar(calendar_id: str, student_id: str, enrolled: Iterable[EnrollmentFacts]) -> Refused:
-    """Refuse a change in a calendar that the roster lacks, naming those that its student has."""
-    calendars = sorted({one.calendar_id for one in enrolled})[:_MOST_CALENDARS]
-    has = f"has the calendars {', '.join(calendars)}" if calendars else "is in no calendar"
+def no_calendar(
+    calendar_id: str, student_id: str, enrolled: Iterable[EnrollmentFacts] | None
+) -> Refused:
+    """Refuse a change in a calendar that the roster lacks, naming those that its student has.
+
+    They are None where the publisher may not see records of every source.
+    """
+    text = f"the roster has no calendar {calendar_id}"
+    if enrolled is not None:
+        calendars = sorted({one.calendar_id for one in enrolled})[:_MOST_CALENDARS]
+        has = f"has the calendars {', '.join(calendars)}" if calendars else "is in no calendar"
+        text += f", and {student_id} {has}: name one of them, or"
+    else:
+        text += ":"
     return _refused(
         ErrorReason.ERROR_REASON_CALENDAR_NOT_FOUND,
-        f"the roster has no calendar {calendar_id}, and {student_id} {has}: "
-        "name one of them, or send it again after the roster",
+        f"{text} send it again after the roster",
         calendar_id=calendar_id,
     )
 

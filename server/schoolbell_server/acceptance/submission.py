@@ -19,6 +19,8 @@ class Submitted:
     fingerprint: str
     foreign_currencies: Callable[[str], list[str]]
     """Returns the paths of the amounts that are not in a currency."""
+    every_source: bool = True
+    """Its publisher may see records of every source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

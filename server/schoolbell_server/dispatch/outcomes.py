@@ -35,7 +35,7 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
-from schoolbell_storage.claims import RowVersion, lock_leased, lock_open, pass_on
+from schoolbell_storage.claims import HUB, RowVersion, lock_leased, lock_open, pass_on
 from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
@@ -96,7 +96,8 @@ class Outcomes:
             )
         except Exception as error:  # noqa: BLE001 - told by whoever sets it aside
             if len(finished) == 1:
-                await self._quarantine.end([finished[0].row.delivery_id], error)
+                owner = None if finished[0].answered is None else HUB
+                await self._quarantine.end([finished[0].row.delivery_id], error, owner=owner)
                 return
             for one in finished:
                 await self.write([one])

@@ -37,12 +37,18 @@ class Quarantine:
         self._clock = clock
         self._on_written = on_written
 
-    async def end(self, delivery_ids: Sequence[str], cause: Exception) -> None:
-        """End those that are still leased, and return once that is stored."""
+    async def end(
+        self, delivery_ids: Sequence[str], cause: Exception, *, owner: str | None = None
+    ) -> None:
+        """End those that are still leased, and return once that is stored.
+
+        `owner` holds the leases: this server where it is None.
+        """
+        holder = owner or self._owner
 
         async def end() -> list[str]:
             async with self._storage.write() as connection:
-                return await set_aside(connection, self._owner, delivery_ids, self._clock())
+                return await set_aside(connection, holder, delivery_ids, self._clock())
 
         # Whatever fails it: a lease must not outlive its turn.
         ended = await until_stored(

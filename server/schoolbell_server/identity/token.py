@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from dataclasses import dataclass
 
 from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_server.identity.claims import Claims
 from schoolbell_server.identity.key_set import VerifyingKey
 from schoolbell_server.security.api_key import Grant
+
+_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +26,12 @@ class Token:
 
     @property
     def key_id(self) -> str:
-        """Name its subject in logs and limits: all tokens of one share what one may use."""
-        return f"token/{self.issuer}/{self.claims.subject}"
+        """Name its subject in logs and limits: all tokens of one share what one may use.
+
+        By a digest: a subject may be an address or a name.
+        """
+        subject = hashlib.sha256(self.claims.subject.encode()).hexdigest()[:_DIGITS]
+        return f"token/{self.issuer}/{subject}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST = 16  # connections at once; further ones are closed
 _PATIENCE = 10.0  # seconds that a connection may keep silent, in its handshake too
+_LONGEST = 30.0  # seconds that a connection may take
 
 
 class CannotServeMetrics(Exception):
@@ -98,15 +99,34 @@ class _Server(ThreadingWSGIServer):
             self._room.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        request.settimeout(_PATIENCE)
-        if self.tls is None:
-            super().finish_request(request, client_address)
-            return
-        with closing(self.tls.context().wrap_socket(request, server_side=True)) as secured:
-            super().finish_request(secured, client_address)
+        with _ended_in_time(request):
+            if self.tls is None:
+                super().finish_request(request, client_address)
+                return
+            with closing(self.tls.context().wrap_socket(request, server_side=True)) as secured:
+                super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Leave a connection that failed to its other end: a stranger writes no log."""
+
+
+@contextmanager
+def _ended_in_time(request: socket.socket) -> Iterator[None]:
+    """Cut a connection that takes too long, however often it says a byte."""
+    request.settimeout(_PATIENCE)
+    with request.dup() as same:
+        cut = threading.Timer(_LONGEST, _cut, [same])
+        cut.daemon = True
+        cut.start()
+        try:
+            yield
+        finally:
+            cut.cancel()
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):  # it has ended meanwhile
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):

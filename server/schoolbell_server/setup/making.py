@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import grpc
@@ -26,6 +27,9 @@ from schoolbell_server.security.operator_key import operator_key_file
 from schoolbell_server.security.secret_file import read_secret, write_secret
 from schoolbell_server.setup.answers import Answers
 
+if TYPE_CHECKING:
+    from schoolbell.v1.access_service_pb2_grpc import AccessServiceAsyncStub
+
 KEYS: Mapping[str, access.Role.ValueType] = {
     "publisher": access.ROLE_PUBLISHER,
     "backend": access.ROLE_MOBILE_BACKEND,
@@ -33,6 +37,9 @@ KEYS: Mapping[str, access.Role.ValueType] = {
     "administrator": access.ROLE_ADMINISTRATOR,
 }
 """The keys that are made, by the names of their files."""
+
+_NO_PROXY = (("grpc.enable_http_proxy", 0),)
+"""gRPC itself would send also what is for this machine through the environment's proxy."""
 
 
 async def make_district(config: Config, answers: Answers, folder: Path) -> list[Path]:
@@ -42,11 +49,14 @@ async def make_district(config: Config, answers: Answers, folder: Path) -> list[
     """
     async with running(_quiet(config), replay=False) as server:
         operator = read_secret(operator_key_file(config.server.data_dir)).decode().strip()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        here = f"127.0.0.1:{server.port}"
+        async with grpc.aio.insecure_channel(here, options=_NO_PROXY) as channel:
             try:
                 return await _make(channel, answers, folder, operator)
             except grpc.aio.AioRpcError as error:
                 refusal = error.details() or error.code().name
+            except _DeadKey as error:
+                refusal = str(error)
     # Raised only now: within, it would end the server as a fault of its own.
     raise click.ClickException(refusal)
 
@@ -97,11 +107,29 @@ async def _make(
     files = []
     for name, role in KEYS.items():
         path = folder / f"{name}.key"
-        if not path.exists():
+        if path.exists():
+            await _check_kept(stub, path)
+        else:
             made = await stub.CreateApiKey(_key(answers, name, role), metadata=metadata)
             write_secret(path, made.secret.encode() + b"\n")
         files.append(path)
     return files
+
+
+async def _check_kept(stub: AccessServiceAsyncStub, path: Path) -> None:
+    """Check that a key file that is there is of this database; a click error names it if not."""
+    credential = read_secret(path).decode("utf-8", "replace").strip()
+    metadata = (("authorization", f"Bearer {credential}"),)
+    try:
+        await stub.GetCaller(access.GetCallerRequest(), metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            raise
+        raise _DeadKey(f"{path} holds no key of this server: remove it, and run again") from None
+
+
+class _DeadKey(Exception):
+    """A key file is left of another database."""
 
 
 def _key(answers: Answers, name: str, role: access.Role.ValueType) -> access.CreateApiKeyRequest:

@@ -104,19 +104,22 @@ class Attempts:
             outgoing = self._prepared(self._batched, batch[:room])
         left = [one for one in outgoing if one is not None]
         limit = left[0].transport.limit(end - asyncio.get_running_loop().time()) if left else None
+        unclaimed = set(map(id, left))
         padded = [*outgoing, *[None] * (len(batch) - len(outgoing))]
         try:
             return await asyncio.gather(
                 *(
                     self._one(push, end)
                     if limit is None or one is None
-                    else self._together(push, one, limit, end)
+                    else self._together(push, one, unclaimed, limit, end)
                     for push, one in zip(batch, padded, strict=True)
                 )
             )
         finally:
             if limit is not None:
                 limit.close()
+            for _ in unclaimed:  # cancelled before they began
+                self._room.release()
 
     def _is_clear(self, batch: Sequence[Push]) -> bool:
         """Return whether no circuit keeps a push of a batch, and none is over."""
@@ -139,8 +142,11 @@ class Attempts:
             self._room.release()
         return outgoing
 
-    async def _together(self, push: Push, sent: Outgoing, limit: Limit, end: float) -> PushResult:
-        """Attempt one of many pushes, which holds room."""
+    async def _together(
+        self, push: Push, sent: Outgoing, unclaimed: set[int], limit: Limit, end: float
+    ) -> PushResult:
+        """Attempt one of many pushes, which holds room that it gives back."""
+        unclaimed.discard(id(sent))
         begin = self.circuits.of(push.environment).now()
         self.in_flight += 1
         try:

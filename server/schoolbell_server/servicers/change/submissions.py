@@ -85,6 +85,7 @@ def _read(message: change_pb2.Change) -> Submitted | Refused:
         content=content,
         fingerprint=fingerprint(content),
         foreign_currencies=lambda currency_code: foreign_currencies(message, currency_code),
+        every_source=not current_caller().key.sources,
     )
 
 

@@ -95,6 +95,11 @@ class Receipts:
             self._worker = asyncio.create_task(work, name="receipts", context=Context())
         return messages.ReportReceiptsResponse(results=await asyncio.shield(answer))
 
+    async def drain(self, seconds: float) -> None:
+        """Wait until what was reported is stored, so many seconds at most."""
+        if self._worker is not None:
+            await asyncio.wait([self._worker], timeout=seconds)
+
     async def _commit(self, group: Sequence[_Reported]) -> list[_Results]:
         """Take the receipts of several calls in one transaction, in their order."""
         now = self._clock()
