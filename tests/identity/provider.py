@@ -197,4 +197,8 @@ async def serving(found: Provider, folder: Path, *routes: web.RouteDef) -> Async
     finally:
         if found.silent is not None:
             found.silent.set()
+        assert runner.server is not None
+        for connection in runner.server.connections:  # a client that is not closed keeps its own
+            if connection.transport is not None:
+                connection.transport.abort()
         await runner.cleanup()

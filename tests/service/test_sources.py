@@ -315,8 +315,8 @@ async def test_a_made_up_calendar_tells_nothing_of_where_a_student_is_enrolled(
         change.key.source = LUNCH
         change.calendar_id = "nowhere"
         async with limited(service) as client:
-            answer = await client.changes.PublishChange(
-                change_service_pb2.PublishChangeRequest(district_id=DISTRICT, change=change)
-            )
-            assert "no calendar nowhere" in answer.ack.error.message
-            assert CALENDAR not in answer.ack.error.message
+            with pytest.raises(NotFound, match="no calendar nowhere") as refused:
+                await client.changes.PublishChange(
+                    change_service_pb2.PublishChangeRequest(district_id=DISTRICT, change=change)
+                )
+            assert CALENDAR not in str(refused.value)

@@ -82,7 +82,10 @@ class Sessions:
         text = self._seals.open(_PURPOSE, sealed, self._idle) if sealed else None
         if text is None:
             return None, False
-        session = Session(**json.loads(text))
+        try:
+            session = Session(**json.loads(text))
+        except TypeError:  # of another version of the console
+            return None, False
         if session.end_time <= time.time() or session.session_id in self._ended:
             return None, False
         return session, self._seals.age(sealed, time.time()) > _RENEW_AFTER

@@ -20,9 +20,12 @@ _YEAR = 365 * 24 * 3600  # seconds
 
 def local(address: str) -> str:
     """Return an address of this console, and no other: `/` in place of anything else."""
+    # Browsers drop control characters and read a backslash as a slash.
+    if any(letter <= " " or letter == "\\" for letter in address):
+        return "/"
     parts = urlsplit(address)
     is_here = not parts.scheme and not parts.netloc and address.startswith("/")
-    return address if is_here and not address.startswith(("//", "/\\")) else "/"
+    return address if is_here and not address.startswith("//") else "/"
 
 
 async def begin(request: web.Request) -> web.StreamResponse:

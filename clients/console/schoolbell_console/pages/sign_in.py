@@ -95,6 +95,6 @@ def entrance_page(request: web.Request, why: str, status: int = 200) -> web.Resp
 ROUTES = [
     web.get("/sign-in", ask, name="entrance"),
     web.post("/sign-in", with_key),
-    web.get("/sign-in/link/{token}", with_link),
+    web.get("/sign-in/link/{token}", with_link, allow_head=False),
     web.post("/sign-out", leave),
 ]
