@@ -19,6 +19,7 @@ def test_a_name_leads_to_the_rules_that_a_change_met(enter: Enter, played: World
     expect(page).to_have_url(f"{played.origin}{WHY}")
     page.get_by_label("Name or id").fill("Bake")
     page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("link", name="Emma Baker")).to_be_visible()
     assert "Bake" not in page.url
     page.reload()
     expect(page.get_by_label("Name or id")).to_have_value("Bake")

@@ -176,8 +176,12 @@ async def _refusal(publisher: AsyncClient, number: int) -> Unavailable | None:
 
 async def _shows_inactive(server: Process) -> None:
     await until_status(server, status_pb2.SERVICE_STATUS_INACTIVE)
-    codes = [warning.code for warning in (await status_of(server)).warnings]
-    assert status_pb2.WARNING_CODE_STORAGE_UNAVAILABLE in codes
+    # Publishers are refused at once; that nothing at all is written, the lease tells a moment later.
+    async with asyncio.timeout(PATIENCE):
+        while status_pb2.WARNING_CODE_STORAGE_UNAVAILABLE not in [
+            warning.code for warning in (await status_of(server)).warnings
+        ]:
+            await asyncio.sleep(0.1)
 
 
 def _limit_files(server: Process, size: int) -> None:

@@ -205,7 +205,7 @@ def test_a_lifting_of_a_past_day_that_left_is_not_told_again() -> None:
     town.publish(change(mark(PRESENT, date=YESTERDAY), 1))
     town.attempt()
     (decision,) = town.publish(change(mark(CLEARED, date=YESTERDAY), 2)).decisions
-    assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0:00:00")
+    assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0s")
     assert town.waiting == []
 
 
@@ -215,4 +215,4 @@ def test_what_replaces_a_lifting_of_a_past_day_by_another_mark_is_too_late() -> 
     town.attempt()
     town.publish(change(mark(PRESENT, date=YESTERDAY), 1))
     (decision,) = town.publish(change(mark(TARDY, date=YESTERDAY), 2)).decisions
-    assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0:00:00")
+    assert decision.refusal == Refusal(Gate.TIMELY, RefusalReason.TOO_LATE, "0s")
