@@ -176,12 +176,15 @@ async def _refusal(publisher: AsyncClient, number: int) -> Unavailable | None:
 
 async def _shows_inactive(server: Process) -> None:
     await until_status(server, status_pb2.SERVICE_STATUS_INACTIVE)
-    # Publishers are refused at once; that nothing at all is written, the lease tells a moment later.
+    # Publishers are refused at once; the lease tells a moment later that nothing is written.
     async with asyncio.timeout(PATIENCE):
-        while status_pb2.WARNING_CODE_STORAGE_UNAVAILABLE not in [
-            warning.code for warning in (await status_of(server)).warnings
-        ]:
-            await asyncio.sleep(0.1)
+        while not await _is_unavailable(server):
+            await asyncio.sleep(0.1)  # noqa: ASYNC110 - it is the server that is asked
+
+
+async def _is_unavailable(server: Process) -> bool:
+    codes = [warning.code for warning in (await status_of(server)).warnings]
+    return status_pb2.WARNING_CODE_STORAGE_UNAVAILABLE in codes
 
 
 def _limit_files(server: Process, size: int) -> None:
