@@ -178,8 +178,8 @@ async def _shows_inactive(server: Process) -> None:
     await until_status(server, status_pb2.SERVICE_STATUS_INACTIVE)
     # Publishers are refused at once; the lease tells a moment later that nothing is written.
     async with asyncio.timeout(PATIENCE):
-        while not await _is_unavailable(server):
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - it is the server that is asked
+        while not await _is_unavailable(server):  # noqa: ASYNC110 - it is the server that is asked
+            await asyncio.sleep(0.1)
 
 
 async def _is_unavailable(server: Process) -> bool:
