@@ -160,12 +160,9 @@ class AsyncPublisher:
     async def _take(self, response: StreamPublishChangesResponse) -> None:
         async with self._moved:
             expected = len(self._unanswered[0]) if self._unanswered else 0
-            if (
-                not expected or len(response.acks) != expected
-            ):  # before it is taken: else it is lost
-                raise service_fault(
-                    f"{expected} changes were sent, {len(response.acks)} were answered"
-                )
+            answered = len(response.acks)
+            if not expected or answered != expected:  # before the batch is taken: else it is lost
+                raise service_fault(f"{expected} changes were sent, {answered} were answered")
             batch = self._unanswered.popleft()
             self._answered += 1
             self._moved.notify_all()
