@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
 
 from schoolbell import AsyncClient, Connection, InvalidKeyError
-from schoolbell.errors import PermissionDenied
+from schoolbell.errors import PermissionDenied, ServiceFault
+from schoolbell.publisher import AsyncPublisher
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_REFUSED,
     PublishAck,
@@ -68,9 +70,23 @@ class _Full(ChangeServiceServicer):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no more")
 
 
-async def test_a_change_that_was_to_be_sent_again_later() -> None:
+class _Miscounting(ChangeServiceServicer):
+    """Answers each batch with one answer too few, or too many."""
+
+    def __init__(self, extra: int) -> None:
+        self._extra = extra
+
+    async def StreamPublishChanges(
+        self, requests: AsyncIterator[StreamPublishChangesRequest], context: Any
+    ) -> AsyncIterator[StreamPublishChangesResponse]:
+        async for request in requests:
+            acks = [PublishAck()] * (len(request.changes) + self._extra)
+            yield StreamPublishChangesResponse(acks=acks)
+
+
+@asynccontextmanager
+async def _publishing(service: ChangeServiceServicer) -> AsyncIterator[AsyncPublisher]:
     server = grpc.aio.server()
-    service = _Full()  # type: ignore[abstract] # the one method that a publisher calls
     add_ChangeServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -81,7 +97,23 @@ async def test_a_change_that_was_to_be_sent_again_later() -> None:
             AsyncClient(connection) as client,
             client.publisher("d") as publisher,
         ):
-            with pytest.raises(PermissionDenied):
-                await publisher.publish(scored(_NOW).change)
+            yield publisher
     finally:
         await server.stop(None)
+
+
+async def test_a_change_that_was_to_be_sent_again_later() -> None:
+    service = _Full()  # type: ignore[abstract] # the one method that a publisher calls
+    async with _publishing(service) as publisher:
+        with pytest.raises(PermissionDenied):
+            await publisher.publish(scored(_NOW).change)
+
+
+@pytest.mark.parametrize("extra", [-1, 1])
+async def test_answers_that_are_too_few_or_too_many(extra: int) -> None:
+    service = _Miscounting(extra)  # type: ignore[abstract] # see above
+    async with _publishing(service) as publisher:
+        answers = [await publisher.submit(scored(_NOW).change) for _ in range(3)]
+        for answer in answers:
+            with pytest.raises(ServiceFault):
+                await answer

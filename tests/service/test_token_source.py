@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from schoolbell import (
     AsyncClient,
@@ -17,6 +18,7 @@ from schoolbell import (
     InvalidKeyError,
     TokenFile,
 )
+from schoolbell.cli.main import main
 from schoolbell.errors import Unauthenticated
 from schoolbell.v1.access_service_pb2 import GetCallerRequest
 from schoolbell.v1.status_service_pb2 import WatchStatusRequest
@@ -59,7 +61,20 @@ async def test_a_watcher_goes_on_with_the_next_token(tmp_path: Path) -> None:
             await anext(watching)
 
 
-async def test_a_source_of_expired_tokens_alone_ends_the_watch(tmp_path: Path) -> None:
+async def test_a_source_may_be_late_with_the_next_token(tmp_path: Path) -> None:
+    async with signed(tmp_path, roles=(Role.MONITOR,)) as at:
+        expired = at.provider.token(exp=int(time.time()) - 60)
+        source = Renewed(*[expired] * 6, at.provider.token())
+        connection = replace(at.service.connection(), key="", token_source=source)
+        async with AsyncClient(connection) as client:
+            await anext(client.watch(WatchStatusRequest(district_id=DISTRICT)))
+    assert source.given == 7
+
+
+async def test_a_source_of_expired_tokens_alone_ends_the_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schoolbell.breaks._EXPIRED_FOR", 0.0)
     async with signed(tmp_path, roles=(Role.MONITOR,)) as at:
         source = Renewed(at.provider.token(exp=int(time.time()) - 60))
         connection = replace(at.service.connection(), key="", token_source=source)
@@ -68,7 +83,7 @@ async def test_a_source_of_expired_tokens_alone_ends_the_watch(tmp_path: Path) -
             with pytest.raises(Unauthenticated) as refused:
                 await anext(watching)
         assert refused.value.reason == "KEY_EXPIRED"
-        assert source.given > 2
+        assert source.given == 2
 
 
 async def test_a_token_file_is_read_again_when_it_is_replaced(
@@ -93,6 +108,37 @@ async def test_a_token_file_is_read_again_when_it_is_replaced(
                 ]
 
         assert await asyncio.to_thread(subjects) == ["ada", "bob"]
+
+
+async def test_the_command_shows_the_token_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    async with signed(tmp_path, roles=(Role.MONITOR,)) as at:
+        environment = {
+            "SCHOOLBELL_TARGET": at.service.connection().target,
+            "SCHOOLBELL_CA_FILE": str(at.service.config.server.data_dir / "tls" / "ca.pem"),
+            "SCHOOLBELL_TOKEN_FILE": str(path),
+            "SCHOOLBELL_KEY": None,
+            "SCHOOLBELL_KEY_FILE": None,
+            "SCHOOLBELL_PROFILES": str(tmp_path / "profiles"),
+            "SCHOOLBELL_DISTRICT": DISTRICT,
+        }
+
+        async def command(*arguments: str, typed: str = "") -> Result:
+            runner = CliRunner(env=environment)
+            return await asyncio.to_thread(runner.invoke, main, list(arguments), input=typed)
+
+        put(path, at.provider.token())
+        shown = await command("whoami")
+        assert (shown.exit_code, "ada" in shown.output) == (0, True), shown.output
+        put(path, at.provider.token(exp=int(time.time()) - 60))
+        ended = await command("whoami")
+        assert (ended.exit_code, "KEY_EXPIRED" in ended.output) == (3, True), ended.output
+        put(path, "two words")
+        for arguments in (["whoami"], ["changes", "publish", "-"]):
+            bad = await command(*arguments)
+            assert (bad.exit_code, f"{path} holds no token" in bad.output) == (3, True), bad.output
+        login = await command("login", typed=at.service.connection().key)
+        assert login.exit_code == 0, login.output
 
 
 @pytest.mark.parametrize("content", [b"", b"two words", b"\xff\xfe", b"a\nb", b"a" * 70_000])

@@ -14,6 +14,8 @@ const (
 	firstPause = 100 * time.Millisecond
 	mostPause  = 5 * time.Second
 	sayAgain   = 10 * time.Second
+	// How long tokens may have expired before their source is at fault.
+	expiredFor = time.Minute
 	// After so many breaks in a row a connection that once worked is looked at again.
 	lookForMistakes = 3
 )
@@ -27,6 +29,7 @@ type breaks struct {
 	count      int
 	since      time.Time
 	said       time.Time
+	expired    time.Time // when the first of those in a row was that were of an expired token
 }
 
 func newBreaks(connection Connection) *breaks {
@@ -39,6 +42,7 @@ func (b *breaks) over() {
 		b.connection.Logger.Warn("the service answers again")
 	}
 	b.bound, b.worked, b.count, b.said = firstPause, true, 0, time.Time{}
+	b.expired = time.Time{}
 }
 
 // wait waits before the next try; it returns an error where another try is of no use.
@@ -50,6 +54,7 @@ func (b *breaks) wait(ctx context.Context, err error) error {
 	pause := rand.N(b.bound)
 	b.bound = min(mostPause, 2*b.bound)
 	switch {
+	case b.renewed(found):
 	case found.Code == codes.Unavailable:
 	case found.Code == codes.Canceled: // by a server that stops: this end did not, see above
 	case found.Code == codes.ResourceExhausted && found.RetryAfter > 0:
@@ -71,6 +76,18 @@ func (b *breaks) wait(ctx context.Context, err error) error {
 	case <-ctx.Done():
 		return typed(ctx.Err())
 	}
+}
+
+// renewed tells whether the next try shows another token, in place of one that has expired.
+func (b *breaks) renewed(err *Error) bool {
+	if b.connection.Token == nil || err.Reason != "KEY_EXPIRED" {
+		b.expired = time.Time{}
+		return false
+	}
+	if b.expired.IsZero() {
+		b.expired = time.Now()
+	}
+	return time.Since(b.expired) <= expiredFor
 }
 
 // suspicious tells whether the connection itself may be to blame: nobody answered, not even to say so.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -64,5 +65,28 @@ func TestATokenSourceThatFailsEndsTheCall(t *testing.T) {
 	}
 	if _, err := NewClient(Connection{Key: goodKey, Token: func(context.Context) (string, error) { return "", nil }}); err == nil {
 		t.Error("a key and a token source were taken")
+	}
+}
+
+func TestAStreamWhoseTokenHasExpiredGoesOnWithTheNext(t *testing.T) {
+	expired := typed(refused(t, codes.Unauthenticated, "KEY_EXPIRED"))
+	token := func(context.Context) (string, error) { return "token", nil }
+	connection := Connection{Token: token, Logger: slog.New(slog.DiscardHandler)}
+	breaks := newBreaks(connection)
+	for range 2 {
+		if err := breaks.wait(within30(t), expired); err != nil {
+			t.Error(err)
+		}
+	}
+	breaks.expired = breaks.expired.Add(-2 * expiredFor)
+	if err := breaks.wait(within30(t), expired); ReasonOf(err) != "KEY_EXPIRED" {
+		t.Error("a source of nothing but expired tokens is asked for ever")
+	}
+	breaks.over()
+	if err := breaks.wait(within30(t), expired); err != nil {
+		t.Error(err)
+	}
+	if err := newBreaks(Connection{Key: goodKey}).wait(within30(t), expired); ReasonOf(err) != "KEY_EXPIRED" {
+		t.Error("an expired key is shown again")
 	}
 }

@@ -18,8 +18,8 @@ SAY_AGAIN = 10.0  # seconds
 _LOOK_FOR_MISTAKES = 3
 """Breaks in a row after which a connection that once worked is looked at again."""
 
-_MOST_EXPIRED = 5
-"""Expired tokens in a row after which it is their source that is at fault."""
+_EXPIRED_FOR = 60.0
+"""Seconds of nothing but expired tokens after which their source is at fault."""
 
 _logger = logging.getLogger("schoolbell")
 
@@ -32,7 +32,7 @@ class Breaks:
         self._backoff = Backoff()
         self._worked = False
         self._count = 0
-        self._expired = 0
+        self._expired_since: float | None = None
         self._since = 0.0
         self._said = 0.0
 
@@ -42,7 +42,7 @@ class Breaks:
             _logger.warning("the service answers again")
         self._backoff.reset()
         self._worked, self._count, self._said = True, 0, 0.0
-        self._expired = 0
+        self._expired_since = None
 
     async def wait(self, error: SchoolbellError) -> None:
         """Wait before the next try; raise the error where another try is of no use."""
@@ -78,12 +78,14 @@ class Breaks:
 
     def _is_renewed(self, error: SchoolbellError) -> bool:
         """Tell whether the next try shows another token, in place of one that has expired."""
-        if self._connection is None or self._connection.token_source is None:
+        has_source = self._connection is not None and self._connection.token_source is not None
+        if not has_source or error.reason != "KEY_EXPIRED":
+            self._expired_since = None
             return False
-        if error.reason != "KEY_EXPIRED":
-            return False
-        self._expired += 1
-        return self._expired <= _MOST_EXPIRED
+        now = time.monotonic()
+        if self._expired_since is None:
+            self._expired_since = now
+        return now - self._expired_since <= _EXPIRED_FOR
 
     def _is_suspicious(self, error: SchoolbellError) -> bool:
         """Tell whether the connection itself may be to blame: nobody answered, not even to say so.

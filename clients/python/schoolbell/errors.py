@@ -177,6 +177,11 @@ def unreachable(mistake: str) -> Unreachable:
     return Unreachable(Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=mistake))
 
 
+def service_fault(text: str) -> SchoolbellError:
+    """Return the error of an answer that the contract does not allow."""
+    return from_status(Status(code=grpc.StatusCode.INTERNAL.value[0], message=text))
+
+
 def _of_transport(code: grpc.StatusCode, text: str) -> Status:
     """Return the status of a call that the service did not answer.
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from schoolbell.breaks import Breaks
-from schoolbell.errors import ResourceExhausted, SchoolbellError, from_status
+from schoolbell.errors import ResourceExhausted, SchoolbellError, from_status, service_fault
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2 import (
     PUBLISH_RESULT_REFUSED,
@@ -159,6 +159,10 @@ class AsyncPublisher:
 
     async def _take(self, response: StreamPublishChangesResponse) -> None:
         async with self._moved:
+            expected = len(self._unanswered[0]) if self._unanswered else 0
+            answered = len(response.acks)
+            if not expected or answered != expected:  # before the batch is taken: else it is lost
+                raise service_fault(f"{expected} changes were sent, {answered} were answered")
             batch = self._unanswered.popleft()
             self._answered += 1
             self._moved.notify_all()

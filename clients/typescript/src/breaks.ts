@@ -8,6 +8,7 @@ import { pause } from "./waiting.js";
 const FIRST_PAUSE = 100; // milliseconds
 const MOST_PAUSE = 5_000; // milliseconds
 const SAY_AGAIN = 10_000; // milliseconds
+const EXPIRED_FOR = 60_000; // milliseconds of expired tokens, after which their source is at fault
 // After so many breaks in a row a connection that once worked is looked at again.
 const LOOK_FOR_MISTAKES = 3;
 
@@ -20,6 +21,7 @@ export class Breaks {
   #count = 0;
   #since = 0;
   #said: number | undefined;
+  #expiredSince: number | undefined;
 
   constructor(caller: Caller) {
     this.#connection = caller.connection;
@@ -35,6 +37,7 @@ export class Breaks {
     this.#worked = true;
     this.#count = 0;
     this.#said = undefined;
+    this.#expiredSince = undefined;
   }
 
   /** Waits before the next try; throws where another try is of no use. */
@@ -43,7 +46,7 @@ export class Breaks {
     if (signal.aborted) {
       throw cancelled(signal);
     }
-    if (!(error instanceof SchoolbellError) || !mayPass(error)) {
+    if (!(error instanceof SchoolbellError) || !(this.#isRenewed(error) || mayPass(error))) {
       throw error;
     }
     const delay = Math.max(Math.random() * this.#bound, error.retryAfterMs ?? 0);
@@ -56,6 +59,17 @@ export class Breaks {
     }
     this.#say(error);
     await pause(delay, signal);
+  }
+
+  /** Tells whether the next try shows another token, in place of one that has expired. */
+  #isRenewed(error: SchoolbellError): boolean {
+    if (!this.#connection.hasToken || error.reason !== "KEY_EXPIRED") {
+      this.#expiredSince = undefined;
+      return false;
+    }
+    const now = performance.now();
+    this.#expiredSince ??= now;
+    return now - this.#expiredSince <= EXPIRED_FOR;
   }
 
   /**

@@ -77,10 +77,10 @@ export class Caller {
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     const encoded = encode(method.input, message(method.input, request));
-    const limited = { deadlineMs: this.connection.deadlineMs, ...options };
-    return this.#answer(method, limited.signal, (callback) =>
+    const limited = { ...options, deadlineMs: options.deadlineMs ?? this.connection.deadlineMs };
+    return this.#answer(limited.signal, (callback) =>
       this.#channel.makeUnaryRequest(
-        pathOf(method), same, same, encoded, this.#metadata, this.#limits(limited), callback,
+        pathOf(method), same, decoder(method.output), encoded, this.#metadata, this.#limits(limited), callback,
       ),
     );
   }
@@ -109,9 +109,9 @@ export class Caller {
   ): Promise<MessageShape<O>> {
     let exchange: Exchange<MessageShape<I>, never> | undefined;
     try {
-      return await this.#answer(method, options.signal, (callback) => {
+      return await this.#answer<MessageShape<O>>(options.signal, (callback) => {
         const call = this.#channel.makeClientStreamRequest(
-          pathOf(method), same, same, this.#metadata, this.#limits(options), callback,
+          pathOf(method), same, decoder(method.output), this.#metadata, this.#limits(options), callback,
         );
         exchange = new Exchange(call, (request) => encode(method.input, request));
         exchange.sendAll(messages(method.input, requests));
@@ -169,18 +169,17 @@ export class Caller {
     return call;
   }
 
-  #answer<O extends DescMessage>(
-    { output }: Method<DescMessage, O>,
+  #answer<Answer>(
     signal: AbortSignal | undefined,
-    start: (callback: (error: ServiceError | null, value?: Buffer) => void) => Started,
-  ): Promise<MessageShape<O>> {
+    start: (callback: (error: ServiceError | null, value?: Answer) => void) => Started,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#refuseIfOver(signal);
       const cancel = () => call.cancel();
       const call = start((error, value) => {
         signal?.removeEventListener("abort", cancel);
         if (value !== undefined && !error) {
-          resolve(fromBinary(output, value));
+          resolve(value);
         } else {
           reject(signal?.aborted ? cancelled(signal) : fromServiceError(error as ServiceError));
         }

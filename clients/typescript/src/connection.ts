@@ -85,6 +85,8 @@ export class CheckedConnection {
   readonly deadlineMs: number;
   readonly logger: Logger;
   readonly hasClientCertificate: boolean;
+  /** Whether a token source gives the token of each call. */
+  readonly hasToken: boolean;
   /** How to speak TLS to the server. */
   readonly tls: SecureContextOptions;
   readonly #key: string;
@@ -97,6 +99,7 @@ export class CheckedConnection {
     this.deadlineMs = given.deadlineMs || DEFAULT_DEADLINE_MS;
     this.logger = given.logger ?? console;
     this.hasClientCertificate = given.clientCertificate !== undefined;
+    this.hasToken = given.token !== undefined;
     this.#key = given.key ?? "";
     this.#token = given.token;
     checkTarget(this.target);

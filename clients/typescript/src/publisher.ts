@@ -118,7 +118,12 @@ export class Publisher implements AsyncDisposable {
     }
     this.#refuseIfOver();
     await this.#place(signal);
-    this.#refuseIfOver();
+    try {
+      this.#refuseIfOver();
+    } catch (error) {
+      this.#leave(); // to the next, who may wait too
+      throw error;
+    }
     const answer = new Answer(change, size);
     this.#waiting.push(answer);
     this.#pending.add(answer);

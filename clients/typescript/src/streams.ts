@@ -55,8 +55,11 @@ export class Exchange<Request, Response> {
     const encoded = this.#encode(request);
     if (!this.#over && !this.#call.write(encoded)) {
       await new Promise<void>((resolve) => {
-        this.#call.once("drain", resolve);
-        this.#call.once("status", () => resolve());
+        const done = () => {
+          this.#call.off("drain", done).off("status", done);
+          resolve();
+        };
+        this.#call.on("drain", done).on("status", done);
       });
     }
     return !this.#over;

@@ -83,6 +83,22 @@ test("submitting waits while too much is unanswered, and keeps the order", async
   assert.deepEqual([...server.accepted.keys()].slice(-4), ["c1999", "c2001", "c2002", "c2003"]);
 });
 
+test("closing refuses everybody who still waits to submit", { timeout: 30_000 }, async () => {
+  const server = new ChangeServer();
+  let release = (): void => undefined;
+  server.hold = new Promise((resolve) => (release = resolve));
+  const { running, publisher } = await opened(server);
+  await using _ = running;
+  for (let number = 0; number < MOST_SUBMITTED; number++) {
+    await publisher.submit(change(number));
+  }
+  const waiting = Array.from({ length: MOST_SUBMITTED + 1 }, (_, number) => publisher.submit(change(-number)));
+  const refused = waiting.map((one) => assert.rejects(one, PublisherClosed));
+  const closed = publisher.close();
+  release();
+  await Promise.all([...refused, closed]);
+});
+
 test("a closed publisher takes nothing", async () => {
   const { running, publisher } = await opened(new ChangeServer());
   await using _ = running;

@@ -38,7 +38,7 @@ export class TestServer implements AsyncDisposable {
   readonly #clients: Client[] = [];
   #port = 0;
 
-  add(method: DescMethod, handle: unknown): this {
+  add(method: DescMethod, handle: unknown, raw?: Buffer): this {
     const { input, output } = method;
     const definition = {
       path: `/${method.parent.typeName}/${method.name}`,
@@ -46,11 +46,17 @@ export class TestServer implements AsyncDisposable {
       responseStream: method.methodKind !== "unary",
       requestSerialize: () => Buffer.alloc(0),
       requestDeserialize: (bytes: Buffer) => fromBinary(input, bytes),
-      responseSerialize: (value: Record<string, unknown>) => Buffer.from(toBinary(output, create(output, value))),
+      responseSerialize: (value: Record<string, unknown>) =>
+        raw ?? Buffer.from(toBinary(output, create(output, value))),
       responseDeserialize: () => ({}),
     };
     this.#server.addService({ [method.localName]: definition }, { [method.localName]: handle as UntypedHandleCall });
     return this;
+  }
+
+  /** Answers a method with bytes, whatever they are. */
+  addRaw(method: DescMethod, raw: Buffer): this {
+    return this.add(method, (_: unknown, answer: Answering) => answer(null, {}), raw);
   }
 
   async client(connection: Connection = {}): Promise<Client> {

@@ -42,6 +42,27 @@ test("a watcher resumes and drops what it handed over", async () => {
   assert.deepEqual(server.tokens.slice(0, 2), ["0", "2"]);
 });
 
+const KEY_EXPIRED = { code: Code.UNAUTHENTICATED, reason: "KEY_EXPIRED" };
+
+test("a watcher whose token has expired goes on with the next", async () => {
+  const server = new StatusServer([
+    { responses: [response("1")], failure: KEY_EXPIRED },
+    { responses: [], failure: KEY_EXPIRED },
+    { responses: [response("2")], failure: { code: Code.UNAVAILABLE } },
+  ]);
+  await using running = server.serve();
+  const client = await running.client({ token: () => "token" });
+  await using watcher = client.watch({ districtId: "d" });
+  await taken(watcher, 2);
+  assert.deepEqual(server.tokens.slice(0, 3), ["", "1", "1"]);
+});
+
+test("a key that has expired ends the watcher", async () => {
+  await using running = new StatusServer([{ responses: [], failure: KEY_EXPIRED }]).serve();
+  await using watcher = (await running.client()).watch({ districtId: "d" });
+  await assert.rejects(watcher.next(), KEY_EXPIRED);
+});
+
 test("a watcher whose token has expired lists", async () => {
   for (const reason of ["RESUME_TOKEN_EXPIRED", "RESUME_TOKEN_FOREIGN"]) {
     const server = new StatusServer(

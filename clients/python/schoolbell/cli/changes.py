@@ -21,6 +21,7 @@ from schoolbell.cli.session import Session
 from schoolbell.cli.shared import Command
 from schoolbell.client import AsyncClient
 from schoolbell.errors import SchoolbellError, from_status
+from schoolbell.keys import InvalidKeyError
 from schoolbell.v1 import change_pb2, change_service_pb2
 from schoolbell.v1.change_pb2 import Change
 
@@ -98,7 +99,7 @@ def publish(session: Session, *, file: Path, source: str, dry_run: bool) -> None
             session.reach()
             try:
                 published = asyncio.run(publish_feed(session, kept, source))
-            except SchoolbellError as error:
+            except (SchoolbellError, InvalidKeyError) as error:
                 raise session.failure(error) from None
     published.show(session)
     if published.bad:

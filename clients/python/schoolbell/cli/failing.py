@@ -64,7 +64,7 @@ def of_error(error: SchoolbellError, connection: Connection) -> Failed:
     elif error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
         text = f"no answer in {connection.deadline:g} s; nothing is known of the outcome; "
         text += "--timeout waits longer"
-    elif error.code is grpc.StatusCode.UNAUTHENTICATED:
+    elif error.code is grpc.StatusCode.UNAUTHENTICATED and connection.key:
         text = (
             "UNAUTHENTICATED: the service does not know this API key; it was revoked, has ended, "
         )

@@ -66,7 +66,7 @@ def _with_key(connection: Connection) -> Connection:
     try:
         key = key.strip().lstrip("\ufeff")
         check_key(key, "what was read")
-        return replace(connection, key=key)
+        return replace(connection, key=key, token_source=None)
     except BadConnection as error:
         raise Failed(str(error), code=Failed.DENIED) from None
 

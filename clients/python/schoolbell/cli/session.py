@@ -110,11 +110,13 @@ class Session:
         try:
             with Client(self.connection) as client:
                 yield client
-        except SchoolbellError as error:
+        except (SchoolbellError, InvalidKeyError) as error:
             raise self.failure(error) from None
 
-    def failure(self, error: SchoolbellError) -> Failed:
-        """Return how an error ends the command."""
+    def failure(self, error: SchoolbellError | InvalidKeyError) -> Failed:
+        """Return how an error of a call, or of a token file before it, ends the command."""
+        if isinstance(error, InvalidKeyError):
+            return Failed(str(error), code=Failed.DENIED)
         return of_error(error, self.connection)
 
     def reach(self) -> None:
@@ -142,7 +144,11 @@ class Session:
             time.sleep(_AGAIN)
 
     def _need_key(self) -> None:
-        if not self.connection.key:
+        try:
+            shown = self.connection.metadata()
+        except InvalidKeyError as error:  # of a token file
+            raise self.failure(error) from None
+        if not shown:
             text = "no API key: schoolbell login stores one; or --key-file, SCHOOLBELL_KEY_FILE"
             raise Failed(text, code=Failed.DENIED)
 

@@ -18,6 +18,7 @@ final class Breaks {
     private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(5);
     private static final Duration SAY_AGAIN = Duration.ofSeconds(10);
+    private static final Duration EXPIRED_FOR = Duration.ofMinutes(1); // after which the source is at fault
     private static final int LOOK_FOR_MISTAKES = 3; // once in so many breaks in a row
 
     private final Connection connection;
@@ -28,6 +29,8 @@ final class Breaks {
     private long since; // when the first of these breaks was said, nanoseconds
     private long said; // when the last was
     private boolean away;
+    private boolean expired; // the last break was a token that had expired
+    private long expiredSince; // when the first such break in a row was, nanoseconds
 
     Breaks(Connection connection, ManagedChannel channel) {
         this.connection = connection;
@@ -43,6 +46,7 @@ final class Breaks {
         worked = true;
         count = 0;
         away = false;
+        expired = false;
     }
 
     /**
@@ -56,7 +60,7 @@ final class Breaks {
             throw error;
         }
         // CANCELLED comes from a server that stops: this end did not, see above.
-        boolean passes = error.code() == Code.UNAVAILABLE || error.code() == Code.CANCELLED
+        boolean passes = isRenewed(error) || error.code() == Code.UNAVAILABLE || error.code() == Code.CANCELLED
             || error.code() == Code.RESOURCE_EXHAUSTED && error.retryAfter().isPresent();
         if (!passes) {
             throw error;
@@ -76,6 +80,17 @@ final class Breaks {
             throw SchoolbellException.interrupted();
         }
         channel.resetConnectBackoff();
+    }
+
+    /** Tells whether the next try shows another token, in place of one that has expired. */
+    private synchronized boolean isRenewed(SchoolbellException error) {
+        boolean before = expired;
+        expired = connection.token() != null && error.reason().equals("KEY_EXPIRED");
+        long now = System.nanoTime();
+        if (expired && !before) {
+            expiredSince = now;
+        }
+        return expired && now - expiredSince <= EXPIRED_FOR.toNanos();
     }
 
     private synchronized Duration pause(SchoolbellException error) {

@@ -7,6 +7,7 @@ import example.schoolbell.v1.Delivery;
 import example.schoolbell.v1.ListDeliveriesResponse;
 import example.schoolbell.v1.WatchStatusRequest;
 import example.schoolbell.v1.WatchStatusResponse;
+import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.protobuf.StatusProto;
@@ -90,6 +91,37 @@ class WatcherTest {
             for (int number = 0; number < 2; number++) {
                 assertEquals("KEY_REVOKED", assertThrows(SchoolbellException.class, watcher::next).reason());
             }
+        }
+    }
+
+    private static Servers.States expired() {
+        return new Servers.States(
+            List.of(
+                new Servers.Watched(List.of(response("1")), refused(Code.UNAUTHENTICATED, "KEY_EXPIRED")),
+                new Servers.Watched(List.of(), refused(Code.UNAUTHENTICATED, "KEY_EXPIRED")),
+                new Servers.Watched(List.of(response("2")), null)),
+            Map.of());
+    }
+
+    @Test
+    void aWatcherWhoseTokenHasExpiredGoesOnWithTheNext() throws IOException {
+        Servers.States states = expired();
+        Server server = Servers.serve(states);
+        Connection connection = Servers.connection(server).withToken(() -> "token");
+        try (Client client = new Client(connection); Watcher watcher = client.watch(from(""))) {
+            assertEquals("1", watcher.next().resumeToken());
+            assertEquals("2", watcher.next().resumeToken());
+            assertEquals(List.of("", "1", "1"), states.tokens);
+        } finally {
+            server.shutdownNow();
+        }
+    }
+
+    @Test
+    void aKeyThatHasExpiredEndsTheWatcher() throws IOException {
+        try (Servers.Served on = Servers.served(expired()); Watcher watcher = on.client().watch(from(""))) {
+            assertEquals("1", watcher.next().resumeToken());
+            assertEquals("KEY_EXPIRED", assertThrows(SchoolbellException.class, watcher::next).reason());
         }
     }
 
