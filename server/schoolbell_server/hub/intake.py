@@ -13,7 +13,7 @@ from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.link.broker import FAULTS
+from schoolbell_server.link.broker import FAULTS, messages_in
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
@@ -132,7 +132,8 @@ class Intake:
             found = await self._channel.declare_queue(
                 self._topology.withdrawals_queue, passive=True
             )
-            if not found.declaration_result.message_count and not self._writing:
+            # We are a consumer ourselves: without one the answer is not the queue's own.
+            if messages_in(found.declaration_result) == 0 and not self._writing:
                 return
             if time.monotonic() > end:
                 return  # another hub has them, or there are too many to wait for

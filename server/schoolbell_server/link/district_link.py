@@ -19,7 +19,14 @@ from aio_pika.exceptions import DeliveryError
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_server.gateways.common.trouble import LinkTrouble
-from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, connect, is_blocked, trouble_from
+from schoolbell_server.link.broker import (
+    CONNECT_TIMEOUT,
+    FAULTS,
+    connect,
+    is_blocked,
+    messages_in,
+    trouble_from,
+)
 from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.link.wire import Answer, Malformed, read_outcomes
@@ -154,7 +161,7 @@ class DistrictLink:
         return self.trouble
 
     async def waiting(self) -> int | None:
-        """Return how many of our messages wait for a hub; None where nobody says."""
+        """Return how many of our messages wait for a hub; None where nobody says, or no hub is."""
         connection = self._connection
         if connection is None:
             return None
@@ -164,7 +171,10 @@ class DistrictLink:
                 for lane in Lane:
                     name = self.topology.request_queue(lane)
                     found = await channel.declare_queue(name, passive=True)
-                    count += found.declaration_result.message_count or 0
+                    waiting = messages_in(found.declaration_result)
+                    if waiting is None:
+                        return None
+                    count += waiting
         except FAULTS:
             return None
         return count
