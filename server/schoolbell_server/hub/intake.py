@@ -33,6 +33,7 @@ _WITHDRAWALS = 10
 """Messages of withdrawals of a district that are being written at once."""
 _LOOK = 0.01  # seconds
 _LONGEST_SETTLING = 5.0  # seconds
+_CLOSE_TIMEOUT = 10.0  # seconds
 
 _logger = get_logger(__name__)
 
@@ -107,17 +108,16 @@ class Intake:
 
     async def pause(self) -> None:
         """Take no batch more; what is in work is still to be answered."""
-        for queue, tag in self._tags:
-            try:
-                await queue.cancel(tag)
-            except FAULTS:
-                return  # it is gone
+        await asyncio.gather(
+            *(queue.cancel(tag) for queue, tag in self._tags), return_exceptions=True
+        )  # what fails is gone
 
     async def stop(self) -> None:
         """Take nothing more; what was not acknowledged goes back."""
         if self._channel is not None:
             try:
-                await self._channel.close()
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await self._channel.close()
             except FAULTS:
                 return  # it is gone
 
