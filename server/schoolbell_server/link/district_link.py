@@ -73,6 +73,8 @@ class DistrictLink:
         """A first connection has come up, or has not."""
         self._next_try = 0.0
         self._full_until = 0.0
+        self._unheard = asyncio.Event()
+        """A message of outcomes could not be acknowledged: it comes again on a new connection."""
         self._waiting: dict[str, asyncio.Future[PushResult]] = {}
 
     @property
@@ -181,6 +183,7 @@ class DistrictLink:
 
     async def _serve(self, connection: AbstractConnection, take: Take) -> None:
         """Work with one connection until it ends."""
+        self._unheard.clear()
         async with asyncio.timeout(CONFIRM_TIMEOUT):
             channel = await connection.channel()
             hearing = await connection.channel()
@@ -189,6 +192,8 @@ class DistrictLink:
             await queue.consume(partial(self._hear, take))
         self._connection, self._channel = connection, channel
         while not (connection.is_closed or channel.is_closed or hearing.is_closed):
+            if self._unheard.is_set():
+                break
             if await is_blocked(connection):
                 self._note(
                     BrokerTrouble(
@@ -207,16 +212,22 @@ class DistrictLink:
             self._metrics.link_outcomes.labels("MALFORMED").inc()
             _logger.error("outcomes of a hub cannot be read", extra={"cause": str(error)})
             answers = []
+        for answer in answers:
+            waiting = self._waiting.get(answer.result.delivery_id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer.result)
+        # Unacknowledged, it comes again once we let go of the connection, or to another server.
         try:
-            for answer in answers:
-                waiting = self._waiting.get(answer.result.delivery_id)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(answer.result)
             await take(answers)
+        except Exception as error:
+            _logger.error("outcomes not written", exc_info=error)
+            self._unheard.set()
+            return
+        try:
             await message.ack()
         except FAULTS as error:
-            # Unacknowledged, it comes again, also to another server of the district.
             _logger.info("outcomes not acknowledged", extra={"cause": type(error).__name__})
+            self._unheard.set()
 
     def _refused(self, reason: str) -> None:
         self._full_until = time.monotonic() + _FULL_PAUSE
