@@ -22,11 +22,12 @@ async def channel_of_a_hub(link: Linked) -> AsyncIterator[AbstractChannel]:
         yield channel
 
 
-async def until_waiting(link: Linked, queue: str, count: int) -> None:
-    """Wait until so many messages wait in a queue."""
+async def until_waiting(link: Linked, queue: str, count: int, *, at_least: bool = False) -> None:
+    """Wait until so many messages wait in a queue, or at least so many."""
     async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
         while True:
             found = await channel.declare_queue(queue, passive=True)
-            if found.declaration_result.message_count == count:
+            waiting = found.declaration_result.message_count or 0
+            if waiting == count or (at_least and waiting > count):
                 return
             await asyncio.sleep(0.05)

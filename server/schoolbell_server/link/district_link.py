@@ -48,7 +48,12 @@ Take = Callable[[Sequence[Answer]], Awaitable[None]]
 
 
 class NotPassedOn(Exception):
-    """The broker did not confirm a message; it may have it all the same."""
+    """The broker did not confirm a message."""
+
+    def __init__(self, reason: str, *, doubtful: bool = False) -> None:
+        """`doubtful`: the broker may have it all the same."""
+        super().__init__(reason)
+        self.doubtful = doubtful
 
 
 class DistrictLink:
@@ -75,6 +80,11 @@ class DistrictLink:
         self._full_until = 0.0
         self._unheard = asyncio.Event()
         """A message of outcomes could not be acknowledged: it comes again on a new connection."""
+        self.doubtful: dict[str, dt.datetime] = {}
+        """Deliveries, and when they expire, that the broker may have without having said so.
+
+        There are few: after a first one nothing is published until the link is up again.
+        """
         self._waiting: dict[str, asyncio.Future[PushResult]] = {}
 
     @property
@@ -127,9 +137,9 @@ class DistrictLink:
         except DeliveryError:
             self._refused("the hub's queue for this district is full")
         except TimeoutError:
-            self._refused("no confirmation in time")
+            self._refused("no confirmation in time", doubtful=True)
         except FAULTS as error:
-            raise NotPassedOn(trouble_from(error).reason) from None
+            raise NotPassedOn(trouble_from(error).reason, doubtful=True) from None
         else:
             if getattr(confirmation, "delivery", None) is not None:
                 self._refused("the broker has no queue for this district")
@@ -229,10 +239,10 @@ class DistrictLink:
             _logger.info("outcomes not acknowledged", extra={"cause": type(error).__name__})
             self._unheard.set()
 
-    def _refused(self, reason: str) -> None:
+    def _refused(self, reason: str, *, doubtful: bool = False) -> None:
         self._full_until = time.monotonic() + _FULL_PAUSE
         self._note(BrokerTrouble(LinkTrouble.FLOW_CONTROLLED, reason))
-        raise NotPassedOn(reason)
+        raise NotPassedOn(reason, doubtful=doubtful)
 
     def _note(self, trouble: BrokerTrouble | None) -> None:
         self._tried.set()
