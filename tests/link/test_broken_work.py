@@ -31,7 +31,8 @@ async def test_a_message_whose_work_breaks_comes_again(
     name: str,
     fault: type[Exception],
 ) -> None:
-    whole, broken = getattr(where, name), []
+    whole = getattr(where, name)
+    broken: list[str] = []
 
     async def once(self: object, *args: Any) -> Any:
         if not broken:

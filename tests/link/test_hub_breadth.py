@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aio_pika.abc import AbstractConnection
@@ -15,6 +16,7 @@ from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Intake
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig, HubServerConfig
+from schoolbell_storage.engine import Storage
 from tests.link.enrolled import hub
 
 PATIENCE = 60.0  # seconds
@@ -28,7 +30,7 @@ class SlowIntake(Intake):
         super().__init__(
             district,
             FairQueue(),
-            None,  # type: ignore[arg-type] - no message comes
+            cast(Storage, None),  # no message comes
             HubMetrics(),
             answer=link.answer,
             prefetch=1,

@@ -232,7 +232,8 @@ def test_a_content_with_too_many_keys_is_refused_alone() -> None:
     ],
 )
 def test_outcomes_that_cannot_be_written_are_malformed(fields: dict[str, Any]) -> None:
-    outcome = link_pb2.Outcome(**{"delivery_id": NAME, "attempt": 1, "outcome": 1} | fields)
+    known: dict[str, Any] = {"delivery_id": NAME, "attempt": 1, "outcome": 1}
+    outcome = link_pb2.Outcome(**known | fields)
     with pytest.raises(Malformed):
         read_outcomes(link_pb2.Outcomes(outcomes=[outcome]).SerializeToString())
 
