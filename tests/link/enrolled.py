@@ -47,6 +47,12 @@ async def enroll(broker: Broker, folder: Path, district: DistrictTopology) -> Li
     )
 
 
+async def remove(broker: Broker, district: DistrictTopology) -> None:
+    """Remove a district, so that later hubs have nothing to do with it."""
+    async with administrator(broker) as opened:
+        await Enrollment(opened).remove(district, discard=True)
+
+
 async def hub(broker: Broker, folder: Path) -> BrokerConfig:
     """Prepare the broker and return a hub's configuration, with a password of this test's own."""
     async with administrator(broker) as opened:

@@ -20,7 +20,7 @@ from schoolbell_server.hub.service import running as running_hub
 from schoolbell_server.hub.settings import HubConfig, HubServerConfig
 from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.link.topology import DistrictTopology
-from tests.link.enrolled import enroll, hub, some_district
+from tests.link.enrolled import enroll, hub, remove, some_district
 from tests.service.whole import Whole, whole
 
 
@@ -76,6 +76,7 @@ async def linked(
         return replace(config, apps=apps, link=link)
 
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(remove, broker, district)
         service = await stack.enter_async_context(
             whole(folder, url=url, adapt=through_hub, **settings)  # type: ignore[arg-type]
         )

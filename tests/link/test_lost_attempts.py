@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from schoolbell.v1 import delivery_pb2
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.link import lost
-from tests.link.enrolled import administrator
+from schoolbell_server.link.lost import LostAttempts
 from tests.link.linked import linked
-from tests.link.waiting import until_waiting
+from tests.link.waiting import take_away
 from tests.service.following import following
 from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
 
@@ -22,7 +23,14 @@ ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 async def test_what_a_broker_loses_is_passed_on_again(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gone, look = asyncio.Event(), LostAttempts.look
+
+    async def look_once_gone(self: LostAttempts) -> None:
+        if gone.is_set():
+            await look(self)
+
     monkeypatch.setattr(lost, "INTERVAL", 0.5)
+    monkeypatch.setattr(LostAttempts, "look", look_once_gone)
     async with linked(tmp_path, broker, started=False) as link:
         service = link.service
         await populate(service)
@@ -30,9 +38,8 @@ async def test_what_a_broker_loses_is_passed_on_again(
         queue = link.district.request_queue(GRADES)
         async with following(service) as followed:
             await publish(service, *tasks(1, 2))
-            await until_waiting(link, queue, 4)
-            async with administrator(broker) as opened:
-                await opened.delete("queues", "schoolbell", queue, "contents")
+            await take_away(link, queue, 4)
+            gone.set()
             await link.hub.start()
             found = await followed.until_states(*[ACCEPTED] * 4)
         assert {one.attempt_count for one in found} == {1}

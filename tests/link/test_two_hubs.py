@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from schoolbell.v1 import delivery_pb2
@@ -24,12 +25,12 @@ async def test_two_hubs_send_everything_once(tmp_path: Path, broker: Broker) -> 
         service, ledger = link.service, link.service.sandbox.ledger
         await populate(service)
         await register(service, phone(STUDENT), phone(MOTHER, ios=False))
-        hubs = [
-            Hub(with_ledger(link.hub.config, url, tmp_path / f"hub-{number}"))
-            for number in range(2)
-        ]
+        patient = replace(link.hub.config.hub, attempt_timeout=timedelta(seconds=30))
+        config = replace(link.hub.config, hub=patient)
+        hubs = [Hub(with_ledger(config, url, tmp_path / f"hub-{number}")) for number in range(2)]
         try:
-            await asyncio.gather(*(hub.start() for hub in hubs))
+            for hub in hubs:
+                await hub.start()
             async with following(service) as followed:
                 await publish(service, *tasks(1, CHANGES))
                 await hubs[0].stop()

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from schoolbell_server.domain.kinds import Kind, Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.common.push import Push, PushResult
+from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
     MOST_DELIVERIES,
@@ -132,6 +134,22 @@ def _no_id(batch: link_pb2.Batch) -> None:
     batch.deliveries[0].delivery_id = "a name"
 
 
+def _spelled_otherwise(batch: link_pb2.Batch) -> None:
+    batch.deliveries[0].delivery_id = "{" * 100_000 + NAME + "}" * 100_000
+
+
+def _upper_case(batch: link_pb2.Batch) -> None:
+    batch.deliveries[0].delivery_id = NAME.upper()
+
+
+def _attempt_out_of_range(batch: link_pb2.Batch) -> None:
+    batch.deliveries[0].attempt = 2**31
+
+
+def _long_key(batch: link_pb2.Batch) -> None:
+    batch.sealed_contents.public_key = bytes(65)
+
+
 def _no_attempt(batch: link_pb2.Batch) -> None:
     batch.deliveries[0].attempt = 0
 
@@ -153,7 +171,20 @@ def _empty(batch: link_pb2.Batch) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [_many, _no_id, _no_attempt, _long_echo, _twice, _no_time, _empty]
+    "spoil",
+    [
+        _many,
+        _no_id,
+        _spelled_otherwise,
+        _upper_case,
+        _attempt_out_of_range,
+        _long_key,
+        _no_attempt,
+        _long_echo,
+        _twice,
+        _no_time,
+        _empty,
+    ],
 )
 def test_a_batch_whose_deliveries_cannot_each_be_answered_is_malformed(
     spoil: Callable[[link_pb2.Batch], None],
@@ -165,7 +196,15 @@ def test_a_batch_whose_deliveries_cannot_each_be_answered_is_malformed(
 
 
 @pytest.mark.parametrize(
-    "fields", [{"platform": 9}, {"environment": 9}, {"kind": 99}, {"address": ""}]
+    "fields",
+    [
+        {"platform": 9},
+        {"environment": 9},
+        {"kind": 99},
+        {"address": ""},
+        {"body": "x" * 20_000},
+        {"app_id": "x" * 20_000},
+    ],
 )
 def test_a_content_that_cannot_be_sent_is_refused_alone(fields: dict[str, Any]) -> None:
     one = delivery()
@@ -173,3 +212,42 @@ def test_a_content_that_cannot_be_sent_is_refused_alone(fields: dict[str, Any]) 
         setattr(one.content, name, value)
     with pytest.raises(BadContent):
         push_of(one, one.content)
+
+
+def test_a_content_with_too_many_keys_is_refused_alone() -> None:
+    one = delivery()
+    one.content.data.update({str(number): "" for number in range(101)})
+    read = read_batch(link_pb2.Batch(deliveries=[one]).SerializeToString()).deliveries[0]
+    with pytest.raises(BadContent):
+        push_of(read, read.content)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"delivery_id": "{" + NAME + "}"},
+        {"attempt": 2**31},
+        {"echo": bytes(129)},
+        {"retry_after": Duration(seconds=2**62)},
+    ],
+)
+def test_outcomes_that_cannot_be_written_are_malformed(fields: dict[str, Any]) -> None:
+    known: dict[str, Any] = {"delivery_id": NAME, "attempt": 1, "outcome": 1}
+    outcome = link_pb2.Outcome(**known | fields)
+    with pytest.raises(Malformed):
+        read_outcomes(link_pb2.Outcomes(outcomes=[outcome]).SerializeToString())
+
+
+def test_the_largest_answer_fits_into_a_message_of_the_broker() -> None:
+    one = delivery()
+    one.echo = bytes(128)
+    words = "\N{BELL}" * 100_000
+    result = PushResult(
+        delivery_id=NAME,
+        outcome=Outcome.TOKEN_DEAD,
+        provider_reason=words,
+        provider_message_id=words,
+        token_dead_since=NOW,
+    )
+    outcomes = [outcome_of(one, result, (NOW, LATER))] * MOST_DELIVERIES
+    assert link_pb2.Outcomes(outcomes=outcomes).ByteSize() < MAX_MESSAGE_BYTES

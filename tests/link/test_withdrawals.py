@@ -11,8 +11,10 @@ from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
 from schoolbell.v1.status_service_pb2 import CancelDeliveriesRequest
 from schoolbell_server.demo.rabbitmq.broker import Broker
+from schoolbell_server.link.district_link import DistrictLink
+from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from tests.link.linked import Linked, linked
-from tests.link.waiting import until_waiting
+from tests.link.waiting import until_passed_on, until_waiting
 from tests.service.following import following
 from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
 from tests.service.whole import DISTRICT
@@ -47,11 +49,39 @@ async def test_what_is_forbidden_before_the_hub_takes_it_is_not_sent(
         await register(service, phone(STUDENT), phone(MOTHER, ios=False))
         async with following(service) as followed:
             await publish(service, *tasks(1, 2))
-            await until_waiting(link, link.district.request_queue(GRADES), 4)
+            await until_passed_on(link, link.district.request_queue(GRADES), 4)
             await forbid(link)  # type: ignore[operator]
-            await until_waiting(link, link.district.withdrawals_queue, 1)
+            await until_waiting(link, link.district.withdrawals_queue, 1, at_least=True)
             await link.hub.start()
             await followed.until_states(*[CANCELLED] * 4)
+        assert service.sandbox.ledger.totals().accepted == 0
+
+
+async def test_what_the_broker_has_without_having_said_so_is_withdrawn_too(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_whole = DistrictLink.publish
+
+    async def unconfirmed(self: DistrictLink, routing_key: str, body: bytes) -> None:
+        await publish_whole(self, routing_key, body)
+        if routing_key != WITHDRAWALS_KEY:
+            self._refused("no confirmation in time", doubtful=True)
+
+    monkeypatch.setattr(DistrictLink, "publish", unconfirmed)
+    async with linked(tmp_path, broker, started=False) as link:
+        service = link.service
+        await populate(service)
+        await register(service, phone(STUDENT))
+        queue = link.district.request_queue(GRADES)
+        async with following(service) as followed:
+            await publish(service, *tasks(1, 1))
+            await until_waiting(link, queue, 1, at_least=True)
+            await _cancel(link)
+            await followed.until_states(CANCELLED)
+        await until_waiting(link, link.district.withdrawals_queue, 1, at_least=True)
+        await link.hub.start()
+        await until_waiting(link, queue, 0)
+        await link.hub.stop()  # once it has answered what it took
         assert service.sandbox.ledger.totals().accepted == 0
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from aio_pika.abc import AbstractChannel
 
 from schoolbell_server.link.broker import connect
+from schoolbell_server.link.wire import read_batch
 from tests.link.linked import Linked
 
 PATIENCE = 60.0  # seconds
@@ -22,11 +23,41 @@ async def channel_of_a_hub(link: Linked) -> AsyncIterator[AbstractChannel]:
         yield channel
 
 
-async def until_waiting(link: Linked, queue: str, count: int) -> None:
-    """Wait until so many messages wait in a queue."""
+async def until_waiting(link: Linked, queue: str, count: int, *, at_least: bool = False) -> None:
+    """Wait until so many messages wait in a queue, or at least so many."""
     async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
         while True:
             found = await channel.declare_queue(queue, passive=True)
-            if found.declaration_result.message_count == count:
+            waiting = found.declaration_result.message_count or 0
+            if waiting == count or (at_least and waiting > count):
                 return
             await asyncio.sleep(0.05)
+
+
+async def take_away(link: Linked, queue: str, count: int) -> None:
+    """Take messages from a queue, and lose them, until they had so many deliveries.
+
+    How many deliveries are in a message depends on how fast they come.
+    """
+    taken = 0
+    async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
+        found = await channel.get_queue(queue, ensure=False)
+        while taken < count:
+            message = await found.get(no_ack=True, fail=False)
+            if message is None:
+                await asyncio.sleep(0.05)
+            else:
+                taken += len(read_batch(message.body).deliveries)
+
+
+async def until_passed_on(link: Linked, queue: str, count: int) -> None:
+    """Wait until the messages in a queue have so many deliveries; they stay there."""
+    seen = 0
+    async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
+        found = await channel.get_queue(queue, ensure=False)
+        while seen < count:
+            message = await found.get(fail=False)  # the end of the channel gives it back
+            if message is None:
+                await asyncio.sleep(0.05)
+            else:
+                seen += len(read_batch(message.body).deliveries)

@@ -21,6 +21,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two connections
 _LOOK = 0.2  # seconds
 _ENTRIES = 100
 """Entries of the stream of districts that are on their way at once."""
+_STARTS = 20
+"""Intakes that are started at once: one whose queues are silent keeps few others waiting."""
 
 _logger = get_logger(__name__)
 
@@ -85,8 +87,7 @@ class BrokerLink:
     async def stop(self) -> None:
         """Take nothing more, and keep the connection for what is still to be answered."""
         self._stopped = True
-        for intake in list(self._intakes.values()):
-            await intake.pause()
+        await asyncio.gather(*(intake.pause() for intake in self._intakes.values()))
 
     async def count_dead(self) -> int | None:
         """Return how many dead letters there are; None where nobody says."""
@@ -130,22 +131,33 @@ class BrokerLink:
 
     async def _match(self, connection: AbstractConnection) -> None:
         """Let the intakes be those of the districts that there are to be."""
-        for gone in [name for name in self._intakes if self._is_over(name)]:
-            await self._intakes.pop(gone).stop()
-        for district in sorted(self.districts - self._intakes.keys()):
-            intake = self._make_intake(district, self)
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    await intake.start(connection)
-            except FAULTS as error:
-                # Enrolled, and its queues are gone or not there yet: the next look tries again.
-                about = {"district_id": district, "cause": trouble_from(error).reason}
-                _logger.warning("nothing is taken from a district", extra=about)
-                await intake.stop()
-                if connection.is_closed:
-                    return
-            else:
-                self._intakes[district] = intake
+        over = [self._intakes.pop(name) for name in list(self._intakes) if self._is_over(name)]
+        await asyncio.gather(*(intake.stop() for intake in over))
+        wanted = sorted(self.districts - self._intakes.keys())
+        turns = asyncio.Semaphore(_STARTS)
+
+        async def start(district: str) -> None:
+            async with turns:
+                if not (self._stopped or connection.is_closed):
+                    await self._start(district, connection)
+
+        await asyncio.gather(*(start(district) for district in wanted))
+
+    async def _start(self, district: str, connection: AbstractConnection) -> None:
+        """Begin to take from a district."""
+        intake = self._make_intake(district, self)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await intake.start(connection)
+        except FAULTS as error:
+            # Enrolled, and its queues are gone or not there yet: the next look tries again.
+            about = {"district_id": district, "cause": trouble_from(error).reason}
+            _logger.warning("nothing is taken from a district", extra=about)
+            await intake.stop()
+            return
+        self._intakes[district] = intake
+        if self._stopped:
+            await intake.pause()
 
     def _is_over(self, district: str) -> bool:
         return district not in self.districts or not self._intakes[district].alive

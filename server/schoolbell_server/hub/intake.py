@@ -13,7 +13,7 @@ from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.link.broker import FAULTS
+from schoolbell_server.link.broker import FAULTS, messages_in
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
@@ -33,6 +33,7 @@ _WITHDRAWALS = 10
 """Messages of withdrawals of a district that are being written at once."""
 _LOOK = 0.01  # seconds
 _LONGEST_SETTLING = 5.0  # seconds
+_TIMEOUT = 10.0  # seconds until the broker answers
 
 _logger = get_logger(__name__)
 
@@ -82,6 +83,7 @@ class Intake:
         """Messages of withdrawals that are being written."""
         self._withdrawals: AbstractQueue | None = None
         self._channel: AbstractChannel | None = None
+        self._given_up = False
 
     async def start(self, connection: AbstractConnection) -> None:
         """Begin to take; the withdrawals first, so that what waits of them goes before."""
@@ -99,7 +101,16 @@ class Intake:
     @property
     def alive(self) -> bool:
         """Return whether messages come, or may come."""
-        return self._channel is not None and not self._channel.is_closed
+        if self._given_up or self._channel is None:
+            return False
+        return not self._channel.is_closed
+
+    def give_up(self) -> None:
+        """Have the channel closed and begun anew: a message that is not acknowledged comes again.
+
+        Whoever cannot say what became of a message calls it: it would stay with this hub otherwise.
+        """
+        self._given_up = True
 
     async def answer(self, body: bytes) -> None:
         """Publish outcomes for the district; NotAnswered where the broker does not take them."""
@@ -107,17 +118,16 @@ class Intake:
 
     async def pause(self) -> None:
         """Take no batch more; what is in work is still to be answered."""
-        for queue, tag in self._tags:
-            try:
-                await queue.cancel(tag)
-            except FAULTS:
-                return  # it is gone
+        await asyncio.gather(
+            *(queue.cancel(tag) for queue, tag in self._tags), return_exceptions=True
+        )  # what fails is gone
 
     async def stop(self) -> None:
         """Take nothing more; what was not acknowledged goes back."""
         if self._channel is not None:
             try:
-                await self._channel.close()
+                async with asyncio.timeout(_TIMEOUT):
+                    await self._channel.close()
             except FAULTS:
                 return  # it is gone
 
@@ -129,10 +139,12 @@ class Intake:
         """
         end = time.monotonic() + _LONGEST_SETTLING
         while self._withdrawals is not None and self._channel is not None:
-            found = await self._channel.declare_queue(
-                self._topology.withdrawals_queue, passive=True
-            )
-            if not found.declaration_result.message_count and not self._writing:
+            async with asyncio.timeout(_TIMEOUT):
+                found = await self._channel.declare_queue(
+                    self._topology.withdrawals_queue, passive=True
+                )
+            # We are a consumer ourselves: without one the answer is not the queue's own.
+            if messages_in(found.declaration_result) == 0 and not self._writing:
                 return
             if time.monotonic() > end:
                 return  # another hub has them, or there are too many to wait for
@@ -169,7 +181,11 @@ class Intake:
         except Malformed as error:
             await self.bury(message, str(error))
         except FAULTS:
-            return  # the channel is gone: it comes again, and is written again
+            self.give_up()  # it comes again, and is written again
+        except Exception as error:
+            about = {"district_id": self.district}
+            _logger.error("withdrawals broke", extra=about, exc_info=error)
+            self.give_up()
         finally:
             self._writing -= 1
 
@@ -181,4 +197,4 @@ class Intake:
         try:
             await message.reject(requeue=False)
         except FAULTS:
-            return  # the channel is gone: it comes again, and is buried again
+            self.give_up()  # it comes again, and is buried again

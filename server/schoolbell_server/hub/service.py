@@ -137,11 +137,11 @@ async def open_ledger(config: HubConfig, stack: AsyncExitStack) -> Storage:
 
 
 async def _drain(config: HubConfig, districts: Districts, workers: Workers) -> None:
+    """Take nothing more, and answer what is in work: a slow broker costs the answers no time."""
     grace = config.hub.drain_grace.total_seconds() + _LAST_ANSWERS
     try:
         async with asyncio.timeout(grace):
-            await districts.stop()
-            await workers.drain()
+            await asyncio.gather(districts.stop(), workers.drain())
     except TimeoutError:
         _logger.warning("not everything in work was answered; it comes again")
 

@@ -70,25 +70,31 @@ class Workers:
                     self._busy -= 1
                     if not self._busy:
                         self._idle.set()
-            except FAULTS:
-                continue  # its channel is gone: it comes again
-            except Exception as error:
-                # Not acknowledged: it comes again, and the broker buries what comes too often.
-                _logger.error("message broke", extra={"district_id": district}, exc_info=error)
-                await job.intake.stop()
+            except Exception as error:  # noqa: BLE001 - told there
+                _give_up(job, error)
             finally:
                 await self._queue.done(district, lane)
 
     async def _job(self, job: Job) -> None:
-        await job.intake.settle()
+        try:
+            await job.intake.settle()
+        except FAULTS:
+            job.intake.give_up()
+            return
         try:
             outcomes = await self._attempts.make(job.intake.district, job.batch)
         except Malformed as error:
             await job.intake.bury(job.message, str(error))
             return
-        task = asyncio.create_task(self._answer(job, outcomes))
+        task = asyncio.create_task(self._answered(job, outcomes))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
+
+    async def _answered(self, job: Job, outcomes: Sequence[link_pb2.Outcome]) -> None:
+        try:
+            await self._answer(job, outcomes)
+        except Exception as error:  # noqa: BLE001 - told there
+            _give_up(job, error)
 
     async def _answer(self, job: Job, outcomes: Sequence[link_pb2.Outcome]) -> None:
         """Answer, and let go of the message; the ledger has the outcomes, should it come again."""
@@ -103,9 +109,16 @@ class Workers:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             except FAULTS:
-                return
+                job.intake.give_up()
             else:
                 self._metrics.messages.labels(job.intake.district, "ANSWERED").inc()
                 waited = time.monotonic() - job.arrived
                 self._metrics.wait.labels(str(job.lane)).observe(waited)
                 return
+
+
+def _give_up(job: Job, error: Exception) -> None:
+    """Let a message come again that broke; the broker buries what comes too often."""
+    about = {"district_id": job.intake.district}
+    _logger.error("message broke", extra=about, exc_info=error)
+    job.intake.give_up()

@@ -20,6 +20,7 @@ from aio_pika.exceptions import (
     ProbableAuthenticationError,
 )
 from aiormq.exceptions import ConnectionNotAllowed
+from pamqp.commands import Queue
 
 from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.common.trouble import LinkTrouble, trouble_of
@@ -122,6 +123,15 @@ def _context(config: BrokerConfig) -> ssl.SSLContext:
     if config.certificate_file is not None:
         context.load_cert_chain(config.certificate_file, config.key_file)
     return context
+
+
+def messages_in(declared: Queue.DeclareOk) -> int | None:
+    """Return how many messages wait in a queue that was declared; None where that is not known.
+
+    While the leader of a quorum queue is silent, RabbitMQ answers 0 messages and 0 consumers in its
+    place. A caller that waits for 0 needs a consumer, so that the two can be told apart.
+    """
+    return declared.message_count or (0 if declared.consumer_count else None)
 
 
 async def is_blocked(connection: AbstractConnection) -> bool:

@@ -19,7 +19,14 @@ from aio_pika.exceptions import DeliveryError
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_server.gateways.common.trouble import LinkTrouble
-from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, connect, is_blocked, trouble_from
+from schoolbell_server.link.broker import (
+    CONNECT_TIMEOUT,
+    FAULTS,
+    connect,
+    is_blocked,
+    messages_in,
+    trouble_from,
+)
 from schoolbell_server.link.settings import LinkConfig
 from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.link.wire import Answer, Malformed, read_outcomes
@@ -41,7 +48,12 @@ Take = Callable[[Sequence[Answer]], Awaitable[None]]
 
 
 class NotPassedOn(Exception):
-    """The broker did not confirm a message; it may have it all the same."""
+    """The broker did not confirm a message."""
+
+    def __init__(self, reason: str, *, doubtful: bool = False) -> None:
+        """`doubtful`: the broker may have it all the same."""
+        super().__init__(reason)
+        self.doubtful = doubtful
 
 
 class DistrictLink:
@@ -66,6 +78,13 @@ class DistrictLink:
         """A first connection has come up, or has not."""
         self._next_try = 0.0
         self._full_until = 0.0
+        self._unheard = asyncio.Event()
+        """A message of outcomes could not be acknowledged: it comes again on a new connection."""
+        self.doubtful: dict[str, dt.datetime] = {}
+        """Deliveries, and when they expire, that the broker may have without having said so.
+
+        There are few: after a first one nothing is published until the link is up again.
+        """
         self._waiting: dict[str, asyncio.Future[PushResult]] = {}
 
     @property
@@ -118,9 +137,9 @@ class DistrictLink:
         except DeliveryError:
             self._refused("the hub's queue for this district is full")
         except TimeoutError:
-            self._refused("no confirmation in time")
+            self._refused("no confirmation in time", doubtful=True)
         except FAULTS as error:
-            raise NotPassedOn(trouble_from(error).reason) from None
+            raise NotPassedOn(trouble_from(error).reason, doubtful=True) from None
         else:
             if getattr(confirmation, "delivery", None) is not None:
                 self._refused("the broker has no queue for this district")
@@ -154,7 +173,7 @@ class DistrictLink:
         return self.trouble
 
     async def waiting(self) -> int | None:
-        """Return how many of our messages wait for a hub; None where nobody says."""
+        """Return how many of our messages wait for a hub; None where nobody says, or no hub is."""
         connection = self._connection
         if connection is None:
             return None
@@ -164,13 +183,17 @@ class DistrictLink:
                 for lane in Lane:
                     name = self.topology.request_queue(lane)
                     found = await channel.declare_queue(name, passive=True)
-                    count += found.declaration_result.message_count or 0
+                    waiting = messages_in(found.declaration_result)
+                    if waiting is None:
+                        return None
+                    count += waiting
         except FAULTS:
             return None
         return count
 
     async def _serve(self, connection: AbstractConnection, take: Take) -> None:
         """Work with one connection until it ends."""
+        self._unheard.clear()
         async with asyncio.timeout(CONFIRM_TIMEOUT):
             channel = await connection.channel()
             hearing = await connection.channel()
@@ -179,6 +202,8 @@ class DistrictLink:
             await queue.consume(partial(self._hear, take))
         self._connection, self._channel = connection, channel
         while not (connection.is_closed or channel.is_closed or hearing.is_closed):
+            if self._unheard.is_set():
+                break
             if await is_blocked(connection):
                 self._note(
                     BrokerTrouble(
@@ -197,21 +222,27 @@ class DistrictLink:
             self._metrics.link_outcomes.labels("MALFORMED").inc()
             _logger.error("outcomes of a hub cannot be read", extra={"cause": str(error)})
             answers = []
+        for answer in answers:
+            waiting = self._waiting.get(answer.result.delivery_id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer.result)
+        # Unacknowledged, it comes again once we let go of the connection, or to another server.
         try:
-            for answer in answers:
-                waiting = self._waiting.get(answer.result.delivery_id)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(answer.result)
             await take(answers)
+        except Exception as error:
+            _logger.error("outcomes not written", exc_info=error)
+            self._unheard.set()
+            return
+        try:
             await message.ack()
         except FAULTS as error:
-            # Unacknowledged, it comes again, also to another server of the district.
             _logger.info("outcomes not acknowledged", extra={"cause": type(error).__name__})
+            self._unheard.set()
 
-    def _refused(self, reason: str) -> None:
+    def _refused(self, reason: str, *, doubtful: bool = False) -> None:
         self._full_until = time.monotonic() + _FULL_PAUSE
         self._note(BrokerTrouble(LinkTrouble.FLOW_CONTROLLED, reason))
-        raise NotPassedOn(reason)
+        raise NotPassedOn(reason, doubtful=doubtful)
 
     def _note(self, trouble: BrokerTrouble | None) -> None:
         self._tried.set()

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from schoolbell_server.domain.kinds import Kind, Outcome, Platform, ProviderEnvironment
 from schoolbell_server.domain.timing import LONGEST_LIFE
 from schoolbell_server.gateways.common.push import Push, PushResult
+from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.link.v1 import link_pb2
 
 MOST_DELIVERIES = 100
@@ -24,6 +26,21 @@ MOST_DELIVERIES = 100
 MOST_WITHDRAWALS = 1_000
 LONGEST_ECHO = 128  # bytes
 _LONGEST_REASON = 200
+_LONGEST_TEXT = 16_384
+"""Characters of any other string: four times what a provider takes of a whole push."""
+_MOST_KEYS = 100
+_LONGEST = {"echo": LONGEST_ECHO, "key_id": 64, "public_key": 64, "ciphertext": MAX_MESSAGE_BYTES}
+"""Of a field, by its name: bytes."""
+_MOST = {
+    "deliveries": MOST_DELIVERIES,
+    "contents": MOST_DELIVERIES,
+    "outcomes": MOST_DELIVERIES,
+    "withdrawals": MOST_WITHDRAWALS,
+    "data": _MOST_KEYS,
+}
+"""Of a field, by its name: entries."""
+_MOST_ATTEMPTS = 2**31 - 1
+"""What a database's integer holds."""
 
 
 class Malformed(Exception):
@@ -75,6 +92,10 @@ def push_of(delivery: link_pb2.Delivery, content: link_pb2.Content) -> tuple[Pla
         raise BadContent("hub: unknown platform, environment or kind") from None
     if not content.address:
         raise BadContent("hub: no address")
+    try:
+        _check_bounds(content)
+    except Malformed as error:
+        raise BadContent(f"hub: {error}") from None
     return platform, Push(
         delivery_id=delivery.delivery_id,
         attempt=delivery.attempt,
@@ -107,8 +128,8 @@ def outcome_of(
         attempt=delivery.attempt,
         echo=delivery.echo,
         outcome=int(result.outcome),
-        provider_reason=result.provider_reason,
-        provider_message_id=result.provider_message_id,
+        provider_reason=result.provider_reason[:_LONGEST_REASON],
+        provider_message_id=result.provider_message_id[:_LONGEST_REASON],
         held=result.held,
         trial=result.trial,
         withdrawn=withdrawn,
@@ -131,7 +152,7 @@ def answer_of(outcome: link_pb2.Outcome) -> Answer:
         # A later hub's word: what it means for a phone is not known.
         known = Outcome.ANSWER_LOST
     has = outcome.HasField
-    wait = outcome.retry_after.ToTimedelta() if has("retry_after") else None
+    wait = _span_of(outcome.retry_after) if has("retry_after") else None
     result = PushResult(
         delivery_id=outcome.delivery_id,
         outcome=known,
@@ -156,12 +177,12 @@ def read_batch(body: bytes) -> link_pb2.Batch:
     """Return a batch whose deliveries can each be answered; Malformed where that is not so."""
     batch = link_pb2.Batch()
     _parse(batch, body)
-    if not 1 <= len(batch.deliveries) <= MOST_DELIVERIES:
-        raise Malformed(f"{len(batch.deliveries)} deliveries")
+    if not batch.deliveries:
+        raise Malformed("no deliveries")
     for delivery in batch.deliveries:
         _check_name(delivery.delivery_id)
-        if not delivery.attempt or len(delivery.echo) > LONGEST_ECHO:
-            raise Malformed("no attempt, or an echo that is too long")
+        if not delivery.attempt:
+            raise Malformed("no attempt")
         time_of(delivery.judge_time)
         time_of(delivery.expire_time)
     names = {(one.delivery_id, one.attempt) for one in batch.deliveries}
@@ -174,8 +195,8 @@ def read_withdrawals(body: bytes) -> Sequence[link_pb2.Withdrawal]:
     """Return what a district takes back; Malformed where that cannot be read."""
     message = link_pb2.Withdrawals()
     _parse(message, body)
-    if not 1 <= len(message.withdrawals) <= MOST_WITHDRAWALS:
-        raise Malformed(f"{len(message.withdrawals)} withdrawals")
+    if not message.withdrawals:
+        raise Malformed("no withdrawals")
     for one in message.withdrawals:
         _check_name(one.delivery_id)
         time_of(one.judge_time)
@@ -221,15 +242,60 @@ def expiry_of(written: Timestamp, now: dt.datetime) -> dt.datetime:
     return min(time_of(written), now + LONGEST_LIFE)
 
 
+def _span_of(written: Duration) -> dt.timedelta:
+    try:
+        return written.ToTimedelta()
+    except (ValueError, OverflowError):
+        raise Malformed("a duration out of range") from None
+
+
 def _parse(message: Message, body: bytes) -> None:
     try:
         message.ParseFromString(body)
     except DecodeError:
         raise Malformed("not the message that this queue holds") from None
+    _check_bounds(message)
+
+
+def _check_bounds(message: Message) -> None:
+    """Refuse with Malformed what is too large for a database's key or for an answer.
+
+    A delivery's content is judged where it is read: it is answered for itself.
+    """
+    for field, value in message.ListFields():
+        name = field.name
+        if name == "attempt" and value > _MOST_ATTEMPTS:
+            raise Malformed("an attempt out of range")
+        if isinstance(value, str | bytes):
+            _check_length(name, value)
+        elif isinstance(value, Message):
+            if name != "content":
+                _check_bounds(value)
+        elif isinstance(value, Mapping):
+            _check_count(name, len(value))
+            for text in (*value.keys(), *value.values()):
+                _check_length(name, text)
+        elif isinstance(value, Sequence):
+            _check_count(name, len(value))
+            for one in value:
+                _check_bounds(one)
+
+
+def _check_length(name: str, value: str | bytes) -> None:
+    if len(value) > _LONGEST.get(name, _LONGEST_TEXT):
+        raise Malformed(f"{name} is too long")
+
+
+def _check_count(name: str, count: int) -> None:
+    if count > _MOST[name]:
+        raise Malformed(f"{count} {name}")
 
 
 def _check_name(delivery_id: str) -> None:
+    """Refuse what is not a UUID in its one canonical form: other spellings are other keys."""
     try:
-        uuid.UUID(delivery_id)
+        canonical = str(uuid.UUID(delivery_id))
     except ValueError:
-        raise Malformed("a delivery without a UUID") from None
+        canonical = ""
+    if canonical != delivery_id or not delivery_id:
+        raise Malformed("a delivery without a UUID")

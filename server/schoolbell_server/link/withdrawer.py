@@ -3,6 +3,8 @@
 What was passed on is judged again whenever its district's facts have moved, by the same gates as
 before any attempt. The hub answers what it has not sent as withdrawn, and the delivery is judged
 once more and cancelled; what could not be stopped has its outcome.
+
+So is what was cancelled here while it waited, where the broker may have it without having said so.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from collections.abc import Callable, Sequence
 
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.dispatch.preparer import Preparer, Stopped
+from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_server.link.district_link import DistrictLink, NotPassedOn
 from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from schoolbell_server.link.v1 import link_pb2
@@ -21,7 +25,7 @@ from schoolbell_server.link.wire import stamp
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_storage.claims import leased_on_other_facts
-from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.world import facts_versions
@@ -73,6 +77,7 @@ class Withdrawer:
             if self._seen.get(district_id) != version:
                 await self._judge(district_id, version)
                 self._seen[district_id] = version
+        await self._judge_doubtful()
 
     async def _judge(self, district_id: str, version: int) -> None:
         after = ""
@@ -86,6 +91,28 @@ class Withdrawer:
             await self._withdraw([one.row for one in prepared if isinstance(one, Stopped)], began)
             after = rows[-1].delivery_id
             await asyncio.sleep(0)
+
+    async def _judge_doubtful(self) -> None:
+        """Withdraw what has been cancelled of what the broker may have, and forget what has ended.
+
+        Nobody leases it, so a cancel of any kind ends it without asking the hub.
+        """
+        names = list(self._link.doubtful)
+        for first in range(0, len(names), _PAGE):
+            part = names[first : first + _PAGE]
+            began = self._clock()
+            async with self._storage.read() as connection:
+                rows = await fetch_deliveries(connection, part)
+            ended = [name for name in part if name not in rows or rows[name].state not in UNSENT]
+            stopped = [
+                rows[name]
+                for name in ended
+                if name in rows and rows[name].state is DeliveryState.CANCELLED
+            ]
+            await self._withdraw(stopped, began)
+            late = [name for name in part if self._link.doubtful[name] <= began]
+            for name in {*ended, *late}:
+                del self._link.doubtful[name]
 
     async def _withdraw(self, rows: Sequence[DeliveryRow], judged: dt.datetime) -> None:
         """Take back what was judged before a time, and may be on its way from us even now."""
