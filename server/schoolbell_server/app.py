@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
 from schoolbell_server.background.periodic import Periodic
-from schoolbell_server.background.stopping import Stop
+from schoolbell_server.background.stopping import Stop, cancel_all
 from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
@@ -215,8 +215,7 @@ async def running(
             # Storage that does not answer must not keep the server from ending.
             async with asyncio.timeout(2 * grace + _LAST_WRITES):
                 await _drain(parts, grace)
-            for task in work:
-                task.cancel()
+            await cancel_all(work)
 
 
 def _start(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+
+_AGAIN = 5.0  # seconds
 
 
 class Stop:
@@ -29,3 +32,16 @@ class Stop:
         except TimeoutError:
             return True
         return False
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have ended.
+
+    One that goes on is cancelled again: Python 3.11's `wait_for`, which libraries use, may swallow
+    a cancellation that comes as what it waits for is done.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_AGAIN)

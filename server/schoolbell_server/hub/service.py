@@ -13,7 +13,7 @@ import click
 import grpc
 from sqlalchemy.engine import make_url
 
-from schoolbell_server.background.stopping import Stop
+from schoolbell_server.background.stopping import Stop, cancel_all
 from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.common.circuit import CircuitState
@@ -114,8 +114,7 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
             await health.enter_graceful_shutdown()
             await _drain(config, districts, workers)
             ending.ask()
-            for task in (*work, *districts.connections):
-                task.cancel()
+            await cancel_all((*work, *districts.connections))
 
 
 async def open_ledger(config: HubConfig, stack: AsyncExitStack) -> Storage:
