@@ -77,11 +77,12 @@ class Enrollment:
         Raises EnrollmentRefused, and removes nothing, where messages wait in them, unless they
         are to be discarded.
         """
-        waiting = [queue for queue in district.queues if await self._waits(queue)]
-        if waiting and not discard:
-            raise EnrollmentRefused(
-                f"messages wait in {', '.join(waiting)}: let them drain, or discard them"
-            )
+        if not discard:
+            waiting = [queue for queue in district.queues if await self._waits(queue)]
+            if waiting:
+                raise EnrollmentRefused(
+                    f"messages wait in {', '.join(waiting)}: let them drain, or discard them"
+                )
         await self._tell_hubs(f"-{district.district}")
         await self.district_user(district).remove()
         await self._broker.delete("exchanges", VIRTUAL_HOST, district.exchange)
