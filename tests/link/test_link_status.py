@@ -109,7 +109,8 @@ async def test_a_broker_that_is_gone_is_told_and_the_link_comes_back_by_itself(
         await populate(link.service)
         await register(link.service, phone(STUDENT))
         await until_link(link, lambda one: one.connectivity == status_pb2.CONNECTIVITY_CONNECTED)
-        await asyncio.to_thread(broker.kill)
+        # Not killed: RabbitMQ 3.10 may not bring back queues that it made a moment before SIGKILL.
+        await asyncio.to_thread(broker.stop)
         try:
             await until_link(
                 link, lambda one: one.connectivity == status_pb2.CONNECTIVITY_DISCONNECTED

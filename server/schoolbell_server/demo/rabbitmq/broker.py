@@ -113,6 +113,15 @@ class Broker:
             process.wait(_STOP_TIMEOUT)
         self._processes.clear()
 
+    def stop(self) -> None:
+        """Let RabbitMQ shut down in order, as a restart of its machine would; then end the rest."""
+        *_, server = self._processes
+        server.terminate()
+        try:
+            server.wait(_STOP_TIMEOUT)
+        finally:
+            self.kill()
+
     def freeze(self) -> None:
         """Stop all its processes where they are: connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
