@@ -310,14 +310,16 @@ async def test_removing_by_hand_what_never_was_is_refused(database: str, tmp_pat
 async def test_dangling_references_are_named_and_nothing_is_written(
     database: str, tmp_path: Path
 ) -> None:
-    stray = EnrollmentRecord(
+    foreign = EnrollmentRecord(
         enrollment_id="e", student_id="s1", calendar_id="west:2027", start_date=FIRST_DAY
     )
     relationship = RelationshipRecord(student_id="ghost", guardian_id="s1-mother")
     async with open_database(database, tmp_path) as storage:
         await add_district(storage)
         with pytest.raises(RecordsRefused) as refused:
-            await write(storage, [*a_school("north"), stray, *family("s1", "north"), relationship])
+            await write(
+                storage, [*a_school("north"), foreign, *family("s1", "north"), relationship]
+            )
         assert await everything(storage) == []
     found = [
         (problem.record_index, str(problem.name), problem.field, str(problem.missing))

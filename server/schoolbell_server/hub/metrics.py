@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from schoolbell_server.observability.metrics import (
+    background_faults_counter,
+    circuit_gauge,
+    in_flight_gauge,
+)
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -50,21 +56,6 @@ class HubMetrics:
             "Messages in the dead-letter queue, as of the last look.",
             registry=registry,
         )
-        self.in_flight = Gauge(
-            "schoolbell_in_flight_pushes",
-            "Pushes on their way to a provider.",
-            ("app_id", "provider"),
-            registry=registry,
-        )
-        self.background_faults = Counter(
-            "schoolbell_background_faults",
-            "Background work that broke and began anew, by its name.",
-            ("kind",),
-            registry=registry,
-        )
-        self.circuit_open = Gauge(
-            "schoolbell_circuit_open",
-            "Whether nothing is sent at present.",
-            ("app_id", "provider"),
-            registry=registry,
-        )
+        self.in_flight = in_flight_gauge(registry)
+        self.background_faults = background_faults_counter(registry)
+        self.circuit_open = circuit_gauge(registry)

@@ -161,12 +161,7 @@ class Metrics:
             ("lane",),
             registry=registry,
         )
-        self.in_flight = Gauge(
-            "schoolbell_in_flight_pushes",
-            "Pushes on their way to a provider.",
-            ("app_id", "provider"),
-            registry=registry,
-        )
+        self.in_flight = in_flight_gauge(registry)
         self.attempts = Counter(
             "schoolbell_attempts",
             "Attempts by their outcome.",
@@ -192,12 +187,7 @@ class Metrics:
             "Deliveries ended as UNCERTAIN: their turn broke, or its outcome could not be written.",
             registry=registry,
         )
-        self.circuit_open = Gauge(
-            "schoolbell_circuit_open",
-            "1 while nothing but a trial now and then is sent through an app's provider.",
-            ("app_id", "provider"),
-            registry=registry,
-        )
+        self.circuit_open = circuit_gauge(registry)
         self.link_connected = Gauge(
             "schoolbell_link_connected",
             "1 while an app's provider can be reached.",
@@ -227,12 +217,7 @@ class Metrics:
 
     def _server(self) -> None:
         registry = self.registry
-        self.background_faults = Counter(
-            "schoolbell_background_faults",
-            "Background work that broke and began anew, by its name.",
-            ("kind",),
-            registry=registry,
-        )
+        self.background_faults = background_faults_counter(registry)
         self.loop_lag = Histogram(
             "schoolbell_loop_lag_seconds",
             "How late a timer ran: the event loop was busy, or the process stood still.",
@@ -285,3 +270,33 @@ class Metrics:
             "Deliveries that a dead server had leased, taken back.",
             registry=registry,
         )
+
+
+def in_flight_gauge(registry: CollectorRegistry) -> Gauge:
+    """Return the metric of pushes on their way, which servers and hubs have alike."""
+    return Gauge(
+        "schoolbell_in_flight_pushes",
+        "Pushes on their way to a provider.",
+        ("app_id", "provider"),
+        registry=registry,
+    )
+
+
+def background_faults_counter(registry: CollectorRegistry) -> Counter:
+    """Return the metric of background work that broke, which servers and hubs have alike."""
+    return Counter(
+        "schoolbell_background_faults",
+        "Background work that broke and began anew, by its name.",
+        ("kind",),
+        registry=registry,
+    )
+
+
+def circuit_gauge(registry: CollectorRegistry) -> Gauge:
+    """Return the metric of open circuits, which servers and hubs have alike."""
+    return Gauge(
+        "schoolbell_circuit_open",
+        "1 while nothing but a trial now and then is sent through an app's provider.",
+        ("app_id", "provider"),
+        registry=registry,
+    )
