@@ -25,7 +25,7 @@ from schoolbell_storage.codec import from_micros
 from schoolbell_storage.hub_ledger import KEPT
 from tests.link.enrolled import enroll, some_district
 from tests.link.linked import Linked, linked
-from tests.link.waiting import until_waiting
+from tests.link.waiting import until_empty, until_messages, until_passed_on
 from tests.service.following import following
 from tests.service.scene import STUDENT, phone, populate, publish, register, tasks
 from tests.service.whole import DISTRICT, Whole
@@ -44,7 +44,7 @@ async def test_another_districts_delivery_is_neither_withdrawn_nor_answered_for(
         await register(service, phone(STUDENT))
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
-            await until_waiting(link, link.district.request_queue(GRADES), 1)
+            await until_passed_on(link, link.district.request_queue(GRADES), 1)
             name = await _delivery_of(service)
             await _send(hostile, WITHDRAWALS_KEY, _withdrawal(name).SerializeToString())
             await _send(hostile, lane_key(0), _batch(name).SerializeToString())  # goes first
@@ -75,10 +75,10 @@ async def test_times_at_the_end_of_the_calendar_stop_no_hub(tmp_path: Path, brok
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
             await followed.until_states(ACCEPTED)
-        await until_waiting(link, hostile.topology.outcomes_queue, 4, at_least=True)
+        await until_messages(link, hostile.topology.outcomes_queue, 4)
         kept = await _longest_kept(link)  # stops the hub: what it did not settle is back
         for queue in (hostile.topology.request_queue(0), hostile.topology.withdrawals_queue):
-            await until_waiting(link, queue, 0)
+            await until_empty(link, queue)
         assert kept < dt.datetime.now(dt.UTC) + LONGEST_LIFE + 2 * KEPT
 
 

@@ -21,7 +21,7 @@ from schoolbell_server.link.sealing import HubKeys
 from schoolbell_server.link.settings import LinkConfig, LinkPayload
 from schoolbell_server.link.topology import DEAD_LETTER_QUEUE, lane_key
 from tests.link.linked import linked
-from tests.link.waiting import until_waiting
+from tests.link.waiting import until_empty, until_messages, until_passed_on
 from tests.service.following import following
 from tests.service.held import grade_settings
 from tests.service.scene import (
@@ -88,10 +88,10 @@ async def test_a_server_that_restarts_hears_what_became_of_what_it_passed_on(
         await populate(service)
         await register(service, phone(STUDENT), phone(MOTHER, ios=False))
         await publish(service, *tasks(1, 3))
-        await until_waiting(link, link.district.request_queue(GRADES), 6)
+        await until_passed_on(link, link.district.request_queue(GRADES), 6)
         await service.stop()
         await link.hub.start()
-        await until_waiting(link, link.district.request_queue(GRADES), 0)
+        await until_empty(link, link.district.request_queue(GRADES))
         await service.start()
         async with following(service) as followed:
             found = await followed.until_states(*[ACCEPTED] * 6)
@@ -112,7 +112,7 @@ async def test_what_expires_while_the_hub_is_away_is_expired_and_the_rest_is_lat
             await followed.until(lambda found: len(found) == 1)
             await grade_settings(service)
             await publish(service, *tasks(2, 1))
-            await until_waiting(link, link.district.request_queue(GRADES), 2)
+            await until_passed_on(link, link.district.request_queue(GRADES), 2)
             soon = min(followed.deliveries.values(), key=lambda one: one.create_time.seconds)
             left = soon.expire_time.ToDatetime(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)
             await asyncio.sleep(max(left.total_seconds(), 0))  # it is about time itself
@@ -133,7 +133,7 @@ async def test_the_district_may_seal_what_crosses(tmp_path: Path, broker: Broker
         await register(service, phone(STUDENT), phone(MOTHER, ios=False))
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
-            await until_waiting(link, link.district.request_queue(GRADES), 2)
+            await until_passed_on(link, link.district.request_queue(GRADES), 2)
             stored = b"".join(
                 one.read_bytes() for one in (tmp_path / "..").rglob("*.qi") if one.is_file()
             )
@@ -177,7 +177,7 @@ async def test_a_message_that_nobody_can_read_is_set_aside_and_stops_nothing(
             exchange = await channel.get_exchange(link.district.exchange, ensure=False)
             for body in (b"\xff\xff\xff", b""):
                 await exchange.publish(Message(body), lane_key(GRADES))
-        await until_waiting(link, DEAD_LETTER_QUEUE, 2)
+        await until_messages(link, DEAD_LETTER_QUEUE, 2)
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
             await followed.until_states(ACCEPTED)

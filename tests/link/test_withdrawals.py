@@ -14,7 +14,7 @@ from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.link.district_link import DistrictLink
 from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from tests.link.linked import Linked, linked
-from tests.link.waiting import until_passed_on, until_waiting
+from tests.link.waiting import until_empty, until_messages, until_passed_on
 from tests.service.following import following
 from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
 from tests.service.whole import DISTRICT
@@ -51,7 +51,7 @@ async def test_what_is_forbidden_before_the_hub_takes_it_is_not_sent(
             await publish(service, *tasks(1, 2))
             await until_passed_on(link, link.district.request_queue(GRADES), 4)
             await forbid(link)  # type: ignore[operator]
-            await until_waiting(link, link.district.withdrawals_queue, 1, at_least=True)
+            await until_messages(link, link.district.withdrawals_queue, 1)
             await link.hub.start()
             await followed.until_states(*[CANCELLED] * 4)
         assert service.sandbox.ledger.totals().accepted == 0
@@ -75,12 +75,12 @@ async def test_what_the_broker_has_without_having_said_so_is_withdrawn_too(
         queue = link.district.request_queue(GRADES)
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
-            await until_waiting(link, queue, 1, at_least=True)
+            await until_messages(link, queue, 1)
             await _cancel(link)
             await followed.until_states(CANCELLED)
-        await until_waiting(link, link.district.withdrawals_queue, 1, at_least=True)
+        await until_messages(link, link.district.withdrawals_queue, 1)
         await link.hub.start()
-        await until_waiting(link, queue, 0)
+        await until_empty(link, queue)
         await link.hub.stop()  # once it has answered what it took
         assert service.sandbox.ledger.totals().accepted == 0
 
@@ -92,9 +92,9 @@ async def test_what_is_allowed_again_is_sent_once(tmp_path: Path, broker: Broker
         await register(service, phone(STUDENT))
         async with following(service) as followed:
             await publish(service, *tasks(1, 1))
-            await until_waiting(link, link.district.request_queue(GRADES), 1)
+            await until_passed_on(link, link.district.request_queue(GRADES), 1)
             await service.configure(enabled=False)
-            await until_waiting(link, link.district.withdrawals_queue, 1)
+            await until_messages(link, link.district.withdrawals_queue, 1)
             await service.configure(enabled=True)
             await link.hub.start()
             (found,) = await followed.until_states(ACCEPTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aio_pika.abc import AbstractChannel
@@ -23,13 +23,26 @@ async def channel_of_a_hub(link: Linked) -> AsyncIterator[AbstractChannel]:
         yield channel
 
 
-async def until_waiting(link: Linked, queue: str, count: int, *, at_least: bool = False) -> None:
-    """Wait until so many messages wait in a queue, or at least so many."""
+async def until_empty(link: Linked, queue: str) -> None:
+    """Wait until no message waits in a queue."""
+    await _until(link, queue, lambda waiting: waiting == 0)
+
+
+async def until_messages(link: Linked, queue: str, count: int) -> None:
+    """Wait until at least so many messages wait in a queue, whatever each holds."""
+    await _until(link, queue, lambda waiting: waiting >= count)
+
+
+async def _until(link: Linked, queue: str, enough: Callable[[int], bool]) -> None:
+    """Wait until the number of messages in a queue is enough.
+
+    No test may wait for an exact number of messages with deliveries: how many deliveries
+    are in one message depends on how fast they come (`until_passed_on` counts them).
+    """
     async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
         while True:
             found = await channel.declare_queue(queue, passive=True)
-            waiting = found.declaration_result.message_count or 0
-            if waiting == count or (at_least and waiting > count):
+            if enough(found.declaration_result.message_count or 0):
                 return
             await asyncio.sleep(0.05)
 
