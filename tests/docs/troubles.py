@@ -15,6 +15,10 @@ TROUBLES = {
     "::test_what_needs_several_servers_does_not_start_alone",
     "ends by itself: `ended by a fault`": "end_to_end/test_storage_faults.py"
     "::test_postgresql_that_stays_away_throughout_a_drain",
+    "`process ended` with `process_number` and `code`": "end_to_end/test_processes.py"
+    "::test_a_process_that_dies_is_followed_by_another_and_nothing_is_lost",
+    "does not start: `--processes: …`": "end_to_end/test_processes.py"
+    "::test_what_no_process_can_serve_ends_the_server",
     "warning NO_WORKER": "end_to_end/test_several_servers.py"
     "::test_one_server_takes_calls_and_another_sends",
     "does not start: `SchemaTooNew`": "storage/test_migrate.py"
