@@ -38,6 +38,8 @@ class Row:
 ROWS: Mapping[str, Row] = {
     "accepting": Row(accepting.measure),
     "end-to-end": Row(end_to_end.measure),
+    "school-day": Row(end_to_end.measure_school_day),
+    "processes": Row(end_to_end.measure_processes),
     "single": Row(single.measure),
     "neighbor": Row(neighboring.measure),
     "attendance": Row(attendance.measure, long=True),
