@@ -30,6 +30,8 @@ ARRIVALS = "arrivals.txt"
 CONFIGURATION = "schoolbell.toml"
 _BACKLOG = 10_000_000
 """Deliveries: more than is ever written, so that nobody is held up."""
+_CALLS = 2_000
+"""Calls of the load generator, which has one connection and one key a role."""
 _LOOK_AGAIN = 0.05  # seconds
 
 
@@ -190,7 +192,8 @@ async def service(
             pids=pids,
             options=options,
         )
-        own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\nbacklog = {_BACKLOG}\n"
+        limits = f"backlog = {_BACKLOG}\nkey_calls = {_CALLS}\nconnection_calls = {_CALLS}\n"
+        own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\n{limits}"
         text = stage.configuration(folder, stage.accounts(folder, facts), found.port) + own
         (folder / CONFIGURATION).write_text(text, encoding="utf-8")
         stack.push_async_callback(found.stop)
