@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 
 import click
 import pytest
 from click.testing import CliRunner
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from rich.console import Console
 
 from schoolbell.cli.groups import Root
 from schoolbell.cli.output import Form, Output, columns, to_data
 from schoolbell.cli.printing import escape, escape_json, say
+from schoolbell.v1.access_service_pb2 import ErasePersonDataResponse
 from schoolbell.v1.roster_pb2 import School
+from schoolbell.v1.roster_service_pb2 import SetActiveSchoolYearResponse
+from schoolbell.v1.status_service_pb2 import CancelDeliveriesResponse
 
 HOSTILE = [
     "\x1b[2J\x1b]0;title\x07",
@@ -84,3 +89,20 @@ def test_lines_and_errors_of_a_command_are_escaped(text: str) -> None:
     result = CliRunner().invoke(root, ["command"])
     assert result.exit_code == 1
     assert all(letter.isprintable() or letter == "\n" for letter in result.output)
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CancelDeliveriesResponse(),
+        SetActiveSchoolYearResponse(active_school_year=2028),
+        ErasePersonDataResponse(),
+    ],
+    ids=lambda answer: answer.DESCRIPTOR.name,
+)
+def test_a_count_of_nothing_is_an_answer(
+    form: Form, answer: Message, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output(form, Console(width=400)).message(answer)
+    assert re.search(r"[cC]ount\W+0\b", capsys.readouterr().out)
