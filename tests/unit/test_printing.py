@@ -15,6 +15,7 @@ from rich.console import Console
 from schoolbell.cli.groups import Root
 from schoolbell.cli.output import Form, Output, columns, to_data
 from schoolbell.cli.printing import escape, escape_json, say
+from schoolbell.cli.values import message_text
 from schoolbell.v1.access_service_pb2 import ErasePersonDataResponse
 from schoolbell.v1.roster_pb2 import School
 from schoolbell.v1.roster_service_pb2 import SetActiveSchoolYearResponse
@@ -63,6 +64,15 @@ def test_json_means_the_same(text: str) -> None:
     assert json.loads(shown) == {"name": text}
     if text in HOSTILE:
         assert shown.isprintable()
+
+
+def test_whole_numbers_of_the_audit_log_are_shown_as_such() -> None:
+    after = Struct()
+    told = {"cancelled": 3, "parts": [{"step": 1}], "percent": 68.5, "whole": True}
+    after.update(told)
+    shown = message_text(after)
+    assert json.loads(shown) == told
+    assert ".0" not in shown
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, *SEEN], ids=ascii)
