@@ -19,6 +19,7 @@ from schoolbell_console.seals import read_seals
 from schoolbell_console.services import SERVICES, STATIC, Services, static_marks
 from schoolbell_console.session import Sessions
 from schoolbell_console.showing import FILTERS
+from schoolbell_console.spent import Spent
 
 _LONGEST_FORM = 512 * 1024  # bytes
 
@@ -36,12 +37,13 @@ def make_app(config: Config) -> web.Application:
 
     async def running(app: web.Application) -> AsyncIterator[None]:
         calls = Calls(reached)
+        spent = Spent(config.console.cookie_key_file.with_suffix(".spent"))
         app[SERVICES] = Services(
             config=config,
             calls=calls,
             seals=seals,
-            sessions=Sessions(config, seals),
-            links=Links(seals),
+            sessions=Sessions(config, seals, spent),
+            links=Links(seals, spent),
             provider=provider,
             renewals=Renewals(provider) if provider is not None else None,
             templates=_templates(),
@@ -50,6 +52,7 @@ def make_app(config: Config) -> web.Application:
         app[STREAMS] = Streams()
         yield
         await calls.close()
+        spent.close()
         if provider is not None:
             await provider.close()
 

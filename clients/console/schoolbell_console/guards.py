@@ -40,6 +40,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _SAFE = frozenset({"GET", "HEAD"})
+_ENTRANCE = "/sign-in"
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -90,15 +91,25 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
 
 def sign_in_again(request: web.Request) -> web.Response:
     """End the session and show the page for signing in, which comes back here."""
-    here = request.path_qs if request.method in _SAFE else "/"
     ended = request.get("session") or request.get("ended")
-    query = {"next": here} | ({"why": "ended"} if ended else {})
+    query = {"next": _here(request)}
+    if ended or request.method not in _SAFE:
+        query["why"] = "ended"
     address = request.app.router["entrance"].url_for().with_query(query)
     response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": str(address)})
     if ended:
         request.app[SERVICES].sessions.end(response, ended)
         request["renew"] = False
     return response
+
+
+def _here(request: web.Request) -> str:
+    """Return the address of the page where a person is; of a form, the page that holds it."""
+    if request.method in _SAFE:
+        return request.path_qs
+    origin = request.app[SERVICES].config.console.origin
+    page = request.headers.get("Referer", "")
+    return page.removeprefix(origin) if page.startswith(f"{origin}/") else "/"
 
 
 def _trouble(
@@ -131,7 +142,14 @@ async def own_forms(request: web.Request, handler: Handler) -> web.StreamRespons
     if request.headers.get("Origin") != services.config.console.origin:
         raise web.HTTPForbidden
     form = await request.post()
-    token = form.get("token")
-    if not isinstance(token, str) or not services.sessions.is_token(request["session"], token):
+    token, session = form.get("token"), request["session"]
+    if not isinstance(token, str):
         raise web.HTTPForbidden
-    return await handler(request)
+    if services.sessions.is_token(session, token):
+        return await handler(request)
+    # Of two tabs, one may have signed in or out since the other showed its form.
+    if request.path == _ENTRANCE and services.sessions.is_token(None, token):
+        return await handler(request)
+    if session is None and request.path != _ENTRANCE:
+        return sign_in_again(request)
+    raise web.HTTPForbidden
