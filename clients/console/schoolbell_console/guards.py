@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from schoolbell import InvalidKeyError, SchoolbellError
 from schoolbell.errors import Unauthenticated
@@ -41,6 +43,8 @@ _HEADERS = {
 }
 _SAFE = frozenset({"GET", "HEAD"})
 _ENTRANCE = "/sign-in"
+_MOST_FIELDS = 5000
+_SLOWEST_FORM = 30.0  # seconds
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -133,6 +137,20 @@ async def sessions(request: web.Request, handler: Handler) -> web.StreamResponse
     return await handler(request)
 
 
+async def own_form(request: web.Request) -> MultiMapping[str | bytearray | web.FileField]:
+    """Return the form that was sent; no page sends files, many fields, or slowly."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        async with asyncio.timeout(_SLOWEST_FORM):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    if body.count(b"&") >= _MOST_FIELDS:  # counted before they become objects
+        raise web.HTTPRequestEntityTooLarge(max_size=_MOST_FIELDS, actual_size=body.count(b"&"))
+    return await request.post()
+
+
 @web.middleware
 async def own_forms(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what another site sends in a person's name: by its origin, and by its token."""
@@ -141,7 +159,7 @@ async def own_forms(request: web.Request, handler: Handler) -> web.StreamRespons
     services = request.app[SERVICES]
     if request.headers.get("Origin") != services.config.console.origin:
         raise web.HTTPForbidden
-    form = await request.post()
+    form = await own_form(request)
     token, session = form.get("token"), request["session"]
     if not isinstance(token, str):
         raise web.HTTPForbidden
