@@ -30,7 +30,7 @@ def make_app(config: Config) -> web.Application:
     seals = read_seals(config.console.cookie_key_file)
     provider = Provider(config.oidc, config.console.origin) if config.oidc is not None else None
     app = web.Application(
-        middlewares=[guards.sessions, guards.errors_in_words, guards.own_forms],
+        middlewares=[guards.errors_in_words, guards.sessions, guards.own_forms],
         client_max_size=_LONGEST_FORM,
     )
     app.on_response_prepare.append(guards.add_headers)

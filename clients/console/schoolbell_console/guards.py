@@ -15,6 +15,7 @@ from multidict import MultiMapping
 from schoolbell import InvalidKeyError, SchoolbellError
 from schoolbell.errors import Unauthenticated
 from schoolbell_console.services import SERVICES
+from schoolbell_console.session import ENDED, RENEW, SESSION
 from schoolbell_console.trouble import status_of, trouble_of
 from schoolbell_console.visit import look_of
 
@@ -55,8 +56,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if not _is_static(request):
         response.headers["Cache-Control"] = "no-store"
-    if request.get("renew") and request.get("session"):
-        services.sessions.write(response, request["session"])
+    session = request.get(SESSION)
+    if session is not None and request.get(RENEW):
+        services.sessions.write(response, session)
 
 
 def _is_static(request: web.Request) -> bool:
@@ -95,7 +97,7 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
 
 def sign_in_again(request: web.Request) -> web.Response:
     """End the session and show the page for signing in, which comes back here."""
-    ended = request.get("session") or request.get("ended")
+    ended = request.get(SESSION) or request.get(ENDED)
     query = {"next": _here(request)}
     if ended or request.method not in _SAFE:
         query["why"] = "ended"
@@ -103,7 +105,7 @@ def sign_in_again(request: web.Request) -> web.Response:
     response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": str(address)})
     if ended:
         request.app[SERVICES].sessions.end(response, ended)
-        request["renew"] = False
+        request[RENEW] = False
     return response
 
 
@@ -131,9 +133,11 @@ async def sessions(request: web.Request, handler: Handler) -> web.StreamResponse
     if session is not None and services.renewals is not None and not _is_static(request):
         fresh = await services.renewals.fresh(session)
         if fresh is None:
-            request["ended"] = session
+            request[ENDED] = session
         session, renew = fresh, renew or fresh is not session
-    request["session"], request["renew"] = session, renew
+    request[RENEW] = renew
+    if session is not None:
+        request[SESSION] = session
     return await handler(request)
 
 
@@ -148,7 +152,10 @@ async def own_form(request: web.Request) -> MultiMapping[str | bytearray | web.F
         raise web.HTTPRequestTimeout from None
     if body.count(b"&") >= _MOST_FIELDS:  # counted before they become objects
         raise web.HTTPRequestEntityTooLarge(max_size=_MOST_FIELDS, actual_size=body.count(b"&"))
-    return await request.post()
+    try:
+        return await request.post()
+    except (LookupError, ValueError):  # an encoding that is none, or not that of the text
+        raise web.HTTPBadRequest from None
 
 
 @web.middleware
@@ -160,7 +167,7 @@ async def own_forms(request: web.Request, handler: Handler) -> web.StreamRespons
     if request.headers.get("Origin") != services.config.console.origin:
         raise web.HTTPForbidden
     form = await own_form(request)
-    token, session = form.get("token"), request["session"]
+    token, session = form.get("token"), request.get(SESSION)
     if not isinstance(token, str):
         raise web.HTTPForbidden
     if services.sessions.is_token(session, token):

@@ -42,6 +42,14 @@ class Session:
     """In seconds since 1970: the credential ends then, where it can be renewed."""
 
 
+SESSION = web.RequestKey("session", Session)
+"""Who sent a request; absent where nobody is signed in."""
+ENDED = web.RequestKey("ended", Session)
+"""Whose session has just turned out to be over."""
+RENEW = web.RequestKey("renew", bool)
+"""Whether the cookie of the session is to be written anew."""
+
+
 class Sessions:
     """Reads sessions from requests and writes them into responses."""
 

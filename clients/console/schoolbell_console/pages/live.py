@@ -18,6 +18,7 @@ from schoolbell.v1.status_service_pb2 import GetDeliveryRequest
 from schoolbell_console.board import Board
 from schoolbell_console.districts import in_district
 from schoolbell_console.following import Following
+from schoolbell_console.session import RENEW, SESSION
 from schoolbell_console.texts import member_slug
 from schoolbell_console.visit import Visit
 
@@ -82,7 +83,7 @@ def state_text(visit: Visit, state: int) -> str:
 async def events(visit: Visit) -> web.StreamResponse:
     """Stream a sum every second, from where a page that comes back left off."""
     request = visit.look.request
-    streams, session = request.app[STREAMS], request["session"]
+    streams, session = request.app[STREAMS], request[SESSION]
     if not streams.take(session.session_id):
         return web.Response(status=503)
     try:
@@ -96,7 +97,7 @@ async def _events(visit: Visit, request: web.Request, streams: Streams) -> web.S
     position = request.headers.get("Last-Event-ID", "")[:1000]
     following = Following(visit.client, visit.district_id, board, position)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    request["renew"] = True  # a page that is watched is used
+    request[RENEW] = True  # a page that is watched is used
     await response.prepare(request)
     _bound(request)
     task = asyncio.create_task(following.run())
