@@ -22,7 +22,17 @@ class HubMetrics:
             "schoolbell_hub_connected", "Whether the broker is reached.", registry=registry
         )
         self.districts = Gauge(
-            "schoolbell_hub_districts", "Districts that are taken from.", registry=registry
+            "schoolbell_hub_districts", "Districts that are enrolled.", registry=registry
+        )
+        self.districts_read = Gauge(
+            "schoolbell_hub_districts_read",
+            "Whether the broker says who is enrolled; else those are taken from who are known.",
+            registry=registry,
+        )
+        self.untaken = Gauge(
+            "schoolbell_hub_districts_untaken",
+            "Enrolled districts whose queues cannot be taken from, as of the last look.",
+            registry=registry,
         )
         self.messages = Counter(
             "schoolbell_hub_messages",
