@@ -1,4 +1,4 @@
-"""What `buf breaking` compares with holds every file that others depend on: no package is left out."""
+"""What `buf breaking` compares with holds every file that others depend on."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from schoolbell_server.observability.metrics import (
     background_faults_counter,
     circuit_gauge,
     in_flight_gauge,
+    throttled_gauge,
 )
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -69,3 +70,4 @@ class HubMetrics:
         self.in_flight = in_flight_gauge(registry)
         self.background_faults = background_faults_counter(registry)
         self.circuit_open = circuit_gauge(registry)
+        self.link_throttled = throttled_gauge(registry)

@@ -212,8 +212,9 @@ async def _drop(storage: Storage) -> None:
 
 
 async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
-    """Show how the circuits stand, until cancelled; what was open is probed."""
+    """Show how the circuits stand, and who asks for fewer pushes, until cancelled."""
     opened: dict[object, bool] = {}
+    throttled: dict[object, bool] = {}
     while True:
         for (app_id, platform), gateway in gateways.items():
             view, provider = gateway.circuit, APP_PROVIDER[platform].name
@@ -223,4 +224,11 @@ async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
                 about = {"app_id": app_id, "provider": provider, "provider_reason": view.reason}
                 _logger.warning("circuit open" if is_open else "circuit closed", extra=about)
                 opened[app_id, platform] = is_open
+            fewer = bool(view.throttled)
+            metrics.link_throttled.labels(app_id, provider).set(fewer)
+            if throttled.get((app_id, platform), False) != fewer:
+                about = {"app_id": app_id, "provider": provider, "provider_reason": view.throttled}
+                told = "link throttled" if fewer else "link no longer throttled"
+                _logger.warning(told, extra=about)
+                throttled[app_id, platform] = fewer
         await asyncio.sleep(_CIRCUITS_INTERVAL)
