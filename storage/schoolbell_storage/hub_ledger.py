@@ -1,8 +1,8 @@
 """The ledger of a hub: which attempts were begun and how they ended, and what was taken back.
 
 It makes a hub idempotent by district, delivery and attempt. It holds ids, times and outcomes, never
-a text or a token, and each row goes some time after its delivery's expiry. One hub has it on
-SQLite; several share one on PostgreSQL.
+a text or a token, and each row goes some time after its delivery's expiry. It knows the enrolled
+districts too. One hub has it on SQLite; several share one on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ _withdrawal = Table(
     Column("drop_time", BigInteger, nullable=False),
     Index("hub_withdrawal_drop", "drop_time"),
 )
+_district = Table("hub_district", metadata, Column("district", String, primary_key=True))
 KEPT = dt.timedelta(days=1)
 """How long a row outlives its delivery's expiry: a broker may bring a message once more."""
 _STEP = 1_000
@@ -98,6 +99,26 @@ async def create(storage: Storage) -> None:
         if storage.dialect == "postgresql":  # hubs that start together
             await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
         await connection.run_sync(metadata.create_all)
+
+
+async def known_districts(connection: AsyncConnection) -> set[str]:
+    """Return who is enrolled, as far as a hub of this ledger ever heard."""
+    return set((await connection.execute(select(_district.c.district))).scalars())
+
+
+async def keep_districts(
+    connection: AsyncConnection, enrolled: Collection[str], removed: Collection[str]
+) -> None:
+    """Keep who was enrolled since, and forget who was removed."""
+    if enrolled:
+        rows = [{"district": name} for name in sorted(enrolled)]
+        insert = insert_into(connection.dialect.name, _district)
+        await connection.execute(insert.on_conflict_do_nothing(), rows)
+    if removed:
+        await connection.execute(
+            delete(_district).where(_district.c.district == bindparam("name")),
+            [{"name": name} for name in sorted(removed)],
+        )
 
 
 async def free_all(connection: AsyncConnection) -> None:

@@ -13,7 +13,7 @@ from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.link.broker import FAULTS, messages_in
+from schoolbell_server.link.broker import FAULTS, messages_in, on_cancelled
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
@@ -88,6 +88,7 @@ class Intake:
     async def start(self, connection: AbstractConnection) -> None:
         """Begin to take; the withdrawals first, so that what waits of them goes before."""
         channel = self._channel = await connection.channel(publisher_confirms=False)
+        await on_cancelled(channel, self.give_up)
         await channel.set_qos(_WITHDRAWALS)
         self._withdrawals = await channel.declare_queue(
             self._topology.withdrawals_queue, passive=True

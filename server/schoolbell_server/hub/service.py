@@ -39,6 +39,8 @@ from schoolbell_storage.engine import Storage, open_storage, sqlite_url
 from schoolbell_storage.errors import StorageError
 
 LEDGER = "hub.db"
+DISTRICTS = "districts"
+"""The health service that says whether the hub hears who is enrolled."""
 _DROP_INTERVAL = 60.0  # seconds
 _CIRCUITS_INTERVAL = 1.0  # seconds
 _HEALTH_INTERVAL = 0.5  # seconds
@@ -88,7 +90,7 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         )
         workers = Workers(queue, attempts, metrics, count=config.hub.messages)
         server = grpc.aio.server()
-        health = await add_health(server, [])
+        health = await add_health(server, [DISTRICTS])
         tls = None
         if not config.hub.plaintext:
             tls = ServerTls(config.hub.tls, config.hub.data_dir, _tell)
@@ -98,10 +100,13 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         ending = Stop()
         supervisor = Supervisor(tasks, ending, metrics)
-        districts = Districts(config, storage, metrics, queue, supervisor)
+        async with storage.read() as connection:
+            known = await hub_ledger.known_districts(connection)
+        districts = Districts(config, storage, metrics, queue, supervisor, known)
         work = [
             supervisor.start("workers", workers.run),
             supervisor.start("districts", districts.run),
+            supervisor.start("queues", districts.watch),
             supervisor.start("ledger", partial(_drop, storage)),
             supervisor.start("circuits", partial(_watch, metrics, gateways)),
             supervisor.start("health", partial(_show_health, health, districts)),
@@ -171,9 +176,10 @@ def _report(app_id: str, setting: str, problem: str) -> None:
 
 
 async def _show_health(health: Health, districts: Districts) -> None:
-    """Say that the hub serves as long as it reaches the broker, until cancelled."""
+    """Say whether the hub serves, and hears who is enrolled, until cancelled."""
     while True:
-        await set_serving(health, "", serving=districts.connected)
+        await set_serving(health, "", serving=districts.serving)
+        await set_serving(health, DISTRICTS, serving=districts.connected and districts.heard)
         await asyncio.sleep(_HEALTH_INTERVAL)
 
 
@@ -206,8 +212,9 @@ async def _drop(storage: Storage) -> None:
 
 
 async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
-    """Show how the circuits stand, until cancelled; what was open is probed."""
+    """Show how the circuits stand, and who asks for fewer pushes, until cancelled."""
     opened: dict[object, bool] = {}
+    throttled: dict[object, bool] = {}
     while True:
         for (app_id, platform), gateway in gateways.items():
             view, provider = gateway.circuit, APP_PROVIDER[platform].name
@@ -217,4 +224,11 @@ async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
                 about = {"app_id": app_id, "provider": provider, "provider_reason": view.reason}
                 _logger.warning("circuit open" if is_open else "circuit closed", extra=about)
                 opened[app_id, platform] = is_open
+            fewer = bool(view.throttled)
+            metrics.link_throttled.labels(app_id, provider).set(fewer)
+            if throttled.get((app_id, platform), False) != fewer:
+                about = {"app_id": app_id, "provider": provider, "provider_reason": view.throttled}
+                told = "link throttled" if fewer else "link no longer throttled"
+                _logger.warning(told, extra=about)
+                throttled[app_id, platform] = fewer
         await asyncio.sleep(_CIRCUITS_INTERVAL)

@@ -87,11 +87,13 @@ class LinkGateway:
             credentials_refused=trouble is not None and trouble.trouble is LinkTrouble.CREDENTIALS,
         )
 
-    def heard(self, echo: Echo, outcome: Outcome) -> None:
+    def heard(self, echo: Echo, result: PushResult) -> None:
         """Take note of an outcome: trouble that the hub has with a provider holds what is new."""
         circuit = self._circuits.of(echo.environment)
-        age = (self._clock() - echo.publish_time).total_seconds()
-        circuit.record(outcome, circuit.now() - max(age, 0.0))
+        age = max(self._clock() - echo.publish_time, dt.timedelta(0))
+        circuit.record(result.outcome, circuit.now() - age.total_seconds())
+        if result.outcome is Outcome.THROTTLED_PROJECT:
+            self._circuits.throttle(result.provider_reason, result.retry_after, age=age)
 
     @property
     def circuit(self) -> CircuitView:
