@@ -151,16 +151,17 @@ async def _batches(students: int, today: dt.date) -> AsyncIterator[bytes]:
     """Yield the roster as it waits to be imported."""
     index = 0
     for first in range(0, students, _CHUNK):
-        records: list[Record] = []
+        batch: list[Record] = []
         for number in range(first, min(first + _CHUNK, students)):
-            records += _records(number, today)
+            batch += records(number, today)
         yield encode_incoming(
-            IncomingRecord(place, record) for place, record in enumerate(records, index)
+            IncomingRecord(place, record) for place, record in enumerate(batch, index)
         )
-        index += len(records)
+        index += len(batch)
 
 
-def _records(number: int, today: dt.date) -> Iterator[Record]:
+def records(number: int, today: dt.date) -> Iterator[Record]:
+    """Yield what the roster has of a student, and of the school that begins with one."""
     start, end = today - _HALF_A_YEAR, today + _HALF_A_YEAR
     school, student = calendar_id(number), student_id(number)
     if number % _SCHOOL == 0:

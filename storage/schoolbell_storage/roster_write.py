@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.districts import move_roster
 from schoolbell_storage.roster_bars import BarWriter, lost_bars
 from schoolbell_storage.roster_checks import (
     MOST_PROBLEMS,
@@ -87,15 +87,30 @@ class Written:
     """The first of the bars that were lifted where they would have been a loss."""
     lost_bar_total: int
 
+    @property
+    def touched(self) -> bool:
+        """Return whether any record changed."""
+        return any(count.touched for count in self.counts.values())
+
 
 async def write_records(
     connection: AsyncConnection, write: RosterWrite, batches: AsyncIterator[bytes]
 ) -> Written:
-    """Write the records of these waiting batches in this transaction.
+    """Write the records of these waiting batches in this transaction, and move the versions.
 
     Raises `RecordsRefused` or `GuardsExceeded`; the transaction must then be rolled back.
     The caller has locked the roster, so that roster writes come one after the other.
     """
+    done = await change_roster(connection, write, batches)
+    if done.touched:
+        await move_roster(connection, write.district_id)
+    return done
+
+
+async def change_roster(
+    connection: AsyncConnection, write: RosterWrite, batches: AsyncIterator[bytes]
+) -> Written:
+    """Do what `write_records` does, but for the versions."""
     await create_incoming(connection)
     async for batch in batches:
         await load_incoming(connection, batch)
@@ -108,8 +123,6 @@ async def write_records(
     done = await _Work(connection, write).apply(types)
     await check_references(connection, write.district_id, types, active_only=not write.by_hand)
     await drop_incoming(connection)
-    if any(count.touched for count in done.counts.values()):
-        await bump_facts(connection, write.district_id)
     return done
 
 

@@ -106,6 +106,7 @@ district = Table(
     _text("settings_acting_user_id"),
     _count("audit_retention", default=400 * 86_400),  # seconds
     _count("facts_version"),
+    _count("roster_version"),
 )
 
 school = Table(

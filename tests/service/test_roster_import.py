@@ -496,6 +496,32 @@ async def _arrive_whole(service: Service) -> None:
         assert await complete_import(connection, begun, service.clock())
 
 
+@databases()
+async def test_what_is_written_by_hand_before_an_import_is_applied_counts(
+    database: str, tmp_path: Path
+) -> None:
+    async with serving(tmp_path, database) as service:
+        await service.add_district()
+        await bring(service, "1", [*NORTH, *family("a"), *family("b")])
+        service.finishing.clear()
+        service.to_finish.clear()
+        dangling = asyncio.create_task(
+            bring(service, "2", [relationship("a", "b-mother"), user("c")], mode=DELTA)
+        )
+        await service.to_finish.wait()
+        await service.roster.DeactivateRecords(
+            messages.DeactivateRecordsRequest(
+                district_id=DISTRICT, source="sis", user_ids=["b-mother"]
+            )
+        )
+        service.finishing.set()
+        with refused("IMPORT_RECORDS_REFUSED"):
+            await dangling
+        assert await student_ids(service) == ["a", "b"]
+        problems = (await look_up(service, "2")).report.problems
+    assert [(one.record_id, one.field) for one in problems] == [("a/b-mother", "guardian_id")]
+
+
 async def test_one_import_of_a_source_is_under_way(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()
