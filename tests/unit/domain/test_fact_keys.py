@@ -9,19 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.change import Change, GradeChange, Payload
-from schoolbell_server.domain.fact_keys import (
-    account_key,
-    all_keys,
-    fact_key,
-    key_prefixes,
-    other_keys,
-)
+from schoolbell_server.domain.change import Change, Payload
+from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceStatus,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.grade import GradeChange
+from schoolbell_server.domain.kinds.lunch_balance import account_key
+from schoolbell_server.domain.kinds.registry import key_prefixes
 from tests.unit.domain.happenings import (
     TODAY,
     VENDOR,
