@@ -9,7 +9,6 @@ from enum import IntEnum
 from functools import partial
 from typing import Any
 
-from schoolbell_server.domain.compact import number_of
 from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.kinds import LimitTrigger
 from schoolbell_server.domain.kinds.registry import CONDITIONS
@@ -24,13 +23,17 @@ def _members(enum: type[IntEnum], numbers: Iterable[int]) -> frozenset[IntEnum]:
     return frozenset(map(enum, numbers))
 
 
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
 def _readers(condition: type[Condition]) -> dict[str, Callable[[Any], Any]]:
     """Return how each field of a condition is read: a set of members, how often, or a limit."""
     special: dict[str, Callable[[Any], Any]] = {
         "limit_trigger": LimitTrigger,
         **{name: partial(_members, enum) for name, enum in condition.choices.items()},
     }
-    return {one.name: special.get(one.name, number_of) for one in fields(condition)}
+    return {one.name: special.get(one.name, _number) for one in fields(condition)}
 
 
 _ARMS = {one.arm: (one, _readers(one)) for one in CONDITIONS.values()}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
 
@@ -19,21 +19,13 @@ FactKey = str
 """A canonical text that names a fact within its district; opaque outside this package."""
 
 
+@dataclass(frozen=True, slots=True)
 class Value(ABC):
     """What a fact is; the values of each kind stand in its module."""
 
-    __slots__ = ()
     tag: ClassVar[str]
-    """The first item of its document. Documents are stored: a tag never changes."""
-
-    @abstractmethod
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document: JSON values."""
-
-    @classmethod
-    @abstractmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
+    """The first item of its document, which its fields follow. Documents are stored: a tag never
+    changes, and a field is only ever added behind the others."""
 
     @abstractmethod
     def text(self) -> str:

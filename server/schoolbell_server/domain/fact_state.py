@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any, get_args, get_type_hints
 
 from schoolbell_server.domain import compact
 from schoolbell_server.domain.fact import FactState, Mark, Previous, Setter, Value
@@ -98,19 +100,43 @@ def decode_told(text: str) -> Told:
 
 
 def encode_value(value: Value | None) -> Document | None:
-    """Return a value as a document that begins with its tag."""
-    return None if value is None else [value.tag, *value.items()]
+    """Return a value as a document that begins with its tag; a decimal is its text."""
+    if value is None:
+        return None
+    _kind, readers = _VALUES[value.tag]
+    return [value.tag, *[_plain(getattr(value, name)) for name in readers]]
 
 
 def decode_value(document: Document | None) -> Value | None:
-    """Return the value that `encode_value` wrote."""
+    """Return the value that `encode_value` wrote; earlier versions wrote fewer fields."""
     if document is None:
         return None
     try:
-        tag, *items = document
-        return VALUES[tag].read(items)
-    except (KeyError, TypeError, ValueError) as error:
+        tag, first, *others = document
+        kind, readers = _VALUES[tag]
+        found = zip(readers.values(), (first, *others), strict=False)
+        return kind(*[None if item is None else read(item) for read, item in found])
+    except (KeyError, ValueError) as error:
         raise ValueError(f"not a value: {document!r}") from error
+
+
+def _plain(item: object) -> object:
+    if isinstance(item, Decimal):
+        return str(item)
+    return item.isoformat() if isinstance(item, dt.date) else item
+
+
+def _readers(value: type[Value]) -> dict[str, Callable[[Any], Any]]:
+    """Return how each field of a value is read, if it is not None: by its type."""
+    hints = get_type_hints(value)
+    types = {
+        one.name: (get_args(hints[one.name]) or (hints[one.name],))[0] for one in fields(value)
+    }
+    return {name: _PARSERS.get(kind, kind) for name, kind in types.items()}
+
+
+_PARSERS: Mapping[type, Callable[[Any], Any]] = {dt.date: dt.date.fromisoformat}
+_VALUES = {tag: (value, _readers(value)) for tag, value in VALUES.items()}
 
 
 def _time(time: dt.datetime) -> str:

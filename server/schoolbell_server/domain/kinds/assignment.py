@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.compact import number_of, number_text
 from schoolbell_server.domain.condition import Condition, LimitCondition
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact import FactKey, Value
@@ -54,21 +53,11 @@ _ASPECT_OF = {
 class ScoreValue(Value):
     """What an assignment was scored, or that it is missing."""
 
-    tag: ClassVar[str] = "score"
+    tag = "score"
     percent: Decimal | None = None
     points: Decimal | None = None
     missing: bool = False
     mark: str = ""
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [number_text(self.percent), number_text(self.points), self.missing, self.mark]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave; earlier versions wrote no mark."""
-        percent, points, missing, *mark = items
-        return cls(number_of(percent), number_of(points), missing, *mark)
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -86,17 +75,8 @@ class ScoreValue(Value):
 class AssignedValue(Value):
     """Whether an assignment stands or was withdrawn."""
 
-    tag: ClassVar[str] = "assigned"
+    tag = "assigned"
     withdrawn: bool = False
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [self.withdrawn]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
-        return cls(*items)
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -107,18 +87,8 @@ class AssignedValue(Value):
 class DueDateValue(Value):
     """When an assignment is due."""
 
-    tag: ClassVar[str] = "due"
+    tag = "due"
     due_date: dt.date | None = None
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [None if self.due_date is None else self.due_date.isoformat()]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
-        (due,) = items
-        return cls(None if due is None else dt.date.fromisoformat(due))
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -129,9 +99,9 @@ class DueDateValue(Value):
 class AssignmentCondition(LimitCondition):
     """Which assignment changes are wanted; empty actions are all but those told only if named."""
 
-    arm: ClassVar[str] = "assignment"
+    arm = "assignment"
     choices: ClassVar = {"actions": AssignmentAction}
-    limit_field: ClassVar[str] = "below_percent"
+    limit_field = "below_percent"
     actions: frozenset[AssignmentAction] = frozenset()
     below_percent: Decimal | None = None
 
@@ -145,13 +115,13 @@ _WITHOUT_SCORE = frozenset({AssignmentAction.ASSIGNED, AssignmentAction.WITHDRAW
 class AssignmentChange(ReplacingPayload):
     """What a teacher did with an assignment."""
 
-    kind: ClassVar[Kind] = Kind.ASSIGNMENT
-    word: ClassVar[str] = "assignment"
-    lane: ClassVar[Lane] = Lane.ASSIGNMENT
-    values: ClassVar[tuple[type[Value], ...]] = (ScoreValue, AssignedValue, DueDateValue)
-    condition: ClassVar[type[Condition] | None] = AssignmentCondition
-    posted_late: ClassVar[bool] = True
-    opens: ClassVar[tuple[str, ...]] = ("section_id", "assignment_id")
+    kind = Kind.ASSIGNMENT
+    word = "assignment"
+    lane = Lane.ASSIGNMENT
+    values = (ScoreValue, AssignedValue, DueDateValue)
+    condition = AssignmentCondition
+    posted_late = True
+    opens = ("section_id", "assignment_id")
 
     action: AssignmentAction
     assignment_id: str

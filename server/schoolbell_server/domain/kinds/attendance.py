@@ -7,9 +7,9 @@ least excused. Only the section that set a mark can lift it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from schoolbell_server.domain.change import Change, Payload
 from schoolbell_server.domain.condition import Condition
@@ -54,22 +54,9 @@ _EXCUSE_ORDER = (
 class AttendanceValue(Value):
     """The most serious standing mark; no status is no mark."""
 
-    tag: ClassVar[str] = "attendance"
+    tag = "attendance"
     status: AttendanceStatus | None = None
     excuse: AttendanceExcuse | None = None
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [self.status, self.excuse]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
-        status, excuse = items
-        return cls(
-            None if status is None else AttendanceStatus(status),
-            None if excuse is None else AttendanceExcuse(excuse),
-        )
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -85,7 +72,7 @@ class AttendanceValue(Value):
 class AttendanceCondition(Condition):
     """Which marks are wanted; empty statuses are all prompt ones, empty excuses are all."""
 
-    arm: ClassVar[str] = "attendance"
+    arm = "attendance"
     choices: ClassVar = {"statuses": AttendanceStatus, "excuses": AttendanceExcuse}
     statuses: frozenset[AttendanceStatus] = frozenset()
     excuses: frozenset[AttendanceExcuse] = frozenset()
@@ -98,14 +85,14 @@ _EVERY = AttendanceCondition()
 class AttendanceChange(Payload):
     """A section marked a student for a period of a day; period '' is the whole day."""
 
-    kind: ClassVar[Kind] = Kind.ATTENDANCE
-    word: ClassVar[str] = "attendance"
-    lane: ClassVar[Lane] = Lane.ATTENDANCE
-    values: ClassVar[tuple[type[Value], ...]] = (AttendanceValue,)
-    condition: ClassVar[type[Condition] | None] = AttendanceCondition
-    of_one_day: ClassVar[bool] = True
-    time_sensitive: ClassVar[bool] = True
-    opens: ClassVar[tuple[str, ...]] = ("section_id", "period", "date")
+    kind = Kind.ATTENDANCE
+    word = "attendance"
+    lane = Lane.ATTENDANCE
+    values = (AttendanceValue,)
+    condition = AttendanceCondition
+    of_one_day = True
+    time_sensitive = True
+    opens = ("section_id", "period", "date")
 
     date: dt.date
     status: AttendanceStatus

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.compact import number_of, number_text
-from schoolbell_server.domain.condition import Condition, LimitCondition
+from schoolbell_server.domain.condition import LimitCondition
 from schoolbell_server.domain.fact import FactKey, Value
 from schoolbell_server.domain.fact_keys import make_key
 from schoolbell_server.domain.fold import ReplacingPayload
@@ -23,19 +22,9 @@ from schoolbell_server.domain.wording import Variables, course, joined, number_w
 class GradeValue(Value):
     """A posted grade; neither percent nor mark is a removed one."""
 
-    tag: ClassVar[str] = "grade"
+    tag = "grade"
     percent: Decimal | None = None
     mark: str = ""
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [number_text(self.percent), self.mark]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
-        percent, mark = items
-        return cls(number_of(percent), mark)
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -51,8 +40,8 @@ class GradeValue(Value):
 class GradeCondition(LimitCondition):
     """Which grade changes are wanted."""
 
-    arm: ClassVar[str] = "grade"
-    limit_field: ClassVar[str] = "below_percent"
+    arm = "grade"
+    limit_field = "below_percent"
     below_percent: Decimal | None = None
 
 
@@ -60,14 +49,14 @@ class GradeCondition(LimitCondition):
 class GradeChange(ReplacingPayload):
     """A grade was posted, changed, or (neither percent nor mark) removed."""
 
-    kind: ClassVar[Kind] = Kind.GRADE
-    word: ClassVar[str] = "grade"
-    lane: ClassVar[Lane] = Lane.GRADE
-    values: ClassVar[tuple[type[Value], ...]] = (GradeValue,)
-    condition: ClassVar[type[Condition] | None] = GradeCondition
-    life: ClassVar[dt.timedelta] = dt.timedelta(hours=72)
-    posted_late: ClassVar[bool] = True
-    opens: ClassVar[tuple[str, ...]] = ("section_id", "grading_task", "grading_period")
+    kind = Kind.GRADE
+    word = "grade"
+    lane = Lane.GRADE
+    values = (GradeValue,)
+    condition = GradeCondition
+    life = dt.timedelta(hours=72)
+    posted_late = True
+    opens = ("section_id", "grading_task", "grading_period")
 
     section_id: str
     grading_task: str

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from schoolbell_server.domain.change import Change, Payload
-from schoolbell_server.domain.condition import Condition, LimitCondition
+from schoolbell_server.domain.condition import LimitCondition
 from schoolbell_server.domain.fact import (
     FactKey,
     FactState,
@@ -41,18 +41,8 @@ _MOST_SHARING = 100
 class BalanceValue(Value):
     """What is left on a lunch account, in the district's currency."""
 
-    tag: ClassVar[str] = "balance"
+    tag = "balance"
     balance: Decimal
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [str(self.balance)]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
-        (balance,) = items
-        return cls(Decimal(balance))
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -68,8 +58,8 @@ class BalanceValue(Value):
 class LunchBalanceCondition(LimitCondition):
     """Which balances are wanted."""
 
-    arm: ClassVar[str] = "lunch"
-    limit_field: ClassVar[str] = "below_balance"
+    arm = "lunch"
+    limit_field = "below_balance"
     below_balance: Decimal | None = None
 
 
@@ -77,14 +67,14 @@ class LunchBalanceCondition(LimitCondition):
 class LunchBalanceChange(Payload):
     """The balance of a lunch account changed."""
 
-    kind: ClassVar[Kind] = Kind.LUNCH_BALANCE
-    word: ClassVar[str] = _WORD
-    lane: ClassVar[Lane] = Lane.LUNCH
-    values: ClassVar[tuple[type[Value], ...]] = (BalanceValue,)
-    condition: ClassVar[type[Condition] | None] = LunchBalanceCondition
-    in_terms: ClassVar[bool] = False
-    of_account: ClassVar[bool] = True
-    opens: ClassVar[tuple[str, ...]] = ("account_id",)
+    kind = Kind.LUNCH_BALANCE
+    word = _WORD
+    lane = Lane.LUNCH
+    values = (BalanceValue,)
+    condition = LunchBalanceCondition
+    in_terms = False
+    of_account = True
+    opens = ("account_id",)
 
     account_id: str
     balance: Decimal

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact import FactKey, Value
@@ -20,19 +20,10 @@ from schoolbell_server.domain.wording import Variables, joined, slug
 class ScheduleValue(Value):
     """What is scheduled in a flexible period, or that nothing is."""
 
-    tag: ClassVar[str] = "schedule"
+    tag = "schedule"
     offering_name: str = ""
     location: str = ""
     removed: bool = False
-
-    def items(self) -> list[Any]:
-        """Return what follows the tag in its document."""
-        return [self.offering_name, self.location, self.removed]
-
-    @classmethod
-    def read(cls, items: Sequence[Any]) -> Self:
-        """Return the value that `items` gave."""
-        return cls(*items)
 
     def text(self) -> str:
         """Return it in a few words."""
@@ -48,13 +39,13 @@ _REMOVED = ScheduleValue(removed=True)
 class ResponsiveScheduleChange(ReplacingPayload):
     """The offering of a flexible period was added, moved or removed."""
 
-    kind: ClassVar[Kind] = Kind.RESPONSIVE_SCHEDULE
-    word: ClassVar[str] = "responsive"
-    lane: ClassVar[Lane] = Lane.RESPONSIVE
-    values: ClassVar[tuple[type[Value], ...]] = (ScheduleValue,)
-    of_one_day: ClassVar[bool] = True
-    opens: ClassVar[tuple[str, ...]] = ("period", "date")
-    left: ClassVar[Value | None] = _REMOVED
+    kind = Kind.RESPONSIVE_SCHEDULE
+    word = "responsive"
+    lane = Lane.RESPONSIVE
+    values = (ScheduleValue,)
+    of_one_day = True
+    opens = ("period", "date")
+    left = _REMOVED
 
     action: ResponsiveScheduleAction
     date: dt.date
