@@ -370,11 +370,11 @@ fact = Table(
     Column("fact_key", _BYTEWISE, primary_key=True, nullable=False),
     Column("state", Text, nullable=False),
     _time("update_time"),
-    Column("kind_letters", Text, Computed("substr(fact_key, 3, 2)", persisted=True)),
+    Column("kind", SmallInteger, nullable=False, server_default=text("0")),
     Column("update_day", BigInteger, Computed("update_time / 1000000 / 86400", persisted=True)),
-    Index("fact_by_age", "district_id", "kind_letters", "update_day"),
+    Index("fact_by_age", "district_id", "kind", "update_day"),
 )
-"""What retention asks of a fact follows from its key and its time; a whole day, so that the second
+"""Retention asks for a fact's kind and for the day of its time: a whole day, so that the second
 change of a day touches no index."""
 
 refusal_tally = Table(

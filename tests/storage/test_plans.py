@@ -94,7 +94,7 @@ def walks(folder: Path, executed: list[Statement]) -> list[tuple[str, str]]:
 async def the_hot_path(storage: Storage) -> None:
     """Do once what publishing and sending do for every batch."""
     key = ChangeKey(source="sis", change_id="1")
-    name = (MAPLE, "fact of a")
+    name = (MAPLE, '["grade","a"]')
     await store(storage, waiting_delivery("a"))
     async with storage.write() as connection:
         await claim_keys(connection, [KeyClaim(MAPLE, key, "print")], START, 1)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
-from schoolbell_server.domain.lanes import lane_of
+from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.gateways.common.circuit import Circuit, CircuitState
 from schoolbell_server.gateways.common.circuits import CircuitView, circuits_by_environment
 from schoolbell_server.gateways.common.push import GatewayHealth, Push, PushResult
@@ -61,7 +61,7 @@ class LinkGateway:
         for push in batch:
             circuit = self._circuits.of(push.environment)
             if circuit.admit():
-                groups[0 if push.kind is None else lane_of(push.kind)].append(push)
+                groups[0 if push.kind is None else PAYLOADS[push.kind].lane].append(push)
             else:
                 results[push.delivery_id] = self._held(push, circuit)
         waiting = {
