@@ -17,8 +17,7 @@ from schoolbell_storage.districts import get_district, read_settings
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.keys import KeyQuery, list_keys
 from schoolbell_storage.migrate import migrate
-from schoolbell_storage.status_log import position
-from schoolbell_storage.tables import metadata
+from schoolbell_storage.tables import metadata, revision
 from tests.storage.engines import SQLITE, databases
 from tests.storage.old_database import DISTRICT, FIRST, Row, old_database, old_rows, write_files
 
@@ -130,4 +129,4 @@ def _read(connection: Connection, table: Table, saved: list[Row]) -> list[Row]:
 
 async def _store(storage: Storage) -> str:
     async with storage.read() as connection:
-        return (await position(connection)).store_id
+        return str((await connection.execute(select(revision.c.store_id))).scalar_one())
