@@ -141,7 +141,7 @@ async def _create(
 
 async def _keys(connection: AsyncConnection, now: dt.datetime) -> dict[Role, str]:
     credentials = {}
-    for role in (Role.PUBLISHER, Role.MONITOR):
+    for role in (Role.PUBLISHER, Role.MONITOR, Role.MOBILE_BACKEND):
         key, credentials[role] = new_api_key(district_ids=[DISTRICT], role=role)
         await insert_key(connection, row_of(key, now, "bench", ""))
     return credentials

@@ -91,7 +91,8 @@ class Service:
 
     def job(self, kind: str, **job: object) -> dict[str, object]:
         """Return a job of the load generator on this service."""
-        role = Role.MONITOR if kind == "watch" else Role.PUBLISHER
+        roles = {"watch": Role.MONITOR, "phones": Role.MOBILE_BACKEND}
+        role = roles.get(kind, Role.PUBLISHER)
         about = {
             "kind": kind,
             "port": self.port,

@@ -62,8 +62,11 @@ revision = Table(
     _count("value"),
     _count("pruned"),
 )
-"""One row: the store's identity, the number of the last status transaction, and the number of
-the last one whose log is gone."""
+"""One row: the store's identity, the number of the last status transaction (on PostgreSQL, of when
+`REVISIONS` was made), and the number of the last one whose log is gone."""
+
+REVISIONS = "status_revision"
+"""PostgreSQL's sequence of the numbers of status transactions."""
 
 status_log = Table(
     "status_log",

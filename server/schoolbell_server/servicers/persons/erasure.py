@@ -251,6 +251,7 @@ class _Erasing:
         after, read = 0, _LOG_STEP
         while read == _LOG_STEP:
             async with self._storage.read() as connection:
+                settled = (await status_log.position(connection)).value
                 entries = await status_log.district_entries(
                     connection, person.district_id, after, _LOG_STEP
                 )
@@ -258,7 +259,8 @@ class _Erasing:
             if named:
                 await self._blank(named, person)
             read = len(entries)
-            after = entries[-1].revision if entries else after
+            if entries:  # what is committed only now may have a revision before the last
+                after = max(after, min(entries[-1].revision, settled))
 
     async def _blank(self, named: Sequence[LogEntry], person: Person) -> None:
         """Blank entries as they are now: one often names several, and others are erased too."""
