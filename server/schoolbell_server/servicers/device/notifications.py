@@ -53,7 +53,7 @@ class Notifications:
         read_id(request.user_id, "user_id", violations.add)
         target = request.WhichOneof("target")
         if target is None:
-            violations.add("target", REQUIRED, reasons.REQUIRED)
+            violations.add("target", "must have notification_id or delivery_id", reasons.REQUIRED)
         else:
             read_id(getattr(request, target), target, violations.add)
         read_locale(request.locale, "locale", violations.add)
@@ -65,7 +65,8 @@ class Notifications:
             assert target is not None, "the lack of a target was refused"
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_NOTIFICATION_NOT_FOUND,
-                "the user has no such notification",
+                f"{request.user_id} has no notification of this {target}, or not any more:"
+                f" {getattr(request, target)}",
                 metadata={target: getattr(request, target)},
             )
         if request.delivery_id:
