@@ -102,7 +102,7 @@ async def mend(service: Whole) -> None:
 def counted(page: Page, state: str) -> int:
     """Return how many groups of a state there are, looked at anew."""
     page.goto(page.url.partition("?")[0])
-    return row(page, state).count()
+    return int(row(page, state).count())
 
 
 def sign_in(page: Page, failing: Failing, key: str) -> None:

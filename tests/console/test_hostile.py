@@ -97,7 +97,7 @@ def test_a_list_without_an_end_is_read_page_by_page(enter: Enter, played: World)
             break
         address = page.url
         older.click()
-        page.wait_for_url(lambda url, before=address: url != before)  # type: ignore[misc]
+        page.wait_for_url(lambda url, before=address: url != before)
     names = [one.split(" \u00b7 ")[1] for one in seen if "page-" in one]
     assert sorted(names) == sorted(f"page-{number}" for number in range(45))
     rights = [

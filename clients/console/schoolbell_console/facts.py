@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -30,6 +31,7 @@ _MEMBERS: dict[str, Any] = {  # facts whose value names members of an enum
     "statuses": change_pb2.AttendanceStatus,
     "subscription_level": subscription_service_pb2.SubscriptionLevel,
 }
+_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of a caller without a person
 _WORDS = {"true": "yes", "false": "no"}
 
 
@@ -53,7 +55,10 @@ def fact_value(fact: explanation_pb2.GateFact, words: Words) -> str:
 
 def fact_source(fact: explanation_pb2.GateFact, words: Words) -> str:
     """Return who set a fact."""
-    return words("fact-by-default") if fact.source == "default" else fact.source
+    if fact.source == "default":
+        return words("fact-by-default")
+    is_key = _KEY.fullmatch(fact.source)
+    return f"{words('api-key')} {fact.source[:8]}" if is_key else fact.source
 
 
 def _member(enum: Any, name: str, words: Words) -> str:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
-from multidict import MultiMapping
+from multidict import MultiDictProxy
 
 from schoolbell import InvalidKeyError, SchoolbellError
 from schoolbell.errors import Unauthenticated
@@ -141,7 +141,9 @@ async def sessions(request: web.Request, handler: Handler) -> web.StreamResponse
     return await handler(request)
 
 
-async def own_form(request: web.Request) -> MultiMapping[str | bytearray | web.FileField]:
+async def own_form(
+    request: web.Request,
+) -> MultiDictProxy[str | bytes | bytearray | web.FileField]:
     """Return the form that was sent; no page sends files, many fields, or slowly."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType
