@@ -25,6 +25,8 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    true,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,6 +47,7 @@ _attempt = Table(
     Column("outcome", LargeBinary),
     Column("drop_time", BigInteger, nullable=False),
     Index("hub_attempt_drop", "drop_time"),
+    Index("hub_attempt_begin", "district", "lease_until"),
 )
 _withdrawal = Table(
     "hub_withdrawal",
@@ -54,6 +57,7 @@ _withdrawal = Table(
     Column("judge_time", BigInteger, nullable=False),
     Column("drop_time", BigInteger, nullable=False),
     Index("hub_withdrawal_drop", "drop_time"),
+    Index("hub_withdrawal_judge", "district", "judge_time"),
 )
 _district = Table("hub_district", metadata, Column("district", String, primary_key=True))
 KEPT = dt.timedelta(days=1)
@@ -94,11 +98,13 @@ class Claim:
 
 
 async def create(storage: Storage) -> None:
-    """Make the tables where they are not there."""
+    """Make the tables, and their indexes, where they are not there."""
     async with storage.write() as connection:
         if storage.dialect == "postgresql":  # hubs that start together
             await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
         await connection.run_sync(metadata.create_all)
+        for index in (*_attempt.indexes, *_withdrawal.indexes):  # of an older hub's tables
+            await connection.run_sync(index.create, checkfirst=True)
 
 
 async def known_districts(connection: AsyncConnection) -> set[str]:
@@ -288,6 +294,33 @@ async def withdraw(
             where=_withdrawal.c.judge_time < insert.excluded.judge_time,
         )
     )
+
+
+async def drop_oldest(connection: AsyncConnection, district: str, most: int) -> int:
+    """Drop a bounded number of what a district has beyond so many rows of a table; return how many.
+
+    What was begun first goes first, but nothing that has no outcome yet; of withdrawals what was
+    judged first.
+    """
+    dropped = 0
+    for table, age, keys, may in (
+        (
+            _attempt,
+            _attempt.c.lease_until,
+            (_attempt.c.delivery_id, _attempt.c.attempt),
+            _attempt.c.outcome.is_not(None),
+        ),
+        (_withdrawal, _withdrawal.c.judge_time, (_withdrawal.c.delivery_id,), true()),
+    ):
+        own = table.c.district == district
+        kept = select(age).where(own).order_by(age.desc()).offset(most).limit(1)
+        newest = (await connection.execute(kept)).scalar()
+        if newest is None:
+            continue
+        old = select(*keys).where(own, age <= newest, may).order_by(age).limit(_STEP)
+        gone = await connection.execute(delete(table).where(own, tuple_(*keys).in_(old)))
+        dropped += gone.rowcount
+    return dropped
 
 
 async def drop_old(connection: AsyncConnection, now: dt.datetime) -> int:

@@ -397,6 +397,9 @@ WAITING = text("state IN (1, 2) AND lease_owner = ''")
 only where it finds the index's own words."""
 LEASED = text("lease_owner <> ''")
 """Of deliveries that are with a sender."""
+DOUBTFUL = text("answer_lost AND state IN (1, 2, 11)")
+"""Of deliveries that were to be sent, or were cancelled, while somebody may have them who said
+nothing; the form that SQLite uses its index for."""
 
 delivery = Table(
     "delivery",
@@ -471,6 +474,12 @@ delivery = Table(
         "lease_owner",
         sqlite_where=LEASED,
         postgresql_where=LEASED,
+    ),
+    Index(
+        "delivery_doubtful",
+        "update_time",
+        sqlite_where=DOUBTFUL,
+        postgresql_where=DOUBTFUL,
     ),
     Index(
         "delivery_expiring",

@@ -14,8 +14,10 @@ from schoolbell_server.hub.broker_link import BrokerLink
 from schoolbell_server.hub.enrolled_stream import EnrolledStream
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Intake, Job
+from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
+from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.observability.log import get_logger
 from schoolbell_storage import hub_ledger
@@ -42,6 +44,7 @@ class Districts:
         metrics: HubMetrics,
         queue: FairQueue[Job],
         supervisor: Supervisor,
+        bound: LedgerBound,
         known: Collection[str],
     ) -> None:
         """`known` are those whom the ledger knows."""
@@ -50,6 +53,8 @@ class Districts:
         self._metrics = metrics
         self._queue = queue
         self._supervisor = supervisor
+        self._bound = bound
+        self._turns = WithdrawalTurns()
         self._links: list[BrokerLink] = []
         self._enrolled, self._kept = set(known), set(known)
         self._removed: set[str] = set()
@@ -149,6 +154,8 @@ class Districts:
             self._queue,
             self._storage,
             self._metrics,
+            self._turns,
+            self._bound,
             answer=link.answer,
             prefetch=self._config.hub.prefetch,
         )

@@ -54,6 +54,12 @@ class HubMetrics:
             ("district",),
             registry=registry,
         )
+        self.ledger_dropped = Counter(
+            "schoolbell_hub_ledger_rows_dropped",
+            "Rows of the ledger dropped before their time: a district had too many.",
+            ("district",),
+            registry=registry,
+        )
         self.wait = Histogram(
             "schoolbell_hub_message_seconds",
             "From a message's arrival at the hub to its answer.",

@@ -22,6 +22,7 @@ from schoolbell_server.hub.attempts import Attempts
 from schoolbell_server.hub.districts import Districts
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Job
+from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.worker import Workers
@@ -80,11 +81,13 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
             stack.enter_context(metrics_endpoint(config.hub.metrics_listen, metrics.registry))
         gateways = _gateways(config, metrics, stack)
         queue: FairQueue[Job] = FairQueue()
+        bound = LedgerBound(storage, metrics)
         attempts = Attempts(
             storage,
             gateways,
             HubKeys.load(config.hub.data_dir / "keys"),
             metrics,
+            bound,
             timeout=config.hub.attempt_timeout,
             clock=utc_now,
         )
@@ -102,12 +105,12 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         supervisor = Supervisor(tasks, ending, metrics)
         async with storage.read() as connection:
             known = await hub_ledger.known_districts(connection)
-        districts = Districts(config, storage, metrics, queue, supervisor, known)
+        districts = Districts(config, storage, metrics, queue, supervisor, bound, known)
         work = [
             supervisor.start("workers", workers.run),
             supervisor.start("districts", districts.run),
             supervisor.start("queues", districts.watch),
-            supervisor.start("ledger", partial(_drop, storage)),
+            supervisor.start("ledger", partial(_drop, storage, bound)),
             supervisor.start("circuits", partial(_watch, metrics, gateways)),
             supervisor.start("health", partial(_show_health, health, districts)),
             *(() if tls is None else (supervisor.start("certificates", tls.watch),)),
@@ -198,7 +201,7 @@ def _tell(setting: str, text: str, *_: object) -> None:
         _logger.warning("warning", extra={"setting": setting, "warning": text})
 
 
-async def _drop(storage: Storage) -> None:
+async def _drop(storage: Storage, bound: LedgerBound) -> None:
     """Drop what the ledger need not hold any more, until cancelled."""
     while True:
         await asyncio.sleep(_DROP_INTERVAL)
@@ -207,6 +210,7 @@ async def _drop(storage: Storage) -> None:
             while dropped:
                 async with storage.write() as connection:
                     dropped = await hub_ledger.drop_old(connection, utc_now())
+            await bound.round()
         except StorageError as error:
             _logger.warning("ledger not tidied", extra={"cause": str(error)})
 

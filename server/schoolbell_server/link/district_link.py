@@ -81,11 +81,6 @@ class DistrictLink:
         self._full_until = 0.0
         self._unheard = asyncio.Event()
         """Outcomes do not come, or one could not be acknowledged: a new connection has them."""
-        self.doubtful: dict[str, dt.datetime] = {}
-        """Deliveries, and when they expire, that the broker may have without having said so.
-
-        There are few: after a first one nothing is published until the link is up again.
-        """
         self._waiting: dict[str, asyncio.Future[PushResult]] = {}
 
     @property

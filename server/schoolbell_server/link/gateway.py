@@ -124,12 +124,12 @@ class LinkGateway:
         try:
             await self._link.publish(lane_key(lane), self._batch(pushes).SerializeToString())
         except NotPassedOn as error:
-            if error.doubtful:
-                self._link.doubtful |= {
-                    push.delivery_id: push.expire_time for push in pushes if push.expire_time
-                }
             passed = PushResult(
-                delivery_id="", outcome=Outcome.NOT_SENT, provider_reason=str(error), held=True
+                delivery_id="",
+                outcome=Outcome.NOT_SENT,
+                provider_reason=str(error),
+                held=True,
+                doubtful=error.doubtful,
             )
         finally:
             self.in_flight -= count

@@ -80,6 +80,8 @@ class PushResult:
     `retry_after` how long it must not come again."""
     trial: bool = False
     """An open circuit let it through, to see whether the trouble is over."""
+    doubtful: bool = False
+    """Held here, and a hub may have it all the same: nobody said that it has not."""
     passed_on: bool = False
     """A hub has it: its outcome comes later, and is written then. The attempt is open until then,
     and nothing else of the result counts."""
