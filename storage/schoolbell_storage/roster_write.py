@@ -32,6 +32,7 @@ from schoolbell_storage.roster_checks import (
     Problem,
     check_known,
     check_names,
+    check_own,
     check_references,
 )
 from schoolbell_storage.roster_guards import (
@@ -76,6 +77,8 @@ class RosterWrite:
     full: bool = False
     """What the source, the types and the schools of the records lack is deactivated."""
     guards: Guards = Guards()
+    sources: frozenset[str] = frozenset()
+    """Whose records may be touched, with what is new; empty is everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ async def change_roster(
     await check_names(connection, types)
     if write.by_hand:
         await check_known(connection, write.district_id, types)
+    if write.sources:
+        await check_own(connection, write.district_id, types, write.sources)
     await fill_from_stored(connection, write.district_id, types)
     done = await _Work(connection, write).apply(types)
     await check_references(connection, write.district_id, types, active_only=not write.by_hand)

@@ -230,6 +230,7 @@ roster_import = Table(
     Column("max_portal_loss_percent", Double, nullable=False, server_default=text("5")),
     Column("max_birth_date_loss_percent", Double, nullable=False, server_default=text("5")),
     _flag("allow_bar_loss"),
+    Column("sources", Text, nullable=False, server_default="[]"),
     _id("state"),
     _count("attempt", default=1),
     Column("report", Text, nullable=False, server_default="{}"),

@@ -130,6 +130,7 @@ class ImportFinisher:
             now=self._now(),
             full=row.header.mode is ImportMode.FULL,
             guards=row.header.guards,
+            sources=row.sources,
         )
 
     async def _judge(

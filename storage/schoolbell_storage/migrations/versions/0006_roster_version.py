@@ -1,4 +1,4 @@
-"""The version of a district's roster, by which an import sees that somebody else wrote into it."""
+"""What an import needs to know when it is applied: whose roster it may touch, and which it met."""
 
 from __future__ import annotations
 
@@ -15,3 +15,5 @@ def upgrade() -> None:
     """Take this step."""
     version = sa.Column("roster_version", sa.BigInteger(), nullable=False, server_default="0")
     op.add_column("district", version)
+    sources = sa.Column("sources", sa.Text(), nullable=False, server_default="[]")
+    op.add_column("roster_import", sources)
