@@ -16,7 +16,7 @@ from schoolbell_server.domain.shared import recheck_all
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.device.told import Asked, Told, ToldReader
 from schoolbell_server.texts import Texts
 from schoolbell_storage.deliveries import deliveries_of_user
