@@ -44,8 +44,8 @@ class Devices:
     def __init__(self, provider: Provider, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._store: Callable[[Device, Arrival], int]
-        self._store = store_newest if provider is Provider.APNS else store_all
+        stores = {Provider.APNS: store_newest, Provider.FCM: store_all}
+        self._store: Callable[[Device, Arrival], int] = stores[provider]
         self._devices: dict[str, Device] = {}
 
     def get(self, address: str) -> Device | None:

@@ -45,7 +45,7 @@ class Arrival:
     def text(self) -> tuple[str, str]:
         """The title and the body a person reads; empty where the payload has none."""
         content = self.content
-        texts = _apns_text(content) if self.provider is Provider.APNS else _fcm_text(content)
+        texts = {Provider.APNS: _apns_text, Provider.FCM: _fcm_text}[self.provider](content)
         return str(texts.get("title") or ""), str(texts.get("body") or "")
 
 

@@ -20,7 +20,7 @@ def card(arrival: Arrival) -> Panel:
     The phone is named by the end of its address only: an address is a secret.
     """
     title, body = arrival.text
-    phone = "iPhone" if arrival.provider is Provider.APNS else "Android"
+    phone = {Provider.APNS: "iPhone", Provider.FCM: "Android"}[arrival.provider]
     shown = dt.datetime.fromtimestamp(arrival.show_time or arrival.accept_time).strftime("%H:%M:%S")
     return Panel(
         Group(Text(title or arrival.app, style="bold"), Text(body)),

@@ -14,15 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.principal import Principal, PrincipalType
+from schoolbell_server.domain.retention import AUDIT_RETENTION
 from schoolbell_storage.codec import from_micros, numbers, to_json, to_micros
 from schoolbell_storage.rows import insert_into
 from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.tables import calendar, change, district
 
 _ROSTER = 0x5C_40_01_BE_12  # any number that nobody else uses
-
-
-DEFAULT_AUDIT_RETENTION = dt.timedelta(days=400)
 
 
 _FACTS_BITS = 52  # exact in every client's numbers
@@ -42,7 +40,7 @@ class DistrictRow:
     active_school_year: int | None
     version: int
     create_time: dt.datetime
-    audit_retention: dt.timedelta = DEFAULT_AUDIT_RETENTION
+    audit_retention: dt.timedelta = AUDIT_RETENTION
     """How long the audit log is kept."""
 
 

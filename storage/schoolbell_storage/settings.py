@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
+from schoolbell_server.domain.retention import Retention
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
@@ -17,14 +19,6 @@ from schoolbell_server.domain.world import (
 )
 from schoolbell_storage.codec import to_json
 from schoolbell_storage.conditions import decode_condition, encode_condition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How long records of a district are kept."""
-
-    changes: dt.timedelta = dt.timedelta(days=400)
-    deliveries: dt.timedelta = dt.timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,58 +38,15 @@ class SettingsDocument:
 def encode_settings(settings: SettingsDocument) -> str:
     """Return the settings as JSON text."""
     return to_json(
-        {
-            "detail_level": settings.detail_level,
-            "kinds": [
-                [kind, _seconds(chosen.time_to_live), _seconds(chosen.hold)]
-                for kind, chosen in sorted(settings.kinds.items())
-            ],
-            "retention": [
-                _seconds(settings.retention.changes),
-                _seconds(settings.retention.deliveries),
-            ],
-            "adult_students": settings.adult_students,
-            "minimum_versions": [
-                [app_id, platform, minimum.os_version, minimum.app_version]
-                for (app_id, platform), minimum in sorted(settings.minimum_versions.items())
-            ],
-            "default_subscriptions": [
-                [app, kind, wanted.enabled, encode_condition(wanted.condition)]
-                for (app, kind), wanted in sorted(settings.default_subscriptions.items())
-            ],
-            "default_display_options": encode_display_options(settings.default_display_options),
-            "enrollment_grace": _seconds(settings.enrollment_grace),
-        }
+        {name: write(getattr(settings, name)) for name, (write, _read) in _CODECS.items()}
     )
 
 
 def decode_settings(text: str) -> SettingsDocument:
-    """Return the settings that `encode_settings` wrote; '{}' is a new district's."""
+    """Return the settings that `encode_settings` wrote; what a document lacks has its default."""
     document = json.loads(text)
-    if not document:
-        return SettingsDocument()
     return SettingsDocument(
-        detail_level=DetailLevel(document["detail_level"]),
-        kinds={
-            Kind(kind): KindSettings(time_to_live=_duration(live), hold=_duration(hold) or _ZERO)
-            for kind, live, hold in document["kinds"]
-        },
-        retention=_retention(*document["retention"]),
-        adult_students=AdultStudentRule(document["adult_students"]),
-        minimum_versions={
-            (app_id, Platform(platform)): MinimumVersion(os_version=system, app_version=app)
-            for app_id, platform, system, app in document["minimum_versions"]
-        },
-        default_subscriptions={
-            (AppType(app), Kind(kind)): Subscription(
-                enabled=enabled, condition=decode_condition(condition)
-            )
-            for app, kind, enabled, condition in document["default_subscriptions"]
-        },
-        default_display_options=decode_display_options(
-            document["default_display_options"], inherited=True
-        ),
-        enrollment_grace=_duration(document["enrollment_grace"]) or _ZERO,
+        **{name: read(document[name]) for name, (_, read) in _CODECS.items() if name in document}
     )
 
 
@@ -124,12 +75,56 @@ def decode_display_options(document: Mapping[str, Any], *, inherited: bool) -> D
 _ZERO = dt.timedelta(0)
 
 
-def _retention(changes: float, deliveries: float, *_: float) -> Retention:
-    """Return how long records are kept; older documents also name the audit log."""
-    return Retention(
-        changes=dt.timedelta(seconds=changes),
-        deliveries=dt.timedelta(seconds=deliveries),
-    )
+def _write_kinds(kinds: Mapping[Kind, KindSettings]) -> list[Any]:
+    return [
+        [kind, _seconds(chosen.time_to_live), _seconds(chosen.hold)]
+        for kind, chosen in sorted(kinds.items())
+    ]
+
+
+def _read_kinds(rows: list[Any]) -> Mapping[Kind, KindSettings]:
+    return {
+        Kind(kind): KindSettings(time_to_live=_duration(live), hold=_duration(hold) or _ZERO)
+        for kind, live, hold in rows
+    }
+
+
+def _write_retention(kept: Retention) -> dict[str, Any]:
+    return {one.name: _seconds(getattr(kept, one.name)) for one in fields(kept)}
+
+
+def _read_retention(document: Mapping[str, float]) -> Retention:
+    return Retention(**{name: dt.timedelta(seconds=kept) for name, kept in document.items()})
+
+
+def _write_versions(versions: Mapping[tuple[str, Platform], MinimumVersion]) -> list[Any]:
+    return [
+        [app_id, platform, minimum.os_version, minimum.app_version]
+        for (app_id, platform), minimum in sorted(versions.items())
+    ]
+
+
+def _read_versions(rows: list[Any]) -> Mapping[tuple[str, Platform], MinimumVersion]:
+    return {
+        (app_id, Platform(platform)): MinimumVersion(os_version=system, app_version=app)
+        for app_id, platform, system, app in rows
+    }
+
+
+def _write_subscriptions(chosen: Mapping[tuple[AppType, Kind], Subscription]) -> list[Any]:
+    return [
+        [app, kind, wanted.enabled, encode_condition(wanted.condition)]
+        for (app, kind), wanted in sorted(chosen.items())
+    ]
+
+
+def _read_subscriptions(rows: list[Any]) -> Mapping[tuple[AppType, Kind], Subscription]:
+    return {
+        (AppType(app), Kind(kind)): Subscription(
+            enabled=enabled, condition=decode_condition(condition)
+        )
+        for app, kind, enabled, condition in rows
+    }
 
 
 def _seconds(duration: dt.timedelta | None) -> float | None:
@@ -138,3 +133,19 @@ def _seconds(duration: dt.timedelta | None) -> float | None:
 
 def _duration(seconds: float | None) -> dt.timedelta | None:
     return None if seconds is None else dt.timedelta(seconds=seconds)
+
+
+_CODECS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "detail_level": (int, DetailLevel),
+    "kinds": (_write_kinds, _read_kinds),
+    "retention": (_write_retention, _read_retention),
+    "adult_students": (int, AdultStudentRule),
+    "minimum_versions": (_write_versions, _read_versions),
+    "default_subscriptions": (_write_subscriptions, _read_subscriptions),
+    "default_display_options": (
+        encode_display_options,
+        partial(decode_display_options, inherited=True),
+    ),
+    "enrollment_grace": (_seconds, lambda seconds: dt.timedelta(seconds=seconds)),
+}
+"""How each setting is written and read."""

@@ -23,6 +23,8 @@ from sqlalchemy import (
     text,
 )
 
+from schoolbell_server.domain.retention import AUDIT_RETENTION
+
 metadata = MetaData()
 
 _BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
@@ -107,7 +109,7 @@ district = Table(
     _text("settings_updater"),
     Column("settings_updater_type", SmallInteger, nullable=False, server_default=text("0")),
     _text("settings_acting_user_id"),
-    _count("audit_retention", default=400 * 86_400),  # seconds
+    _count("audit_retention", default=int(AUDIT_RETENTION.total_seconds())),
     _count("facts_version"),
     _count("roster_version"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sqlalchemy import delete, select
 
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceCondition
+from schoolbell_server.domain.retention import Retention
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
@@ -30,7 +32,7 @@ from schoolbell_storage.districts import (
     update_district,
     write_settings,
 )
-from schoolbell_storage.settings import Retention, SettingsDocument
+from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.world import facts_versions
 from tests.storage.actors import person
 from tests.storage.engines import databases, open_database
@@ -213,3 +215,12 @@ async def test_a_district_that_comes_again_shares_no_version_of_its_facts(
                 versions.append(found.scalar_one())
                 await connection.execute(delete(tables.district))
         assert abs(versions[0] - versions[1]) > 1_000  # more than a set-up writes
+
+
+def test_a_setting_that_a_stored_document_lacks_has_its_default() -> None:
+    """A setting that is added later is in no document of before."""
+    whole = json.loads(encode_settings(SettingsDocument()))
+    for name in whole:
+        lacking = {other: value for other, value in whole.items() if other != name}
+        assert decode_settings(json.dumps(lacking)) == SettingsDocument()
+    assert decode_settings(json.dumps(whole | {"retention": {}})).retention == Retention()

@@ -18,6 +18,7 @@ from schoolbell_server.background.stopping import Stop
 from schoolbell_server.config import RetentionConfig
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import DeliveryState, Kind
+from schoolbell_server.domain.retention import Retention
 from schoolbell_server.maintenance.janitor import Janitor
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_storage import instances, retention, status_log
@@ -25,7 +26,7 @@ from schoolbell_storage.changes import KeyClaim, claim_keys
 from schoolbell_storage.districts import set_active_school_year, write_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
-from schoolbell_storage.settings import Retention, SettingsDocument
+from schoolbell_storage.settings import SettingsDocument
 from schoolbell_storage.tables import delivery, roster_stage, server_instance
 from tests.storage.actors import person
 from tests.storage.aged import (

@@ -148,3 +148,24 @@ async def test_every_fact_has_the_kind_of_the_change_that_spoke_of_it(
     words = {json.loads(row.fact_key)[0]: Kind(row.kind) for row in found}
     assert words == {payload.word: kind for kind, payload in PAYLOADS.items()}
     assert all(kind_of_key(row.fact_key) == row.kind for row in found)
+
+
+@databases()
+async def test_what_a_district_keeps_comes_along_by_name(database: str, tmp_path: Path) -> None:
+    async with old_database(database, tmp_path) as url:
+        storage = open_storage(url)
+        async with storage.read() as connection:
+            saved = await connection.run_sync(old_rows)
+        await migrate(storage)
+        async with storage.read() as connection:
+            stored = [
+                await read_settings(connection, one["district_id"]) for one in saved["district"]
+            ]
+        await storage.close()
+    kept = [json.loads(one["settings"]).get("retention") for one in saved["district"]]
+    assert any(kept)
+    for old, new in zip(kept, stored, strict=True):
+        assert new is not None
+        days = [round(seconds / 86_400) for seconds in old[:2]] if old else [400, 90]
+        retention = new.document.retention
+        assert [retention.changes.days, retention.deliveries.days] == days

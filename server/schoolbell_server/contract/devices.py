@@ -72,26 +72,38 @@ def read_address(
 
     The same APNs token is always the same text.
     """
-    target = message.WhichOneof("target")
-    if target is None:
-        complain(path, "must have apns or fcm", reasons.REQUIRED)
-        return None
-    if target == "apns":
-        token = message.apns.device_token
-        where = f"{path}.apns.device_token"
-        if not token:
-            complain(where, "is required", reasons.REQUIRED)
-        elif not _APNS_TOKEN.fullmatch(token):
-            complain(where, "must be an APNs device token in hexadecimal")
-        environment = message.apns.environment or ProviderEnvironment.PRODUCTION
-        return Address(target, token.lower(), ProviderEnvironment(environment), False)
-    chosen = message.fcm.WhichOneof("target")
+    match message.WhichOneof("target"):
+        case "apns":
+            return _read_apns(message.apns, f"{path}.apns", complain)
+        case "fcm":
+            return _read_fcm(message.fcm, f"{path}.fcm", complain)
+        case None:
+            complain(path, "must have apns or fcm", reasons.REQUIRED)
+            return None
+
+
+def _read_apns(
+    message: device_service_pb2.ApnsAddress, path: str, complain: Complain
+) -> Address | None:
+    token, where = message.device_token, f"{path}.device_token"
+    if not token:
+        complain(where, "is required", reasons.REQUIRED)
+    elif not _APNS_TOKEN.fullmatch(token):
+        complain(where, "must be an APNs device token in hexadecimal")
+    environment = message.environment or ProviderEnvironment.PRODUCTION
+    return Address("apns", token.lower(), ProviderEnvironment(environment), False)
+
+
+def _read_fcm(
+    message: device_service_pb2.FcmAddress, path: str, complain: Complain
+) -> Address | None:
+    chosen = message.WhichOneof("target")
     if chosen is None:
-        complain(f"{path}.fcm.registration_token", "is required", reasons.REQUIRED)
+        complain(f"{path}.registration_token", "is required", reasons.REQUIRED)
         return None
-    text = read_id(getattr(message.fcm, chosen), f"{path}.fcm.{chosen}", complain)
+    text = read_id(getattr(message, chosen), f"{path}.{chosen}", complain)
     is_installation_id = chosen == "firebase_installation_id"
-    return Address(target, text, ProviderEnvironment.PRODUCTION, is_installation_id)
+    return Address("fcm", text, ProviderEnvironment.PRODUCTION, is_installation_id)
 
 
 def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:

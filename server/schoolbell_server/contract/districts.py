@@ -19,8 +19,9 @@ from schoolbell_server.contract.fields import (
     write_time,
 )
 from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.retention import AUDIT_RETENTION
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_storage.districts import DEFAULT_AUDIT_RETENTION, DistrictRow
+from schoolbell_storage.districts import DistrictRow
 
 SETTABLE = frozenset(
     {
@@ -103,11 +104,11 @@ def _read_retention(
 ) -> dt.timedelta:
     """Return how long the audit log is kept, in whole days."""
     if not message.HasField("audit_retention"):
-        return DEFAULT_AUDIT_RETENTION
+        return AUDIT_RETENTION
     kept = read_duration(message.audit_retention, path, _AUDIT_RETENTION, complain)
     if kept is None or kept % _DAY:
         complain(path, "must be whole days")
-        return DEFAULT_AUDIT_RETENTION
+        return AUDIT_RETENTION
     return kept
 
 

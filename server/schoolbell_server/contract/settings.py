@@ -16,6 +16,7 @@ from schoolbell_server.contract.fields import (
     write_duration,
 )
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
+from schoolbell_server.domain.retention import Retention
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
@@ -23,7 +24,7 @@ from schoolbell_server.domain.world import (
     Subscription,
 )
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_storage.settings import Retention, SettingsDocument
+from schoolbell_storage.settings import SettingsDocument
 
 SETTABLE = frozenset(
     {

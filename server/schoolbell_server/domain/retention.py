@@ -1,4 +1,4 @@
-"""How long what a district knows is kept, beyond what it chose itself.
+"""How long what a district knows is kept: the defaults of what it chooses, and what it does not.
 
 Change keys and facts are what keeps a family from being told twice: they outlive every change that
 they protect.
@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.kinds.registry import PAYLOADS
 
+AUDIT_RETENTION = dt.timedelta(days=400)
+"""How long the audit log is kept where a district chose nothing."""
 KEY_LIFE = dt.timedelta(days=35)
 """The least that a change key lives; longer than the longest time to live plus the longest hold."""
 PASSING_LIFE = dt.timedelta(days=35)
 """What a fact about one day lives, from when it was last spoken of."""
 AFTER_YEAR = dt.timedelta(days=90)
 """What a fact of the school year lives beyond its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long records of a district are kept, by its settings."""
+
+    changes: dt.timedelta = dt.timedelta(days=400)
+    deliveries: dt.timedelta = dt.timedelta(days=90)
 
 
 def key_life(changes: dt.timedelta) -> dt.timedelta:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.gateways.apns.gateway import ApnsGateway
@@ -44,16 +45,19 @@ def build_gateways(
     CredentialUnusable where one cannot be used at start, by its setting.
     """
     builder = _Builder(in_flight, deadline, clock, lag, apns_proxy, fcm_proxy)
+    build: Mapping[Platform, Callable[[Any, Report], Gateway]] = {
+        Platform.IOS: builder.apns,
+        Platform.ANDROID: builder.fcm,
+    }
     gateways: dict[tuple[str, Platform], Gateway] = {}
     for app_id, app in apps.items():
-        if app.ios is not None:
-            with _named(f"apps.{app_id}.ios"):
-                told = _reporting(report, app_id, "ios")
-                gateways[app_id, Platform.IOS] = builder.apns(app.ios, told)
-        if app.android is not None:
-            with _named(f"apps.{app_id}.android"):
-                told = _reporting(report, app_id, "android")
-                gateways[app_id, Platform.ANDROID] = builder.fcm(app.android, told)
+        for platform, gateway in build.items():
+            table = platform.name.lower()
+            settings = getattr(app, table)
+            if settings is not None:
+                with _named(f"apps.{app_id}.{table}"):
+                    told = _reporting(report, app_id, table)
+                    gateways[app_id, platform] = gateway(settings, told)
     return gateways
 
 

@@ -19,14 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.config import RetentionConfig
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.domain.retention import first_day_kept, key_life
+from schoolbell_server.domain.retention import AUDIT_RETENTION, Retention, first_day_kept, key_life
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.security.api_key import EVERY_DISTRICT
 from schoolbell_storage import instances, retention, status_log
 from schoolbell_storage.district_removal import deleted_districts, drop_records
 from schoolbell_storage.districts import (
-    DEFAULT_AUDIT_RETENTION,
     get_district,
     list_districts,
     read_settings,
@@ -34,7 +33,6 @@ from schoolbell_storage.districts import (
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.notification_requests import forget_requests
 from schoolbell_storage.retention import Aged
-from schoolbell_storage.settings import Retention
 
 _REST = 4.0  # times as long as a step took
 _SILENT_IMPORT = dt.timedelta(days=1)
@@ -118,7 +116,7 @@ class Janitor:
             settings = await read_settings(connection, district_id)
             kept = Retention() if settings is None else settings.document.retention
             known = await get_district(connection, district_id)
-            audit = DEFAULT_AUDIT_RETENTION if known is None else known.audit_retention
+            audit = AUDIT_RETENTION if known is None else known.audit_retention
             ends = await retention.year_ends(connection, district_id)
         return [
             _Chore(record, district_id, aged)

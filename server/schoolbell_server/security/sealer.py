@@ -29,8 +29,7 @@ class SealBroken(Exception):
 class Sealer:
     """Seal and unseal small secrets; the newest key seals, every key unseals."""
 
-    def __init__(self, folder: Path, keys: dict[int, AESGCM]) -> None:
-        self._folder = folder
+    def __init__(self, keys: dict[int, AESGCM]) -> None:
         self._keys = keys
         self._current = max(keys)
 
@@ -40,7 +39,7 @@ class Sealer:
         files = sorted(folder.glob("seal-*.key"))
         if not files:
             files = [_new_key(folder, 1)]
-        return cls(folder, {_number(file): _cipher(read_secret(file)) for file in files})
+        return cls({_number(file): _cipher(read_secret(file)) for file in files})
 
     def seal(self, secret: bytes, associated: bytes) -> bytes:
         """Return the secret sealed to what it belongs to."""
@@ -58,16 +57,6 @@ class Sealer:
             return cipher.decrypt(rest[:_NONCE_SIZE], rest[_NONCE_SIZE:], header + associated)
         except InvalidTag:
             raise SealBroken("damaged, or sealed to something else") from None
-
-    def is_current(self, sealed: bytes) -> bool:
-        """Tell whether the newest key sealed it; what is not should be sealed again."""
-        return _key_number(sealed) == self._current
-
-    def rotate(self) -> None:
-        """Make a new key and seal with it from now on; the older ones still unseal."""
-        number = self._current + 1
-        self._keys[number] = _cipher(read_secret(_new_key(self._folder, number)))
-        self._current = number
 
 
 def _key_number(sealed: bytes) -> int:

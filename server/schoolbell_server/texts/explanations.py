@@ -48,15 +48,6 @@ class Explanations:
             return self.say(locale, f"gate-{_slug(gate)}")
         return self._why(reason, facts, locale)
 
-    def summary_told(self, devices: int, locale: str) -> str:
-        """Return the sentence for a person who is told on so many devices."""
-        return self.say(locale, "summary-told", values={"devices": fluent_number(devices)})
-
-    def summary_refused(self, gate: Gate, reason: RefusalReason | None, locale: str) -> str:
-        """Return the sentence for a person who is not told, because a gate refused."""
-        why = self.gate(gate, False, reason, {}, locale)
-        return self.say(locale, "summary-refused", values={"why": why})
-
     def _why(self, reason: RefusalReason | None, facts: Mapping[str, str], locale: str) -> str:
         if reason is None:
             return self.say(locale, _FAILED)

@@ -125,7 +125,7 @@ CASES = [
     Case(
         status=400,
         reason="BadTopic",
-        name="stray suffix",
+        name="suffix that does not fit",
         headers={"apns_topic": TOPIC + ".voip"},
     ),
     Case(status=400, reason="PayloadEmpty", body=b""),

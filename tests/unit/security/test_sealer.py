@@ -8,6 +8,7 @@ import pytest
 
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.sealer import SealBroken, Sealer
+from schoolbell_server.security.secret_file import write_secret
 
 SECRET = b"a device token"
 
@@ -36,16 +37,16 @@ def test_a_sealed_value_cannot_be_moved_or_changed(tmp_path: Path) -> None:
             sealer.unseal(sealed[:length], b"maple/device/1")
 
 
-def test_after_a_rotation_old_values_open_and_are_known_as_old(tmp_path: Path) -> None:
+def test_the_newest_key_seals_and_what_older_ones_sealed_still_opens(tmp_path: Path) -> None:
+    old = Sealer.load(tmp_path).seal(SECRET, b"x")
+    write_secret(tmp_path / "seal-00000002.key", bytes(32))
     sealer = Sealer.load(tmp_path)
-    old = sealer.seal(SECRET, b"x")
-    assert sealer.is_current(old)
-    sealer.rotate()
     new = sealer.seal(SECRET, b"x")
-    for reader in (sealer, Sealer.load(tmp_path)):
-        assert reader.unseal(old, b"x") == reader.unseal(new, b"x") == SECRET
-        assert not reader.is_current(old)
-        assert reader.is_current(new)
+    assert sealer.unseal(old, b"x") == sealer.unseal(new, b"x") == SECRET
+    (tmp_path / "seal-00000001.key").unlink()
+    assert Sealer.load(tmp_path).unseal(new, b"x") == SECRET
+    with pytest.raises(SealBroken):
+        Sealer.load(tmp_path).unseal(old, b"x")
 
 
 def test_another_installation_cannot_open_it(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from fluent.runtime.types import fluent_number
 
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.texts import Explanations
+from schoolbell_server.texts.words import Values
 
 EXPLANATIONS = Explanations()
 LOCALES = ["en", "es"]
@@ -37,7 +39,7 @@ def test_every_reason_has_a_sentence_of_its_own(locale: str) -> None:
 def test_the_languages_differ() -> None:
     for reason in RefusalReason:
         english, spanish = (
-            EXPLANATIONS.summary_refused(Gate.CONDITION, reason, locale) for locale in LOCALES
+            EXPLANATIONS.gate(Gate.CONDITION, False, reason, {}, locale) for locale in LOCALES
         )
         assert english != spanish
 
@@ -101,16 +103,17 @@ def test_facts_are_written_as_the_locale_does() -> None:
     assert "71,5" in said
 
 
-def test_summaries_count_devices() -> None:
-    assert EXPLANATIONS.summary_told(1, "en") == "Told on one device."
-    assert EXPLANATIONS.summary_told(3, "en-GB") == "Told on 3 devices."
-    assert "no device" in EXPLANATIONS.summary_told(0, "en")
-    assert EXPLANATIONS.summary_told(2, "es") == "Se avisó en 2 dispositivos."
-
-
-def test_a_refusal_is_summed_up_by_its_reason() -> None:
-    said = EXPLANATIONS.summary_refused(Gate.RELATED, RefusalReason.PORTAL_OFF, "en")
-    assert said == "Not told. The relationship to the student does not have the portal flag."
+@pytest.mark.parametrize(
+    ("devices", "locale", "said"),
+    [
+        (1, "en", "Told on one device."),
+        (3, "en-GB", "Told on 3 devices."),
+        (2, "es", "Se avisó en 2 dispositivos."),
+    ],
+)
+def test_summaries_count_devices(devices: int, locale: str, said: str) -> None:
+    values: Values = {"devices": fluent_number(devices)}
+    assert EXPLANATIONS.say(locale, "summary-told", values=values) == said
 
 
 def test_a_failed_gate_without_a_reason_is_still_told() -> None:

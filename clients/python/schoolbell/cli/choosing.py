@@ -94,7 +94,6 @@ def _duration(span: dt.timedelta) -> Duration:
     return message
 
 
-INSTANT = Written("time", read_instant)
 _KNOWN: dict[str, click.ParamType[Any]] = {
     Timestamp.DESCRIPTOR.full_name: Written("time", lambda text: _stamp(read_instant(text))),
     Duration.DESCRIPTOR.full_name: Written("span", lambda text: _duration(read_span(text))),

@@ -10,16 +10,11 @@ from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.apns.message import ApnsMessages, path_of
 from schoolbell_server.gateways.apns.provider_token import ProviderToken
 from schoolbell_server.gateways.apns.reasons import WORN_OUT, outcome_of
-from schoolbell_server.gateways.common.attempts import Attempts, Outgoing
-from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
+from schoolbell_server.gateways.common.attempts import Outgoing
+from schoolbell_server.gateways.common.circuits import Circuits
 from schoolbell_server.gateways.common.foreign_json import ForeignObject, object_or_empty
-from schoolbell_server.gateways.common.push import (
-    GatewayHealth,
-    Push,
-    PushResult,
-    Report,
-    unreported,
-)
+from schoolbell_server.gateways.common.provider_gateway import ProviderGateway
+from schoolbell_server.gateways.common.push import Push, PushResult, Report, unreported
 from schoolbell_server.gateways.common.retry_after import read_retry_after
 from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.common.wording import LONGEST_ID, word
@@ -33,7 +28,7 @@ HOSTS = {
 _PROBE = Push(delivery_id="00000000-0000-4000-8000-000000000000", app_id="", address="0" * 64)
 
 
-class ApnsGateway:
+class ApnsGateway(ProviderGateway):
     """Sends an app's pushes to Apple."""
 
     def __init__(
@@ -50,20 +45,12 @@ class ApnsGateway:
         report: Report = unreported,
     ) -> None:
         """Without a `token` the connections show the app's certificate."""
+        super().__init__(
+            in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock, report=report
+        )
         self._config = config
         self._token = token
-        self._report = report
         self._rotations = token.rotations if token is not None else 0
-        self._clock = clock
-        self._deadline = deadline.total_seconds()
-        self._attempts = Attempts(
-            self._attempt,
-            self,
-            in_flight=in_flight,
-            deadline=deadline,
-            circuits=circuits,
-            clock=clock,
-        )
         self._transports = {
             environment: Transport(
                 f"https://{config.server or host}",
@@ -76,38 +63,12 @@ class ApnsGateway:
             for environment, host in HOSTS.items()
         }
 
-    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
-        """Send every push once and answer one result each, in the batch's order."""
-        self._look()
-        return await self._attempts.send(batch)
-
-    async def probe(self) -> GatewayHealth:
-        """Send a request without a payload to no device, in the app's own environment.
-
-        It is refused for the missing payload, and only after the connection, the credentials and
-        the topic were found good; nothing can be shown anywhere.
-        """
-        self._look()
-        return await self._attempts.probe(self._config.environment, self._probe)
-
     @property
     def environment(self) -> ProviderEnvironment:
-        """Return the environment that is probed."""
+        """Return the app's own environment, which is probed."""
         return self._config.environment
 
-    @property
-    def circuit(self) -> CircuitView:
-        """Return whether pushes leave at present, and if not, why and for how long."""
-        return self._attempts.circuits.view()
-
-    @property
-    def in_flight(self) -> int:
-        """Return how many pushes are on their way."""
-        return self._attempts.in_flight
-
-    async def close(self) -> None:
-        """Close the connections once everything under way is answered."""
-        await self._attempts.drain()
+    async def _close(self) -> None:
         for transport in self._transports.values():
             await transport.close()
 
@@ -123,6 +84,7 @@ class ApnsGateway:
         self._report("certificate_file", problems.get("identity_file", ""))
 
     async def _probe(self) -> tuple[Outcome, str]:
+        """Send a request without a payload to no device: it is refused for the missing payload."""
         messages = ApnsMessages(self._config.topic, self._authorization())
         transport = self._transports[self._config.environment]
         headers, begin = messages.headers(_PROBE), asyncio.get_running_loop().time()

@@ -9,15 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
-from schoolbell_server.gateways.common.attempts import Attempts, Outgoing, not_sent
-from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
-from schoolbell_server.gateways.common.push import (
-    GatewayHealth,
-    Push,
-    PushResult,
-    Report,
-    unreported,
-)
+from schoolbell_server.gateways.common.attempts import Outgoing, not_sent
+from schoolbell_server.gateways.common.circuits import Circuits
+from schoolbell_server.gateways.common.provider_gateway import ProviderGateway
+from schoolbell_server.gateways.common.push import Push, PushResult, Report, unreported
 from schoolbell_server.gateways.common.rate import TokenBucket
 from schoolbell_server.gateways.common.retry_after import read_retry_after
 from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
@@ -34,7 +29,7 @@ _PROBE = json.dumps(
 ).encode()
 
 
-class FcmGateway:
+class FcmGateway(ProviderGateway):
     """Sends an app's pushes to Google."""
 
     def __init__(
@@ -55,13 +50,13 @@ class FcmGateway:
 
         Google knows no environments: `circuits` is one for all.
         """
+        super().__init__(
+            in_flight=in_flight, deadline=deadline, circuits=circuits, clock=clock, report=report
+        )
         self._token = token
-        self._report = report
         self._rate = rate
         self._quota = QuotaGuess()
         self._circuit = circuits.of(ProviderEnvironment.PRODUCTION)
-        self._clock = clock
-        self._deadline = deadline.total_seconds()
         self._messages = FcmMessages(config)
         self._path = f"v1/projects/{config.project_id}/messages:send"
         self._transport = Transport(
@@ -71,47 +66,8 @@ class FcmGateway:
             proxy=proxy,
             lag=lag,
         )
-        self._attempts = Attempts(
-            self._attempt,
-            self,
-            in_flight=in_flight,
-            deadline=deadline,
-            circuits=circuits,
-            clock=clock,
-        )
 
-    async def send(self, batch: Sequence[Push]) -> Sequence[PushResult]:
-        """Send every push once and answer one result each, in the batch's order."""
-        self._look()
-        return await self._attempts.send(batch)
-
-    async def probe(self) -> GatewayHealth:
-        """Let Google validate a message to nobody.
-
-        It is refused for the address, and only after the access token, the connection and the
-        project were found good; `validate_only` is never shown anywhere.
-        """
-        self._look()
-        return await self._attempts.probe(ProviderEnvironment.PRODUCTION, self._probe)
-
-    @property
-    def environment(self) -> ProviderEnvironment:
-        """Return the only environment that FCM has."""
-        return ProviderEnvironment.PRODUCTION
-
-    @property
-    def circuit(self) -> CircuitView:
-        """Return whether pushes leave at present, and if not, why and for how long."""
-        return self._attempts.circuits.view()
-
-    @property
-    def in_flight(self) -> int:
-        """Return how many pushes are on their way."""
-        return self._attempts.in_flight
-
-    async def close(self) -> None:
-        """Close the connections once everything under way is answered."""
-        await self._attempts.drain()
+    async def _close(self) -> None:
         await self._transport.close()
         await self._token.close()
 
@@ -123,6 +79,7 @@ class FcmGateway:
         self._report("ca_file", self._transport.problems.get("ca_file", ""))
 
     async def _probe(self) -> tuple[Outcome, str]:
+        """Let Google validate a message to nobody: it is refused for the address."""
         verdict, _ = await self._post(_PROBE, self._deadline)
         if verdict.outcome is Outcome.THROTTLED_DEVICE:  # it is sent to nobody's
             return Outcome.THROTTLED_PROJECT, verdict.reason

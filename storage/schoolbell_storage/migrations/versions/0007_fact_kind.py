@@ -1,6 +1,8 @@
-"""Facts have their kind in a column of its own."""
+"""Facts have their kind in a column of its own, and the retention of a district its names."""
 
 from __future__ import annotations
+
+import json
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +17,13 @@ _WORDS = {"assignment": 1, "grade": 2, "attendance": 3, "lunch": 4, "responsive"
 
 
 def upgrade() -> None:
-    """Take this step: before, the first two letters of its key's word stood for a fact's kind.
+    """Take this step."""
+    _store_kinds()
+    _name_retention()
+
+
+def _store_kinds() -> None:
+    """Store the kind of each fact: before, two letters of its key stood for it.
 
     No table is made anew, as a batch operation would: that cannot copy a generated column.
     """
@@ -30,3 +38,17 @@ def upgrade() -> None:
 
 def _begins(key: sa.ColumnElement[str], begin: str) -> sa.ColumnElement[bool]:
     return sa.func.substr(key, 1, len(begin)) == begin
+
+
+def _name_retention() -> None:
+    """Name what is kept how long: before, it was a list (that of first versions had a third)."""
+    district = sa.table("district", sa.column("district_id"), sa.column("settings"))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(district)).all():
+        settings = json.loads(row.settings)
+        if "retention" in settings:
+            changes, deliveries, *_ = settings["retention"]
+            settings["retention"] = {"changes": changes, "deliveries": deliveries}
+            text = json.dumps(settings, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+            same = district.c.district_id == row.district_id
+            connection.execute(district.update().where(same).values(settings=text))
