@@ -14,22 +14,11 @@ from decimal import Decimal
 
 from benchmarks.results import Figure, Result
 from benchmarks.service import Bench
-from schoolbell_server.domain.change import (
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    Payload,
-)
+from schoolbell_server.domain.change import Change, ChangeKey, Payload
+from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.eligibility import decide, recheck
-from schoolbell_server.domain.fact import (
-    AttendanceValue,
-    FactUpdate,
-    GradeValue,
-    Previous,
-    Value,
-)
+from schoolbell_server.domain.fact import FactUpdate, Previous, Value
 from schoolbell_server.domain.kinds import (
     AppType,
     AttendanceExcuse,
@@ -37,13 +26,13 @@ from schoolbell_server.domain.kinds import (
     Kind,
     Platform,
 )
+from schoolbell_server.domain.kinds.attendance import AttendanceChange, AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeChange, GradeCondition, GradeValue
 from schoolbell_server.domain.world import (
     CalendarFacts,
-    Condition,
     DeviceFacts,
     DistrictFacts,
     EnrollmentFacts,
-    GradeCondition,
     MinimumVersion,
     RelationshipFacts,
     StudentFacts,

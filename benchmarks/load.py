@@ -18,7 +18,7 @@ from typing import Any
 import grpc.aio
 import uvloop
 
-from benchmarks.changes import absences, grades
+from benchmarks.changes import absences, grades, school_day
 from benchmarks.results import percentile
 from schoolbell import Connection
 from schoolbell.v1 import change_service_pb2 as messages
@@ -193,8 +193,11 @@ _JOBS: Mapping[str, Callable[[Job, grpc.aio.Channel], Awaitable[dict[str, Any]]]
 
 
 def _changes(job: Job) -> Iterator[Change]:
+    today = dt.date.fromisoformat(job["today"]) if "today" in job else dt.date.min
+    if job.get("of") == "a school day":
+        return school_day(job["name"], today)
     if "today" in job:
-        return absences(job["students"], job["name"], dt.date.fromisoformat(job["today"]))
+        return absences(job["students"], job["name"], today)
     return grades(job["students"], job["name"])
 
 

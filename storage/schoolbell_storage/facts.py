@@ -16,6 +16,7 @@ from sqlalchemy import and_, bindparam, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
+from schoolbell_server.domain.kinds.registry import kind_of_key
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.many import Many
 from schoolbell_storage.rows import NUMBER, TEXT, Batch, insert_into
@@ -24,7 +25,7 @@ from schoolbell_storage.tables import fact
 FactName = tuple[str, str]
 """(district_id, fact_key)"""
 _NAMES = Batch({"district_id": TEXT, "fact_key": TEXT})
-_CLAIMED = Batch({**_NAMES.columns, "state": TEXT, "update_time": NUMBER})
+_CLAIMED = Batch({**_NAMES.columns, "kind": NUMBER, "state": TEXT, "update_time": NUMBER})
 _STORE = Many(
     update(fact)
     .where(
@@ -54,7 +55,9 @@ async def lock_facts(
     if not names:
         return {}
     dialect, time = connection.dialect.name, to_micros(now)
-    values = _CLAIMED.given(dialect, [(*name, "", time) for name in sorted(names)])
+    values = _CLAIMED.given(
+        dialect, [(*name, kind_of_key(name[1]), "", time) for name in sorted(names)]
+    )
     locked = await connection.execute(_lock(dialect), values)
     return {(row.district_id, row.fact_key): row.state for row in locked if row.state}
 

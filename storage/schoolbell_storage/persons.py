@@ -27,9 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain import compact
-from schoolbell_server.domain.fact_keys import key_prefixes
 from schoolbell_server.domain.fact_state import decode_told, encode_told
 from schoolbell_server.domain.kinds import CancelCause, Kind
+from schoolbell_server.domain.kinds.registry import key_prefixes
 from schoolbell_server.domain.principal import Principal, PrincipalType, encode_principal
 from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
 from schoolbell_storage.accounts import sharers_of

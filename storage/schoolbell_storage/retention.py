@@ -25,7 +25,6 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningDelete
 
-from schoolbell_server.domain.fact_keys import NAME_OF
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import UNSENT
@@ -42,9 +41,6 @@ from schoolbell_storage.tables import (
     roster_import,
     roster_stage,
 )
-
-_LETTERS = {kind: name[:2] for kind, name in NAME_OF.items()}
-"""With which letters the keys of a kind's facts begin: a column that the database derives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +143,8 @@ def change_keys(before: dt.datetime) -> Aged:
 def facts(kind: Kind, first_kept: dt.date) -> Aged:
     """Return the facts of a kind that were last spoken of before a day (UTC)."""
     day = first_kept.toordinal() - dt.date(1970, 1, 1).toordinal()
-    same = (fact.c.kind_letters == _LETTERS[kind],)
-    return Aged(table=fact, age=fact.c.update_day, before=day, within=same)
+    same = fact.c.kind == kind
+    return Aged(table=fact, age=fact.c.update_day, before=day, within=(same,))
 
 
 def tallies(first_kept: dt.date) -> Aged:

@@ -109,6 +109,7 @@ district = Table(
     _text("settings_acting_user_id"),
     _count("audit_retention", default=400 * 86_400),  # seconds
     _count("facts_version"),
+    _count("roster_version"),
 )
 
 school = Table(
@@ -229,6 +230,7 @@ roster_import = Table(
     Column("max_portal_loss_percent", Double, nullable=False, server_default=text("5")),
     Column("max_birth_date_loss_percent", Double, nullable=False, server_default=text("5")),
     _flag("allow_bar_loss"),
+    Column("sources", Text, nullable=False, server_default="[]"),
     _id("state"),
     _count("attempt", default=1),
     Column("report", Text, nullable=False, server_default="{}"),
@@ -372,11 +374,11 @@ fact = Table(
     Column("fact_key", _BYTEWISE, primary_key=True, nullable=False),
     Column("state", Text, nullable=False),
     _time("update_time"),
-    Column("kind_letters", Text, Computed("substr(fact_key, 3, 2)", persisted=True)),
+    Column("kind", SmallInteger, nullable=False, server_default=text("0")),
     Column("update_day", BigInteger, Computed("update_time / 1000000 / 86400", persisted=True)),
-    Index("fact_by_age", "district_id", "kind_letters", "update_day"),
+    Index("fact_by_age", "district_id", "kind", "update_day"),
 )
-"""What retention asks of a fact follows from its key and its time; a whole day, so that the second
+"""Retention asks for a fact's kind and for the day of its time: a whole day, so that the second
 change of a day touches no index."""
 
 refusal_tally = Table(
@@ -396,6 +398,9 @@ WAITING = text("state IN (1, 2) AND lease_owner = ''")
 only where it finds the index's own words."""
 LEASED = text("lease_owner <> ''")
 """Of deliveries that are with a sender."""
+DOUBTFUL = text("answer_lost AND state IN (1, 2, 11)")
+"""Of deliveries that were to be sent, or were cancelled, while somebody may have them who said
+nothing; the form that SQLite uses its index for."""
 
 delivery = Table(
     "delivery",
@@ -470,6 +475,12 @@ delivery = Table(
         "lease_owner",
         sqlite_where=LEASED,
         postgresql_where=LEASED,
+    ),
+    Index(
+        "delivery_doubtful",
+        "update_time",
+        sqlite_where=DOUBTFUL,
+        postgresql_where=DOUBTFUL,
     ),
     Index(
         "delivery_expiring",

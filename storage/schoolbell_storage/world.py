@@ -17,10 +17,10 @@ from typing import Any
 from sqlalchemy import Column, Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.kinds import AppType, DetailLevel, Kind, Platform, RetirementReason
 from schoolbell_server.domain.world import (
     CalendarFacts,
-    Condition,
     DeviceFacts,
     DisplayOptions,
     DistrictFacts,

@@ -12,39 +12,36 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    LunchBalanceChange,
-    Payload,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change, ChangeKey, Payload
 from schoolbell_server.domain.decision import Moment
-from schoolbell_server.domain.fact import (
-    AttendanceValue,
-    BalanceValue,
-    Baseline,
-    FactUpdate,
-    GradeValue,
-    Previous,
-    ScheduleValue,
-    ScoreValue,
-    Value,
-)
+from schoolbell_server.domain.fact import Baseline, FactUpdate, Previous, Value
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import AppType, Kind, Platform
-from schoolbell_server.domain.world import (
+from schoolbell_server.domain.kinds.assignment import (
+    AssignmentChange,
     AssignmentCondition,
+    ScoreValue,
+)
+from schoolbell_server.domain.kinds.attendance import (
+    AttendanceChange,
     AttendanceCondition,
+    AttendanceValue,
+)
+from schoolbell_server.domain.kinds.grade import GradeChange, GradeCondition, GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import (
+    BalanceValue,
+    LunchBalanceChange,
+    LunchBalanceCondition,
+)
+from schoolbell_server.domain.kinds.responsive_schedule import (
+    ResponsiveScheduleChange,
+    ScheduleValue,
+)
+from schoolbell_server.domain.world import (
     CalendarFacts,
     DeviceFacts,
     DistrictFacts,
     EnrollmentFacts,
-    GradeCondition,
-    LunchBalanceCondition,
     MinimumVersion,
     RelationshipFacts,
     StudentFacts,

@@ -28,10 +28,13 @@ from schoolbell.v1.change_service_pb2 import PUBLISH_RESULT_ACCEPTED, StreamPubl
 from schoolbell.v1.status_service_pb2 import WATCH_TOPIC_CHANGES, WatchStatusRequest
 from schoolbell_server.app import running
 from schoolbell_server.contract.changes import parse_change
-from schoolbell_server.domain.fact import AttendanceValue, BalanceValue, GradeValue, Value
+from schoolbell_server.domain.fact import Value
 from schoolbell_server.domain.fact_keys import fact_key
 from schoolbell_server.domain.fact_state import decode_state
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus, Gate
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
 from schoolbell_server.domain.record import decode_record
 from schoolbell_storage.changes import ChangeQuery, list_changes
 from schoolbell_storage.engine import Storage

@@ -11,10 +11,10 @@ from pathlib import Path
 from sqlalchemy import delete, select
 
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceCondition
 from schoolbell_server.domain.world import (
     DisplayOptions,
     KindSettings,
-    LunchBalanceCondition,
     MinimumVersion,
     Subscription,
 )

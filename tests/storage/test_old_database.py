@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, Table, select
 
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds.registry import PAYLOADS, kind_of_key
 from schoolbell_server.domain.principal import PrincipalType
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_storage.audit import AuditQuery, list_audit
@@ -17,7 +20,7 @@ from schoolbell_storage.districts import get_district, read_settings
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.keys import KeyQuery, list_keys
 from schoolbell_storage.migrate import migrate
-from schoolbell_storage.tables import metadata, revision
+from schoolbell_storage.tables import fact, metadata, revision
 from tests.storage.engines import SQLITE, databases
 from tests.storage.old_database import DISTRICT, FIRST, Row, old_database, old_rows, write_files
 
@@ -130,3 +133,18 @@ def _read(connection: Connection, table: Table, saved: list[Row]) -> list[Row]:
 async def _store(storage: Storage) -> str:
     async with storage.read() as connection:
         return str((await connection.execute(select(revision.c.store_id))).scalar_one())
+
+
+@databases()
+async def test_every_fact_has_the_kind_of_the_change_that_spoke_of_it(
+    database: str, tmp_path: Path
+) -> None:
+    async with old_database(database, tmp_path) as url:
+        storage = open_storage(url)
+        await migrate(storage)
+        async with storage.read() as connection:
+            found = (await connection.execute(select(fact.c.fact_key, fact.c.kind))).all()
+        await storage.close()
+    words = {json.loads(row.fact_key)[0]: Kind(row.kind) for row in found}
+    assert words == {payload.word: kind for kind, payload in PAYLOADS.items()}
+    assert all(kind_of_key(row.fact_key) == row.kind for row in found)

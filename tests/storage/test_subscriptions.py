@@ -17,13 +17,11 @@ from schoolbell_server.domain.kinds import (
     Kind,
     LimitTrigger,
 )
-from schoolbell_server.domain.world import (
-    AssignmentCondition,
-    AttendanceCondition,
-    GradeCondition,
-    LunchBalanceCondition,
-    Subscription,
-)
+from schoolbell_server.domain.kinds.assignment import AssignmentCondition
+from schoolbell_server.domain.kinds.attendance import AttendanceCondition
+from schoolbell_server.domain.kinds.grade import GradeCondition
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceCondition
+from schoolbell_server.domain.world import Subscription
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.subscriptions import (
     Owner,

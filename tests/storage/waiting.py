@@ -29,7 +29,7 @@ def waiting_delivery(delivery_id: str, **fields: object) -> DeliveryRow:
         kind=Kind.GRADE,
         lane=4,
         state=DeliveryState.PENDING,
-        fact_key=f"fact of {delivery_id}",
+        fact_key=f'["grade","{delivery_id}"]',
         other_fact_key=None,
         told="[null,false,null,null]",
         correction=False,

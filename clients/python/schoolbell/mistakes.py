@@ -61,11 +61,11 @@ def look(connection: Connection, *, names: bool = True) -> Look:
         try:
             with socket.socket(family, kind, protocol) as plain:
                 plain.settimeout(_PATIENCE)
-                plain.connect(address)
                 if connection.plaintext:
+                    plain.connect(address)
                     found = _plaintext(plain, address)
                 else:
-                    found = _tls(plain, connection, place[0])
+                    found = _tls(plain, address, connection, place[0])
         except OSError as error:
             away = _away(error)  # of the last address, which is IPv4 where there are both
             continue
@@ -82,7 +82,12 @@ def _away(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
+def _tls(plain: socket.socket, address: Any, connection: Connection, host: str) -> str:
+    """Connect with TLS, and return what is wrong for good.
+
+    The socket is wrapped before it connects: one that is reset between the two stays open in older
+    versions of Python, or is taken for one without a handshake.
+    """
     try:
         context = ssl.create_default_context()
         if connection.ca is not None:
@@ -94,6 +99,7 @@ def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
     is_met = False
     try:
         with context.wrap_socket(plain, server_hostname=host) as secure:
+            secure.connect(address)
             is_met = True
             if secure.selected_alpn_protocol() != "h2":
                 return "what listens there is no gRPC server: it does not speak HTTP/2"
@@ -136,11 +142,11 @@ def _takes_tls(address: Any) -> bool:
     """Tell whether a TLS handshake succeeds, whoever the server is."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
     try:
-        with (
-            socket.create_connection(address[:2], _PATIENCE) as plain,
-            context.wrap_socket(plain),
-        ):
+        with socket.socket(family) as plain, context.wrap_socket(plain) as secure:
+            secure.settimeout(_PATIENCE)
+            secure.connect(address)
             return True
     except OSError:
         return False

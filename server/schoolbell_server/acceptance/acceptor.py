@@ -17,8 +17,8 @@ from schoolbell_server.acceptance.submission import Answer, Submission
 from schoolbell_server.acceptance.transaction import Acceptance, Written
 from schoolbell_server.background.group_commit import GroupCommit
 from schoolbell_server.dispatch.hand_off import Offer
-from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
-from schoolbell_server.domain.lanes import lane_of
+from schoolbell_server.domain.kinds import Gate, RefusalReason
+from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.status.backlog import Backlog
@@ -33,7 +33,7 @@ PART = 25
 """Changes in one transaction where several publishers come, and in a part of a larger request."""
 _COME_BACK = dt.timedelta(seconds=2)
 _LOOK_AGAIN = 0.1  # seconds
-_URGENT = lane_of(Kind.ATTENDANCE)
+_URGENT = Lane.ATTENDANCE
 """A submission with a change of this lane does not wait behind a posting."""
 _QUEUE = 20_000
 """Changes that may wait for their transaction, before publishers are told to come back."""

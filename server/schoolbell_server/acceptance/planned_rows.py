@@ -13,7 +13,6 @@ from schoolbell_server.domain.acceptance import Received
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact_state import encode_told
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, HoldCause, Platform
-from schoolbell_server.domain.lanes import lane_of
 from schoolbell_server.domain.ledger import PlannedDelivery
 from schoolbell_server.domain.world import DeviceFacts, World
 from schoolbell_storage.deliveries import DeliveryRow
@@ -49,7 +48,7 @@ class PlannedRows:
         devices = devices_of(self.world, change)
         zone = self.world.zone_of(change.calendar_id)
         expire_time = self._expire_time(received, zone, lifted=planned[0].lifted)
-        lane = lane_of(change.kind)
+        lane = change.payload.lane
         tell = cache(encode_told)  # most devices were told the same before
         for one in planned:
             device = devices[one.device_id]

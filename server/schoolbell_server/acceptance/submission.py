@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.lanes import lane_of
 from schoolbell_server.rpc.errors import SchoolbellError
 
 
@@ -37,7 +36,7 @@ class Submission:
     @property
     def lanes(self) -> set[int]:
         """Return the lanes that its changes leave by."""
-        return {lane_of(one.change.kind) for one in self.changes}
+        return {one.change.payload.lane for one in self.changes}
 
 
 @dataclass(frozen=True, slots=True)

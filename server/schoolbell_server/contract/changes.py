@@ -19,16 +19,7 @@ from schoolbell_server.contract.fields import (
     read_points,
     read_time,
 )
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    LunchBalanceChange,
-    Payload,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change, ChangeKey, Payload
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
@@ -36,6 +27,11 @@ from schoolbell_server.domain.kinds import (
     Kind,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.assignment import AssignmentChange
+from schoolbell_server.domain.kinds.attendance import AttendanceChange
+from schoolbell_server.domain.kinds.grade import GradeChange
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceChange
+from schoolbell_server.domain.kinds.responsive_schedule import ResponsiveScheduleChange
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.field_reasons import FieldReason
 
@@ -45,13 +41,7 @@ MAX_SHARED = 20
 _FINGERPRINT_VERSION = "1"
 _Member = TypeVar("_Member", bound=IntEnum)
 
-PAYLOAD_KINDS = {
-    "assignment": Kind.ASSIGNMENT,
-    "grade": Kind.GRADE,
-    "attendance": Kind.ATTENDANCE,
-    "lunch_balance": Kind.LUNCH_BALANCE,
-    "responsive_schedule": Kind.RESPONSIVE_SCHEDULE,
-}
+PAYLOAD_KINDS = {kind.name.lower(): kind for kind in Kind}
 """The kind that each arm of the payload is."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import fields
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from google.type.money_pb2 import Money
 
 from schoolbell.v1 import subscription_pb2
 from schoolbell_server.contract.fields import (
@@ -15,34 +17,12 @@ from schoolbell_server.contract.fields import (
     read_percent,
     write_money,
 )
-from schoolbell_server.domain.kinds import (
-    AssignmentAction,
-    AttendanceExcuse,
-    AttendanceStatus,
-    Kind,
-    LimitTrigger,
-)
-from schoolbell_server.domain.world import (
-    AssignmentCondition,
-    AttendanceCondition,
-    Condition,
-    GradeCondition,
-    LunchBalanceCondition,
-)
+from schoolbell_server.domain.condition import Condition
+from schoolbell_server.domain.kinds import Kind, LimitTrigger
+from schoolbell_server.domain.kinds.registry import CONDITIONS
 from schoolbell_server.rpc import field_reasons as reasons
 
-_KINDS = {
-    "assignment": Kind.ASSIGNMENT,
-    "grade": Kind.GRADE,
-    "attendance": Kind.ATTENDANCE,
-    "lunch_balance": Kind.LUNCH_BALANCE,
-}
 _Member = TypeVar("_Member", bound=IntEnum)
-_Limited = (
-    subscription_pb2.AssignmentCondition
-    | subscription_pb2.GradeCondition
-    | subscription_pb2.LunchBalanceCondition
-)
 
 
 def read_condition(
@@ -59,48 +39,62 @@ def read_condition(
     rule = message.WhichOneof("rule")
     if rule is None:
         return None
-    if kind and Kind(kind) is not _KINDS[rule]:
+    own = Kind[rule.upper()]
+    if kind and Kind(kind) is not own:
         complain(path + rule, f"does not fit the kind {Kind(kind).name}", reasons.INCONSISTENT)
-    inside = f"{path}{rule}."
-    match rule:
-        case "assignment":
-            return _read_assignment(message.assignment, inside, complain)
-        case "grade":
-            return GradeCondition(
-                below_percent=_read_percent(message.grade, inside, complain),
-                limit_trigger=_read_limit_trigger(message.grade),
+    inside, condition = getattr(message, rule), CONDITIONS[own]
+    return condition(
+        **{
+            one.name: _read(
+                inside, one.name, condition, f"{path}{rule}.{one.name}", currency_code, complain
             )
-        case "attendance":
-            return _read_attendance(message.attendance, inside, complain)
-        case "lunch_balance":
-            return LunchBalanceCondition(
-                below_balance=_read_balance(message.lunch_balance, inside, currency_code, complain),
-                limit_trigger=_read_limit_trigger(message.lunch_balance),
-            )
+            for one in fields(condition)
+        }
+    )
+
+
+def _read(
+    message: Any,
+    name: str,
+    condition: type[Condition],
+    path: str,
+    currency_code: str,
+    complain: Complain,
+) -> object:
+    """Return a field of a condition: a set of members, how often it is told, or a limit."""
+    value = getattr(message, name)
+    if name in condition.choices:
+        return read_members(value, condition.choices[name], path, complain)
+    if name == "limit_trigger":
+        return LimitTrigger(value or LimitTrigger.ON_CROSSING)
+    if not message.HasField(name):
+        return None
+    if not isinstance(value, Money):
+        return read_percent(value, path, complain, MAX_LIMIT_PERCENT)
+    if value.currency_code not in ("", currency_code):
+        complain(f"{path}.currency_code", f"must be {currency_code}", reasons.WRONG_CURRENCY)
+    return read_money(value, path, complain)
 
 
 def write_condition(
     condition: Condition | None, message: subscription_pb2.Condition, currency_code: str
 ) -> None:
     """Set the rule of a message that a condition is; None leaves it alone."""
-    match condition:
-        case AssignmentCondition():
-            message.assignment.actions.extend(sorted(condition.actions))  # type: ignore[arg-type]
-            _write_percent(condition.below_percent, message.assignment)
-            message.assignment.limit_trigger = _limit_trigger(condition.limit_trigger)
-        case GradeCondition():
-            message.grade.SetInParent()
-            _write_percent(condition.below_percent, message.grade)
-            message.grade.limit_trigger = _limit_trigger(condition.limit_trigger)
-        case AttendanceCondition():
-            message.attendance.SetInParent()
-            message.attendance.statuses.extend(sorted(condition.statuses))  # type: ignore[arg-type]
-            message.attendance.excuses.extend(sorted(condition.excuses))  # type: ignore[arg-type]
-        case LunchBalanceCondition():
-            message.lunch_balance.limit_trigger = _limit_trigger(condition.limit_trigger)
-            if condition.below_balance is not None:
-                limit = write_money(condition.below_balance, currency_code)
-                message.lunch_balance.below_balance.CopyFrom(limit)
+    if condition is None:
+        return
+    rule = next(kind for kind, own in CONDITIONS.items() if own is type(condition)).name.lower()
+    inside = getattr(message, rule)
+    inside.SetInParent()
+    for one in fields(condition):
+        value = getattr(condition, one.name)
+        if one.name in condition.choices:
+            getattr(inside, one.name).extend(sorted(value))
+        elif one.name == "limit_trigger":
+            inside.limit_trigger = value
+        elif value is not None and isinstance(getattr(inside, one.name), Money):
+            getattr(inside, one.name).CopyFrom(write_money(value, currency_code))
+        elif value is not None:
+            setattr(inside, one.name, float(value))
 
 
 def read_members(
@@ -113,64 +107,3 @@ def read_members(
     elif len(numbers) != len(members):
         complain(path, "must name each at most once", reasons.DUPLICATE)
     return frozenset(members)
-
-
-def _read_assignment(
-    message: subscription_pb2.AssignmentCondition, path: str, complain: Complain
-) -> AssignmentCondition:
-    return AssignmentCondition(
-        actions=read_members(message.actions, AssignmentAction, f"{path}actions", complain),
-        below_percent=_read_percent(message, path, complain),
-        limit_trigger=_read_limit_trigger(message),
-    )
-
-
-def _read_attendance(
-    message: subscription_pb2.AttendanceCondition, path: str, complain: Complain
-) -> AttendanceCondition:
-    return AttendanceCondition(
-        statuses=read_members(message.statuses, AttendanceStatus, f"{path}statuses", complain),
-        excuses=read_members(message.excuses, AttendanceExcuse, f"{path}excuses", complain),
-    )
-
-
-def _read_percent(
-    message: subscription_pb2.AssignmentCondition | subscription_pb2.GradeCondition,
-    path: str,
-    complain: Complain,
-) -> Decimal | None:
-    if not message.HasField("below_percent"):
-        return None
-    return read_percent(message.below_percent, f"{path}below_percent", complain, MAX_LIMIT_PERCENT)
-
-
-def _read_balance(
-    message: subscription_pb2.LunchBalanceCondition,
-    path: str,
-    currency_code: str,
-    complain: Complain,
-) -> Decimal | None:
-    if not message.HasField("below_balance"):
-        return None
-    money = message.below_balance
-    if money.currency_code not in ("", currency_code):
-        complain(
-            f"{path}below_balance.currency_code", f"must be {currency_code}", reasons.WRONG_CURRENCY
-        )
-    return read_money(money, f"{path}below_balance", complain)
-
-
-def _read_limit_trigger(message: _Limited) -> LimitTrigger:
-    return LimitTrigger(message.limit_trigger or LimitTrigger.ON_CROSSING)
-
-
-def _limit_trigger(limit_trigger: LimitTrigger) -> subscription_pb2.LimitTrigger.ValueType:
-    return subscription_pb2.LimitTrigger.ValueType(limit_trigger)
-
-
-def _write_percent(
-    percent: Decimal | None,
-    message: subscription_pb2.AssignmentCondition | subscription_pb2.GradeCondition,
-) -> None:
-    if percent is not None:
-        message.below_percent = float(percent)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from schoolbell.v1 import common_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell_server.contract.fields import write_date, write_time
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    GradeChange,
-    LunchBalanceChange,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change
 
 
 def write_notified(change: Change, student_ids: Sequence[str]) -> messages.NotifiedChange:
@@ -31,18 +25,10 @@ def write_notified(change: Change, student_ids: Sequence[str]) -> messages.Notif
         calendar_id=(change.calendar_id or "") if student_id == change.student_id else "",
         occur_time=write_time(change.occur_time),
     )
-    match change.payload:
-        case AssignmentChange() as one:
-            message.section_id, message.assignment_id = one.section_id, one.assignment_id
-        case GradeChange() as one:
-            message.section_id = one.section_id
-            message.grading_task, message.grading_period = one.grading_task, one.grading_period
-        case AttendanceChange() as one:
-            message.section_id, message.period = one.section_id, one.period
-            message.date.CopyFrom(write_date(one.date))
-        case LunchBalanceChange() as one:
-            message.account_id = one.account_id
-        case ResponsiveScheduleChange() as one:
-            message.period = one.period
-            message.date.CopyFrom(write_date(one.date))
+    for name in change.payload.opens:
+        value = getattr(change.payload, name)
+        if isinstance(value, dt.date):
+            getattr(message, name).CopyFrom(write_date(value))
+        else:
+            setattr(message, name, value)
     return message

@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.dispatch.collapse_keys import CollapseKeys, Opener
-from schoolbell_server.domain.change import AttendanceChange, Change, ChangeKey
+from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.fact import AttendanceValue
 from schoolbell_server.domain.fact_state import decode_told
-from schoolbell_server.domain.kinds import AttendanceStatus, DetailLevel, Gate, Kind, RefusalReason
+from schoolbell_server.domain.kinds import DetailLevel, Gate, RefusalReason
+from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.domain.notification import notification_id
 from schoolbell_server.domain.shared import Rechecked, recheck_all
 from schoolbell_server.domain.timing import local_date
@@ -74,19 +74,15 @@ class _Facts:
 
 def students_of(row: DeliveryRow) -> tuple[str, ...]:
     """Return whom a delivery names: its student, then those who share the lunch account."""
-    if row.kind is not Kind.LUNCH_BALANCE:
+    if not PAYLOADS[row.kind].of_account:
         return (row.student_id,)
     return (row.student_id, *decode_told(row.told).shared_student_ids)
 
 
 def as_told(change: Change, told: str) -> Change:
     """Return the change as a family is told of it: of attendance, the mark that stands."""
-    current = decode_told(told).current
-    if not isinstance(change.payload, AttendanceChange) or not isinstance(current, AttendanceValue):
-        return change
-    status = current.status or AttendanceStatus.CLEARED
-    excuse = current.excuse or change.payload.excuse
-    return replace(change, payload=replace(change.payload, status=status, excuse=excuse))
+    payload = change.payload.as_told(decode_told(told).current)
+    return change if payload is change.payload else replace(change, payload=payload)
 
 
 class Preparer:
@@ -242,11 +238,12 @@ class Preparer:
         district: DistrictFacts,
         facts: _Facts,
     ) -> Push:
+        detail_level = min(district.detail_level, address.detail_level, self._most_detail)
         names = [facts.given_names.get((row.district_id, one), "") for one in student_ids]
         text = self._texts.render(
             as_told(change, row.told),
             app=row.app,
-            detail=min(district.detail_level, address.detail_level, self._most_detail),
+            detail=detail_level,
             locale=address.locale or district.locale,
             student_name=names[0],
             sibling_names=names[1:],
@@ -265,9 +262,10 @@ class Preparer:
             kind=row.kind,
             title=text.title,
             body=text.body,
+            detail_level=detail_level,
             collapse_key=self._collapse_keys.of(facts.collapse_secrets[row.district_id], row),
             expire_time=row.expire_time,
             judge_time=facts.time,
             registration_ref=address.registration_ref,
-            time_sensitive=row.kind is Kind.ATTENDANCE,
+            time_sensitive=PAYLOADS[row.kind].time_sensitive,
         )

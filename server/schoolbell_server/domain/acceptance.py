@@ -11,16 +11,15 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from schoolbell_server.domain.attendance import lifts
-from schoolbell_server.domain.change import Change, ChangeKey, LunchBalanceChange
+from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import (
     Decision,
     DeviceDecision,
     Moment,
     RecipientDecision,
 )
-from schoolbell_server.domain.fact import FactKey, FactUpdate
-from schoolbell_server.domain.fact_state import FactState, Told
+from schoolbell_server.domain.fact import FactKey, FactState, FactUpdate, lifts
+from schoolbell_server.domain.fact_state import Told
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.ledger import (
     FactDelivery,
@@ -95,7 +94,7 @@ def _superseded(change: Change, update: FactUpdate, world: World) -> Superseded:
     Of a lunch account those to the people of its students that tell another balance: whoever may
     see only a sibling whom the change does not name is told of the account by no other change.
     """
-    if not isinstance(change.payload, LunchBalanceChange):
+    if not change.payload.of_account:
         return everything
     people = {
         user_id

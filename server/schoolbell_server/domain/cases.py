@@ -10,10 +10,9 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from schoolbell_server.domain.attendance import lifts
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import Moment
-from schoolbell_server.domain.fact import Baseline, FactUpdate
+from schoolbell_server.domain.fact import Baseline, FactUpdate, lifts
 from schoolbell_server.domain.kinds import AppType, Kind, SubscriptionLevel
 from schoolbell_server.domain.timing import judged_date
 from schoolbell_server.domain.world import (
@@ -28,8 +27,6 @@ from schoolbell_server.domain.world import (
     World,
 )
 
-POSTED_LATE = frozenset({Kind.ASSIGNMENT, Kind.GRADE})
-"""The kinds that still count after a term or an enrollment has ended."""
 _NO_BASELINES: Mapping[str, Baseline] = {}
 
 

@@ -7,116 +7,105 @@ district's currency, times are aware UTC datetimes, school-local facts are dates
 from __future__ import annotations
 
 import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import ClassVar, Self
 
-from schoolbell_server.domain.kinds import (
-    AssignmentAction,
-    AttendanceExcuse,
-    AttendanceStatus,
-    Kind,
-    ResponsiveScheduleAction,
-)
-
-_FOUR_DECIMALS = Decimal("0.0001")
+from schoolbell_server.domain.condition import Condition
+from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.fact import FactKey, Folded, States, Value
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.lanes import Lane
+from schoolbell_server.domain.wording import Variables
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentChange:
-    """What a teacher did with an assignment."""
+class Payload(ABC):
+    """What a change of one kind says, and everything by which its kind differs from the others.
 
-    action: AssignmentAction
-    assignment_id: str
-    section_id: str
-    title: str = ""
-    course_name: str = ""
-    term_id: str | None = None
-    due_date: dt.date | None = None
-    score_percent: Decimal | None = None
-    previous_score_percent: Decimal | None = None
-    points: Decimal | None = None
-    points_possible: Decimal | None = None
-    mark: str = ""
-    previous_due_date: dt.date | None = None
+    Each kind has its own in a module of `domain/kinds`; `domain/kinds/registry.py` lists them.
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[Kind]
+    word: ClassVar[str]
+    """With which word the keys of its facts begin. Keys are stored: a word never changes."""
+    lane: ClassVar[Lane]
+    values: ClassVar[tuple[type[Value], ...]]
+    """What its facts can be."""
+    condition: ClassVar[type[Condition] | None] = None
+    """Which of its changes a subscription may choose."""
+    life: ClassVar[dt.timedelta] = dt.timedelta(hours=24)
+    """How long a change lives from its occur time; one that is of a day lives to the end of it."""
+    of_one_day: ClassVar[bool] = False
+    """Its facts are about one day; else they are the school year's."""
+    posted_late: ClassVar[bool] = False
+    """It still counts after a term or an enrollment has ended."""
+    in_terms: ClassVar[bool] = True
+    """Terms have a say in whether it is told."""
+    of_account: ClassVar[bool] = False
+    """It is about an account that several students may share."""
+    time_sensitive: ClassVar[bool] = False
+    """A phone shows it also where it is told to wait."""
+    opens: ClassVar[tuple[str, ...]]
+    """The fields that an app needs to open the right page: ids and dates, no comment."""
+
+    @classmethod
+    @abstractmethod
+    def probe(cls, today: dt.date) -> Self:
+        """Return what could happen today, for the question whether the kind is offered at all."""
+
+    @abstractmethod
+    def fact_key(self, change: Change) -> FactKey:
+        """Return the fact that a change tells of."""
+
+    def other_keys(self, change: Change) -> tuple[FactKey, ...]:
+        """Return what else a change touches."""
+        return ()
+
+    @abstractmethod
+    def fold(self, change: Change, receive_time: dt.datetime, states: States) -> Folded:
+        """Fold a change into the states that are known; those it lacks are unknown."""
+
+    def refuse(self, condition: Condition | None, current: Value | None) -> Refusal | None:
+        """Refuse what a condition does not choose by name; `current` is the fact's value now."""
+        return None
+
+    def limit_ignored(self, current: Value | None) -> bool:
+        """Return whether a change is told whatever limit its condition has."""
+        return False
+
+    @abstractmethod
+    def message(self, *, correction: bool) -> str:
+        """Return the id of the message that tells the change."""
+
+    @abstractmethod
+    def variables(self, clean: Callable[[str], str]) -> Variables:
+        """Return what a detailed text may name; `clean` makes a publisher's text fit for it."""
+
+    def as_told(self, current: Value | None) -> Payload:
+        """Return the change as a family is told of it where the fact is `current`."""
+        return self
 
     @property
-    def percent(self) -> Decimal | None:
-        """Return the score in percent: as published, else `points / points_possible`.
+    def day(self) -> dt.date | None:
+        """Return the day that it is about; None is that of the occur time."""
+        return None
 
-        None where neither is known. It is rounded to 4 decimals.
-        """
-        if self.score_percent is not None or self.points is None or not self.points_possible:
-            return self.score_percent
-        return (100 * self.points / self.points_possible).quantize(_FOUR_DECIMALS).normalize()
+    @property
+    def term_id(self) -> str | None:
+        """Return the term that it names."""
+        return None
 
+    @property
+    def shared_student_ids(self) -> tuple[str, ...]:
+        """Return the students who share its account beside the change's own."""
+        return ()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradeChange:
-    """A grade was posted, changed, or (neither percent nor mark) removed."""
-
-    section_id: str
-    grading_task: str
-    grading_period: str
-    course_name: str = ""
-    term_id: str | None = None
-    percent: Decimal | None = None
-    previous_percent: Decimal | None = None
-    mark: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttendanceChange:
-    """A section marked a student for a period of a day; period '' is the whole day."""
-
-    date: dt.date
-    status: AttendanceStatus
-    excuse: AttendanceExcuse
-    period: str = ""
-    section_id: str = ""
-    course_name: str = ""
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LunchBalanceChange:
-    """The balance of a lunch account changed."""
-
-    account_id: str
-    balance: Decimal
-    previous_balance: Decimal | None = None
-    shared_student_ids: tuple[str, ...] = ()
-    """The students who share the account beside the change's own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponsiveScheduleChange:
-    """The offering of a flexible period was added, moved or removed."""
-
-    action: ResponsiveScheduleAction
-    date: dt.date
-    period: str
-    offering_name: str = ""
-    location: str = ""
-    previous_date: dt.date | None = None
-    previous_period: str | None = None
-    previous_offering_name: str = ""
-
-
-Payload = (
-    AssignmentChange
-    | GradeChange
-    | AttendanceChange
-    | LunchBalanceChange
-    | ResponsiveScheduleChange
-)
-
-_KIND_OF: dict[type, Kind] = {
-    AssignmentChange: Kind.ASSIGNMENT,
-    GradeChange: Kind.GRADE,
-    AttendanceChange: Kind.ATTENDANCE,
-    LunchBalanceChange: Kind.LUNCH_BALANCE,
-    ResponsiveScheduleChange: Kind.RESPONSIVE_SCHEDULE,
-}
+    def alone(self) -> Payload:
+        """Return it as if nobody shared its account."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +130,9 @@ class Change:
     @property
     def kind(self) -> Kind:
         """Return the kind that the payload implies."""
-        return _KIND_OF[type(self.payload)]
+        return self.payload.kind
 
     @property
     def student_ids(self) -> tuple[str, ...]:
         """Return whom it is about: the student, then those who share the lunch account."""
-        payload = self.payload
-        shared = payload.shared_student_ids if isinstance(payload, LunchBalanceChange) else ()
-        return (self.student_id, *shared)
+        return (self.student_id, *self.payload.shared_student_ids)

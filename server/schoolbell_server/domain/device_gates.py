@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from schoolbell_server.domain.cases import DeviceCase
-from schoolbell_server.domain.conditions import CONDITION, see_subscription
+from schoolbell_server.domain.condition_gate import CONDITION, see_subscription
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.fact_text import value_text
+from schoolbell_server.domain.fact import value_text
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.versions import is_older

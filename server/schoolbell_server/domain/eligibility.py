@@ -21,7 +21,7 @@ from schoolbell_server.domain.cases import (
 )
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.change_gates import ARRIVAL_RULES, NEWEST, SWITCH_RULES
-from schoolbell_server.domain.conditions import is_correction
+from schoolbell_server.domain.condition_gate import is_correction
 from schoolbell_server.domain.decision import (
     Decision,
     DeviceDecision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from schoolbell_server.domain.cases import POSTED_LATE, Place
+from schoolbell_server.domain.cases import Place
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen, text_of
 from schoolbell_server.domain.kinds import Gate, RefusalReason
@@ -14,7 +14,7 @@ _NO_GRACE = dt.timedelta(0)
 
 
 def _grace(place: Place) -> dt.timedelta:
-    late = place.case.kind in POSTED_LATE
+    late = place.case.change.payload.posted_late
     return place.case.district.enrollment_grace if late else _NO_GRACE
 
 

@@ -30,7 +30,7 @@ from schoolbell_server.domain.cases import (
 )
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.change_gates import ARRIVAL_RULES, NEWEST
-from schoolbell_server.domain.conditions import is_correction
+from schoolbell_server.domain.condition_gate import is_correction
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.device_gates import DEVICE_RULES
 from schoolbell_server.domain.fact import Baseline, FactUpdate, Previous

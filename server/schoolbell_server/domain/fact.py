@@ -7,9 +7,11 @@ what a family would see change; names, titles and comments are not part of it.
 from __future__ import annotations
 
 import datetime as dt
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import ClassVar
 
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
 
@@ -18,70 +20,26 @@ FactKey = str
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreValue:
-    """What an assignment was scored, or that it is missing."""
+class Value(ABC):
+    """What a fact is; the values of each kind stand in its module."""
 
-    percent: Decimal | None = None
-    points: Decimal | None = None
-    missing: bool = False
-    mark: str = ""
+    tag: ClassVar[str]
+    """The first item of its document, which its fields follow. Documents are stored: a tag never
+    changes, and a field is only ever added behind the others."""
 
+    @abstractmethod
+    def text(self) -> str:
+        """Return it in a few words, for whoever reads an explanation."""
 
-@dataclass(frozen=True, slots=True)
-class AssignedValue:
-    """Whether an assignment stands or was withdrawn."""
+    @property
+    def number(self) -> Decimal | None:
+        """Return the number that limits look at, if it has one."""
+        return None
 
-    withdrawn: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DueDateValue:
-    """When an assignment is due."""
-
-    due_date: dt.date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GradeValue:
-    """A posted grade; neither percent nor mark is a removed one."""
-
-    percent: Decimal | None = None
-    mark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AttendanceValue:
-    """The most serious standing mark; no status is no mark."""
-
-    status: AttendanceStatus | None = None
-    excuse: AttendanceExcuse | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceValue:
-    """What is left on a lunch account, in the district's currency."""
-
-    balance: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleValue:
-    """What is scheduled in a flexible period, or that nothing is."""
-
-    offering_name: str = ""
-    location: str = ""
-    removed: bool = False
-
-
-Value = (
-    ScoreValue
-    | AssignedValue
-    | DueDateValue
-    | GradeValue
-    | AttendanceValue
-    | BalanceValue
-    | ScheduleValue
-)
+    @property
+    def is_prompt(self) -> bool:
+        """Return whether it is a mark that a family is told of without asking for it by name."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +93,74 @@ class Baseline:
     """Of the oldest delivery with no attempt yet, else the fact's previous."""
     attempted: bool = False
     """A delivery of the fact to this device has an attempt that was not rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setter:
+    """Who says something: a source, and the section within it."""
+
+    source: str
+    section_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What one section says of a student's attendance."""
+
+    setter: Setter
+    status: AttendanceStatus
+    excuse: AttendanceExcuse
+    occur_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactState:
+    """A fact as it stands."""
+
+    value: Value | None
+    """None where it is unknown, as after a withdrawal."""
+    occur_time: dt.datetime
+    """Of the newest change that spoke of it: an older one changes nothing."""
+    set_time: dt.datetime
+    """The receive time of the change that gave it this value."""
+    setter: Setter
+    """Who gave it this value."""
+    marks: tuple[Mark, ...] = ()
+    """Of attendance: the last word of every section."""
+    students: tuple[str, ...] = ()
+    """Of a lunch account: who shares it, as far as changes said, last named last."""
+
+
+States = Mapping[FactKey, FactState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A change's effect: how it is to be judged, and what is to be stored."""
+
+    update: FactUpdate
+    states: States = field(default_factory=dict)
+    """The new states of the facts that it speaks of."""
+    changed_keys: tuple[FactKey, ...] = ()
+    """The facts whose value is another now: what has not left for them is superseded."""
+
+
+def is_lifted(before: Value | None, after: Value | None) -> bool:
+    """Return whether a mark that a family worries about is gone."""
+    return before is not None and before.is_prompt and not (after is not None and after.is_prompt)
+
+
+def lifts(update: FactUpdate, baselines: Mapping[str, Baseline]) -> bool:
+    """Return whether a change lifts a mark: the fact's, or that of a lifting that it replaces.
+
+    What has not left is superseded by the next change, which then has to do its work: where a
+    present mark is cleared before the family was told of it, the absence is still to be lifted.
+    """
+    return update.lifted or any(
+        is_lifted(baseline.previous.value, update.current) for baseline in baselines.values()
+    )
+
+
+def value_text(value: Value | None) -> str:
+    """Return a value in a few words; unknown is ''."""
+    return "" if value is None else value.text()

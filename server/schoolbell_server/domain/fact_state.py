@@ -1,67 +1,20 @@
-"""What is stored of a fact, and its compact text.
-
-A number is stored as the text of its decimal: nothing is lost on the way.
-"""
+"""A fact's state, and what a delivery tells of it, as compact text."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from schoolbell_server.domain import compact
-from schoolbell_server.domain.fact import (
-    AssignedValue,
-    AttendanceValue,
-    BalanceValue,
-    DueDateValue,
-    GradeValue,
-    Previous,
-    ScheduleValue,
-    ScoreValue,
-    Value,
-)
+from schoolbell_server.domain.fact import FactState, Mark, Previous, Setter, Value
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
+from schoolbell_server.domain.kinds.registry import VALUES
 
 Document = list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Setter:
-    """Who says something: a source, and the section within it."""
-
-    source: str
-    section_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """What one section says of a student's attendance."""
-
-    setter: Setter
-    status: AttendanceStatus
-    excuse: AttendanceExcuse
-    occur_time: dt.datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactState:
-    """A fact as it stands."""
-
-    value: Value | None
-    """None where it is unknown, as after a withdrawal."""
-    occur_time: dt.datetime
-    """Of the newest change that spoke of it: an older one changes nothing."""
-    set_time: dt.datetime
-    """The receive time of the change that gave it this value."""
-    setter: Setter
-    """Who gave it this value."""
-    marks: tuple[Mark, ...] = ()
-    """Of attendance: the last word of every section."""
-    students: tuple[str, ...] = ()
-    """Of a lunch account: who shares it, as far as changes said, last named last."""
 
 
 def encode_state(state: FactState) -> str:
@@ -147,49 +100,43 @@ def decode_told(text: str) -> Told:
 
 
 def encode_value(value: Value | None) -> Document | None:
-    """Return a value as a document that begins with its sort."""
-    match value:
-        case None:
-            return None
-        case ScoreValue():
-            return ["score", _text(value.percent), _text(value.points), value.missing, value.mark]
-        case AssignedValue():
-            return ["assigned", value.withdrawn]
-        case DueDateValue():
-            return ["due", None if value.due_date is None else value.due_date.isoformat()]
-        case GradeValue():
-            return ["grade", _text(value.percent), value.mark]
-        case AttendanceValue():
-            return ["attendance", value.status, value.excuse]
-        case BalanceValue():
-            return ["balance", str(value.balance)]
-        case ScheduleValue():
-            return ["schedule", value.offering_name, value.location, value.removed]
+    """Return a value as a document that begins with its tag; a decimal is its text."""
+    if value is None:
+        return None
+    _kind, readers = _VALUES[value.tag]
+    return [value.tag, *[_plain(getattr(value, name)) for name in readers]]
 
 
 def decode_value(document: Document | None) -> Value | None:
-    """Return the value that `encode_value` wrote."""
-    match document:
-        case None:
-            return None
-        case ["score", percent, points, missing, *mark]:  # earlier versions wrote no mark
-            return ScoreValue(_decimal(percent), _decimal(points), missing, *mark)
-        case ["assigned", withdrawn]:
-            return AssignedValue(withdrawn)
-        case ["due", due]:
-            return DueDateValue(None if due is None else dt.date.fromisoformat(due))
-        case ["grade", percent, mark]:
-            return GradeValue(_decimal(percent), mark)
-        case ["attendance", status, excuse]:
-            return AttendanceValue(
-                None if status is None else AttendanceStatus(status),
-                None if excuse is None else AttendanceExcuse(excuse),
-            )
-        case ["balance", balance]:
-            return BalanceValue(Decimal(balance))
-        case ["schedule", offering, location, removed]:
-            return ScheduleValue(offering, location, removed)
-    raise ValueError(f"not a value: {document!r}")
+    """Return the value that `encode_value` wrote; earlier versions wrote fewer fields."""
+    if document is None:
+        return None
+    try:
+        tag, first, *others = document
+        kind, readers = _VALUES[tag]
+        found = zip(readers.values(), (first, *others), strict=False)
+        return kind(*[None if item is None else read(item) for read, item in found])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"not a value: {document!r}") from error
+
+
+def _plain(item: object) -> object:
+    if isinstance(item, Decimal):
+        return str(item)
+    return item.isoformat() if isinstance(item, dt.date) else item
+
+
+def _readers(value: type[Value]) -> dict[str, Callable[[Any], Any]]:
+    """Return how each field of a value is read, if it is not None: by its type."""
+    hints = get_type_hints(value)
+    types = {
+        one.name: (get_args(hints[one.name]) or (hints[one.name],))[0] for one in fields(value)
+    }
+    return {name: _PARSERS.get(kind, kind) for name, kind in types.items()}
+
+
+_PARSERS: Mapping[type, Callable[[Any], Any]] = {dt.date: dt.date.fromisoformat}
+_VALUES = {tag: (value, _readers(value)) for tag, value in VALUES.items()}
 
 
 def _time(time: dt.datetime) -> str:
@@ -198,11 +145,3 @@ def _time(time: dt.datetime) -> str:
 
 def _parse(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)

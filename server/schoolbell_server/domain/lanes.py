@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from schoolbell_server.domain.kinds import Kind
-
 
 @unique
 class Lane(IntEnum):
@@ -21,17 +19,3 @@ class Lane(IntEnum):
     def label(self) -> str:
         """Return its name as status and metrics show it."""
         return self.name.lower()
-
-
-_LANE_OF = {
-    Kind.ATTENDANCE: Lane.ATTENDANCE,
-    Kind.LUNCH_BALANCE: Lane.LUNCH,
-    Kind.RESPONSIVE_SCHEDULE: Lane.RESPONSIVE,
-    Kind.ASSIGNMENT: Lane.ASSIGNMENT,
-    Kind.GRADE: Lane.GRADE,
-}
-
-
-def lane_of(kind: Kind) -> Lane:
-    """Return the lane of a kind."""
-    return _LANE_OF[kind]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.fact import Baseline, FactKey, FactUpdate, Previous, Value
-from schoolbell_server.domain.fact_state import FactState, Told
+from schoolbell_server.domain.fact import Baseline, FactKey, FactState, FactUpdate, Previous, Value
+from schoolbell_server.domain.fact_state import Told
 from schoolbell_server.domain.kinds import AppType
 
 _NOBODY: frozenset[str] = frozenset()

@@ -8,34 +8,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 from schoolbell_server.domain.calendar_gates import survey
 from schoolbell_server.domain.cases import change_case, named_recipient, places
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    LunchBalanceChange,
-    Payload,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.change_gates import SWITCH_RULES
 from schoolbell_server.domain.decision import Moment, Refusal
 from schoolbell_server.domain.eligibility import ended_apps
 from schoolbell_server.domain.fact import FactUpdate
 from schoolbell_server.domain.gate import first_refusal
-from schoolbell_server.domain.kinds import (
-    AppType,
-    AssignmentAction,
-    AttendanceExcuse,
-    AttendanceStatus,
-    Gate,
-    Kind,
-    ResponsiveScheduleAction,
-)
+from schoolbell_server.domain.kinds import AppType, Gate, Kind
+from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
 from schoolbell_server.domain.timing import zone_of
 from schoolbell_server.domain.world import World
@@ -90,24 +73,5 @@ def _probe(world: World, student_id: str, kind: Kind, today: dt.date) -> Change:
         key=_KEY,
         student_id=student_id,
         occur_time=dt.datetime.combine(today, _NOON, tzinfo=zone).astimezone(dt.UTC),
-        payload=_payload(kind, today),
+        payload=PAYLOADS[kind].probe(today),
     )
-
-
-def _payload(kind: Kind, today: dt.date) -> Payload:
-    match kind:
-        case Kind.ASSIGNMENT:
-            action = AssignmentAction.ASSIGNED
-            return AssignmentChange(action=action, assignment_id="offer", section_id="offer")
-        case Kind.GRADE:
-            return GradeChange(section_id="offer", grading_task="offer", grading_period="offer")
-        case Kind.ATTENDANCE:
-            return AttendanceChange(
-                date=today, status=AttendanceStatus.ABSENT, excuse=AttendanceExcuse.UNDECIDED
-            )
-        case Kind.LUNCH_BALANCE:
-            return LunchBalanceChange(account_id="offer", balance=Decimal(0))
-        case Kind.RESPONSIVE_SCHEDULE:
-            return ResponsiveScheduleChange(
-                action=ResponsiveScheduleAction.ADDED, date=today, period="1"
-            )

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds.registry import PAYLOADS
 
 KEY_LIFE = dt.timedelta(days=35)
 """The least that a change key lives; longer than the longest time to live plus the longest hold."""
@@ -17,8 +18,6 @@ PASSING_LIFE = dt.timedelta(days=35)
 """What a fact about one day lives, from when it was last spoken of."""
 AFTER_YEAR = dt.timedelta(days=90)
 """What a fact of the school year lives beyond its end."""
-PASSING = frozenset({Kind.ATTENDANCE, Kind.RESPONSIVE_SCHEDULE})
-"""The kinds whose facts are about one day; the others' are the school year's."""
 
 
 def key_life(changes: dt.timedelta) -> dt.timedelta:
@@ -34,7 +33,7 @@ def first_day_kept(kind: Kind, today: dt.date, year_ends: Iterable[dt.date]) -> 
 
     `year_ends` are the last days of the school years up to the active one. None keeps all.
     """
-    if kind in PASSING:
+    if PAYLOADS[kind].of_one_day:
         return today - PASSING_LIFE
     over = [end for end in year_ends if end + AFTER_YEAR < today]
     return max(over) + dt.timedelta(days=1) if over else None

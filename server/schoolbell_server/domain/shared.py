@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schoolbell_server.domain.cases import change_case, recipients
-from schoolbell_server.domain.change import Change, LunchBalanceChange
+from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import (
     Decision,
     DeviceDecision,
@@ -57,14 +57,13 @@ def about(change: Change, student_id: str) -> Change:
 
     The calendar is that of the change's own student; a sibling may be at another school.
     """
-    payload = change.payload
     if student_id == change.student_id and len(change.student_ids) == 1:
         return change
-    if isinstance(payload, LunchBalanceChange):
-        payload = replace(payload, shared_student_ids=())
     own = student_id == change.student_id
     calendar_id = change.calendar_id if own else None
-    return replace(change, student_id=student_id, calendar_id=calendar_id, payload=payload)
+    return replace(
+        change, student_id=student_id, calendar_id=calendar_id, payload=change.payload.alone()
+    )
 
 
 def decide_all(

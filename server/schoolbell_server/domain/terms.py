@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from schoolbell_server.domain.cases import POSTED_LATE, Place
-from schoolbell_server.domain.change import AssignmentChange, GradeChange
+from schoolbell_server.domain.cases import Place
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.kinds import Gate, Kind, RefusalReason
+from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.world import CalendarFacts, Term
 
 
@@ -17,14 +16,14 @@ def term_refusal(place: Place, calendar: CalendarFacts) -> Refusal | None:
     Lunch ignores terms, and so does a calendar for which the roster gave none: it has neither
     a term that could be disabled nor a gap between terms.
     """
-    if place.case.kind is Kind.LUNCH_BALANCE or not calendar.terms:
+    if not place.case.change.payload.in_terms or not calendar.terms:
         return None
     terms = judged_terms(place, calendar)
     if not terms:
         return Refusal(
             Gate.CALENDAR_ENABLED,
             RefusalReason.NO_TERM,
-            _named_term(place) or place.judged_date.isoformat(),
+            place.case.change.payload.term_id or place.judged_date.isoformat(),
         )
     disabled = calendar.display_options.disabled_term_ids
     if all(term.term_id in disabled for term in terms):
@@ -35,9 +34,9 @@ def term_refusal(place: Place, calendar: CalendarFacts) -> Refusal | None:
 
 def judged_terms(place: Place, calendar: CalendarFacts) -> Collection[Term]:
     """Return the term named, else those that cover the judged date, else the last ended."""
-    if place.case.kind is Kind.LUNCH_BALANCE:
+    if not place.case.change.payload.in_terms:
         return ()
-    named = _named_term(place)
+    named = place.case.change.payload.term_id
     if named is not None:
         return [term for term in calendar.terms if term.term_id == named]
     day = place.judged_date
@@ -45,14 +44,9 @@ def judged_terms(place: Place, calendar: CalendarFacts) -> Collection[Term]:
     return covering or _last_ended(place, calendar)
 
 
-def _named_term(place: Place) -> str | None:
-    payload = place.case.change.payload
-    return payload.term_id if isinstance(payload, AssignmentChange | GradeChange) else None
-
-
 def _last_ended(place: Place, calendar: CalendarFacts) -> Collection[Term]:
     """Return what closed last before a gap: grades and assignments are posted late."""
-    if place.case.kind not in POSTED_LATE:
+    if not place.case.change.payload.posted_late:
         return ()
     ended = [term for term in calendar.terms if term.end_date < place.judged_date]
     last = max((term.end_date for term in ended), default=None)

@@ -9,13 +9,8 @@ import datetime as dt
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from schoolbell_server.domain.change import (
-    AttendanceChange,
-    Change,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import Moment
-from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.world import KindSettings
 
 MOST_AHEAD = dt.timedelta(minutes=5)
@@ -24,11 +19,6 @@ LONGEST_LIFE = dt.timedelta(days=28)
 """What a provider keeps at most (FCM)."""
 _ZERO = dt.timedelta(0)
 _DAY = dt.timedelta(days=1)
-_LIVES = {
-    Kind.ASSIGNMENT: dt.timedelta(hours=24),
-    Kind.LUNCH_BALANCE: dt.timedelta(hours=24),
-    Kind.GRADE: dt.timedelta(hours=72),
-}
 # A change may claim any time of the years 1 to 9999, in which not every zone has a local time.
 _FIRST = dt.datetime(2, 1, 1, tzinfo=dt.UTC)
 _LAST = dt.datetime(9998, 12, 31, tzinfo=dt.UTC)
@@ -62,10 +52,7 @@ def is_ahead(change: Change, receive_time: dt.datetime) -> bool:
 
 def judged_date(change: Change, zone: str) -> dt.date:
     """Return the day on which enrollment and term are judged."""
-    match change.payload:
-        case AttendanceChange(date=date) | ResponsiveScheduleChange(date=date):
-            return date
-    return local_date(change.occur_time, zone)
+    return change.payload.day or local_date(change.occur_time, zone)
 
 
 def end_of_life(change: Change, settings: KindSettings, zone: str, *, lifted: bool) -> dt.timedelta:
@@ -75,12 +62,10 @@ def end_of_life(change: Change, settings: KindSettings, zone: str, *, lifted: bo
     """
     if settings.time_to_live is not None:
         return settings.time_to_live
-    match change.payload:
-        case AttendanceChange() if lifted:
-            return _until_end_of(local_date(change.occur_time, zone), change, zone)
-        case AttendanceChange(date=date) | ResponsiveScheduleChange(date=date):
-            return _until_end_of(date, change, zone)
-    return _LIVES[change.kind]
+    day = change.payload.day
+    if day is None:
+        return change.payload.life
+    return _until_end_of(local_date(change.occur_time, zone) if lifted else day, change, zone)
 
 
 def expire_time(

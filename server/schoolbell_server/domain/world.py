@@ -8,56 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 
+from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.kinds import (
     AdultStudentRule,
     AppType,
-    AssignmentAction,
-    AttendanceExcuse,
-    AttendanceStatus,
     DetailLevel,
     Kind,
-    LimitTrigger,
     Platform,
     RetirementReason,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentCondition:
-    """Which assignment changes are wanted; empty actions are all."""
-
-    actions: frozenset[AssignmentAction] = frozenset()
-    below_percent: Decimal | None = None
-    limit_trigger: LimitTrigger = LimitTrigger.ON_CROSSING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradeCondition:
-    """Which grade changes are wanted."""
-
-    below_percent: Decimal | None = None
-    limit_trigger: LimitTrigger = LimitTrigger.ON_CROSSING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttendanceCondition:
-    """Which marks are wanted; empty statuses are all prompt ones, empty excuses are all."""
-
-    statuses: frozenset[AttendanceStatus] = frozenset()
-    excuses: frozenset[AttendanceExcuse] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LunchBalanceCondition:
-    """Which balances are wanted."""
-
-    below_balance: Decimal | None = None
-    limit_trigger: LimitTrigger = LimitTrigger.ON_CROSSING
-
-
-Condition = AssignmentCondition | GradeCondition | AttendanceCondition | LunchBalanceCondition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

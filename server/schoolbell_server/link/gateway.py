@@ -11,7 +11,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
-from schoolbell_server.domain.lanes import lane_of
+from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.gateways.common.circuit import Circuit, CircuitState
 from schoolbell_server.gateways.common.circuits import CircuitView, circuits_by_environment
 from schoolbell_server.gateways.common.push import GatewayHealth, Push, PushResult
@@ -61,7 +61,7 @@ class LinkGateway:
         for push in batch:
             circuit = self._circuits.of(push.environment)
             if circuit.admit():
-                groups[0 if push.kind is None else lane_of(push.kind)].append(push)
+                groups[0 if push.kind is None else PAYLOADS[push.kind].lane].append(push)
             else:
                 results[push.delivery_id] = self._held(push, circuit)
         waiting = {
@@ -87,11 +87,13 @@ class LinkGateway:
             credentials_refused=trouble is not None and trouble.trouble is LinkTrouble.CREDENTIALS,
         )
 
-    def heard(self, echo: Echo, outcome: Outcome) -> None:
+    def heard(self, echo: Echo, result: PushResult) -> None:
         """Take note of an outcome: trouble that the hub has with a provider holds what is new."""
         circuit = self._circuits.of(echo.environment)
-        age = (self._clock() - echo.publish_time).total_seconds()
-        circuit.record(outcome, circuit.now() - max(age, 0.0))
+        age = max(self._clock() - echo.publish_time, dt.timedelta(0))
+        circuit.record(result.outcome, circuit.now() - age.total_seconds())
+        if result.outcome is Outcome.THROTTLED_PROJECT:
+            self._circuits.throttle(result.provider_reason, result.retry_after, age=age)
 
     @property
     def circuit(self) -> CircuitView:
@@ -122,12 +124,12 @@ class LinkGateway:
         try:
             await self._link.publish(lane_key(lane), self._batch(pushes).SerializeToString())
         except NotPassedOn as error:
-            if error.doubtful:
-                self._link.doubtful |= {
-                    push.delivery_id: push.expire_time for push in pushes if push.expire_time
-                }
             passed = PushResult(
-                delivery_id="", outcome=Outcome.NOT_SENT, provider_reason=str(error), held=True
+                delivery_id="",
+                outcome=Outcome.NOT_SENT,
+                provider_reason=str(error),
+                held=True,
+                doubtful=error.doubtful,
             )
         finally:
             self.in_flight -= count

@@ -13,7 +13,7 @@ from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import AppType, DetailLevel
 from schoolbell_server.texts.catalog import Catalog
 from schoolbell_server.texts.shaping import clean
-from schoolbell_server.texts.words import Values, message_of, values_of
+from schoolbell_server.texts.words import Values, values_of
 
 _FORMS = {AppType.STUDENT: "student", AppType.PARENT: "parent"}
 _GENERIC = "generic"
@@ -52,7 +52,7 @@ class Texts:
         `student_name` is the given name, `sibling_names` are those of the students who share a
         lunch account with the student; only the parents' app shows them.
         """
-        message = message_of(change, correction=correction)
+        message = change.payload.message(correction=correction)
         if detail is not DetailLevel.DETAILED:
             return self._generic(locale, message)
         name = self._joined([student_name, *sibling_names], locale)

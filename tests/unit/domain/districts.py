@@ -15,28 +15,11 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    LunchBalanceChange,
-    Payload,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change, ChangeKey, Payload
+from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.decision import Decision, Moment
 from schoolbell_server.domain.eligibility import decide
-from schoolbell_server.domain.fact import (
-    AttendanceValue,
-    BalanceValue,
-    Baseline,
-    FactUpdate,
-    GradeValue,
-    Previous,
-    ScoreValue,
-    Value,
-)
+from schoolbell_server.domain.fact import Baseline, FactUpdate, Previous, Value
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.kinds import (
     AdultStudentRule,
@@ -50,18 +33,30 @@ from schoolbell_server.domain.kinds import (
     ResponsiveScheduleAction,
     RetirementReason,
 )
-from schoolbell_server.domain.world import (
+from schoolbell_server.domain.kinds.assignment import (
+    AssignmentChange,
     AssignmentCondition,
+    ScoreValue,
+)
+from schoolbell_server.domain.kinds.attendance import (
+    AttendanceChange,
     AttendanceCondition,
+    AttendanceValue,
+)
+from schoolbell_server.domain.kinds.grade import GradeChange, GradeCondition, GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import (
+    BalanceValue,
+    LunchBalanceChange,
+    LunchBalanceCondition,
+)
+from schoolbell_server.domain.kinds.responsive_schedule import ResponsiveScheduleChange
+from schoolbell_server.domain.world import (
     CalendarFacts,
-    Condition,
     DeviceFacts,
     DisplayOptions,
     DistrictFacts,
     EnrollmentFacts,
-    GradeCondition,
     KindSettings,
-    LunchBalanceCondition,
     MinimumVersion,
     RelationshipFacts,
     StudentFacts,

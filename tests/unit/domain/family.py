@@ -6,13 +6,13 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 
-from schoolbell_server.domain.change import Change, LunchBalanceChange
+from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import AppType, Kind, Platform
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceChange, LunchBalanceCondition
 from schoolbell_server.domain.world import (
     CalendarFacts,
     DeviceFacts,
     EnrollmentFacts,
-    LunchBalanceCondition,
     RelationshipFacts,
     StudentFacts,
     Subscription,

@@ -6,22 +6,18 @@ import datetime as dt
 from decimal import Decimal
 from itertools import count
 
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    LunchBalanceChange,
-    Payload,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change, ChangeKey, Payload
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.assignment import AssignmentChange
+from schoolbell_server.domain.kinds.attendance import AttendanceChange
+from schoolbell_server.domain.kinds.grade import GradeChange
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceChange
+from schoolbell_server.domain.kinds.responsive_schedule import ResponsiveScheduleChange
 
 ZONE = "America/Chicago"
 TODAY = dt.date(2026, 9, 15)

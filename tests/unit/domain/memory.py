@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping
 from hypothesis import strategies as st
 
 from schoolbell_server.domain.change import Change, Payload
-from schoolbell_server.domain.fact import FactKey, FactUpdate, Value
+from schoolbell_server.domain.fact import FactKey, FactState, FactUpdate, Folded, Mark, Value
 from schoolbell_server.domain.fact_keys import fact_key
-from schoolbell_server.domain.fact_state import FactState, Mark
 from schoolbell_server.domain.fold import fold
-from schoolbell_server.domain.folded import Folded
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceStatus,

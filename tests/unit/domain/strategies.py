@@ -6,18 +6,13 @@ import datetime as dt
 
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.fact import (
-    AssignedValue,
-    AttendanceValue,
-    BalanceValue,
-    DueDateValue,
-    GradeValue,
-    Previous,
-    ScheduleValue,
-    ScoreValue,
-)
-from schoolbell_server.domain.fact_state import FactState, Mark, Setter
+from schoolbell_server.domain.fact import FactState, Mark, Previous, Setter
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
+from schoolbell_server.domain.kinds.assignment import AssignedValue, DueDateValue, ScoreValue
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 
 times = st.datetimes(
     min_value=dt.datetime(1, 1, 2), max_value=dt.datetime(9999, 12, 30), timezones=st.just(dt.UTC)

@@ -12,16 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.fact import (
-    AttendanceValue,
-    Baseline,
-    DueDateValue,
-    FactUpdate,
-    GradeValue,
-    Previous,
-    ScheduleValue,
-    ScoreValue,
-)
+from schoolbell_server.domain.fact import Baseline, FactUpdate, Previous
 from schoolbell_server.domain.fact_keys import fact_key, other_keys
 from schoolbell_server.domain.kinds import (
     AppType,
@@ -32,8 +23,11 @@ from schoolbell_server.domain.kinds import (
     LimitTrigger,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.assignment import DueDateValue, ScoreValue
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeCondition, GradeValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 from schoolbell_server.domain.ledger import baselines_of
-from schoolbell_server.domain.world import GradeCondition
 from tests.unit.domain.happenings import (
     TODAY,
     assignment,

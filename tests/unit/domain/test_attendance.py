@@ -6,10 +6,10 @@ from itertools import pairwise, permutations
 
 import pytest
 
-from schoolbell_server.domain.attendance import is_lifted, standing_mark, value_of
-from schoolbell_server.domain.fact import AttendanceValue, GradeValue, Value
-from schoolbell_server.domain.fact_state import Mark, Setter
+from schoolbell_server.domain.fact import Mark, Setter, Value, is_lifted
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
+from schoolbell_server.domain.kinds.attendance import AttendanceValue, standing_mark, value_of
+from schoolbell_server.domain.kinds.grade import GradeValue
 from tests.unit.domain.happenings import at
 
 BY_SERIOUSNESS = [

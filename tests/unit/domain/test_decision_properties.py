@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.explain import explain
-from schoolbell_server.domain.fact import BalanceValue, GradeValue, Previous, ScoreValue
+from schoolbell_server.domain.fact import Previous
 from schoolbell_server.domain.gate import GATE_ORDER
 from schoolbell_server.domain.kinds import (
     AdultStudentRule,
@@ -25,10 +26,11 @@ from schoolbell_server.domain.kinds import (
     Gate,
     Kind,
 )
+from schoolbell_server.domain.kinds.assignment import AssignmentCondition, ScoreValue
+from schoolbell_server.domain.kinds.attendance import AttendanceCondition
+from schoolbell_server.domain.kinds.grade import GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
 from schoolbell_server.domain.world import (
-    AssignmentCondition,
-    AttendanceCondition,
-    Condition,
     DeviceFacts,
     DisplayOptions,
     DistrictFacts,

@@ -8,8 +8,9 @@ from typing import Any
 
 from schoolbell_server.domain.decision import Decision, Refusal
 from schoolbell_server.domain.eligibility import decide
-from schoolbell_server.domain.fact import Baseline, GradeValue, Previous
+from schoolbell_server.domain.fact import Baseline, Previous
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
+from schoolbell_server.domain.kinds.grade import GradeValue
 from schoolbell_server.domain.world import RelationshipFacts, StudentFacts, UserFacts
 from tests.decision_table.scenario import Scenario, scenario
 from tests.unit.domain.verdicts import device_of

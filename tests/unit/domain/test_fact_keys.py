@@ -9,19 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.change import Change, GradeChange, Payload
-from schoolbell_server.domain.fact_keys import (
-    account_key,
-    all_keys,
-    fact_key,
-    key_prefixes,
-    other_keys,
-)
+from schoolbell_server.domain.change import Change, Payload
+from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceStatus,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.grade import GradeChange
+from schoolbell_server.domain.kinds.lunch_balance import account_key
+from schoolbell_server.domain.kinds.registry import key_prefixes, kind_of_key
 from tests.unit.domain.happenings import (
     TODAY,
     VENDOR,
@@ -190,3 +187,18 @@ def test_a_student_s_keys_lie_in_the_student_s_ranges_and_nobody_else_s_do(
         for key in all_keys(change(payload, student_id=name))[-1:]
     }
     assert inside == {"ann": 1, "an": 0, "anna": 0, "ann-2": 0, "bob": 0, '"ann"': 0}
+
+
+def test_a_key_tells_the_kind_by_its_whole_word() -> None:
+    """Two words that begin alike, as a later kind's may, are two kinds."""
+    for each in (
+        assignment(),
+        grade("80"),
+        mark(ABSENT),
+        balance("5"),
+        flex(MOVED, "4", before="5"),
+    ):
+        happened = change(each)
+        assert {kind_of_key(key) for key in all_keys(happened)} == {happened.kind}
+    with pytest.raises(KeyError):
+        kind_of_key('["assessment","ann","essay"]')

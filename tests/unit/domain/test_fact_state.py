@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.fact import BalanceValue, Previous, ScheduleValue, Value
+from schoolbell_server.domain.fact import FactState, Previous, Setter, Value
 from schoolbell_server.domain.fact_state import (
-    FactState,
-    Setter,
     Told,
     decode_state,
     decode_told,
@@ -23,6 +21,8 @@ from schoolbell_server.domain.fact_state import (
     encode_told,
     encode_value,
 )
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 from tests.unit.domain.happenings import at
 from tests.unit.domain.strategies import previouses, states, values
 

@@ -7,18 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from schoolbell_server.domain.fact import (
-    AssignedValue,
-    AttendanceValue,
-    BalanceValue,
-    DueDateValue,
-    GradeValue,
-    ScheduleValue,
-    ScoreValue,
-    Value,
-)
-from schoolbell_server.domain.fact_text import value_text
+from schoolbell_server.domain.fact import Value, value_text
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
+from schoolbell_server.domain.kinds.assignment import AssignedValue, DueDateValue, ScoreValue
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 
 
 @pytest.mark.parametrize(

@@ -11,27 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.change import AssignmentChange, Change, Payload
-from schoolbell_server.domain.fact import (
-    AssignedValue,
-    AttendanceValue,
-    BalanceValue,
-    DueDateValue,
-    FactUpdate,
-    GradeValue,
-    Previous,
-    ScheduleValue,
-    ScoreValue,
-    Value,
-)
+from schoolbell_server.domain.change import Change, Payload
+from schoolbell_server.domain.fact import FactUpdate, Previous, Setter, Value
 from schoolbell_server.domain.fact_keys import all_keys, fact_key, other_keys
-from schoolbell_server.domain.fact_state import Setter
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.assignment import (
+    AssignedValue,
+    AssignmentChange,
+    DueDateValue,
+    ScoreValue,
+)
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeValue
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 from tests.unit.domain.happenings import (
     SIS,
     TODAY,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from schoolbell_server.domain.fact import AttendanceValue
-from schoolbell_server.domain.fact_state import Mark, Setter
+from schoolbell_server.domain.fact import Mark, Setter
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
 from tests.unit.domain.happenings import SIS, VENDOR, at, mark
 from tests.unit.domain.memory import Memory
 

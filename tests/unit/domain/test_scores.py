@@ -8,13 +8,16 @@ from decimal import Decimal
 
 import pytest
 
-from schoolbell_server.domain.change import AssignmentChange
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.fact import DueDateValue, Previous, ScoreValue
+from schoolbell_server.domain.fact import FactState, Previous, Setter
 from schoolbell_server.domain.fact_keys import fact_key
-from schoolbell_server.domain.fact_state import FactState, Setter
 from schoolbell_server.domain.kinds import AssignmentAction, Gate, RefusalReason
-from schoolbell_server.domain.world import AssignmentCondition
+from schoolbell_server.domain.kinds.assignment import (
+    AssignmentChange,
+    AssignmentCondition,
+    DueDateValue,
+    ScoreValue,
+)
 from tests.unit.domain.happenings import SIS, TODAY, VENDOR, assignment, at, change
 from tests.unit.domain.memory import Memory
 from tests.unit.domain.town import MOM, Town, verdict, world

@@ -10,14 +10,7 @@ import pytest
 
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.fact import (
-    AssignedValue,
-    AttendanceValue,
-    GradeValue,
-    ScheduleValue,
-    ScoreValue,
-    Value,
-)
+from schoolbell_server.domain.fact import Value
 from schoolbell_server.domain.fact_keys import other_keys
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
@@ -27,7 +20,10 @@ from schoolbell_server.domain.kinds import (
     RefusalReason,
     ResponsiveScheduleAction,
 )
-from schoolbell_server.domain.world import AssignmentCondition, GradeCondition
+from schoolbell_server.domain.kinds.assignment import AssignedValue, AssignmentCondition, ScoreValue
+from schoolbell_server.domain.kinds.attendance import AttendanceValue
+from schoolbell_server.domain.kinds.grade import GradeCondition, GradeValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 from tests.unit.domain.happenings import (
     TODAY,
     VENDOR,

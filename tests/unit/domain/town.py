@@ -7,15 +7,14 @@ from dataclasses import replace
 
 from schoolbell_server.domain.acceptance import Plan, Received, plan
 from schoolbell_server.domain.change import Change
+from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.decision import DeviceDecision
-from schoolbell_server.domain.fact import FactKey, Value
-from schoolbell_server.domain.fact_state import FactState
+from schoolbell_server.domain.fact import FactKey, FactState, Value
 from schoolbell_server.domain.kinds import AppType, Kind, Platform
 from schoolbell_server.domain.ledger import FactDelivery, PlannedDelivery
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import (
     CalendarFacts,
-    Condition,
     DeviceFacts,
     DistrictFacts,
     EnrollmentFacts,

@@ -11,20 +11,18 @@ import pytest
 from schoolbell import feed, oneroster
 from schoolbell_server import sample
 from schoolbell_server.contract.changes import read_change
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    GradeChange,
-    LunchBalanceChange,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceStatus,
     Kind,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.assignment import AssignmentChange
+from schoolbell_server.domain.kinds.attendance import AttendanceChange
+from schoolbell_server.domain.kinds.grade import GradeChange
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceChange
+from schoolbell_server.domain.kinds.responsive_schedule import ResponsiveScheduleChange
 from schoolbell_server.sample import SampleDay
 
 ZONE = "America/Chicago"

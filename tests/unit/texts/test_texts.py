@@ -10,16 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.change import (
-    AssignmentChange,
-    AttendanceChange,
-    Change,
-    ChangeKey,
-    GradeChange,
-    LunchBalanceChange,
-    Payload,
-    ResponsiveScheduleChange,
-)
+from schoolbell_server.domain.change import Change, ChangeKey, Payload
 from schoolbell_server.domain.kinds import (
     AppType,
     AssignmentAction,
@@ -28,6 +19,11 @@ from schoolbell_server.domain.kinds import (
     DetailLevel,
     ResponsiveScheduleAction,
 )
+from schoolbell_server.domain.kinds.assignment import AssignmentChange
+from schoolbell_server.domain.kinds.attendance import AttendanceChange
+from schoolbell_server.domain.kinds.grade import GradeChange
+from schoolbell_server.domain.kinds.lunch_balance import LunchBalanceChange
+from schoolbell_server.domain.kinds.responsive_schedule import ResponsiveScheduleChange
 from schoolbell_server.texts import Text, Texts
 
 NAME, COURSE = "Lucia", "Marine Biology"

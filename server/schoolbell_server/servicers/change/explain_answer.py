@@ -11,7 +11,6 @@ from schoolbell_server.contract.fields import write_time
 from schoolbell_server.contract.roster_answers import write_relationship
 from schoolbell_server.dispatch.progress import fact_delivery
 from schoolbell_server.domain import timing
-from schoolbell_server.domain.change import LunchBalanceChange
 from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.explain import (
     DeviceExplanation,
@@ -71,7 +70,7 @@ class ExplainAnswer:
             accept_time=None if self._stored is None else self._stored.row.accept_time,
             update=self._update.of(student_id),
             state=next((state for state in known if state is not None), None)
-            if isinstance(change.payload, LunchBalanceChange)
+            if change.payload.of_account
             else gathered.states.get(self._update.key),
             provenance=gathered.provenance[student_id],
         )

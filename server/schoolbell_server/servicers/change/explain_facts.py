@@ -12,9 +12,9 @@ from schoolbell_server.acceptance import refusals
 from schoolbell_server.acceptance.submission import Submitted
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.domain.change import Change, ChangeKey
-from schoolbell_server.domain.fact import FactKey
+from schoolbell_server.domain.fact import FactKey, FactState
 from schoolbell_server.domain.fact_keys import all_keys
-from schoolbell_server.domain.fact_state import FactState, decode_state
+from schoolbell_server.domain.fact_state import decode_state
 from schoolbell_server.domain.record import DecisionRecord, decode_record
 from schoolbell_server.domain.world import World
 from schoolbell_server.servicers.change.readers import no_change

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.fact import FactUpdate
-from schoolbell_server.domain.fact_state import FactState
+from schoolbell_server.domain.fact import FactState, FactUpdate
 from schoolbell_server.domain.gate import BAR_ID, EntityKind, SeenFact
 from schoolbell_server.domain.kinds import AdultStudentRule
 from schoolbell_storage.provenance import DEFAULT, Origin, Provenance

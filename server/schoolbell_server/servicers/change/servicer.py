@@ -13,8 +13,8 @@ from schoolbell_server.acceptance.acceptor import Acceptor
 from schoolbell_server.acceptance.dry_run import DryAnswers, DryRunner
 from schoolbell_server.acceptance.submission import Answer, Refused
 from schoolbell_server.contract.change_records import write_refusals
-from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.domain.lanes import lane_of
+from schoolbell_server.contract.changes import PAYLOAD_KINDS
+from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.change.explain import Explainer
 from schoolbell_server.servicers.change.readers import ChangeReaders
@@ -174,7 +174,7 @@ class ChangeServicer(ChangeServiceServicer):
 def _lanes(changes: Iterable[change_pb2.Change]) -> set[int]:
     """Return the lanes of changes that are not validated yet."""
     payloads = (change.WhichOneof("payload") for change in changes)
-    return {lane_of(Kind[payload.upper()]) for payload in payloads if payload is not None}
+    return {PAYLOADS[PAYLOAD_KINDS[payload]].lane for payload in payloads if payload is not None}
 
 
 def _check_count(changes: Sequence[change_pb2.Change]) -> None:

@@ -16,7 +16,7 @@ from schoolbell_server.domain.shared import recheck_all
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.device.told import Asked, Told, ToldReader
 from schoolbell_server.texts import Texts
 from schoolbell_storage.deliveries import deliveries_of_user
@@ -53,7 +53,7 @@ class Notifications:
         read_id(request.user_id, "user_id", violations.add)
         target = request.WhichOneof("target")
         if target is None:
-            violations.add("target", REQUIRED, reasons.REQUIRED)
+            violations.add("target", "must have notification_id or delivery_id", reasons.REQUIRED)
         else:
             read_id(getattr(request, target), target, violations.add)
         read_locale(request.locale, "locale", violations.add)
@@ -65,7 +65,8 @@ class Notifications:
             assert target is not None, "the lack of a target was refused"
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_NOTIFICATION_NOT_FOUND,
-                "the user has no such notification",
+                f"{request.user_id} has no notification of this {target}, or not any more:"
+                f" {getattr(request, target)}",
                 metadata={target: getattr(request, target)},
             )
         if request.delivery_id:

@@ -55,7 +55,6 @@ _INNER = frozenset(
         "district_id",
         "facts_version",
         "grantee_type",
-        "kind_letters",
         "lane",
         "lease_owner",
         "position",

@@ -1,4 +1,4 @@
-"""The closed vocabularies of the domain.
+"""The closed vocabularies of the domain; beside them stands a module for each kind of change.
 
 Every member has the number of its namesake in the contract (`schoolbell.v1`), so that a
 conversion is `int(member)`; `tests/unit/test_vocabulary.py` holds the two to each other.
