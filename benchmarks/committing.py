@@ -67,4 +67,5 @@ async def _written(url: str, processes: int, writers: int, seconds: float) -> fl
         for _ in range(processes)
     ]
     ended = [await one.communicate() for one in running]
-    return sum(json.loads(output)["transactions"] for output, _ in ended) / seconds
+    counts: list[int] = [json.loads(output)["transactions"] for output, _ in ended]
+    return sum(counts) / seconds

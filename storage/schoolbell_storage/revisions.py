@@ -23,6 +23,8 @@ from schoolbell_storage.tables import REVISIONS, revision, status_log
 
 _LOCKS = 0x5C40
 """The upper 16 bits of the keys of these advisory locks; the lower 48 are the bound."""
+_NEAR = 500
+"""Revisions that are counted at most, to see whether one is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +50,28 @@ _ONE_WRITER: Select[Any] = select(
     revision.c.pruned,
 )
 # The newest revision is that of the statement's snapshot, which is older than the look at the
-# locks: whoever has a lower number had its lock by then.
+# locks: whoever has a lower number had its lock by then. To look costs the most, so that it is
+# left out where nothing is missing since a revision that is known to be complete.
 _MANY_WRITERS = text(
     f"""
-    SELECT log.store_id, least(log.visible, held.bound) AS value, log.visible, log.pruned,
-           numbers.last_value AS newest
+    SELECT log.store_id, log.visible, log.pruned, numbers.last_value AS newest,
+        CASE WHEN log.visible BETWEEN :known AND :known + {_NEAR} AND (
+            SELECT count(DISTINCT revision) FROM status_log
+            WHERE revision > :known AND revision <= log.visible
+        ) = log.visible - :known THEN log.visible ELSE least(log.visible, (
+            SELECT min((classid::bigint & 65535) << 32 | objid::bigint)
+            FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_LOCKS}
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        )) END AS value
     FROM (
         SELECT store_id, pruned,
-               greatest(value, pruned, (SELECT max(revision) FROM status_log)) AS visible
+            greatest(value, pruned, (SELECT max(revision) FROM status_log)) AS visible
         FROM revision
     ) AS log
     CROSS JOIN {REVISIONS} AS numbers
-    CROSS JOIN (
-        SELECT min((classid::bigint & 65535) << 32 | objid::bigint) AS bound
-        FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_LOCKS}
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    ) AS held
     """  # noqa: S608 - constants
-)
+).bindparams(bindparam("known", type_=status_log.c.revision.type))
 _ADVANCE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
 _APPEND = insert(status_log)
 # What is asked of a row of the CTE before makes PostgreSQL take the lock before the number.
@@ -87,10 +92,15 @@ _TAKE_AND_APPEND = text(
 ).bindparams(bindparam("create_time", type_=status_log.c.create_time.type))
 
 
-async def position(connection: AsyncConnection) -> LogPosition:
-    """Return where the log stands; what a later statement reads up to `value` is complete."""
-    many = connection.dialect.name == "postgresql"
-    row = (await connection.execute(_MANY_WRITERS if many else _ONE_WRITER)).one()
+async def position(connection: AsyncConnection, known: int = -_NEAR) -> LogPosition:
+    """Return where the log stands; what a later statement reads up to `value` is complete.
+
+    Where the caller knows that it is up to a recent revision, to find out costs less.
+    """
+    if connection.dialect.name == "postgresql":
+        row = (await connection.execute(_MANY_WRITERS, {"known": known})).one()
+    else:
+        row = (await connection.execute(_ONE_WRITER)).one()
     return LogPosition(
         store_id=row.store_id,
         value=row.value,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -62,6 +62,7 @@ _READ = (
     )
     .order_by(status_log.c.revision, status_log.c.district_id)
 )
+_NO_END = 2**63 - 1
 
 
 async def ensure_store(connection: AsyncConnection) -> None:
@@ -87,18 +88,31 @@ async def read_after(
     `settled` is up to where the caller knows that nothing is. Raises `LogPruned` where some of
     the entries are gone already.
     """
-    present = await position(connection)  # in a statement of its own, before they are read
-    last = max(present.value, settled)
-    given = {"after": after, "last": last}
-    found = await connection.execute(_READ.limit(limit), given)
-    entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
-    if len(entries) >= limit:
-        entries = await _whole(connection, entries)
+    entries, more = await _read(connection, after, _NO_END, limit), False
+    if not _follow(entries, max(after, settled)):
+        present = await position(connection)  # in a statement of its own, before they are read
+        last = max(present.value, settled)
+        entries, more = await _read(connection, after, last, limit), last < present.visible
     # Looked at last: what is not pruned now was there when the entries were read.
     gap = entries and entries[0].revision > after + 1
     if gap and (await connection.execute(select(revision.c.pruned))).scalar_one() > after:
         raise LogPruned
-    return LogPage(entries, more=last < present.visible)
+    return LogPage(entries, more)
+
+
+def _follow(entries: Iterable[LogEntry], settled: int) -> bool:
+    """Return whether no revision is missing between these, beyond those that are settled."""
+    for entry in entries:
+        if entry.revision > settled + 1:
+            return False
+        settled = max(settled, entry.revision)
+    return True
+
+
+async def _read(connection: AsyncConnection, after: int, last: int, limit: int) -> list[LogEntry]:
+    found = await connection.execute(_READ.limit(limit), {"after": after, "last": last})
+    entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+    return await _whole(connection, entries) if len(entries) >= limit else entries
 
 
 async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[LogEntry]:

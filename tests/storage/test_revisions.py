@@ -107,9 +107,10 @@ async def list_then_watch(
     storage: Storage, chance: random.Random, written: asyncio.Event
 ) -> tuple[dict[str, int], list[LogEntry]]:
     """Take a position once some is written, then list, then read on from the position."""
+    after = 0
     for _ in range(chance.randint(1, 200)):
         async with storage.read() as connection:
-            after = (await status_log.position(connection)).value
+            after = (await status_log.position(connection, after)).value
     async with storage.read() as connection:
         listed = {
             str(name): int(version)
@@ -179,6 +180,7 @@ async def test_what_is_committed_waits_for_what_comes_before_it(keep: bool, tmp_
                 await status_log.append(second, NOW, {"maple": b"2"})  # waits for nobody
             async with storage.read() as connection:
                 before = await status_log.position(connection)
+                assert await status_log.position(connection, before.value) == before
                 page = await status_log.read_after(connection, 1, 10)
             assert (page.entries, page.more) == ([], True)
             assert (before.value, before.visible, before.newest) == (1, 3, 3)
