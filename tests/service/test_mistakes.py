@@ -101,7 +101,9 @@ async def test_mistakes_are_told_from_what_works(tmp_path: Path) -> None:
         connection = good(service, tmp_path)
         assert await mistake_of(connection) == ""
         untrusted = await mistake_of(replace(connection, ca=stranger(tmp_path)))
-        assert untrusted.startswith("the server's certificate is not trusted")
+        assert untrusted == (
+            "the server's certificate is not trusted: no authority that is known here signed it"
+        )
         other_name = await mistake_of(replace(connection, target=f"127.0.0.2:{service.port}"))
         assert other_name == "" or "not trusted" in other_name  # nobody listens on 127.0.0.2
         plain = await mistake_of(replace(connection, plaintext=True))

@@ -22,6 +22,7 @@ from schoolbell.targets import host_and_port
 _PATIENCE = 3.0  # seconds for an address
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _SETTINGS = 4  # the type of an HTTP/2 frame, in its fourth byte
+_UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's X509_V_ERR_…, of which it says four sentences
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 
@@ -107,7 +108,9 @@ def _tls(plain: socket.socket, address: Any, connection: Connection, host: str) 
                 secure.recv(1)  # a server that wants a certificate says so after the handshake
             return ""
     except ssl.SSLCertVerificationError as error:
-        return f"the server's certificate is not trusted: {error.verify_message}"
+        is_unknown = error.verify_code in _UNKNOWN_AUTHORITY
+        why = "no authority that is known here signed it" if is_unknown else error.verify_message
+        return f"the server's certificate is not trusted: {why}"
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError):
         if not is_met:  # another address may be the server's
             raise ConnectionResetError(errno.ECONNRESET, "") from None
