@@ -60,7 +60,7 @@ async def try_page(name: str, folder: Path, *, twice: bool = False) -> str:
             if block.language in RUN:
                 printed.append(await try_block(block, folder, exported(stage)))
             elif block.language == SAID:
-                _compare(block.text, printed[-1])
+                compare(block.text, printed[-1])
         again = [block for block in shown if twice and block.language == "python"]
         printed += [await try_block(block, folder, exported(stage)) for block in again]
         return "".join(printed)
@@ -75,7 +75,7 @@ async def try_block(block: Block, folder: Path, environment: Mapping[str, str]) 
     return ended.out + ended.err
 
 
-def _compare(shown: str, printed: str) -> None:
+def compare(shown: str, printed: str) -> None:
     """Check that a block printed what the page shows, line by line; `…` stands for anything."""
     told = [line.rstrip() for line in printed.splitlines()]
     wanted = [".+".join(map(re.escape, line.rstrip().split("…"))) for line in shown.splitlines()]

@@ -64,3 +64,16 @@ async def test_percents_that_all_lie_between_0_and_1_are_warned_of(
         ended = await schoolbell(service, access.ROLE_PUBLISHER, "changes", "publish", str(feed))
         assert ended.code == 0, ended.err
         assert ("every percentage of the feed (3) lies between 0 and 1" in ended.err) is is_warned
+
+
+async def test_a_feed_that_the_key_may_not_publish_is_refused_in_one_line(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl"
+    lines = [json_format.MessageToJson(grade(f"g{n}", 70.0), indent=None) for n in range(300)]
+    feed.write_text("\n".join(lines), encoding="utf-8")
+    async with whole(tmp_path) as service:
+        await populate(service)
+        ended = await schoolbell(service, access.ROLE_MONITOR, "changes", "publish", str(feed))
+    assert ended.code == 3
+    assert ended.err == (
+        "Error: PERMISSION_DENIED: needs a publisher's key; this key is a monitor's\n"
+    )

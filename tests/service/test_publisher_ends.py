@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,16 +46,33 @@ async def test_what_a_token_source_raises(
     source: Callable[[], str], fault: type[Exception]
 ) -> None:
     connection = Connection(target="127.0.0.1:9", token_source=source)
-    async with (
-        asyncio.timeout(_PATIENCE),
-        AsyncClient(connection) as client,
-        client.publisher("d") as publisher,
-    ):
-        answer = await publisher.submit(scored(_NOW).change)
-        with pytest.raises(fault):
-            await answer
-        with pytest.raises(fault):
-            await publisher.submit(scored(_NOW).change)
+    with pytest.raises(fault):
+        async with (
+            asyncio.timeout(_PATIENCE),
+            AsyncClient(connection) as client,
+            client.publisher("d") as publisher,
+        ):
+            answer = await publisher.submit(scored(_NOW).change)
+            with pytest.raises(fault):
+                await answer
+            with pytest.raises(fault):
+                await publisher.submit(scored(_NOW).change)
+
+
+async def test_who_looks_at_no_answer_is_told_at_the_end_and_nothing_is_logged() -> None:
+    logged: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    connection = Connection(target="127.0.0.1:9", token_source=_signed_out)
+    with pytest.raises(LookupError):
+        async with (
+            asyncio.timeout(_PATIENCE),
+            AsyncClient(connection) as client,
+            client.publisher("d") as publisher,
+        ):
+            for _ in range(3):
+                await publisher.submit(scored(_NOW).change)
+    gc.collect()
+    assert not logged, "such as: Future exception was never retrieved"
 
 
 class _Full(ChangeServiceServicer):
@@ -104,16 +122,18 @@ async def _publishing(service: ChangeServiceServicer) -> AsyncIterator[AsyncPubl
 
 async def test_a_change_that_was_to_be_sent_again_later() -> None:
     service = _Full()  # type: ignore[abstract] # the one method that a publisher calls
-    async with _publishing(service) as publisher:
-        with pytest.raises(PermissionDenied):
-            await publisher.publish(scored(_NOW).change)
+    with pytest.raises(PermissionDenied):
+        async with _publishing(service) as publisher:
+            with pytest.raises(PermissionDenied):
+                await publisher.publish(scored(_NOW).change)
 
 
 @pytest.mark.parametrize("extra", [-1, 1])
 async def test_answers_that_are_too_few_or_too_many(extra: int) -> None:
     service = _Miscounting(extra)  # type: ignore[abstract] # see above
-    async with _publishing(service) as publisher:
-        answers = [await publisher.submit(scored(_NOW).change) for _ in range(3)]
-        for answer in answers:
-            with pytest.raises(ServiceFault):
-                await answer
+    with pytest.raises(ServiceFault):
+        async with _publishing(service) as publisher:
+            answers = [await publisher.submit(scored(_NOW).change) for _ in range(3)]
+            for answer in answers:
+                with pytest.raises(ServiceFault):
+                    await answer

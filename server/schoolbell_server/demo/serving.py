@@ -10,8 +10,8 @@ from shlex import quote
 import aiohttp
 from rich.console import Console
 
-from schoolbell import AsyncClient
-from schoolbell.v1 import access_service_pb2, change_service_pb2
+from schoolbell import AsyncClient, SchoolbellError
+from schoolbell.v1 import access_service_pb2, change_service_pb2, status_service_pb2
 from schoolbell.v1.explanation_pb2 import Decision
 from schoolbell_server.demo.browser import Browsable
 from schoolbell_server.demo.district import Phone
@@ -36,6 +36,7 @@ async def hints(
         f"  export SCHOOLBELL_CA_FILE={on.ca_file}",
         f"  export SCHOOLBELL_KEY_FILE={on.folder / 'data' / 'credentials' / 'operator.key'}",
         "  schoolbell status",
+        "",
     ]
     administrator = f"{schoolbell} {on.key_file('administrator')}"
     if untold is not None:
@@ -44,12 +45,14 @@ async def hints(
             f"Why {untold.user_id} got nothing, as the administrator asks:",
             f"  {administrator} explain {quote(key.source)} {quote(key.change_id)}"
             f" --user {quote(untold.user_id)}",
+            "",
         ]
     if student_id := await _student_of(on, told):
         change = quote(json.dumps(_own_change(student_id)))
         lines += [
             "A change of your own, as an SIS publishes it; whoever's phone shows it is named here:",
             f"  echo {change} | {schoolbell} {on.key_file('publisher')} changes publish -",
+            "",
         ]
     lines += [
         f"Keys of the other callers are in {on.key_file('monitor').parent}. Another link to the"
@@ -68,18 +71,33 @@ async def count_shown(on: Stage) -> int:
 
 
 async def show_pushes(on: Stage, phones: Sequence[Phone], since: int, console: Console) -> None:
-    """Print whatever a phone shows after so many pushes, for ever."""
+    """Print whatever a phone shows after so many pushes, for ever.
+
+    Whose a phone is that the demonstration did not register, its delivery says.
+    """
     owners = {phone.token: phone.user_id for phone in phones}
     async with (
+        AsyncClient(on.connection(access_service_pb2.ROLE_MONITOR)) as monitor,
         sandbox_session(on) as session,
         session.get("/v1/shown", params={"since": since}, timeout=_FOR_EVER) as answer,
     ):
         answer.raise_for_status()
         async for line in answer.content:
             arrival = json.loads(line)
-            whose = owners.get(arrival["address"], "somebody")
-            said = f"The phone of {whose} shows: {text_of(arrival)}"
-            console.print(said, markup=False, highlight=False)
+            address = arrival["address"]
+            if address not in owners:
+                owners[address] = await _owner(monitor, arrival["delivery_id"])
+            said = f"The phone of {owners[address]} shows: {text_of(arrival)}"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+async def _owner(monitor: AsyncClient, delivery_id: str) -> str:
+    """Return whom a delivery tells; a test notification is none."""
+    request = status_service_pb2.GetDeliveryRequest(district_id=DISTRICT, delivery_id=delivery_id)
+    try:
+        return (await monitor.status.GetDelivery(request)).delivery.user_id
+    except SchoolbellError:
+        return "somebody"
 
 
 async def _student_of(on: Stage, told: Sequence[str]) -> str:
