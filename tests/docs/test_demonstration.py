@@ -15,7 +15,7 @@ from schoolbell_server.demo.browser import Browsable
 from schoolbell_server.demo.district import phones_of
 from schoolbell_server.demo.serving import count_shown, hints, show_pushes
 from schoolbell_server.demo.settled import settled
-from schoolbell_server.setup.key_files import KEYS
+from schoolbell_server.security.key_files import KEYS
 from tests.docs.pages import Block
 from tests.docs.played import activated, played, try_block
 from tests.programs import PATIENCE

@@ -19,6 +19,7 @@ _SHELLS = ("sh", "console", "text", "")
 _INLINE = re.compile(r"`((?:schoolbell|schoolbell-server) [^`]+)`")
 _PROGRAM = re.compile(r"(?:^|[\s(|/])(schoolbell(?:-server)?) (?=[a-z-])(.+)")
 _ENDS = re.compile(r"\s(?:[|><#]|&&).*|\)$|\);.*")
+_COMPUTED = re.compile(r"\$\(\(.*?\)\)|\$\([^()]*\)|\$\{?\w+\}?")
 _LEFT_OUT = re.compile(r"\s\[[^\]]*\]…?")
 
 
@@ -42,7 +43,8 @@ SHOWN = sorted(set(shown()))
 
 @pytest.mark.parametrize(("where", "line", "is_whole"), SHOWN, ids=[line for _, line, _ in SHOWN])
 def test_a_command_that_is_shown_is_one(where: str, line: str, is_whole: bool) -> None:
-    program, *words = shlex.split(_LEFT_OUT.sub("", _ENDS.sub("", line)).replace("…", "x"))
+    literal = _ENDS.sub("", _COMPUTED.sub("1", line)).replace("…", "x")
+    program, *words = shlex.split(_LEFT_OUT.sub("", literal))
     check(PROGRAMS[program], words, is_whole=is_whole, path=program)
 
 

@@ -46,8 +46,8 @@ class AsyncPublisher:
 
     After a break of the stream it sends every unanswered batch again: keys make that
     harmless. What the service refuses for being full is sent again later. A break is logged while
-    it lasts; one that can never end, such as an untrusted certificate, ends publishing: the error is
-    raised by `submit`, by every answer and at the end of the block.
+    it lasts; one that can never end, such as an untrusted certificate, ends publishing: `submit`,
+    every answer and the end of the block raise it.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ from typing import Any
 
 from schoolbell import AsyncClient, Connection, read_key
 from schoolbell.v1 import access_service_pb2 as access
+from schoolbell_server.security.key_files import KEYS
 from schoolbell_server.security.secret_file import write_secret
-from schoolbell_server.setup.key_files import KEYS
 
 DISTRICT = "sample-district"
 APPS = {"district-parent": "parent", "district-student": "student"}

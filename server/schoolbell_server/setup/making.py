@@ -22,10 +22,10 @@ from schoolbell.v1.district_service_pb2_grpc import DistrictServiceStub
 from schoolbell_server.address import Address
 from schoolbell_server.app import running
 from schoolbell_server.config import Config, ServerRole
+from schoolbell_server.security.key_files import KEYS
 from schoolbell_server.security.operator_key import operator_key_file
 from schoolbell_server.security.secret_file import read_secret, write_secret
 from schoolbell_server.setup.answers import Answers
-from schoolbell_server.setup.key_files import KEYS
 
 if TYPE_CHECKING:
     from schoolbell.v1.access_service_pb2_grpc import AccessServiceAsyncStub
