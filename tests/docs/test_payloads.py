@@ -86,12 +86,17 @@ def drawn_by_the_system(config: Config) -> Config:
     return replace(config, apps=apps)
 
 
+def _as_it_is(config: Config) -> Config:
+    return config
+
+
 @asynccontextmanager
 async def district(
     folder: Path, detail: common_pb2.DetailLevel.ValueType, *, system: bool = False
 ) -> AsyncIterator[Whole]:
     """Run the scene at a level of detail, with a student who has a name."""
-    async with whole(folder, **({"adapt": drawn_by_the_system} if system else {})) as service:
+    adapt = drawn_by_the_system if system else _as_it_is
+    async with whole(folder, adapt=adapt) as service:
         await populate(service)
         await service.configure(detail_level=detail)
         names = roster_pb2.PersonNames(given_name="Mia")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import click
 import pytest
@@ -68,7 +69,7 @@ def test_json_means_the_same(text: str) -> None:
 
 def test_whole_numbers_of_the_audit_log_are_shown_as_such() -> None:
     after = Struct()
-    told = {"cancelled": 3, "parts": [{"step": 1}], "percent": 68.5, "whole": True}
+    told: dict[str, Any] = {"cancelled": 3, "parts": [{"step": 1}], "percent": 68.5, "whole": True}
     after.update(told)
     shown = message_text(after)
     assert json.loads(shown) == told
