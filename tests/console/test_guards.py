@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
+from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
 
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import roster_pb2, roster_service_pb2
+from schoolbell_console.main import main
 from schoolbell_console.pages import ROUTES
 from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
@@ -144,10 +145,9 @@ def test_a_configuration_that_cannot_work_is_refused_in_a_sentence(tmp_path: Pat
         ("nonsense", "is not TOML"),
     ):
         file.write_text(text)
-        command = [".venv/bin/schoolbell-console", "serve", "--config", str(file)]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert found.returncode == 1
-        assert said in found.stderr and "Traceback" not in found.stderr
+        found = CliRunner().invoke(main, ["serve", "--config", str(file)])
+        assert found.exit_code == 1
+        assert said in found.output and "Traceback" not in found.output
 
 
 def posted(world: World, path: str, headers: Mapping[str, str], token: str) -> int:

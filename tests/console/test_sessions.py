@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import district_service_pb2 as districts
+from schoolbell_console.links import make_link
+from schoolbell_console.seals import read_seals
 from schoolbell_sandbox.certificates import Authority
 from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
@@ -119,10 +121,11 @@ def test_a_restart_keeps_who_is_signed_in_and_who_signed_out(
 ) -> None:
     with another_console(district, "other.toml"):
         port = int(district.origin.rpartition(":")[2])
+        seals = read_seals(district.console.with_suffix(".key"))
         staying, leaving = enter(path=f"{D}/push"), enter(path=f"{D}/push")
         copied = leaving.context.cookies()
         sign_out(leaving)
-        link, late = district.link(), district.link()
+        link, late = (make_link(seals, district.origin, district.keys[ANN]) for _ in range(2))
         used = browser.new_context(locale="en-US").new_page()
         used.goto(link)
         expect(used.get_by_role("heading", level=1)).to_have_text("Push Notifications")
