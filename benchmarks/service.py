@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,9 @@ from schoolbell_storage.tables import delivery
 ARRIVALS = "arrivals.txt"
 """What the bare sink writes down, in the service's folder."""
 CONFIGURATION = "schoolbell.toml"
+Through = Callable[[AsyncExitStack, Path, Sequence[str], dict[str, int]], Awaitable[Sequence[str]]]
+"""Starts, in a folder, what sends with these lines about accounts, and adds its processes; returns
+what the server's configuration says of its way out instead."""
 _BACKLOG = 10_000_000
 """Deliveries: more than is ever written, so that nobody is held up."""
 _CALLS = 2_000
@@ -156,11 +159,13 @@ async def service(
     held: Collection[Kind] = (),
     wanted: Collection[Kind] = WANTED,
     options: Sequence[str] = (),
+    through: Through | None = None,
 ) -> AsyncIterator[Service]:
     """Write a district of the wanted size into an empty database and serve it.
 
     Deliveries of the `held` kinds are written but not sent. All others go to a bare sink; the
-    sandbox gives out access tokens. `options` are further ones of the server's command.
+    sandbox gives out access tokens. `options` are further ones of the server's command. With
+    `through` the server has no way out but that.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="schoolbell-bench-")))
@@ -195,7 +200,10 @@ async def service(
         )
         limits = f"backlog = {_BACKLOG}\nkey_calls = {_CALLS}\nconnection_calls = {_CALLS}\n"
         own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\n{limits}"
-        text = stage.configuration(folder, stage.accounts(folder, facts), found.port) + own
+        ways_out: Sequence[str] = stage.accounts(folder, facts)
+        if through is not None:
+            ways_out = await through(stack, folder, ways_out, pids)
+        text = stage.configuration(folder, ways_out, found.port) + own
         (folder / CONFIGURATION).write_text(text, encoding="utf-8")
         stack.push_async_callback(found.stop)
         await found.start()

@@ -120,6 +120,8 @@ class BrokerLink:
         reading = self._stream and asyncio.create_task(self._stream.follow(connection))
         try:
             while not connection.is_closed:
+                if reading is not None and reading.done():
+                    await reading  # a fault of ours ends this connection
                 if self._answers.is_closed:
                     self._answers = await connection.channel()
                 if not self._stopped:

@@ -44,6 +44,8 @@ class EnrolledStream:
                     self._note("")
                     pause = _FIRST_PAUSE
                     await self._until(ended, channel)
+                if connection.is_closed:
+                    return  # told by who keeps it
                 self._note("the broker ended it")
             except FAULTS as error:
                 self._note(trouble_from(error).reason)

@@ -161,21 +161,23 @@ class Intake:
         by = job.settle_by or time.monotonic() + _LONGEST_SETTLING
         self._unsettled.append(replace(job, settle_by=by))
         if self._settling is None or self._settling.done():
-            self._settling = asyncio.create_task(self._settle(by), name="withdrawals settle")
+            self._settling = asyncio.create_task(self._settle(), name="withdrawals settle")
         return False
 
-    async def _settle(self, until: float) -> None:
+    async def _settle(self) -> None:
         """Give back to the queue what waits, once all is written or the first has waited enough."""
-        try:
-            while not await self._all_written():
-                if time.monotonic() >= until:
-                    break
-                await asyncio.sleep(_LOOK)
-        except FAULTS:
-            self.give_up()  # all of it comes again
-        jobs, self._unsettled = self._unsettled, []
-        for job in reversed(jobs):
-            await self._queue.put(self.district, job.lane, job, first=True)
+        while self._unsettled:  # more may come while some is given back
+            until = self._unsettled[0].settle_by
+            try:
+                while not await self._all_written():
+                    if time.monotonic() >= until:
+                        break
+                    await asyncio.sleep(_LOOK)
+            except FAULTS:
+                self.give_up()  # all of it comes again
+            jobs, self._unsettled = self._unsettled, []
+            for job in reversed(jobs):
+                await self._queue.put(self.district, job.lane, job, first=True)
 
     async def _all_written(self) -> bool:
         if self._withdrawals is None or self._channel is None:

@@ -13,7 +13,7 @@ _SAYS_NOTHING = frozenset(
 
 
 class QuotaGuess:
-    """Watches the answers of one app; what others of the project hear ends no row of its own."""
+    """Watches the answers of one app."""
 
     def __init__(self) -> None:
         self._addresses: set[str] = set()
