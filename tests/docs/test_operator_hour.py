@@ -24,17 +24,20 @@ from schoolbell_server.demo.stage import Started, start_process
 from tests.docs.pages import Block, blocks, read, section
 from tests.docs.played import activated, try_block
 from tests.service.ports import free_port
+from tests.storage.engines import POSTGRESQL, database_url, databases
 
 USER = "g5001"
 APP = "parent"  # as `init` names it
 
 
-async def test_from_nothing_to_the_first_push(tmp_path: Path) -> None:
+@databases()
+async def test_from_nothing_to_the_first_push(database: str, tmp_path: Path) -> None:
     setup, first_push = blocks(
         section(read("docs/operations.md"), "## From nothing to the first push"), "console"
     )
     year = written(tmp_path)
     async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database_url(database, tmp_path))
         facts = await sandbox(stack, tmp_path)
         port = free_port()
         own = {
@@ -50,6 +53,8 @@ async def test_from_nothing_to_the_first_push(tmp_path: Path) -> None:
         copy_credentials(tmp_path, facts)
         install, *init, serve = joined(replaced(setup.text, own))
         assert install.startswith("pip install ."), "that is done here"
+        if database == POSTGRESQL:
+            init[-1] += f" --storage-url-file {written_url(tmp_path, url)}"
         said = await run(init, tmp_path)
         point_at_the_sandbox(tmp_path / "schoolbell.toml", facts)
         await begin(stack, serve, tmp_path)
@@ -78,6 +83,14 @@ def written(folder: Path) -> int:
     shutil.move(made.roster, folder / "oneroster")
     shutil.move(made.relationships, folder / "relationships.csv")
     return made.school_year
+
+
+def written_url(folder: Path, url: str) -> str:
+    """Write the file of PostgreSQL's URL, as the page says; return its name."""
+    file = folder / "database-url"
+    file.write_text(url.replace("postgresql+asyncpg", "postgresql"), encoding="utf-8")
+    file.chmod(0o600)
+    return file.name
 
 
 async def sandbox(stack: AsyncExitStack, folder: Path) -> dict[str, Any]:
