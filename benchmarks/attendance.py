@@ -29,10 +29,10 @@ async def measure(bench: Bench) -> Result:
     async with service(bench) as on:
         load = await publish_patterns(on) / 2
         grades = on.load("paced", name="half", rate=load, seconds=bench.seconds)
-        half = await _latencies(on, "calm", grades)
+        half = await latencies(on, "calm", grades)
         await write_backlog(on, round(waiting * DEVICES_PER_STUDENT))
         grades = on.load("stream", name="post", batch=BATCH, seconds=bench.seconds)
-        posting = await _latencies(on, "behind", grades)
+        posting = await latencies(on, "behind", grades)
     calm, behind = percentile(half, 0.95), percentile(posting, 0.95)
     figures = [
         Figure(
@@ -56,7 +56,7 @@ async def measure(bench: Bench) -> Result:
     return Result(figures=figures, notes=notes)
 
 
-async def _latencies(on: Service, name: str, grades: Coroutine[Any, Any, object]) -> list[float]:
+async def latencies(on: Service, name: str, grades: Coroutine[Any, Any, object]) -> list[float]:
     """Publish attendance while `grades` go on; return how long each delivery took, in ms."""
     job = {"name": name, "rate": _RATE, "seconds": on.bench.seconds}
     today = dt.datetime.now(dt.UTC).date().isoformat()

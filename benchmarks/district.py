@@ -48,7 +48,7 @@ DEVICES_PER_STUDENT = 2.5
 _SCHOOL = 1_000  # students
 _CHUNK = 2_000  # students written at once
 _HALF_A_YEAR = dt.timedelta(days=182)
-_WANTED = (Kind.GRADE, Kind.ATTENDANCE)
+WANTED = (Kind.GRADE, Kind.ATTENDANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +79,39 @@ def noon_zone(now: dt.datetime) -> str:
 
 
 async def write_district(
-    storage: Storage, data_dir: Path, students: int, *, held: Collection[Kind] = ()
+    storage: Storage,
+    data_dir: Path,
+    students: int,
+    *,
+    held: Collection[Kind] = (),
+    wanted: Collection[Kind] = WANTED,
 ) -> dict[Role, str]:
     """Migrate, write the district and keys for all roles; return the credentials.
 
     Deliveries of the `held` kinds wait for an hour: what is measured then is accepting alone.
+    Everybody is told of the `wanted` kinds.
     """
     now = dt.datetime.now(dt.UTC)
     await migrate(storage)
     sealer = Sealer.load(data_dir / "keys")
     fingerprints = TokenFingerprints.load(data_dir / "keys")
     async with storage.write() as connection:
-        await _create(connection, sealer, now, held)
+        await _create(connection, sealer, now, held, wanted)
         credentials = await _keys(connection, now)
         write = RosterWrite(district_id=DISTRICT, source="bench", now=now)
         await write_records(connection, write, _batches(students, now.date()))
     for owners in _chunks(students):
         async with storage.write() as connection:
-            await _write_phones(connection, list(owners), sealer, fingerprints, now)
+            await _write_phones(connection, list(owners), sealer, fingerprints, now, wanted)
     return credentials
 
 
 async def _create(
-    connection: AsyncConnection, sealer: Sealer, now: dt.datetime, held: Collection[Kind]
+    connection: AsyncConnection,
+    sealer: Sealer,
+    now: dt.datetime,
+    held: Collection[Kind],
+    wanted: Collection[Kind],
 ) -> None:
     row = districts.DistrictRow(
         district_id=DISTRICT,
@@ -121,7 +131,7 @@ async def _create(
     document = SettingsDocument(
         kinds=dict.fromkeys(held, hold),
         default_subscriptions={
-            (app, kind): Subscription(enabled=True) for app in AppType for kind in _WANTED
+            (app, kind): Subscription(enabled=True) for app in AppType for kind in wanted
         },
     )
     await districts.write_settings(
@@ -131,7 +141,7 @@ async def _create(
 
 async def _keys(connection: AsyncConnection, now: dt.datetime) -> dict[Role, str]:
     credentials = {}
-    for role in (Role.PUBLISHER, Role.MONITOR):
+    for role in (Role.PUBLISHER, Role.MONITOR, Role.MOBILE_BACKEND):
         key, credentials[role] = new_api_key(district_ids=[DISTRICT], role=role)
         await insert_key(connection, row_of(key, now, "bench", ""))
     return credentials
@@ -141,16 +151,17 @@ async def _batches(students: int, today: dt.date) -> AsyncIterator[bytes]:
     """Yield the roster as it waits to be imported."""
     index = 0
     for first in range(0, students, _CHUNK):
-        records: list[Record] = []
+        batch: list[Record] = []
         for number in range(first, min(first + _CHUNK, students)):
-            records += _records(number, today)
+            batch += records(number, today)
         yield encode_incoming(
-            IncomingRecord(place, record) for place, record in enumerate(records, index)
+            IncomingRecord(place, record) for place, record in enumerate(batch, index)
         )
-        index += len(records)
+        index += len(batch)
 
 
-def _records(number: int, today: dt.date) -> Iterator[Record]:
+def records(number: int, today: dt.date) -> Iterator[Record]:
+    """Yield what the roster has of a student, and of the school that begins with one."""
     start, end = today - _HALF_A_YEAR, today + _HALF_A_YEAR
     school, student = calendar_id(number), student_id(number)
     if number % _SCHOOL == 0:
@@ -203,6 +214,7 @@ async def _write_phones(
     sealer: Sealer,
     fingerprints: TokenFingerprints,
     now: dt.datetime,
+    wanted: Collection[Kind],
 ) -> None:
     await insert_devices(
         connection, [_device(owner, sealer, fingerprints, now) for owner in owners]
@@ -220,7 +232,7 @@ async def _write_phones(
         }
         for owner in owners
         if owner.user_id != owner.student_id
-        for kind in _WANTED
+        for kind in wanted
     ]
     await connection.execute(insert(tables.subscription), wishes)
 

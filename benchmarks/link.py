@@ -16,13 +16,14 @@ import uuid
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from aio_pika import DeliveryMode, Message
 
 from benchmarks.databases import POSTGRESQL, SQLITE, database
+from benchmarks.hubs import start_hub
 from benchmarks.machine import cpu_seconds
+from benchmarks.modes import modes
 from benchmarks.results import Figure, Result
 from benchmarks.senders import OURS
 from benchmarks.sending import alone
@@ -48,7 +49,8 @@ _LANE = lane_key(4)
 _WHAT = """\
 Link: {all:,} deliveries of {districts} districts wait on the broker, 100 a message; then hubs start
 and send to the bare sink. Microseconds are processor time a delivery, of hubs once they are there;
-beside them is what the gateways alone take, which a server without a link has there too."""
+beside them is what the gateways alone take, which a server without a link has there too. The rows
+of the service are of a whole district, from the change to its outcome: by itself, through hubs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class _Run:
     """The same of the broker."""
 
 
-async def measure(_bench: Bench) -> Result:
-    """Let one hub on SQLite, one on PostgreSQL and two on it send what waits."""
+async def measure(bench: Bench) -> Result:
+    """Let hubs send what waits, one on SQLite, one and two on PostgreSQL; then a whole service."""
     gateways = 1e6 / (await asyncio.to_thread(alone, "APNs", OURS)).per_core
     figures = []
     for count, ledger in ((1, SQLITE), (1, POSTGRESQL), (2, POSTGRESQL)):
@@ -76,6 +78,7 @@ async def measure(_bench: Bench) -> Result:
             Figure(what="the hubs", value=run.hubs / _ALL * 1e6, unit="µs a send", bare=bare),
             Figure(what="the broker", value=run.broker / _ALL * 1e6, unit="µs a send", bare=bare),
         ]
+    figures += await modes(bench)
     return Result(figures=figures, notes=[_WHAT.format(all=_ALL, districts=_DISTRICTS)])
 
 
@@ -95,17 +98,13 @@ async def _measure(count: int, ledger: str) -> _Run:
         empty = await stack.enter_async_context(database(ledger, folder / "ledger"))
         broker = stack.enter_context(running_broker(folder / "rabbitmq"))
         hub = await _wait_on_broker(broker, folder)
-        apps = "\n".join(stage.accounts(folder, facts | ports))
-        processes = []
+        apps = stage.accounts(folder, facts | ports)
         before = cpu_seconds(broker.pid)
-        for number in range(count):
-            file = folder / f"hub-{number}.toml"
-            text = _hub(broker, hub, folder / f"data-{number}", empty.configured)
-            file.write_text(text + apps, encoding="utf-8")
-            log = folder / f"hub-{number}.log"
-            one = await stage.start_process(stack, ["hub", "--config", str(file)], log)
-            await one.until(partial(_reached, log))
-            processes.append((one.process.pid, cpu_seconds(one.process.pid)))
+        processes = [
+            (pid, cpu_seconds(pid))
+            for number in range(count)
+            for pid in [await start_hub(stack, broker, hub, folder, number, empty.configured, apps)]
+        ]
         arrived = await _until_arrived(folder / ARRIVALS)
         return _Run(
             seconds=arrived[-1] - arrived[0],
@@ -165,11 +164,6 @@ def _batches() -> Iterable[bytes]:
         yield batch.SerializeToString()
 
 
-def _reached(log: Path) -> str:
-    """Return what a hub says once it has reached the broker; nothing before."""
-    return "reached" if "broker reached" in log.read_text(encoding="utf-8") else ""
-
-
 async def _until_arrived(file: Path) -> list[float]:
     """Return when everything arrived, by the clock."""
     until = time.monotonic() + _PATIENCE
@@ -179,22 +173,3 @@ async def _until_arrived(file: Path) -> list[float]:
             return [float(line.partition(" ")[0]) for line in lines.splitlines()]
         await asyncio.sleep(0.5)
     raise TimeoutError(f"{lines.count(chr(10))} of {_ALL} deliveries arrived")
-
-
-def _hub(broker: Broker, login: Login, data: Path, ledger: str) -> str:
-    """Return the configuration of a hub, but for its apps."""
-    password = data.with_suffix(".password")
-    password.write_text(login.line, encoding="utf-8")
-    lines = [
-        "[broker]",
-        f'url = "amqps://{login.user}@localhost:{broker.ports.amqps}"',
-        f"password_file = {json.dumps(str(password))}",
-        f"ca_file = {json.dumps(str(broker.ca_file))}",
-        "[hub]",
-        'listen = "127.0.0.1:0"',
-        "plaintext = true",
-        f"data_dir = {json.dumps(str(data))}",
-        "[storage]",
-        f"url = {json.dumps(ledger)}",
-    ]
-    return "\n".join(lines) + "\n"

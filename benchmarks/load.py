@@ -18,13 +18,14 @@ from typing import Any
 import grpc.aio
 import uvloop
 
-from benchmarks.changes import absences, grades
+from benchmarks.changes import absences, grades, school_day
 from benchmarks.results import percentile
 from schoolbell import Connection
 from schoolbell.v1 import change_service_pb2 as messages
-from schoolbell.v1 import status_service_pb2
+from schoolbell.v1 import device_service_pb2, status_service_pb2
 from schoolbell.v1.change_pb2 import Change
 from schoolbell.v1.change_service_pb2_grpc import ChangeServiceStub
+from schoolbell.v1.device_service_pb2_grpc import DeviceServiceStub
 from schoolbell.v1.status_service_pb2_grpc import StatusServiceStub
 from schoolbell_server.demo.stage import DISTRICT
 
@@ -150,17 +151,53 @@ async def watch(job: Job, channel: grpc.aio.Channel) -> dict[str, Any]:
     return {"updates": seen, "end": time.time(), "cpu": time.process_time() - cpu}
 
 
+async def phones(job: Job, channel: grpc.aio.Channel) -> dict[str, Any]:
+    """Fetch what each delivery tells, report that it was shown, or both, so many at once.
+
+    `deliveries` are (delivery_id, user_id); `fetch` and `report` say what is done.
+    """
+    stub, metadata = DeviceServiceStub(channel), _metadata(job)
+    left = iter(job["deliveries"])
+
+    async def one_phone() -> None:
+        for delivery_id, user_id in left:
+            own = {"district_id": DISTRICT, "user_id": user_id}
+            if job["fetch"]:
+                asked = device_service_pb2.GetNotificationRequest(**own, delivery_id=delivery_id)
+                await stub.GetNotification(asked, metadata=metadata)
+            if job["report"]:
+                told = device_service_pb2.ReportReceiptsRequest(**own)
+                receipt = told.receipts.add(delivery_id=delivery_id)
+                receipt.event = device_service_pb2.RECEIPT_EVENT_DISPLAYED
+                receipt.event_time.GetCurrentTime()
+                (result,) = (await stub.ReportReceipts(told, metadata=metadata)).results
+                if result.HasField("error"):
+                    raise RuntimeError(f"a receipt was refused: {result.error}")
+
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(one_phone() for _ in range(job["at_once"])))
+    return {
+        "deliveries": len(job["deliveries"]),
+        "seconds": time.perf_counter() - began,
+        "cpu": time.process_time() - cpu,
+    }
+
+
 _JOBS: Mapping[str, Callable[[Job, grpc.aio.Channel], Awaitable[dict[str, Any]]]] = {
     "stream": stream,
     "unary": unary,
     "paced": paced,
     "watch": watch,
+    "phones": phones,
 }
 
 
 def _changes(job: Job) -> Iterator[Change]:
+    today = dt.date.fromisoformat(job["today"]) if "today" in job else dt.date.min
+    if job.get("of") == "a school day":
+        return school_day(job["name"], today)
     if "today" in job:
-        return absences(job["students"], job["name"], dt.date.fromisoformat(job["today"]))
+        return absences(job["students"], job["name"], today)
     return grades(job["students"], job["name"])
 
 

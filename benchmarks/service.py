@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import exists, select
 
 from benchmarks.databases import database
-from benchmarks.district import write_district
+from benchmarks.district import WANTED, write_district
 from benchmarks.machine import cpu_seconds, thread_seconds
 from schoolbell_server.demo import stage
 from schoolbell_server.domain.kinds import Kind
@@ -28,8 +28,13 @@ from schoolbell_storage.tables import delivery
 ARRIVALS = "arrivals.txt"
 """What the bare sink writes down, in the service's folder."""
 CONFIGURATION = "schoolbell.toml"
+Through = Callable[[AsyncExitStack, Path, Sequence[str], dict[str, int]], Awaitable[Sequence[str]]]
+"""Starts, in a folder, what sends with these lines about accounts, and adds its processes; returns
+what the server's configuration says of its way out instead."""
 _BACKLOG = 10_000_000
 """Deliveries: more than is ever written, so that nobody is held up."""
+_CALLS = 2_000
+"""Calls of the load generator, which has one connection and one key a role."""
 _LOOK_AGAIN = 0.05  # seconds
 
 
@@ -55,11 +60,12 @@ class Service:
     """Ours, beside the server's."""
     credentials: Mapping[Role, str]
     pids: dict[str, int]
+    options: Sequence[str] = ()
     _server: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self) -> None:
         """Start the server, and wait until it answers."""
-        arguments = ["serve", "--config", str(self.folder / CONFIGURATION)]
+        arguments = ["serve", "--config", str(self.folder / CONFIGURATION), *self.options]
         log = self.folder / "server.log"
         server = await stage.start_process(self._server, arguments, log)
         self.pids["server"] = server.process.pid
@@ -88,7 +94,8 @@ class Service:
 
     def job(self, kind: str, **job: object) -> dict[str, object]:
         """Return a job of the load generator on this service."""
-        role = Role.MONITOR if kind == "watch" else Role.PUBLISHER
+        roles = {"watch": Role.MONITOR, "phones": Role.MOBILE_BACKEND}
+        role = roles.get(kind, Role.PUBLISHER)
         about = {
             "kind": kind,
             "port": self.port,
@@ -146,11 +153,19 @@ async def start_generator(job: Mapping[str, object]) -> asyncio.subprocess.Proce
 
 
 @asynccontextmanager
-async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator[Service]:
+async def service(
+    bench: Bench,
+    *,
+    held: Collection[Kind] = (),
+    wanted: Collection[Kind] = WANTED,
+    options: Sequence[str] = (),
+    through: Through | None = None,
+) -> AsyncIterator[Service]:
     """Write a district of the wanted size into an empty database and serve it.
 
     Deliveries of the `held` kinds are written but not sent. All others go to a bare sink; the
-    sandbox gives out access tokens.
+    sandbox gives out access tokens. `options` are further ones of the server's command. With
+    `through` the server has no way out but that.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="schoolbell-bench-")))
@@ -158,7 +173,9 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
         empty = await stack.enter_async_context(database(bench.database, folder / "data"))
         storage = open_storage(empty.url.render_as_string(hide_password=False))
         stack.push_async_callback(storage.close)
-        credentials = await write_district(storage, folder / "data", bench.students, held=held)
+        credentials = await write_district(
+            storage, folder / "data", bench.students, held=held, wanted=wanted
+        )
         providers = folder / "sandbox"
         boxed = await stage.start_process(
             stack, ["sandbox", "--dir", str(providers)], folder / "sandbox.log"
@@ -179,9 +196,14 @@ async def service(bench: Bench, *, held: Collection[Kind] = ()) -> AsyncIterator
             storage=storage,
             credentials=credentials,
             pids=pids,
+            options=options,
         )
-        own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\nbacklog = {_BACKLOG}\n"
-        text = stage.configuration(folder, stage.accounts(folder, facts), found.port) + own
+        limits = f"backlog = {_BACKLOG}\nkey_calls = {_CALLS}\nconnection_calls = {_CALLS}\n"
+        own = f"[storage]\nurl = {json.dumps(empty.configured)}\n[limits]\n{limits}"
+        ways_out: Sequence[str] = stage.accounts(folder, facts)
+        if through is not None:
+            ways_out = await through(stack, folder, ways_out, pids)
+        text = stage.configuration(folder, ways_out, found.port) + own
         (folder / CONFIGURATION).write_text(text, encoding="utf-8")
         stack.push_async_callback(found.stop)
         await found.start()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import time
 import uuid
@@ -29,7 +30,12 @@ Job = Mapping[str, Any]
 
 
 async def publish(job: Job) -> dict[str, float]:
-    """Publish for some seconds; return how long answers took (seconds) and how many failed."""
+    """Publish for some seconds, or until SIGTERM.
+
+    Return how long answers took (seconds) and how many failed.
+    """
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     took: list[float] = []
     failed, end = 0, time.monotonic() + job["seconds"]
     connection = Connection(target=f"localhost:{job['port']}", ca=job["ca"].encode())
@@ -37,7 +43,7 @@ async def publish(job: Job) -> dict[str, float]:
     changes = grades(job["students"], f"neighbor {uuid.uuid4()}")
     async with connection.aio_channel() as channel:
         stub: Any = ChangeServiceStub(channel)
-        while time.monotonic() < end:
+        while time.monotonic() < end and not stopped.is_set():
             request = messages.PublishChangeRequest(district_id=DISTRICT, change=next(changes))
             start = time.monotonic()
             try:

@@ -130,14 +130,15 @@ class Fcm:
         dry = content.get("validate_only", False)
         kind, target = rules.target_of(message)
         rules.check_content(message, topic=kind in ("topic", "condition"))
-        self._take(self.quotas.project_wait(project.project_id))
+        whose = f"project:{project.project_id}"
+        self._take(self.quotas.project_wait(project.project_id), whose)
         if kind in ("topic", "condition"):
             return self._to_topic(project, kind, target)
         device = self._device(project, target)
         self._check_device(project, device, dry=dry)
         if dry:
             return success(project, "fake_message_id")
-        self._take(self.quotas.device_wait(target, is_collapsible(message)))
+        self._take(self.quotas.device_wait(target, is_collapsible(message)), "device:0")
         message_id = "0:" + secrets.token_hex(16)
         self._deliver(project, device, message, request.body, message_id)
         return success(project, message_id)
@@ -180,9 +181,10 @@ class Fcm:
         if device.ios and not project.apns_key and not dry:
             raise fcm_error("THIRD_PARTY_AUTH_ERROR")
 
-    def _take(self, wait: float) -> None:
+    def _take(self, wait: float, subject: str) -> None:
         if wait > 0:
-            raise fcm_error("QUOTA_EXCEEDED", retry_after=max(1, round(wait + 0.5)))
+            after = max(1, round(wait + 0.5))
+            raise fcm_error("QUOTA_EXCEEDED", retry_after=after, subject=subject)
 
     def _to_topic(self, project: Project, kind: str, target: str) -> Reply:
         """Accept a message to subscribers: the sandbox knows none, so no phone shows it."""

@@ -94,15 +94,17 @@ class FcmRefusal(Exception):
         self.reply = reply
 
 
-def fcm_error(code: str, message: str = "", *, retry_after: int | None = None) -> FcmRefusal:
-    """Return the refusal of an FcmError code."""
+def fcm_error(
+    code: str, message: str = "", *, retry_after: int | None = None, subject: str = ""
+) -> FcmRefusal:
+    """Return the refusal of an FcmError code; `subject` is whose quota is exceeded."""
     status, rpc, usual = CODES[code]
     details: list[dict[str, Any]] = [{"@type": FCM_ERROR, "errorCode": code}]
     if code == "THIRD_PARTY_AUTH_ERROR":
         apns = {"@type": APNS_ERROR, "statusCode": 403, "reason": "InvalidProviderToken"}
         details.append(apns)
     if code == "QUOTA_EXCEEDED":
-        violation = {"subject": "sandbox", "description": message or usual}
+        violation = {"subject": subject or "sandbox", "description": message or usual}
         details.append({"@type": QUOTA_FAILURE, "violations": [violation]})
     reply = error_reply(status, rpc, message or usual, details, retry_after)
     return FcmRefusal(code, reply)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from prometheus_client import CollectorRegistry
 from sqlalchemy.engine import URL, make_url
 
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
+from schoolbell_server.address import Address
 from schoolbell_server.background.periodic import Periodic
 from schoolbell_server.background.stopping import Stop, cancel_all
 from schoolbell_server.background.supervisor import Supervisor
@@ -44,6 +47,8 @@ from schoolbell_server.observability.metrics_endpoint import (
 )
 from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.pipeline import Pipeline
+from schoolbell_server.processes.child import Child
+from schoolbell_server.processes.parent import Parent, held
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
 from schoolbell_server.rpc.conduct import Conduct
 from schoolbell_server.rpc.server import ConductedServer
@@ -101,16 +106,49 @@ class Running:
     """Set it to drain and end the server."""
 
 
-async def serve(config: Config, *, replay: bool) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
-    loop = asyncio.get_running_loop()
-    async with running(config, replay=replay) as server:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, server.stop.set)
-        listening = replace(config.server.listen, port=server.port)
-        click.echo(f"Schoolbell listens on {listening}", err=True)
-        await server.stop.wait()
+async def serve(config: Config, *, replay: bool, child: Child | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; as one of several until their parent ends too."""
+    if child is not None:
+        config = child.configured(config)
+    metrics = child.metrics if child else None
+    async with running(config, replay=replay, metrics_socket=metrics) as server:
+        _stop_at_signals(server.stop.set)
+        if child is None:
+            _tell_listening(config, server.port)
+            await server.stop.wait()
+        else:
+            child.tell_listening()
+            orphaned = asyncio.create_task(child.orphaned())
+            orphaned.add_done_callback(lambda _: server.stop.set())
+            await server.stop.wait()
+            await cancel_all([orphaned])
         _logger.info("draining")
+
+
+async def serve_processes(config: Config, count: int, options: Sequence[str]) -> None:
+    """Serve by so many processes on one port, until SIGTERM or SIGINT.
+
+    `options` are those of `serve` that each gets too. NeverServed where one cannot start.
+    """
+    with ExitStack() as stack:
+        address = stack.enter_context(held(config.server.listen))
+        parent = Parent(count, address, options)
+        _stop_at_signals(parent.stop)
+        config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with taking_turns(config.server.data_dir):
+            tls = _tls(config, Notices(utc_now))
+        stack.enter_context(_metrics(config, tls, parent.metrics.registry))
+        await parent.run(partial(_tell_listening, config, address.port))
+
+
+def _stop_at_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+
+
+def _tell_listening(config: Config, port: int) -> None:
+    click.echo(f"Schoolbell listens on {replace(config.server.listen, port=port)}", err=True)
 
 
 async def migrate(config: Config) -> None:
@@ -150,7 +188,11 @@ async def operator_key(config: Config) -> Path:
 
 @asynccontextmanager
 async def running(
-    config: Config, *, replay: bool, clock: Callable[[], dt.datetime] = utc_now
+    config: Config,
+    *,
+    replay: bool,
+    clock: Callable[[], dt.datetime] = utc_now,
+    metrics_socket: socket.socket | None = None,
 ) -> AsyncIterator[Running]:
     """Run a whole server; the end of the block drains it. `clock` is for tests that move time."""
     async with AsyncExitStack() as stack:
@@ -164,9 +206,7 @@ async def running(
             )
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
-        if where := config.server.metrics_listen:
-            secured = _metrics_tls(config, tls)
-            stack.enter_context(metrics_endpoint(where, metrics.registry, secured))
+        stack.enter_context(_metrics(config, tls, metrics.registry, metrics_socket))
         conduct = Conduct(
             Authenticator(
                 parts.keys,
@@ -456,6 +496,25 @@ def _limits(config: Config) -> ServerLimits:
 def _tls(config: Config, notices: Notices) -> ServerTls | None:
     server = config.server
     return None if server.plaintext else ServerTls(server.tls, server.data_dir, notices.report)
+
+
+@contextmanager
+def _metrics(
+    config: Config,
+    tls: ServerTls | None,
+    registry: CollectorRegistry,
+    listening: socket.socket | None = None,
+) -> Iterator[None]:
+    """Serve metrics while the context is open: for the parent, or where they are wanted."""
+    if listening is not None:
+        where = Address(*listening.getsockname())
+        with metrics_endpoint(where, registry, listening=listening):
+            yield
+    elif (wanted := config.server.metrics_listen) is not None:
+        with metrics_endpoint(wanted, registry, _metrics_tls(config, tls)):
+            yield
+    else:
+        yield
 
 
 def _metrics_tls(config: Config, tls: ServerTls | None) -> MetricsTls | None:

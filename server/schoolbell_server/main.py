@@ -6,7 +6,8 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from schoolbell_server.observability.log import (
 )
 from schoolbell_server.observability.repeats import Repeats
 from schoolbell_server.open_files import ENOUGH, raise_limit
+from schoolbell_server.processes.child import Child
+from schoolbell_server.processes.parent import MOST as MOST_PROCESSES
 from schoolbell_server.run_command import run_command
 from schoolbell_server.security.pseudonyms import Pseudonyms
 from schoolbell_server.security.secret_file import SecretExposed
@@ -57,16 +60,38 @@ def main() -> None:
     help="Of several servers on one database, let some take calls and others send.",
 )
 @click.option("--replay", is_flag=True, help="Play a recorded year; only against sandboxes.")
-def serve(config_file: Path | None, role: str | None, *, replay: bool) -> None:
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    help="Serve by so many processes on one port, which uses as many cores; needs PostgreSQL.",
+)
+@click.option("--child", type=Child.parse, hidden=True, help="What a parent tells its process.")
+def serve(
+    config_file: Path | None,
+    role: str | None,
+    *,
+    replay: bool,
+    processes: int,
+    child: Child | None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     config = _load(config_file, role=role, replay=replay, serving=True)
     repeats = configure_logging(config.log)
-    if (files := raise_limit()) < ENOUGH:
-        logger.warning("few files may be open", extra={"count": files})
-    for warning in warnings(config, replay=replay):
-        logger.warning("not for production", extra={"warning": warning.code.name})
-        click.echo(f"Warning: {warning.text}", err=True)
-    run_command(_serve(config, repeats, replay=replay))
+    if child is None:
+        _warn(config, replay=replay)
+    if processes == 1:
+        run_command(_serve(config, repeats, replay=replay, child=child))
+        return
+    if not config.storage.url:
+        raise click.ClickException("--processes: SQLite has one server; several need storage.url")
+    options = [
+        *(("--config", str(config_file)) if config_file else ()),
+        *(("--role", role) if role else ()),
+        *(("--replay",) if replay else ()),
+    ]
+    run_command(_serve_processes(config, repeats, processes, options))
 
 
 @main.command()
@@ -160,11 +185,18 @@ if find_spec("schoolbell_sandbox"):  # a package of its own, which production do
     main.add_command(sandbox_command)
 
 
-async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
+def _warn(config: Config, *, replay: bool) -> None:
+    """Say what is not for production, and raise the limit of open files."""
+    if (files := raise_limit()) < ENOUGH:
+        logger.warning("few files may be open", extra={"count": files})
+    for warning in warnings(config, replay=replay):
+        logger.warning("not for production", extra={"warning": warning.code.name})
+        click.echo(f"Warning: {warning.text}", err=True)
+
+
+async def _serve(config: Config, repeats: Repeats, *, replay: bool, child: Child | None) -> None:
     from schoolbell_server import app
 
-    log_loop_errors(asyncio.get_running_loop())
-    telling = asyncio.create_task(tell_left_out(repeats), name="log")
     # Batches make many objects that die young by their counts; the collector at its usual pace
     # looks through all that lives, again and again, for a tenth of the time.
     gc.freeze()
@@ -172,8 +204,26 @@ async def _serve(config: Config, repeats: Repeats, *, replay: bool) -> None:
     # A transaction goes back and forth between the loop and SQLite's thread some twenty times; at
     # the usual interval each time may wait 5 ms behind a long read.
     sys.setswitchinterval(0.0005)
+    async with _logged(repeats):
+        await app.serve(config, replay=replay, child=child)
+
+
+async def _serve_processes(
+    config: Config, repeats: Repeats, count: int, options: Sequence[str]
+) -> None:
+    from schoolbell_server import app
+
+    async with _logged(repeats):
+        await app.serve_processes(config, count, options)
+
+
+@asynccontextmanager
+async def _logged(repeats: Repeats) -> AsyncIterator[None]:
+    """Log what the loop has to say, and what bounded repeats left out."""
+    log_loop_errors(asyncio.get_running_loop())
+    telling = asyncio.create_task(tell_left_out(repeats), name="log")
     try:
-        await app.serve(config, replay=replay)
+        yield
     finally:
         telling.cancel()
 

@@ -10,6 +10,7 @@ import uvloop
 
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics_endpoint import CannotServeMetrics
+from schoolbell_server.processes.parent import NeverServed
 from schoolbell_server.rpc.server import CannotListen
 from schoolbell_server.security.credential_files import CredentialUnusable
 from schoolbell_server.security.operator_key import OperatorKeyBroken
@@ -40,6 +41,8 @@ def run_command(work: Coroutine[Any, Any, T]) -> T:
         return uvloop.run(work)
     except click.ClickException:
         raise
+    except NeverServed:  # the process has said why
+        raise SystemExit(1) from None
     except _UNABLE as error:
         raise click.ClickException(str(error)) from None
     except Exception as error:

@@ -29,7 +29,7 @@ from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode, lock_order
 from schoolbell_storage.rows import TEXT, among, given
-from schoolbell_storage.tables import LEASED, WAITING, delivery
+from schoolbell_storage.tables import DOUBTFUL, LEASED, WAITING, delivery
 
 HUB = "@hub"
 """Who leases what was passed on to a hub: no server, so it lives until the outcome comes."""
@@ -316,16 +316,54 @@ async def leased_on_other_facts(
     connection: AsyncConnection, district_id: str, facts_version: int, after: str, limit: int
 ) -> list[DeliveryRow]:
     """Return what of a district is leased, by whomever, and decided on other facts, by id."""
+    leased = (LEASED, delivery.c.lease_owner > "")
+    return await _on_other_facts(connection, leased, district_id, facts_version, after, limit)
+
+
+async def doubtful_on_other_facts(
+    connection: AsyncConnection, district_id: str, facts_version: int, after: str, limit: int
+) -> list[DeliveryRow]:
+    """Return the same of what nobody leases, and a hub may have all the same."""
+    unleased = (delivery.c.state.in_(UNSENT), delivery.c.lease_owner == "")
+    doubtful = (DOUBTFUL, *unleased, delivery.c.update_time > 0)
+    return await _on_other_facts(connection, doubtful, district_id, facts_version, after, limit)
+
+
+async def doubtful_cancelled(
+    connection: AsyncConnection, since: dt.datetime, now: dt.datetime
+) -> list[DeliveryRow]:
+    """Return what was cancelled since a time though a hub may have it, and may be sent still."""
     found = await connection.execute(
         select(delivery)
         .where(
-            LEASED,
-            delivery.c.lease_owner > "",
-            delivery.c.district_id == district_id,
-            delivery.c.facts_version != facts_version,
-            delivery.c.delivery_id > after,
+            DOUBTFUL,
+            delivery.c.state == int(DeliveryState.CANCELLED),
+            delivery.c.update_time >= to_micros(since),
+            delivery.c.expire_time > to_micros(now),
         )
-        .order_by(delivery.c.delivery_id)
+        .order_by(delivery.c.update_time)
+    )
+    return [decode(row) for row in found.all()]
+
+
+async def _on_other_facts(
+    connection: AsyncConnection,
+    which: Iterable[ColumnElement[bool] | TextClause],
+    district_id: str,
+    facts_version: int,
+    after: str,
+    limit: int,
+) -> list[DeliveryRow]:
+    found = await connection.execute(
+        select(delivery)
+        .where(
+            *which,
+            # Worded so that SQLite walks the few of `which`, and not all of the district's.
+            (delivery.c.district_id + "") == district_id,
+            delivery.c.facts_version != facts_version,
+            (delivery.c.delivery_id + "") > after,
+        )
+        .order_by(delivery.c.delivery_id + "")
         .limit(limit)
     )
     return [decode(row) for row in found.all()]

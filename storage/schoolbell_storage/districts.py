@@ -71,6 +71,28 @@ async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
     return bool(bumped.rowcount)
 
 
+async def move_roster(connection: AsyncConnection, district_id: str) -> None:
+    """Say that rows of the district's roster, or its bars, change in this transaction.
+
+    Called by everybody who writes them: an import that was rehearsed before is rehearsed anew.
+    They are facts too; what is said of `bump_facts` holds.
+    """
+    await connection.execute(
+        update(district)
+        .where(district.c.district_id == district_id)
+        .values(
+            roster_version=district.c.roster_version + 1,
+            facts_version=district.c.facts_version + 1,
+        )
+    )
+
+
+async def roster_version(connection: AsyncConnection, district_id: str) -> int | None:
+    """Return the version of a district's roster; None where there is no such district."""
+    wanted = select(district.c.roster_version).where(district.c.district_id == district_id)
+    return (await connection.execute(wanted)).scalar_one_or_none()
+
+
 async def create_district(
     connection: AsyncConnection, row: DistrictRow, collapse_secret: bytes
 ) -> bool:

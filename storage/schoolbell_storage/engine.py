@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from schoolbell_storage import sqlite_driver
 from schoolbell_storage.errors import (
@@ -38,6 +39,7 @@ _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not seria
 _WRITER_CACHE = 64 * 1024  # KiB
 _READER_CACHE = 8 * 1024  # KiB: what they read the system has in its cache too
 _DATA_EXCEPTIONS = "22"  # their class
+_BEGIN = "BEGIN IMMEDIATE"  # of a transaction that writes, on SQLite
 _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=10000",  # first: two that open an empty file meet over the next
     "PRAGMA journal_mode=WAL",
@@ -54,11 +56,19 @@ class Storage:
     """A database with its transactions. Create with `open_storage`, end with `close`."""
 
     def __init__(
-        self, writer: AsyncEngine, reader: AsyncEngine, timeout: float | None = None
+        self,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        timeout: float | None = None,
+        aside: AsyncEngine | None = None,
     ) -> None:
-        """`timeout` is the longest that a timed transaction may take, in seconds."""
+        """`timeout` is the longest that a timed transaction may take, in seconds.
+
+        `aside` makes a new connection each time; only SQLite has one.
+        """
         self._writer = writer
         self._reader = reader
+        self._aside = aside
         self._timeout = timeout
         self._open: WeakSet[Any] = WeakSet()
         """What PostgreSQL's driver has open."""
@@ -91,13 +101,27 @@ class Storage:
             raise self._failed(error, committing=False) from error
 
     @asynccontextmanager
+    async def aside(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection to SQLite for long work on temporary tables, which end with the block.
+
+        Every statement is a transaction of its own, so that nobody who writes waits for the work.
+        Raises what `read` does.
+        """
+        assert self._aside is not None, "PostgreSQL has more writers than one"
+        try:
+            async with self._aside.connect() as connection:
+                yield connection
+        except _FAULTS as error:
+            raise self._failed(error, committing=False) from error
+
+    @asynccontextmanager
     async def write(
-        self, *, keep: bool = True, timed: bool = True
+        self, *, keep: bool = True, timed: bool = True, on: AsyncConnection | None = None
     ) -> AsyncIterator[AsyncConnection]:
         """Run one transaction: commit where the block ends well, else roll back.
 
         Without `keep` it is rolled back in any case: a dry run. Without `timed` it may take as
-        long as it takes.
+        long as it takes. `on` is a connection of `aside` to run it on, for its temporary tables.
 
         Raises `StorageUnavailable` where nothing was committed (`Conflict` where another
         transaction was the cause), `OutcomeUnknown` where nobody answered the commit, and
@@ -107,8 +131,13 @@ class Storage:
         async with self._one_writer or nullcontext():
             try:
                 limit = self._timeout if timed else None
-                async with self._connected(self._writer, limit) as connection:
+                where = self._connected(self._writer, limit) if on is None else nullcontext(on)
+                async with where as connection:
+                    if on is not None:
+                        await connection.commit()  # of what SQLAlchemy takes for a transaction
                     transaction = await connection.begin()
+                    if on is not None:
+                        await connection.exec_driver_sql(_BEGIN)
                     yield connection
                     if keep:
                         committing = True
@@ -173,7 +202,7 @@ class Storage:
         """Close every connection; one that does not answer is cut."""
         cut = asyncio.get_running_loop().call_later(_GRACE, self._cut)
         try:
-            for engine in {self._writer, self._reader}:
+            for engine in {self._writer, self._reader, self._aside} - {None}:
                 await engine.dispose()
         finally:
             cut.cancel()
@@ -199,7 +228,11 @@ def open_storage(
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Storage(_sqlite_writer(parsed), _sqlite_engine(parsed, _READERS, _READER_CACHE))
+        return Storage(
+            _sqlite_writer(parsed),
+            _sqlite_engine(parsed, _READER_CACHE, _READERS),
+            aside=_sqlite_engine(parsed, _READER_CACHE),
+        )
     engine = create_async_engine(
         parsed,
         pool_size=pool_size,
@@ -210,18 +243,22 @@ def open_storage(
     return Storage(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), timeout)
 
 
-def _sqlite_engine(url: URL, connections: int, cache: int) -> AsyncEngine:
+def _sqlite_engine(url: URL, cache: int, connections: int | None = None) -> AsyncEngine:
     """Return an engine whose every statement sees what is committed when it runs.
 
-    A reader needs no transaction: what must be read first is read first.
+    A reader needs no transaction: what must be read first is read first. `cache` is in KiB.
+    Without a number of connections none is kept: each is made, and closed after its use.
     """
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if connections is not None:
+        pool = {
+            "pool_size": connections,
+            "max_overflow": 0,
+            "pool_timeout": _POOL_TIMEOUT,
+            "pool_reset_on_return": None,
+        }
     engine = create_async_engine(
-        url,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=_POOL_TIMEOUT,
-        pool_reset_on_return=None,
-        connect_args={"async_creator_fn": sqlite_driver.connect},
+        url, connect_args={"async_creator_fn": sqlite_driver.connect}, **pool
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -236,11 +273,11 @@ def _sqlite_engine(url: URL, connections: int, cache: int) -> AsyncEngine:
 
 
 def _sqlite_writer(url: URL) -> AsyncEngine:
-    engine = _sqlite_engine(url, 1, _WRITER_CACHE)
+    engine = _sqlite_engine(url, _WRITER_CACHE, 1)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(_BEGIN)
 
     return engine
 

@@ -1,8 +1,8 @@
 """The ledger of a hub: which attempts were begun and how they ended, and what was taken back.
 
 It makes a hub idempotent by district, delivery and attempt. It holds ids, times and outcomes, never
-a text or a token, and each row goes some time after its delivery's expiry. One hub has it on
-SQLite; several share one on PostgreSQL.
+a text or a token, and each row goes some time after its delivery's expiry. It knows the enrolled
+districts too. One hub has it on SQLite; several share one on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    true,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,6 +47,7 @@ _attempt = Table(
     Column("outcome", LargeBinary),
     Column("drop_time", BigInteger, nullable=False),
     Index("hub_attempt_drop", "drop_time"),
+    Index("hub_attempt_begin", "district", "lease_until"),
 )
 _withdrawal = Table(
     "hub_withdrawal",
@@ -54,7 +57,9 @@ _withdrawal = Table(
     Column("judge_time", BigInteger, nullable=False),
     Column("drop_time", BigInteger, nullable=False),
     Index("hub_withdrawal_drop", "drop_time"),
+    Index("hub_withdrawal_judge", "district", "judge_time"),
 )
+_district = Table("hub_district", metadata, Column("district", String, primary_key=True))
 KEPT = dt.timedelta(days=1)
 """How long a row outlives its delivery's expiry: a broker may bring a message once more."""
 _STEP = 1_000
@@ -93,11 +98,33 @@ class Claim:
 
 
 async def create(storage: Storage) -> None:
-    """Make the tables where they are not there."""
+    """Make the tables, and their indexes, where they are not there."""
     async with storage.write() as connection:
         if storage.dialect == "postgresql":  # hubs that start together
             await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
         await connection.run_sync(metadata.create_all)
+        for index in (*_attempt.indexes, *_withdrawal.indexes):  # of an older hub's tables
+            await connection.run_sync(index.create, checkfirst=True)
+
+
+async def known_districts(connection: AsyncConnection) -> set[str]:
+    """Return who is enrolled, as far as a hub of this ledger ever heard."""
+    return set((await connection.execute(select(_district.c.district))).scalars())
+
+
+async def keep_districts(
+    connection: AsyncConnection, enrolled: Collection[str], removed: Collection[str]
+) -> None:
+    """Keep who was enrolled since, and forget who was removed."""
+    if enrolled:
+        rows = [{"district": name} for name in sorted(enrolled)]
+        insert = insert_into(connection.dialect.name, _district)
+        await connection.execute(insert.on_conflict_do_nothing(), rows)
+    if removed:
+        await connection.execute(
+            delete(_district).where(_district.c.district == bindparam("name")),
+            [{"name": name} for name in sorted(removed)],
+        )
 
 
 async def free_all(connection: AsyncConnection) -> None:
@@ -267,6 +294,33 @@ async def withdraw(
             where=_withdrawal.c.judge_time < insert.excluded.judge_time,
         )
     )
+
+
+async def drop_oldest(connection: AsyncConnection, district: str, most: int) -> int:
+    """Drop a bounded number of what a district has beyond so many rows of a table; return how many.
+
+    What was begun first goes first, but nothing that has no outcome yet; of withdrawals what was
+    judged first.
+    """
+    dropped = 0
+    for table, age, keys, may in (
+        (
+            _attempt,
+            _attempt.c.lease_until,
+            (_attempt.c.delivery_id, _attempt.c.attempt),
+            _attempt.c.outcome.is_not(None),
+        ),
+        (_withdrawal, _withdrawal.c.judge_time, (_withdrawal.c.delivery_id,), true()),
+    ):
+        own = table.c.district == district
+        kept = select(age).where(own).order_by(age.desc()).offset(most).limit(1)
+        newest = (await connection.execute(kept)).scalar()
+        if newest is None:
+            continue
+        old = select(*keys).where(own, age <= newest, may).order_by(age).limit(_STEP)
+        gone = await connection.execute(delete(table).where(own, tuple_(*keys).in_(old)))
+        dropped += gone.rowcount
+    return dropped
 
 
 async def drop_old(connection: AsyncConnection, now: dt.datetime) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, unique
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, not_, select
+from sqlalchemy import ColumnElement, Row, Table, and_, exists, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.roster_incoming import INCOMING, repetitions
@@ -108,6 +108,68 @@ def _unknown(layout: Layout, row: Row[Any]) -> Problem:
     )
 
 
+async def check_own(
+    connection: AsyncConnection,
+    district_id: str,
+    types: Sequence[RecordType],
+    sources: Collection[str],
+) -> None:
+    """Refuse records that are stored under other sources, and those of a student who is."""
+    problems: list[Problem] = []
+    total = 0
+    for record_type in types:
+        incoming, layout = INCOMING[record_type], LAYOUTS[record_type]
+        foreign = [_stored_under_others(layout, layout.keys, incoming, district_id, sources)]
+        if "student_id" in incoming.c:
+            student = LAYOUTS[RecordType.USER]
+            foreign.append(
+                _stored_under_others(student, ("student_id",), incoming, district_id, sources)
+            )
+        rows, count = await _first(connection, incoming, or_(*foreign))
+        problems += [
+            Problem(
+                record_index=row.record_index,
+                name=_name(layout, row),
+                field="",
+                description="is of another source than the API key is for, or of its student",
+                code=ProblemCode.INVALID_FIELD,
+            )
+            for row in rows
+        ]
+        total += count
+    refuse(problems, total)
+
+
+def _stored_under_others(
+    layout: Layout,
+    columns: Sequence[str],
+    incoming: Table,
+    district_id: str,
+    sources: Collection[str],
+) -> ColumnElement[bool]:
+    """Return whether a record that these incoming columns name is of none of the sources."""
+    pairs = zip(layout.keys, columns, strict=True)
+    return exists().where(
+        layout.table.c.district_id == district_id,
+        *(layout.table.c[key] == incoming.c[column] for key, column in pairs),
+        layout.table.c.source.not_in(sorted(sources)),
+    )
+
+
+async def _first(
+    connection: AsyncConnection, incoming: Table, which: ColumnElement[bool]
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return the first incoming records of these, and how many they are."""
+    counted = await connection.execute(select(func.count()).select_from(incoming).where(which))
+    total = int(counted.scalar_one())
+    if not total:
+        return (), 0
+    rows = await connection.execute(
+        select(incoming).where(which).order_by(incoming.c.record_index).limit(MOST_PROBLEMS)
+    )
+    return rows.all(), total
+
+
 async def check_references(
     connection: AsyncConnection,
     district_id: str,
@@ -150,13 +212,7 @@ async def _dangling(
     if active_only:
         there.append(target.table.c.active)
     dangling = and_(not_(incoming.c.removed), not_(exists().where(*there)))
-    total = await connection.execute(select(func.count()).select_from(incoming).where(dangling))
-    count = int(total.scalar_one())
-    if not count:
-        return [], 0
-    found = await connection.execute(
-        select(incoming).where(dangling).order_by(incoming.c.record_index).limit(MOST_PROBLEMS)
-    )
+    found, count = await _first(connection, incoming, dangling)
     return [_loose(layout, reference, row, active_only) for row in found], count
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum, unique
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.codec import from_micros, to_json, to_micros
 from schoolbell_storage.roster_guards import Guards
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.tables import roster_import, roster_stage
@@ -66,6 +67,8 @@ class ImportRow:
     report: ImportReport
     create_time: dt.datetime
     update_time: dt.datetime
+    sources: frozenset[str] = frozenset()
+    """Those that the key which brought it is limited to; empty is all."""
 
     @property
     def end_time(self) -> dt.datetime | None:
@@ -91,7 +94,10 @@ async def find_import(
 
 
 async def begin_import(
-    connection: AsyncConnection, header: ImportHeader, now: dt.datetime
+    connection: AsyncConnection,
+    header: ImportHeader,
+    now: dt.datetime,
+    sources: frozenset[str] = frozenset(),
 ) -> ImportRow:
     """Begin to receive an import, or return it as it is where it is applied or being applied.
 
@@ -112,6 +118,7 @@ async def begin_import(
         report=ImportReport(),
         create_time=now,
         update_time=now,
+        sources=sources,
     )
     if known is not None:
         await _forget(connection, header.district_id, header.import_id)
@@ -310,6 +317,7 @@ def _encode(row: ImportRow) -> Mapping[str, object]:
         "source": header.source,
         "validate_only": header.validate_only,
         **asdict(header.guards),
+        "sources": to_json(sorted(row.sources)),
         "state": row.state,
         "attempt": row.attempt,
         "report": encode_report(row.report),
@@ -338,4 +346,5 @@ def _decode(row: Row[Any]) -> ImportRow:
         report=decode_report(row.report),
         create_time=from_micros(row.create_time),
         update_time=from_micros(row.update_time),
+        sources=frozenset(json.loads(row.sources)),
     )

@@ -25,13 +25,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.districts import move_roster
 from schoolbell_storage.roster_bars import BarWriter, lost_bars
 from schoolbell_storage.roster_checks import (
     MOST_PROBLEMS,
     Problem,
     check_known,
     check_names,
+    check_own,
     check_references,
 )
 from schoolbell_storage.roster_guards import (
@@ -76,6 +77,8 @@ class RosterWrite:
     full: bool = False
     """What the source, the types and the schools of the records lack is deactivated."""
     guards: Guards = Guards()
+    sources: frozenset[str] = frozenset()
+    """Whose records may be touched, with what is new; empty is everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,30 @@ class Written:
     """The first of the bars that were lifted where they would have been a loss."""
     lost_bar_total: int
 
+    @property
+    def touched(self) -> bool:
+        """Return whether any record changed."""
+        return any(count.touched for count in self.counts.values())
+
 
 async def write_records(
     connection: AsyncConnection, write: RosterWrite, batches: AsyncIterator[bytes]
 ) -> Written:
-    """Write the records of these waiting batches in this transaction.
+    """Write the records of these waiting batches in this transaction, and move the versions.
 
     Raises `RecordsRefused` or `GuardsExceeded`; the transaction must then be rolled back.
     The caller has locked the roster, so that roster writes come one after the other.
     """
+    done = await change_roster(connection, write, batches)
+    if done.touched:
+        await move_roster(connection, write.district_id)
+    return done
+
+
+async def change_roster(
+    connection: AsyncConnection, write: RosterWrite, batches: AsyncIterator[bytes]
+) -> Written:
+    """Do what `write_records` does, but for the versions."""
     await create_incoming(connection)
     async for batch in batches:
         await load_incoming(connection, batch)
@@ -104,12 +122,12 @@ async def write_records(
     await check_names(connection, types)
     if write.by_hand:
         await check_known(connection, write.district_id, types)
+    if write.sources:
+        await check_own(connection, write.district_id, types, write.sources)
     await fill_from_stored(connection, write.district_id, types)
     done = await _Work(connection, write).apply(types)
     await check_references(connection, write.district_id, types, active_only=not write.by_hand)
     await drop_incoming(connection)
-    if any(count.touched for count in done.counts.values()):
-        await bump_facts(connection, write.district_id)
     return done
 
 

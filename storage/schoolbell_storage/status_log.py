@@ -1,14 +1,14 @@
-"""The status log: what watchers read, in the order in which it was committed.
+"""The status log: what watchers read, in the order of its revisions (`revisions`).
 
-Every transaction that changes what a watcher may see calls `advance` as its last lock and
-`append` after it; numbers therefore become visible in order and a reader skips nothing.
+Every transaction that changes what a watcher may see calls `append` as its last act. A reader
+skips nothing, and sees each delivery change in the order in which it did.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -16,16 +16,24 @@ from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
+from schoolbell_storage.revisions import LogPosition, append, position
 from schoolbell_storage.tables import revision, status_log
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogPosition:
-    """Which store this is, its last revision, and the last whose log was pruned."""
-
-    store_id: str
-    value: int
-    pruned: int
+__all__ = [
+    "LogEntry",
+    "LogPage",
+    "LogPosition",
+    "LogPruned",
+    "append",
+    "district_entries",
+    "ensure_store",
+    "lock_entries",
+    "position",
+    "prune",
+    "read_after",
+    "rename_store",
+    "rewrite",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +45,24 @@ class LogEntry:
     updates: bytes
 
 
-_POSITION = select(revision)
-_ADVANCE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
-_APPEND = insert(status_log)
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Entries that follow one another, whole revisions only, oldest first."""
+
+    entries: list[LogEntry]
+    more: bool
+    """More is committed, which waits for a transaction under way that comes before it."""
+
+
 _READ = (
     select(status_log.c.revision, status_log.c.district_id, status_log.c.updates)
-    .where(status_log.c.revision > bindparam("after", type_=BigInteger()))
+    .where(
+        status_log.c.revision > bindparam("after", type_=BigInteger()),
+        status_log.c.revision <= bindparam("last", type_=BigInteger()),
+    )
     .order_by(status_log.c.revision, status_log.c.district_id)
 )
+_NO_END = 2**63 - 1
 
 
 async def ensure_store(connection: AsyncConnection) -> None:
@@ -58,54 +76,43 @@ async def rename_store(connection: AsyncConnection) -> None:
     await connection.execute(update(revision).values(store_id=str(uuid.uuid4())))
 
 
-async def position(connection: AsyncConnection) -> LogPosition:
-    """Return where the log stands."""
-    row = (await connection.execute(_POSITION)).one()
-    return LogPosition(store_id=row.store_id, value=row.value, pruned=row.pruned)
-
-
-async def advance(connection: AsyncConnection) -> int:
-    """Take the next revision: the last lock of the calling transaction."""
-    return int((await connection.execute(_ADVANCE)).scalar_one())
-
-
-async def append(
-    connection: AsyncConnection, number: int, now: dt.datetime, updates: Mapping[str, bytes]
-) -> None:
-    """Write what the transaction changed, one row a district."""
-    if updates:
-        await connection.execute(
-            _APPEND,
-            [
-                {
-                    "revision": number,
-                    "district_id": district_id,
-                    "create_time": to_micros(now),
-                    "updates": blob,
-                }
-                for district_id, blob in sorted(updates.items())
-            ],
-        )
-
-
 class LogPruned(Exception):
     """Entries behind the position that is read from are gone."""
 
 
-async def read_after(connection: AsyncConnection, after: int, limit: int) -> list[LogEntry]:
-    """Return the entries behind a revision, whole revisions only, oldest first.
+async def read_after(
+    connection: AsyncConnection, after: int, limit: int, settled: int = 0
+) -> LogPage:
+    """Return the entries behind a revision, as far as nothing is still to come before them.
 
-    Raises `LogPruned` where some of them are gone already.
+    `settled` is up to where the caller knows that nothing is. Raises `LogPruned` where some of
+    the entries are gone already.
     """
-    found = await connection.execute(_READ.limit(limit), {"after": after})
-    entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
-    if len(entries) >= limit:
-        entries = await _whole(connection, entries)
+    entries, more = await _read(connection, after, _NO_END, limit), False
+    if not _follow(entries, max(after, settled)):
+        present = await position(connection)  # in a statement of its own, before they are read
+        last = max(present.value, settled)
+        entries, more = await _read(connection, after, last, limit), last < present.visible
     # Looked at last: what is not pruned now was there when the entries were read.
     gap = entries and entries[0].revision > after + 1
-    if gap and (await position(connection)).pruned > after:
+    if gap and (await connection.execute(select(revision.c.pruned))).scalar_one() > after:
         raise LogPruned
-    return entries
+    return LogPage(entries, more)
+
+
+def _follow(entries: Iterable[LogEntry], settled: int) -> bool:
+    """Return whether no revision is missing between these, beyond those that are settled."""
+    for entry in entries:
+        if entry.revision > settled + 1:
+            return False
+        settled = max(settled, entry.revision)
+    return True
+
+
+async def _read(connection: AsyncConnection, after: int, last: int, limit: int) -> list[LogEntry]:
+    found = await connection.execute(_READ.limit(limit), {"after": after, "last": last})
+    entries = [LogEntry(row.revision, row.district_id, row.updates) for row in found]
+    return await _whole(connection, entries) if len(entries) >= limit else entries
 
 
 async def _whole(connection: AsyncConnection, entries: list[LogEntry]) -> list[LogEntry]:
@@ -164,8 +171,10 @@ async def prune(connection: AsyncConnection, before: dt.datetime, most: int) -> 
     Whole revisions of about `most` entries go at once. Servers whose clocks differ never make a
     gap: what lies behind a young entry stays, however old its own time.
     """
+    settled = (await position(connection)).value
     oldest = await connection.execute(
         select(status_log.c.revision, status_log.c.create_time)
+        .where(status_log.c.revision <= settled)
         .order_by(status_log.c.revision, status_log.c.district_id)
         .limit(most)
     )

@@ -64,8 +64,11 @@ revision = Table(
     _count("value"),
     _count("pruned"),
 )
-"""One row: the store's identity, the number of the last status transaction, and the number of
-the last one whose log is gone."""
+"""One row: the store's identity, the number of the last status transaction (on PostgreSQL, of when
+`REVISIONS` was made), and the number of the last one whose log is gone."""
+
+REVISIONS = "status_revision"
+"""PostgreSQL's sequence of the numbers of status transactions."""
 
 status_log = Table(
     "status_log",
@@ -108,6 +111,7 @@ district = Table(
     _text("settings_acting_user_id"),
     _count("audit_retention", default=int(AUDIT_RETENTION.total_seconds())),
     _count("facts_version"),
+    _count("roster_version"),
 )
 
 school = Table(
@@ -228,6 +232,7 @@ roster_import = Table(
     Column("max_portal_loss_percent", Double, nullable=False, server_default=text("5")),
     Column("max_birth_date_loss_percent", Double, nullable=False, server_default=text("5")),
     _flag("allow_bar_loss"),
+    Column("sources", Text, nullable=False, server_default="[]"),
     _id("state"),
     _count("attempt", default=1),
     Column("report", Text, nullable=False, server_default="{}"),
@@ -395,6 +400,9 @@ WAITING = text("state IN (1, 2) AND lease_owner = ''")
 only where it finds the index's own words."""
 LEASED = text("lease_owner <> ''")
 """Of deliveries that are with a sender."""
+DOUBTFUL = text("answer_lost AND state IN (1, 2, 11)")
+"""Of deliveries that were to be sent, or were cancelled, while somebody may have them who said
+nothing; the form that SQLite uses its index for."""
 
 delivery = Table(
     "delivery",
@@ -469,6 +477,12 @@ delivery = Table(
         "lease_owner",
         sqlite_where=LEASED,
         postgresql_where=LEASED,
+    ),
+    Index(
+        "delivery_doubtful",
+        "update_time",
+        sqlite_where=DOUBTFUL,
+        postgresql_where=DOUBTFUL,
     ),
     Index(
         "delivery_expiring",

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import psutil
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Enter
 from tests.console.happening import publish_grades
+from tests.console.outages import killed, stopped
 from tests.console.world import World
 
 D = "/d/sample-district"
@@ -85,17 +80,23 @@ def test_the_pages_say_that_the_service_is_gone_and_come_back(enter: Enter, play
     expect(live.locator('[data-note="lost"]')).to_be_hidden(timeout=60_000)
 
 
-@contextmanager
-def stopped(world: World) -> Iterator[None]:
-    """Stop the server's process, as a machine that hangs does, while the context lasts."""
-    config = str(world.stage.folder / "schoolbell.toml")
-    children = psutil.Process().children(recursive=True)
-    (server,) = [one for one in children if "serve" in one.cmdline() and config in one.cmdline()]
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
+def test_a_server_that_is_killed_and_started_again_is_told_and_found_again(
+    enter: Enter, played: World
+) -> None:
+    live, push, late = enter(path=f"{D}/live"), enter(path=f"{D}/push"), enter(path=f"{D}/push")
+    expect(live.locator("#rows tr").first).to_be_visible()
+    with killed(played):
+        expect(live.locator('[data-note="lost"]')).to_be_visible(timeout=60_000)
+        expect(push.locator("#away")).to_be_visible(timeout=60_000)
+        late.reload()
+        expect(late.locator("[data-come-back]")).to_be_visible(timeout=60_000)
+    for page in (push, late):
+        expect(page.locator("#away")).to_be_hidden(timeout=60_000)
+        expect(page.get_by_label("Enable Push Notifications")).to_be_checked(timeout=60_000)
+    expect(live.locator('[data-note="lost"]')).to_be_hidden(timeout=60_000)
+    publish_grades(played, "risen", 2)
+    expect(live.locator("#rows tr").filter(has_text="Accepted").first).to_be_visible()
+    expect(live.locator('[data-outcome="accepted"]')).not_to_have_text("0", timeout=60_000)
 
 
 def heap(page: Page) -> int:

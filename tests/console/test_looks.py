@@ -20,6 +20,9 @@ PAGES = {
     "stop": f"{D}/stop?kind=3",
     "undelivered": f"{D}/undelivered",
     "display": f"{D}/display",
+    "calendar": f"{D}/display/calendar?id=maple-high:2027",
+    "defaults": f"{D}/push/defaults",
+    "bars": f"{D}/bars",
     "imports": f"{D}/imports",
     "import": f"{D}/import?id=first",
     "access": f"{D}/access",
@@ -29,6 +32,16 @@ PAGES = {
     "why-change": f"{D}/why/change?source=maple-sis&id=picture&person=g5028",
     "why-person": f"{D}/why/person?id=s1001",
 }
+SQUEEZED = """
+() => [...document.querySelectorAll("main :is(th, td, dt, dd, p, label, legend, h1, h2, a)")]
+  .filter((one) => {
+    const { width, height } = one.getBoundingClientRect();
+    const line = parseFloat(getComputedStyle(one).fontSize) * 1.6;
+    return one.innerText?.trim() && width < 48 && height > 3 * line;
+  })
+  .map((one) => one.innerText)
+"""
+"""Finds texts with room for a few letters a line only."""
 COLORS = {"runOnly": ["color-contrast"]}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -67,6 +80,7 @@ def check_narrow(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 320, (name, wide)
+    assert not page.evaluate(SQUEEZED), name
 
 
 def let_happen(page: Page, played: World) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?:<!-- (?P<mark>[\w ]+): (?P<note>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _CODE_CELL = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
@@ -21,6 +24,10 @@ class Block:
 
     language: str
     text: str
+    tested: str = ""
+    """The test that tries it, where the page is not played: `<!-- tested: FILE::TEST -->`."""
+    not_run: str = ""
+    """Why it cannot be tried: `<!-- not run: REASON -->`."""
 
 
 def all_pages() -> list[Path]:
@@ -34,9 +41,16 @@ def read(name: str) -> str:
 
 
 def blocks(text: str, *languages: str) -> list[Block]:
-    """Return a page's fenced blocks in some languages, in order."""
-    found = (Block(match[1], match[2]) for match in _FENCE.finditer(text))
-    return [block for block in found if block.language in languages]
+    """Return a page's fenced blocks in some languages, in order; of no language, all."""
+    found = (_block(match) for match in _FENCE.finditer(text))
+    return [block for block in found if not languages or block.language in languages]
+
+
+def _block(match: re.Match[str]) -> Block:
+    marks = {match["mark"]: match["note"]} if match["mark"] else {}
+    tested, not_run = marks.pop("tested", ""), marks.pop("not run", "")
+    assert not marks, f"only `tested` and `not run` mark a block: {match[0]}"
+    return Block(match["language"], match["text"], tested, not_run)
 
 
 def links(text: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,11 @@ import pytest
 
 from tests.docs.pages import ROOT, Block, blocks
 
-EXAMPLES = {"java": ROOT / "clients" / "java" / "examples"}
+EXAMPLES = {
+    language: ROOT / "clients" / language / "examples" for language in ("go", "java", "typescript")
+}
+_SUFFIXES = {"typescript": "ts"}
+_INDENTS = ("", "\t", *(" " * depth for depth in range(2, 17, 2)))
 SHOWN = [
     (page.name, block)
     for page in sorted((ROOT / "docs").glob("guide-*.md"))
@@ -21,14 +25,16 @@ SHOWN = [
 
 @pytest.mark.parametrize(("page", "block"), SHOWN, ids=[page for page, _ in SHOWN])
 def test_what_a_guide_shows_is_of_an_example(page: str, block: Block) -> None:
-    examples = EXAMPLES[block.language].rglob(f"*.{block.language}")
+    suffix = _SUFFIXES.get(block.language, block.language)
+    examples = EXAMPLES[block.language].rglob(f"*.{suffix}")
     assert any(_has(example.read_text(encoding="utf-8"), block.text) for example in examples)
 
 
-def test_the_guide_of_publishers_shows_java() -> None:
-    assert ("guide-publisher.md", "java") in {(page, block.language) for page, block in SHOWN}
+def test_the_guide_of_publishers_shows_every_client() -> None:
+    shown = {block.language for page, block in SHOWN if page == "guide-publisher.md"}
+    assert shown == set(EXAMPLES)
 
 
 def _has(example: str, shown: str) -> bool:
     """Tell whether lines are shown as the example has them, however deep they are in it."""
-    return any(textwrap.indent(shown, " " * depth) in example for depth in range(0, 17, 4))
+    return any(textwrap.indent(shown, indent) in example for indent in _INDENTS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from schoolbell.v1 import status_pb2
 from schoolbell_server.observability.log import FIELDS
 from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.processes.gathered_metrics import ParentMetrics
 from tests.docs.pages import first_cells, read, section
 from tests.docs.settings import defaults
 from tests.docs.troubles import TROUBLES
@@ -23,7 +24,8 @@ def test_the_table_of_the_configuration_says_every_key_and_its_default() -> None
 
 
 def test_the_metrics_are_those_that_there_are() -> None:
-    served = {family.name for family in Metrics().registry.collect()}
+    registries = Metrics().registry, ParentMetrics(dict).registry
+    served = {family.name for registry in registries for family in registry.collect()}
     assert set(first_cells(section(_PAGE, "## Health, log, metrics"))) == served
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shlex
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,13 @@ async def test_a_push_by_hand_is_shown_in_the_first_terminal(tmp_path: Path) -> 
         told = await try_block(by_hand, tmp_path, activated())
         await _until(terminal, "From curl")
     assert _totals(told)["accepted"] == 1
+
+
+async def test_a_sandbox_in_a_test_is_as_shown() -> None:
+    (shown,) = blocks(read("docs/sandbox.md"), "python")
+    defined: dict[str, Callable[[], Awaitable[None]]] = {}
+    exec(shown.text, defined)
+    await defined["test_ours"]()
 
 
 @asynccontextmanager

@@ -15,6 +15,10 @@ TROUBLES = {
     "::test_what_needs_several_servers_does_not_start_alone",
     "ends by itself: `ended by a fault`": "end_to_end/test_storage_faults.py"
     "::test_postgresql_that_stays_away_throughout_a_drain",
+    "`process ended` with `process_number` and `code`": "end_to_end/test_processes.py"
+    "::test_a_process_that_dies_is_followed_by_another_and_nothing_is_lost",
+    "does not start: `--processes: …`": "end_to_end/test_processes.py"
+    "::test_what_no_process_can_serve_ends_the_server",
     "warning NO_WORKER": "end_to_end/test_several_servers.py"
     "::test_one_server_takes_calls_and_another_sends",
     "does not start: `SchemaTooNew`": "storage/test_migrate.py"
@@ -86,7 +90,11 @@ TROUBLES = {
     "a provider refuses the credentials": "service/test_trouble.py"
     "::test_credentials_that_are_refused",
     "every token of an app is refused": "service/test_trouble.py::test_tokens_that_are_all_refused",
-    "throttled": "service/test_trouble.py::test_a_provider_that_throttles",
+    "an app or project is throttled": "service/test_throttled.py"
+    "::test_a_projects_quota_is_trouble_of_its_link_until_it_is_over",
+    "a device is throttled": "service/test_trouble.py::test_a_provider_that_throttles",
+    "Google cannot pass on to Apple or a browser": "service/test_throttled.py"
+    "::test_what_is_wrong_with_one_device_holds_no_other_up",
     "deliveries FAILED": "service/test_dead_letters.py"
     "::test_spent_attempts_end_by_what_is_known_and_a_person_may_send_again",
     "deliveries UNCERTAIN": "service/test_dead_letters.py"

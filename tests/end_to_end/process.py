@@ -37,6 +37,8 @@ class Process:
     file: Path
     command: str = "serve"
     """What of `schoolbell-server` it runs."""
+    options: Sequence[str] = ()
+    """Further options of the command."""
     prefix: Sequence[str] = ()
     """What runs the command, such as in another network namespace."""
     log: list[str] = field(default_factory=list)
@@ -134,6 +136,7 @@ class Process:
                 self.command,
                 "--config",
                 str(self.file),
+                *self.options,
             ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -178,7 +181,11 @@ async def killable(service: Whole, folder: Path) -> AsyncIterator[Process]:
 
 @asynccontextmanager
 async def processes(
-    service: Whole, folder: Path, *configs: Config, prefix: Sequence[str] = ()
+    service: Whole,
+    folder: Path,
+    *configs: Config,
+    options: Sequence[str] = (),
+    prefix: Sequence[str] = (),
 ) -> AsyncIterator[list[Process]]:
     """Serve a stopped service's data by processes, one a configuration."""
     await service.stop()
@@ -187,7 +194,7 @@ async def processes(
         for number, config in enumerate(configs, 1):
             file = folder / f"server-{number}.toml"
             file.write_text(_toml(config), encoding="utf-8")
-            process = Process(service, config, file, prefix=prefix)
+            process = Process(service, config, file, options=options, prefix=prefix)
             stack.push_async_callback(process.end)
             await process.start()
             started.append(process)

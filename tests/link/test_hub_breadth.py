@@ -14,8 +14,10 @@ from schoolbell_server.hub import service
 from schoolbell_server.hub.broker_link import BrokerLink
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Intake
+from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig, HubServerConfig
+from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
 from schoolbell_storage.engine import Storage
 from tests.link.enrolled import hub
 
@@ -32,6 +34,8 @@ class SlowIntake(Intake):
             FairQueue(),
             cast(Storage, None),  # no message comes
             HubMetrics(),
+            WithdrawalTurns(),
+            cast(LedgerBound, None),
             answer=link.answer,
             prefetch=1,
         )

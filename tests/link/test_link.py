@@ -140,8 +140,11 @@ async def test_the_district_may_seal_what_crosses(tmp_path: Path, broker: Broker
             assert b"Algebra" not in stored
             await link.hub.start()
             await followed.until_states(ACCEPTED, ACCEPTED)
-        texts = [arrival.text for arrival in service.sandbox.ledger.since()]
-        assert any("Algebra" in title + body for title, body in texts)
+        arrivals = service.sandbox.ledger.since()
+        assert any("Algebra" in "".join(arrival.text) for arrival in arrivals)
+        contents = [arrival.content for arrival in arrivals]
+        told = [content.get("message", {}).get("data", content) for content in contents]
+        assert [keys["detail_level"] for keys in told] == ["DETAILED", "DETAILED"]
 
 
 async def test_the_district_may_let_generic_texts_only_cross(
@@ -161,6 +164,7 @@ async def test_the_district_may_let_generic_texts_only_cross(
         title, body = arrival.text
         assert "Algebra" not in title + body
         assert "80" not in title + body
+        assert arrival.content["detail_level"] == "GENERIC"
 
 
 async def test_a_message_that_nobody_can_read_is_set_aside_and_stops_nothing(

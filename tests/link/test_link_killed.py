@@ -1,7 +1,8 @@
 """Whatever of server, broker and hub is killed, and whenever: nothing is lost on the link.
 
 What comes twice is what a hub had begun when it was killed, whose answer nobody can know; hubs
-count it. LONG=1 kills 300 times. The instants are drawn from a seed, which a failure shows.
+count it. LONG=1 kills 300 times, KILLS= as often as it says. The instants are drawn from a seed,
+which a failure shows.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tests.service.ports import free_port
 
 LONG = bool(os.environ.get("LONG"))
 SEED = int(os.environ.get("SEED", "20261128"))
-KILLS = 300 if LONG else 20
+KILLS = int(os.environ.get("KILLS") or (300 if LONG else 20))
 LATEST = 0.5  # seconds of streaming, at most, before a kill
 _AGAIN = re.compile(r"attempts made again .*?count=(\d+)")
 

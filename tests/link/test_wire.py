@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from schoolbell_server.domain.kinds import Kind, Outcome, Platform, ProviderEnvironment
+from schoolbell_server.domain.kinds import DetailLevel, Kind, Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.common.push import Push, PushResult
 from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.link.v1 import link_pb2
@@ -124,6 +125,20 @@ def test_an_outcome_that_this_version_does_not_know_counts_as_an_answer_that_is_
     outcome = link_pb2.Outcome(delivery_id=NAME, attempt=1, outcome=99)
     (answer,) = read_outcomes(link_pb2.Outcomes(outcomes=[outcome]).SerializeToString())
     assert answer.result.outcome is Outcome.ANSWER_LOST
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [(0, None), (1, DetailLevel.GENERIC), (2, DetailLevel.DETAILED), (9, None), (-1, None)],
+)
+def test_how_much_a_text_says_crosses_and_a_later_level_counts_as_untold(
+    number: int, level: DetailLevel | None
+) -> None:
+    one = delivery()
+    one.content.detail_level = number
+    _, push = push_of(one, one.content)
+    assert push == replace(PUSH, detail_level=level)
+    assert content_of(push, Platform.IOS).detail_level == (number if level else 0)
 
 
 def _many(batch: link_pb2.Batch) -> None:

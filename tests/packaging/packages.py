@@ -72,6 +72,7 @@ def _python(folder: Path) -> Program:
     python = str(folder / "environment" / "bin" / "python")
     install = ("--python", python, "install", "--constraint", "versions.txt", str(wheel))
     run(sys.executable, *pip, *install, folder=folder)
+    run(str(folder / "environment" / "bin" / "schoolbell"), "--version", folder=folder)
     example = folder / "caller.py"
     example.write_text(_CALLER, encoding="utf-8")
     return lambda _: [python, str(example)]

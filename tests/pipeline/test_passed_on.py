@@ -6,12 +6,14 @@ import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from schoolbell_server.dispatch.finished import Finished
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
 from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_server.link.overdue import GRACE, Overdue
 from schoolbell_storage import claims, instances
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
 from schoolbell_storage.engine import Storage
 from tests.pipeline.test_outcomes import NOW, OWNER, outcomes
 from tests.storage.engines import databases, open_database
@@ -37,6 +39,14 @@ async def answer(
     end = end_of(row, result, attempt)
     async with storage.write() as connection:
         return await outcomes(storage)._store(connection, {end.row.delivery_id: end})
+
+
+async def leased(storage: Storage) -> DeliveryRow:
+    """Let the server lease it again."""
+    row = replace(await stored(storage), lease_owner=OWNER)
+    async with storage.write() as connection:
+        await store_deliveries(connection, [row])
+    return row
 
 
 async def stored(storage: Storage) -> DeliveryRow:
@@ -85,17 +95,36 @@ async def test_an_answer_that_comes_twice_is_written_once(database: str, tmp_pat
 
 
 @databases()
-async def test_what_a_hub_never_answers_expires_and_a_late_answer_is_the_last_word(
-    database: str, tmp_path: Path
+async def test_what_is_held_in_doubt_may_have_been_sent(database: str, tmp_path: Path) -> None:
+    held = PushResult(delivery_id="d", outcome=Outcome.NOT_SENT, held=True)
+    async with open_database(database, tmp_path) as storage:
+        row = waiting_delivery("d", lease_owner=OWNER)
+        await store(storage, row)
+        for doubtful in (False, True):
+            async with storage.write() as connection:
+                end = end_of(row, replace(held, doubtful=doubtful))
+                await outcomes(storage)._store(connection, {"d": end})
+            now = await stored(storage)
+            assert (now.state, now.answer_lost) == (DeliveryState.HELD, doubtful)
+            row = await leased(storage)
+
+
+@databases()
+@pytest.mark.parametrize(
+    ("doubtful", "over"), [(False, DeliveryState.EXPIRED), (True, DeliveryState.UNCERTAIN)]
+)
+async def test_what_a_hub_never_answers_ends_and_a_late_answer_is_the_last_word(
+    database: str, tmp_path: Path, doubtful: bool, over: DeliveryState
 ) -> None:
     async with open_database(database, tmp_path) as storage:
-        row = replace(waiting_delivery("d", lease_owner=OWNER), expire_time=NOW)
+        row = waiting_delivery("d", lease_owner=OWNER)
+        row = replace(row, expire_time=NOW, answer_lost=doubtful)
         await store(storage, row)
         await pass_on(storage, row)
         await Overdue(storage, lambda: NOW + GRACE - dt.timedelta(seconds=1)).round()
         assert (await stored(storage)).lease_owner == claims.HUB
         await Overdue(storage, lambda: NOW + GRACE).round()
         expired = await stored(storage)
-        assert (expired.state, expired.lease_owner) == (DeliveryState.EXPIRED, "")
+        assert (expired.state, expired.lease_owner) == (over, "")
         (written,) = await answer(storage, expired, ACCEPTED, 1)
     assert written.state is DeliveryState.ACCEPTED

@@ -92,16 +92,23 @@ class Gate:
         self._storage = storage
         self.opened = asyncio.Event()
         self.opened.set()
+        self.waited_at = asyncio.Event()
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._storage.read()
 
+    def aside(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._storage.aside()
+
+    @property
+    def dialect(self) -> str:
+        return self._storage.dialect
+
     @asynccontextmanager
-    async def write(
-        self, *, keep: bool = True, timed: bool = True
-    ) -> AsyncIterator[AsyncConnection]:
+    async def write(self, **how: Any) -> AsyncIterator[AsyncConnection]:
+        self.waited_at.set()
         await self.opened.wait()
-        async with self._storage.write(keep=keep, timed=timed) as connection:
+        async with self._storage.write(**how) as connection:
             yield connection
 
 
@@ -169,6 +176,8 @@ class Service:
     finisher: ImportFinisher
     finishing: asyncio.Event
     """Imports are finished only while it is set."""
+    to_finish: asyncio.Event
+    """An import has come to where it waits for `finishing`: it is rehearsed."""
     sealer: Sealer
 
     def __post_init__(self) -> None:
@@ -284,7 +293,9 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
         credentials = grpc.ssl_channel_credentials(tls.authority.ca_file.read_bytes())
         try:
             async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
-                yield Service(storage, channel, keys, clock, finisher, gate.opened, sealer)
+                yield Service(
+                    storage, channel, keys, clock, finisher, gate.opened, gate.waited_at, sealer
+                )
         finally:
             gate.opened.set()
             conduct.drain()

@@ -491,13 +491,15 @@ async def test_who_is_not_there_is_not_found(tmp_path: Path) -> None:
         await populate(service)
         foreign = phone(MOTHER)
         foreign.device.app_id = "another-county"
-        for asked, reason in (
-            (phone("nobody"), "USER_NOT_FOUND"),
-            (foreign, "APP_NOT_FOUND"),
+        apps = "the district has no app 'another-county'; it has district-parent, district-student"
+        for asked, reason, said in (
+            (phone("nobody"), "USER_NOT_FOUND", "the roster has no person nobody"),
+            (foreign, "APP_NOT_FOUND", apps),
         ):
             with pytest.raises(NotFound) as refused:
                 await register(service, asked)
             assert refused.value.reason == reason
+            assert said in str(refused.value)
         elsewhere = phone(MOTHER)
         elsewhere.district_id = OTHER_DISTRICT
         with pytest.raises(PermissionDenied):

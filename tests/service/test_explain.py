@@ -225,8 +225,15 @@ async def test_the_command_reads_it_aloud(tmp_path: Path) -> None:
         )
         neither = await schoolbell(service, administrator, "explain", SOURCE)
         unknown = await schoolbell(service, administrator, "explain", SOURCE, "nothing")
+        newest = await schoolbell(service, administrator, "explain", "--user", MOTHER)
+        named = await schoolbell(service, administrator, "explain", SOURCE, "g", "--user", MOTHER)
+        nobody = await schoolbell(service, administrator, "explain", "--user", "aunt")
     assert _masked(plain.out.splitlines()) == _golden("told_and_accepted")
     assert json.loads(one.out)["recipients"][2]["devices"][0]["delivery"]["attempts"]
     assert might.out.splitlines()[-1] == "  Would be told on one device."
     assert (neither.code, unknown.code) == (2, 4)
     assert "CHANGE_NOT_FOUND" in unknown.err
+    assert newest.out == named.out
+    assert newest.err == f"The newest about {MOTHER}: {SOURCE} g\n"
+    assert nobody.code == 4
+    assert "nothing was decided about 'aunt'" in nobody.err

@@ -64,3 +64,41 @@ async def test_percents_that_all_lie_between_0_and_1_are_warned_of(
         ended = await schoolbell(service, access.ROLE_PUBLISHER, "changes", "publish", str(feed))
         assert ended.code == 0, ended.err
         assert ("every percentage of the feed (3) lies between 0 and 1" in ended.err) is is_warned
+
+
+async def test_a_feed_that_the_key_may_not_publish_is_refused_in_one_line(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.jsonl"
+    lines = [json_format.MessageToJson(grade(f"g{n}", 70.0), indent=None) for n in range(300)]
+    feed.write_text("\n".join(lines), encoding="utf-8")
+    async with whole(tmp_path) as service:
+        await populate(service)
+        ended = await schoolbell(service, access.ROLE_MONITOR, "changes", "publish", str(feed))
+    assert ended.code == 3
+    assert ended.err == (
+        "Error: PERMISSION_DENIED: needs a publisher's key; this key is a monitor's\n"
+    )
+
+
+async def test_lines_with_one_cause_are_told_together_and_in_json_one_by_one(
+    tmp_path: Path,
+) -> None:
+    feed = tmp_path / "feed.jsonl"
+    bad = [grade(f"g{n}", 70.0) for n in range(60)]
+    for change in bad:
+        change.student_id = "nobody"
+    lines = [json_format.MessageToJson(change, indent=None) for change in bad]
+    feed.write_text("\n".join([*lines, "{"]), encoding="utf-8")
+    async with whole(tmp_path) as service:
+        await populate(service)
+        publish = ("changes", "publish", str(feed))
+        told = await schoolbell(service, access.ROLE_PUBLISHER, *publish)
+        each = await schoolbell(service, access.ROLE_PUBLISHER, *publish, "--json")
+    assert told.code == each.code == 1
+    assert told.err.splitlines() == [
+        "lines 1, 2, 3 and 57 more: NOT_FOUND STUDENT_NOT_FOUND: the roster has no student nobody: "
+        "send it again after the roster",
+        "line 61: is not JSON from column 2 on",
+    ]
+    objects = [json.loads(line) for line in each.err.splitlines()]
+    assert [one["line"] for one in objects[:-1]] == list(range(1, 51))
+    assert objects[-1] == {"more_bad_lines": 11}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
+import struct
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +101,9 @@ async def test_mistakes_are_told_from_what_works(tmp_path: Path) -> None:
         connection = good(service, tmp_path)
         assert await mistake_of(connection) == ""
         untrusted = await mistake_of(replace(connection, ca=stranger(tmp_path)))
-        assert untrusted.startswith("the server's certificate is not trusted")
+        assert untrusted == (
+            "the server's certificate is not trusted: no authority that is known here signed it"
+        )
         other_name = await mistake_of(replace(connection, target=f"127.0.0.2:{service.port}"))
         assert other_name == "" or "not trusted" in other_name  # nobody listens on 127.0.0.2
         plain = await mistake_of(replace(connection, plaintext=True))
@@ -131,6 +136,24 @@ async def taken_on_ipv6(port: int) -> AsyncIterator[None]:
 
     async with await asyncio.start_server(close, "::1", port, family=socket.AF_INET6):
         yield
+
+
+def test_a_connection_that_is_reset_is_no_mistake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+        resetting = threads.submit(_reset, server, 20)
+        target = f"127.0.0.1:{server.getsockname()[1]}"
+        found = {find_mistake(Connection(target=target, key=KEY)) for _ in range(20)}
+        resetting.result()
+    assert found == {""}
+    gc.collect()  # a socket that was left open would be told, and fail the test
+
+
+def _reset(server: socket.socket, count: int) -> None:
+    """Take so many connections, and reset each at once."""
+    for _ in range(count):
+        taken, _address = server.accept()
+        with taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @pytest.mark.parametrize("busy", [False, True])

@@ -473,3 +473,7 @@ async def test_a_notification_is_found_by_its_id_and_by_its_own_user_alone(
                 with pytest.raises(InvalidArgument) as refused:
                     await get(**bad)
                 assert [one.path for one in refused.value.fields] == [path]
+            with pytest.raises(InvalidArgument, match="must have notification_id or delivery_id"):
+                await get(user_id=MOTHER)
+            with pytest.raises(NotFound, match=f"{MOTHER} has no notification of this delivery_id"):
+                await get(user_id=MOTHER, delivery_id=name)

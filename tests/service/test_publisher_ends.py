@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,16 +46,23 @@ async def test_what_a_token_source_raises(
     source: Callable[[], str], fault: type[Exception]
 ) -> None:
     connection = Connection(target="127.0.0.1:9", token_source=source)
-    async with (
-        asyncio.timeout(_PATIENCE),
-        AsyncClient(connection) as client,
-        client.publisher("d") as publisher,
-    ):
+    async with _ended_by(fault, connection) as publisher:
         answer = await publisher.submit(scored(_NOW).change)
         with pytest.raises(fault):
             await answer
         with pytest.raises(fault):
             await publisher.submit(scored(_NOW).change)
+
+
+async def test_who_looks_at_no_answer_is_told_at_the_end_and_nothing_is_logged() -> None:
+    logged: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    connection = Connection(target="127.0.0.1:9", token_source=_signed_out)
+    async with _ended_by(LookupError, connection) as publisher:
+        for _ in range(3):
+            await publisher.submit(scored(_NOW).change)
+    gc.collect()
+    assert not logged, "such as: Future exception was never retrieved"
 
 
 class _Full(ChangeServiceServicer):
@@ -85,18 +93,30 @@ class _Miscounting(ChangeServiceServicer):
 
 
 @asynccontextmanager
-async def _publishing(service: ChangeServiceServicer) -> AsyncIterator[AsyncPublisher]:
+async def _ended_by(
+    fault: type[Exception], connection: Connection
+) -> AsyncIterator[AsyncPublisher]:
+    """Publish, and expect the fault also at the end of the publisher's own block."""
+    with pytest.raises(fault):
+        async with (
+            asyncio.timeout(_PATIENCE),
+            AsyncClient(connection) as client,
+            client.publisher("d") as publisher,
+        ):
+            yield publisher
+
+
+@asynccontextmanager
+async def _publishing(
+    service: ChangeServiceServicer, fault: type[Exception]
+) -> AsyncIterator[AsyncPublisher]:
     server = grpc.aio.server()
     add_ChangeServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     connection = Connection(target=f"127.0.0.1:{port}", plaintext=True)
     try:
-        async with (
-            asyncio.timeout(_PATIENCE),
-            AsyncClient(connection) as client,
-            client.publisher("d") as publisher,
-        ):
+        async with _ended_by(fault, connection) as publisher:
             yield publisher
     finally:
         await server.stop(None)
@@ -104,7 +124,7 @@ async def _publishing(service: ChangeServiceServicer) -> AsyncIterator[AsyncPubl
 
 async def test_a_change_that_was_to_be_sent_again_later() -> None:
     service = _Full()  # type: ignore[abstract] # the one method that a publisher calls
-    async with _publishing(service) as publisher:
+    async with _publishing(service, PermissionDenied) as publisher:
         with pytest.raises(PermissionDenied):
             await publisher.publish(scored(_NOW).change)
 
@@ -112,7 +132,7 @@ async def test_a_change_that_was_to_be_sent_again_later() -> None:
 @pytest.mark.parametrize("extra", [-1, 1])
 async def test_answers_that_are_too_few_or_too_many(extra: int) -> None:
     service = _Miscounting(extra)  # type: ignore[abstract] # see above
-    async with _publishing(service) as publisher:
+    async with _publishing(service, ServiceFault) as publisher:
         answers = [await publisher.submit(scored(_NOW).change) for _ in range(3)]
         for answer in answers:
             with pytest.raises(ServiceFault):

@@ -496,6 +496,65 @@ async def _arrive_whole(service: Service) -> None:
         assert await complete_import(connection, begun, service.clock())
 
 
+@databases()
+async def test_what_is_written_by_hand_before_an_import_is_applied_counts(
+    database: str, tmp_path: Path
+) -> None:
+    async with serving(tmp_path, database) as service:
+        await service.add_district()
+        await bring(service, "1", [*NORTH, *family("a"), *family("b")])
+        service.finishing.clear()
+        service.to_finish.clear()
+        dangling = asyncio.create_task(
+            bring(service, "2", [relationship("a", "b-mother"), user("c")], mode=DELTA)
+        )
+        await service.to_finish.wait()
+        await service.roster.DeactivateRecords(
+            messages.DeactivateRecordsRequest(
+                district_id=DISTRICT, source="sis", user_ids=["b-mother"]
+            )
+        )
+        service.finishing.set()
+        with refused("IMPORT_RECORDS_REFUSED"):
+            await dangling
+        assert await student_ids(service) == ["a", "b"]
+        problems = (await look_up(service, "2")).report.problems
+    assert [(one.record_id, one.field) for one in problems] == [("a/b-mother", "guardian_id")]
+
+
+@databases()
+async def test_what_comes_to_another_source_before_an_import_is_applied_is_not_the_imports(
+    database: str, tmp_path: Path
+) -> None:
+    async with serving(tmp_path, database) as service:
+        await service.add_district()
+        sis, lunch = service.sis, service.keys.new(Role.PUBLISHER, sources=frozenset({"lunch"}))
+        service.finishing.clear()
+        service.to_finish.clear()
+        service.sis = lunch
+        taken = [user("freshman"), user("accomplice"), relationship("freshman", "accomplice")]
+        importing = asyncio.create_task(bring(service, "1", taken, mode=DELTA, source="lunch"))
+        await service.to_finish.wait()
+        service.sis = sis
+        await service.roster.UpsertRecords(
+            messages.UpsertRecordsRequest(
+                district_id=DISTRICT, source="sis", records=[user("freshman")]
+            )
+        )
+        service.finishing.set()
+        with refused("IMPORT_RECORDS_REFUSED"):
+            await importing
+        problems = (await look_up(service, "1")).report.problems
+        with refused("USER_NOT_FOUND"):
+            await service.roster.GetUser(
+                messages.GetUserRequest(district_id=DISTRICT, user_id="accomplice")
+            )
+    assert [(one.record_index, one.record_id) for one in problems] == [
+        (0, "freshman"),
+        (2, "freshman/accomplice"),
+    ]
+
+
 async def test_one_import_of_a_source_is_under_way(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await service.add_district()

@@ -58,7 +58,7 @@ async def until_health(service: Whole, wanted: int) -> None:
     ("database", "table"),
     [
         (SQLITE, "all"),
-        pytest.param(POSTGRESQL, "revision", marks=pytest.mark.postgresql),
+        pytest.param(POSTGRESQL, "status_log", marks=pytest.mark.postgresql),
         pytest.param(POSTGRESQL, "change_key", marks=pytest.mark.postgresql),
     ],
 )

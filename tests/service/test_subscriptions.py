@@ -348,6 +348,7 @@ async def test_only_related_students_and_ones_own_live_device_are_there(tmp_path
                 await save(service, fathers, below(60), below(60, student_id=student_id))
             assert refused.value.reason == "STUDENT_NOT_FOUND"
             assert refused.value.metadata["student_id"] == student_id
+            assert f"no student {student_id} of {FATHER}" in str(refused.value)
         assert await page(service, fathers) == before
         for call in (
             page(service, mothers, user_id=FATHER),

@@ -176,8 +176,7 @@ async def write_log(storage: Storage, records: Collection[Old]) -> None:
     """Write an entry of the status log each."""
     for one in records:
         async with storage.write() as connection:
-            number = await status_log.advance(connection)
-            await status_log.append(connection, number, one.time, {MAPLE: b""})
+            await status_log.append(connection, one.time, {MAPLE: b""})
 
 
 async def left(storage: Storage, table: str) -> list[str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
+from sqlalchemy import select
+
+from schoolbell_storage import tables
 from schoolbell_storage.districts import DistrictRow, create_district, get_district
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster_guards import Counts, Guards
@@ -20,6 +23,14 @@ from schoolbell_storage.roster_records import (
 )
 from schoolbell_storage.roster_write import RosterWrite, write_records
 
+TABLES = (
+    tables.school,
+    tables.calendar,
+    tables.user_account,
+    tables.relationship,
+    tables.enrollment,
+    tables.bar,
+)
 MAPLE = "maple"
 START = dt.datetime(2026, 8, 1, 12, tzinfo=dt.UTC)
 FIRST_DAY, LAST_DAY = dt.date(2026, 8, 20), dt.date(2027, 5, 28)
@@ -120,3 +131,17 @@ async def write(
 async def _batches(incoming: Sequence[IncomingRecord], size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(incoming), size):
         yield encode_incoming(incoming[start : start + size])
+
+
+async def everything(storage: Storage, but: Collection[str] = ()) -> list[tuple[object, ...]]:
+    """Return every row of the rosters and the bars, column by column `but` for these."""
+    async with storage.read() as connection:
+        return [
+            tuple(row)
+            for table in TABLES
+            for row in await connection.execute(
+                select(*(column for column in table.c if column.name not in but)).order_by(
+                    *table.primary_key.columns.values()
+                )
+            )
+        ]

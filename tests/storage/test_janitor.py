@@ -174,8 +174,8 @@ async def test_the_status_log_is_cut_where_it_is_young(database: str, tmp_path: 
         async with storage.read() as connection:
             position = await status_log.position(connection)
             assert (position.value, position.pruned) == (29, 26)
-            entries = await status_log.read_after(connection, 26, 100)
-            assert [one.revision for one in entries] == [27, 28, 29]
+            page = await status_log.read_after(connection, 26, 100)
+            assert [one.revision for one in page.entries] == [27, 28, 29]
             with pytest.raises(status_log.LogPruned):
                 await status_log.read_after(connection, 25, 100)
 

@@ -20,8 +20,7 @@ from schoolbell_storage.districts import get_district, read_settings
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.keys import KeyQuery, list_keys
 from schoolbell_storage.migrate import migrate
-from schoolbell_storage.status_log import position
-from schoolbell_storage.tables import fact, metadata
+from schoolbell_storage.tables import fact, metadata, revision
 from tests.storage.engines import SQLITE, databases
 from tests.storage.old_database import DISTRICT, FIRST, Row, old_database, old_rows, write_files
 
@@ -133,7 +132,7 @@ def _read(connection: Connection, table: Table, saved: list[Row]) -> list[Row]:
 
 async def _store(storage: Storage) -> str:
     async with storage.read() as connection:
-        return (await position(connection)).store_id
+        return str((await connection.execute(select(revision.c.store_id))).scalar_one())
 
 
 @databases()

@@ -26,6 +26,9 @@ from schoolbell_storage.changes import (
 )
 from schoolbell_storage.claims import (
     claim_due,
+    doubtful_cancelled,
+    doubtful_on_other_facts,
+    leased_on_other_facts,
     lock_expired,
     lock_leased,
     release,
@@ -117,6 +120,9 @@ async def the_hot_path(storage: Storage) -> None:
         await dead_owners(connection, "me")
         await release_leases(connection, ["other"])
         await release(connection, "me", ["a"])
+        await leased_on_other_facts(connection, MAPLE, 1, "", 10)
+        await doubtful_on_other_facts(connection, MAPLE, 1, "", 10)
+        await doubtful_cancelled(connection, START, START)
 
 
 async def test_nothing_is_walked_for_a_batch(tmp_path: Path) -> None:

@@ -39,12 +39,11 @@ from tests.storage.rosters import (
     MAPLE,
     START,
     add_district,
+    everything,
     family,
     write,
 )
 from tests.storage.rosters import school as a_school
-
-TABLES = (school, calendar, user_account, relationship, enrollment)
 
 
 async def active(storage: Storage, table: Table, *columns: str) -> set[str]:
@@ -54,18 +53,6 @@ async def active(storage: Storage, table: Table, *columns: str) -> set[str]:
             select(*(table.c[name] for name in columns)).where(table.c.active)
         )
         return {"/".join(row) for row in found}
-
-
-async def everything(storage: Storage) -> list[object]:
-    """Return every row of the roster, column by column."""
-    async with storage.read() as connection:
-        return [
-            tuple(row)
-            for table in TABLES
-            for row in await connection.execute(
-                select(table).order_by(*table.primary_key.columns.values())
-            )
-        ]
 
 
 @databases()

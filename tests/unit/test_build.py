@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -53,3 +54,22 @@ def test_a_change_has_what_its_event_has() -> None:
 def test_a_time_without_its_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         Event(source="s", change_id="1", student_id="s", occur_time=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("built", "value", "told"),
+    [
+        (money, 4.25, "an amount must be decimal text, such as '-4.35', not the float 4.25"),
+        (date, "2026-11-24", "a day must be a datetime.date, not the str '2026-11-24'"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_in_words(built: Any, value: Any, told: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        built(value)
+    assert str(refused.value) == told
+
+
+def test_a_time_as_text_is_refused_in_words() -> None:
+    text: Any = "2026-11-24T15:04:05Z"
+    with pytest.raises(TypeError, match="occur_time must be a datetime with its zone, not the str"):
+        Event(source="s", change_id="1", student_id="s", occur_time=text)

@@ -19,6 +19,7 @@ from schoolbell_console.seals import read_seals
 from schoolbell_console.services import SERVICES, STATIC, Services, static_marks
 from schoolbell_console.session import Sessions
 from schoolbell_console.showing import FILTERS
+from schoolbell_console.spent import Spent
 
 _LONGEST_FORM = 512 * 1024  # bytes
 
@@ -29,19 +30,20 @@ def make_app(config: Config) -> web.Application:
     seals = read_seals(config.console.cookie_key_file)
     provider = Provider(config.oidc, config.console.origin) if config.oidc is not None else None
     app = web.Application(
-        middlewares=[guards.sessions, guards.errors_in_words, guards.own_forms],
+        middlewares=[guards.errors_in_words, guards.sessions, guards.own_forms],
         client_max_size=_LONGEST_FORM,
     )
     app.on_response_prepare.append(guards.add_headers)
 
     async def running(app: web.Application) -> AsyncIterator[None]:
         calls = Calls(reached)
+        spent = Spent(config.console.cookie_key_file.with_suffix(".spent"))
         app[SERVICES] = Services(
             config=config,
             calls=calls,
             seals=seals,
-            sessions=Sessions(config, seals),
-            links=Links(seals),
+            sessions=Sessions(config, seals, spent),
+            links=Links(seals, spent),
             provider=provider,
             renewals=Renewals(provider) if provider is not None else None,
             templates=_templates(),
@@ -50,6 +52,7 @@ def make_app(config: Config) -> web.Application:
         app[STREAMS] = Streams()
         yield
         await calls.close()
+        spent.close()
         if provider is not None:
             await provider.close()
 

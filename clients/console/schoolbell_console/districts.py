@@ -14,7 +14,7 @@ from schoolbell.v1 import district_service_pb2 as districts
 from schoolbell_console.guards import sign_in_again
 from schoolbell_console.rights import EVERY_DISTRICT, Caller
 from schoolbell_console.services import SERVICES
-from schoolbell_console.session import Session
+from schoolbell_console.session import SESSION, Session
 from schoolbell_console.visit import Visit, look_of
 
 Page = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -30,7 +30,7 @@ def in_district(
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        session: Session | None = request["session"]
+        session = request.get(SESSION)
         if session is None:
             return sign_in_again(request)
         visit = await _visit(request, session)

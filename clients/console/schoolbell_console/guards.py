@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
@@ -9,10 +10,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
+from multidict import MultiDictProxy
 
 from schoolbell import InvalidKeyError, SchoolbellError
 from schoolbell.errors import Unauthenticated
 from schoolbell_console.services import SERVICES
+from schoolbell_console.session import ENDED, RENEW, SESSION
 from schoolbell_console.trouble import status_of, trouble_of
 from schoolbell_console.visit import look_of
 
@@ -40,6 +43,9 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _SAFE = frozenset({"GET", "HEAD"})
+_ENTRANCE = "/sign-in"
+_MOST_FIELDS = 5000
+_SLOWEST_FORM = 30.0  # seconds
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -50,8 +56,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if not _is_static(request):
         response.headers["Cache-Control"] = "no-store"
-    if request.get("renew") and request.get("session"):
-        services.sessions.write(response, request["session"])
+    session = request.get(SESSION)
+    if session is not None and request.get(RENEW):
+        services.sessions.write(response, session)
 
 
 def _is_static(request: web.Request) -> bool:
@@ -90,15 +97,25 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
 
 def sign_in_again(request: web.Request) -> web.Response:
     """End the session and show the page for signing in, which comes back here."""
-    here = request.path_qs if request.method in _SAFE else "/"
-    ended = request.get("session") or request.get("ended")
-    query = {"next": here} | ({"why": "ended"} if ended else {})
+    ended = request.get(SESSION) or request.get(ENDED)
+    query = {"next": _here(request)}
+    if ended or request.method not in _SAFE:
+        query["why"] = "ended"
     address = request.app.router["entrance"].url_for().with_query(query)
     response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": str(address)})
     if ended:
         request.app[SERVICES].sessions.end(response, ended)
-        request["renew"] = False
+        request[RENEW] = False
     return response
+
+
+def _here(request: web.Request) -> str:
+    """Return the address of the page where a person is; of a form, the page that holds it."""
+    if request.method in _SAFE:
+        return request.path_qs
+    origin = request.app[SERVICES].config.console.origin
+    page = request.headers.get("Referer", "")
+    return page.removeprefix(origin) if page.startswith(f"{origin}/") else "/"
 
 
 def _trouble(
@@ -116,10 +133,31 @@ async def sessions(request: web.Request, handler: Handler) -> web.StreamResponse
     if session is not None and services.renewals is not None and not _is_static(request):
         fresh = await services.renewals.fresh(session)
         if fresh is None:
-            request["ended"] = session
+            request[ENDED] = session
         session, renew = fresh, renew or fresh is not session
-    request["session"], request["renew"] = session, renew
+    request[RENEW] = renew
+    if session is not None:
+        request[SESSION] = session
     return await handler(request)
+
+
+async def own_form(
+    request: web.Request,
+) -> MultiDictProxy[str | bytes | bytearray | web.FileField]:
+    """Return the form that was sent; no page sends files, many fields, or slowly."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        async with asyncio.timeout(_SLOWEST_FORM):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    if body.count(b"&") >= _MOST_FIELDS:  # counted before they become objects
+        raise web.HTTPRequestEntityTooLarge(max_size=_MOST_FIELDS, actual_size=body.count(b"&"))
+    try:
+        return await request.post()
+    except (LookupError, ValueError):  # an encoding that is none, or not that of the text
+        raise web.HTTPBadRequest from None
 
 
 @web.middleware
@@ -130,8 +168,15 @@ async def own_forms(request: web.Request, handler: Handler) -> web.StreamRespons
     services = request.app[SERVICES]
     if request.headers.get("Origin") != services.config.console.origin:
         raise web.HTTPForbidden
-    form = await request.post()
-    token = form.get("token")
-    if not isinstance(token, str) or not services.sessions.is_token(request["session"], token):
+    form = await own_form(request)
+    token, session = form.get("token"), request.get(SESSION)
+    if not isinstance(token, str):
         raise web.HTTPForbidden
-    return await handler(request)
+    if services.sessions.is_token(session, token):
+        return await handler(request)
+    # Of two tabs, one may have signed in or out since the other showed its form.
+    if request.path == _ENTRANCE and services.sessions.is_token(None, token):
+        return await handler(request)
+    if session is None and request.path != _ENTRANCE:
+        return sign_in_again(request)
+    raise web.HTTPForbidden

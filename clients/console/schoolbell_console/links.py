@@ -5,28 +5,26 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections import OrderedDict
 
 from schoolbell_console.seals import Seals
+from schoolbell_console.spent import Spent
 
 _PURPOSE = "link"
 _LIFE = 15 * 60  # seconds
-_MOST = 10_000
 
 
 def make_link(seals: Seals, origin: str, key: str) -> str:
     """Return the address that signs in with a key: once, within a quarter of an hour."""
-    said = {"id": secrets.token_urlsafe(16), "key": key, "time": time.time()}
+    said = {"id": secrets.token_urlsafe(16), "key": key}
     return f"{origin}/sign-in/link/{seals.seal(_PURPOSE, json.dumps(said))}"
 
 
 class Links:
-    """Opens each link once; those made before the console started are closed."""
+    """Opens each link once."""
 
-    def __init__(self, seals: Seals) -> None:
+    def __init__(self, seals: Seals, spent: Spent) -> None:
         self._seals = seals
-        self._start = time.time()
-        self._used: OrderedDict[str, None] = OrderedDict()
+        self._spent = spent
 
     def open(self, token: str) -> str | None:
         """Return the key of a link; None if it is not one, was used, or is too old."""
@@ -34,7 +32,7 @@ class Links:
         if text is None:
             return None
         said = json.loads(text)
-        if said["time"] < self._start or said["id"] in self._used or len(self._used) >= _MOST:
+        # Its own end is not before that of the seal, which counts whole seconds.
+        if not self._spent.spend(_PURPOSE, said["id"], time.time() + _LIFE + 1):
             return None
-        self._used[said["id"]] = None
         return str(said["key"])

@@ -22,6 +22,7 @@ _PLACES = (
     Place("live", "service", lambda can: can.watch),
     Place("why", "families", lambda can: can.explain),
     Place("person", "families", lambda can: can.explain),
+    Place("bars", "families", lambda can: can.see_bars),
     Place("stop", "service", lambda can: can.steer),
     Place("undelivered", "service", lambda can: can.watch),
     Place("display", "school", lambda can: can.see_calendars),

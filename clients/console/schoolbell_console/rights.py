@@ -88,6 +88,16 @@ class Abilities:
         return self._may(access.TOOL_EXPLANATIONS)
 
     @property
+    def see_bars(self) -> bool:
+        """See who is kept from a student's data."""
+        return self._operates or self._may(access.TOOL_BARS)
+
+    @property
+    def save_bars(self) -> bool:
+        """Keep somebody from a student's data, and lift that again."""
+        return self._operates or self._may(access.TOOL_BARS, write=True)
+
+    @property
     def see_calendars(self) -> bool:
         """See schools, calendars and what they show."""
         return self._operates or self._may(access.TOOL_DISPLAY_OPTIONS)

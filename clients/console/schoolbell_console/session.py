@@ -2,7 +2,7 @@
 
 A session carries the credential with which the console calls the API, whatever the way of signing
 in was: an API key, or a token of an identity provider. The console itself keeps nothing but the ids
-of sessions that were signed out, so that a copied cookie is of no more use.
+of sessions that were signed out, until they would have ended, so that a copied cookie is of no use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -18,12 +17,12 @@ from aiohttp import web
 
 from schoolbell_console.config import Config
 from schoolbell_console.seals import Seals
+from schoolbell_console.spent import Spent
 
 _PURPOSE = "session"
 _CHUNK = 3800  # characters; a cookie may have 4,096 with its name and attributes
 _MOST_CHUNKS = 4
 _RENEW_AFTER = 60.0  # seconds
-_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +42,24 @@ class Session:
     """In seconds since 1970: the credential ends then, where it can be renewed."""
 
 
+SESSION = web.RequestKey("session", Session)
+"""Who sent a request; absent where nobody is signed in."""
+ENDED = web.RequestKey("ended", Session)
+"""Whose session has just turned out to be over."""
+RENEW = web.RequestKey("renew", bool)
+"""Whether the cookie of the session is to be written anew."""
+
+
 class Sessions:
     """Reads sessions from requests and writes them into responses."""
 
-    def __init__(self, config: Config, seals: Seals) -> None:
+    def __init__(self, config: Config, seals: Seals, spent: Spent) -> None:
         self._seals = seals
+        self._spent = spent
         self._secure = config.is_secure
         self._idle = config.console.idle_minutes * 60.0
         self._longest = config.console.session_hours * 3600.0
         self._name = "__Host-schoolbell" if config.is_secure else "schoolbell"
-        self._ended: OrderedDict[str, None] = OrderedDict()
 
     def begin(
         self,
@@ -86,7 +93,9 @@ class Sessions:
             session = Session(**json.loads(text))
         except TypeError:  # of another version of the console
             return None, False
-        if session.end_time <= time.time() or session.session_id in self._ended:
+        if session.end_time <= time.time():
+            return None, False
+        if self._spent.is_spent(_PURPOSE, session.session_id):
             return None, False
         return session, self._seals.age(sealed, time.time()) > _RENEW_AFTER
 
@@ -104,9 +113,7 @@ class Sessions:
 
     def end(self, response: web.StreamResponse, session: Session) -> None:
         """Sign a session out: its cookies go, and copies of them are refused from now on."""
-        self._ended[session.session_id] = None
-        while len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
+        self._spent.spend(_PURPOSE, session.session_id, session.end_time)
         for name in self._names():
             self._drop(response, name)
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from schoolbell.texts import cut, readable
 from schoolbell.v1.roster_pb2 import User
+from schoolbell_console.facts import fact_name, fact_source, fact_value
 
 _LONGEST = 160  # characters of a name in a line
 
@@ -50,4 +51,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "short": short,
     "stamp": stamp,
     "name": name_of,
+    "fact_name": fact_name,
+    "fact_value": fact_value,
+    "fact_source": fact_source,
 }

@@ -15,7 +15,7 @@ from schoolbell.v1 import district_service_pb2 as districts
 from schoolbell_console.menu import Place, places
 from schoolbell_console.rights import Abilities, Caller
 from schoolbell_console.services import SERVICES, Services
-from schoolbell_console.session import Session
+from schoolbell_console.session import SESSION, Session
 from schoolbell_console.texts import LANGUAGES, Words, choose
 
 THEMES = ("auto", "light", "dark")
@@ -116,6 +116,6 @@ def look_of(request: web.Request, time_zone: str = "") -> Look:
     return Look(
         request=request,
         services=request.app[SERVICES],
-        session=request.get("session"),
+        session=request.get(SESSION),
         words=Words(language, time_zone),
     )

@@ -45,8 +45,12 @@ class Event:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a time without its zone, which could mean several."""
+        if not isinstance(self.occur_time, dt.datetime):
+            raise TypeError(
+                f"occur_time must be a datetime with its zone, not {_said(self.occur_time)}"
+            )
         if self.occur_time.utcoffset() is None:
-            raise ValueError("occur_time has no time zone")
+            raise ValueError(f"occur_time has no time zone: {self.occur_time.isoformat()}")
 
     def assignment(self, payload: AssignmentChange) -> Change:
         """Build a change of the kind assignment."""
@@ -84,18 +88,30 @@ class Event:
 
 
 def date(day: dt.date) -> Date:
-    """Return a day; of a `datetime`, the day in its own zone."""
+    """Return a day; of a `datetime`, the day in its own zone.
+
+    Raises TypeError for what is no day, such as a text.
+    """
+    if not isinstance(day, dt.date):
+        raise TypeError(f"a day must be a datetime.date, not {_said(day)}")
     return Date(year=day.year, month=day.month, day=day.day)
 
 
 def money(amount: str, currency_code: str = "") -> Money:
     """Return the amount that a decimal text names, such as `-4.35`, exactly.
 
-    An empty currency code is the district's currency. Raises ValueError for what is no amount.
+    An empty currency code is the district's currency. Raises ValueError for what is no amount, and
+    TypeError for a float, which is not exact.
     """
+    if not isinstance(amount, str):
+        raise TypeError(f"an amount must be decimal text, such as '-4.35', not {_said(amount)}")
     found = _AMOUNT.fullmatch(amount)
     if found is None:
         raise ValueError(f"{amount!r} is no amount: write it such as -4.35")
     sign = -1 if found[1] == "-" else 1
     nanos = int((found[3] or "").ljust(9, "0"))
     return Money(currency_code=currency_code, units=sign * int(found[2]), nanos=sign * nanos)
+
+
+def _said(value: object) -> str:
+    return f"the {type(value).__name__} {value!r}"

@@ -22,6 +22,7 @@ from schoolbell.targets import host_and_port
 _PATIENCE = 3.0  # seconds for an address
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _SETTINGS = 4  # the type of an HTTP/2 frame, in its fourth byte
+_UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # OpenSSL's X509_V_ERR_…, of which it says four sentences
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 
@@ -61,11 +62,11 @@ def look(connection: Connection, *, names: bool = True) -> Look:
         try:
             with socket.socket(family, kind, protocol) as plain:
                 plain.settimeout(_PATIENCE)
-                plain.connect(address)
                 if connection.plaintext:
+                    plain.connect(address)
                     found = _plaintext(plain, address)
                 else:
-                    found = _tls(plain, connection, place[0])
+                    found = _tls(plain, address, connection, place[0])
         except OSError as error:
             away = _away(error)  # of the last address, which is IPv4 where there are both
             continue
@@ -82,7 +83,12 @@ def _away(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
+def _tls(plain: socket.socket, address: Any, connection: Connection, host: str) -> str:
+    """Connect with TLS, and return what is wrong for good.
+
+    The socket is wrapped before it connects: one that is reset between the two stays open in older
+    versions of Python, or is taken for one without a handshake.
+    """
     try:
         context = ssl.create_default_context()
         if connection.ca is not None:
@@ -94,6 +100,7 @@ def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
     is_met = False
     try:
         with context.wrap_socket(plain, server_hostname=host) as secure:
+            secure.connect(address)
             is_met = True
             if secure.selected_alpn_protocol() != "h2":
                 return "what listens there is no gRPC server: it does not speak HTTP/2"
@@ -101,7 +108,9 @@ def _tls(plain: socket.socket, connection: Connection, host: str) -> str:
                 secure.recv(1)  # a server that wants a certificate says so after the handshake
             return ""
     except ssl.SSLCertVerificationError as error:
-        return f"the server's certificate is not trusted: {error.verify_message}"
+        is_unknown = error.verify_code in _UNKNOWN_AUTHORITY
+        why = "no authority that is known here signed it" if is_unknown else error.verify_message
+        return f"the server's certificate is not trusted: {why}"
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError):
         if not is_met:  # another address may be the server's
             raise ConnectionResetError(errno.ECONNRESET, "") from None
@@ -136,11 +145,11 @@ def _takes_tls(address: Any) -> bool:
     """Tell whether a TLS handshake succeeds, whoever the server is."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
     try:
-        with (
-            socket.create_connection(address[:2], _PATIENCE) as plain,
-            context.wrap_socket(plain),
-        ):
+        with socket.socket(family) as plain, context.wrap_socket(plain) as secure:
+            secure.settimeout(_PATIENCE)
+            secure.connect(address)
             return True
     except OSError:
         return False

@@ -34,13 +34,20 @@ class _Item:
     change: Change
     answer: asyncio.Future[PublishAck]
 
+    def fail(self, fault: Exception) -> None:
+        """Answer with a fault, unless it is answered."""
+        if not self.answer.done():
+            self.answer.set_exception(fault)
+            self.answer.exception()  # else asyncio logs each one that nobody waits for
+
 
 class AsyncPublisher:
     """Publishes for one district until the `async with` block ends; then everything is answered.
 
     After a break of the stream it sends every unanswered batch again: keys make that
     harmless. What the service refuses for being full is sent again later. A break is logged while
-    it lasts; one that can never end, such as an untrusted certificate, ends publishing.
+    it lasts; one that can never end, such as an untrusted certificate, ends publishing: `submit`,
+    every answer and the end of the block raise it.
     """
 
     def __init__(
@@ -78,6 +85,8 @@ class AsyncPublisher:
             return
         await self._signal(closing=True)
         await self._task
+        if self._fault is not None:  # nobody may have looked at the answers
+            raise self._fault
 
     async def publish(self, change: Change) -> PublishAck:
         """Publish a change and return its answer, once it is durable, a duplicate, or refused."""
@@ -184,8 +193,7 @@ class AsyncPublisher:
     def _come_back(self, item: _Item) -> None:
         self._later -= 1
         if self._fault is not None:
-            if not item.answer.done():
-                item.answer.set_exception(self._fault)
+            item.fail(self._fault)
             return
         self._waiting.append(item)
         task = asyncio.ensure_future(self._signal())
@@ -201,5 +209,4 @@ class AsyncPublisher:
             self._fault = fault
             self._moved.notify_all()
         for item in [*(item for batch in self._unanswered for item in batch), *self._waiting]:
-            if not item.answer.done():
-                item.answer.set_exception(fault)
+            item.fail(fault)

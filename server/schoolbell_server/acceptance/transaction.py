@@ -106,6 +106,8 @@ class Acceptance:
 
     def __init__(self, apps: Apps, *, replay: bool, new_id: Callable[[], str]) -> None:
         self._worlds = WorldCache(apps)
+        self._settled = 0
+        """A revision up to which the status log was complete, lately."""
         self._replay = replay
         self._new_id = new_id
 
@@ -120,7 +122,8 @@ class Acceptance:
 
         `leasing` says which of the new deliveries go to a sender as soon as they are committed.
         """
-        position = await status_log.position(connection)
+        position = await status_log.position(connection, self._settled)
+        self._settled = position.value
         answers: list[list[Answer | None]] = [[None] * len(one.changes) for one in submissions]
         group = _Group(now, position, answers, leasing, _token(position, position.value))
         await self._claim(connection, submissions, group)
@@ -133,10 +136,10 @@ class Acceptance:
         return [_complete(answers) for answers in group.answers], written
 
     async def probe(self, connection: AsyncConnection, now: dt.datetime) -> None:
-        """Take the first and the last lock of every accepting transaction, of no district."""
+        """Write what every accepting transaction writes first and last, of no district."""
         nobody = KeyClaim("", ChangeKey(source="", change_id=self._new_id()), "")
         await change_store.claim_keys(connection, [nobody], now, 0)
-        await status_log.advance(connection)
+        await status_log.append(connection, now, {"": b""})
 
     async def _claim(
         self, connection: AsyncConnection, submissions: Sequence[Submission], group: _Group

@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
 from schoolbell_server.gateways.apns.provider_token import key_id_of, resolved
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.gateways.settings import (
+    AndroidConfig,
+    AndroidStyle,
+    AppConfig,
+    IosConfig,
+)
 from schoolbell_server.security.credential_files import (
     CredentialUnusable,
     certificates,
@@ -75,6 +80,11 @@ def _ios(table: str, ios: IosConfig, known: Collection[str]) -> Iterator[str]:
 def _android(table: str, android: AndroidConfig) -> Iterator[str]:
     if android.endpoint and not _is_origin(android.endpoint):
         yield f"{table}.endpoint: must be https://host:port, not {android.endpoint!r}"
+    if android.click_action and android.style is not AndroidStyle.NOTIFICATION:
+        yield (
+            f'{table}.click_action: is for style = "notification"; what the app draws itself opens'
+            " what the app says"
+        )
 
 
 def _is_address(text: str) -> bool:

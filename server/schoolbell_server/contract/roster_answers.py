@@ -120,7 +120,7 @@ def write_calendar(listed: ListedCalendar) -> roster_service_pb2.CalendarListing
             school_year=record.school_year,
             start_date=write_date(record.start_date),
             end_date=write_date(record.end_date),
-            terms=[_write_term(term) for term in record.terms],
+            terms=[write_term(term) for term in record.terms],
             display_name=record.display_name,
             origin=_write_origin(listed.calendar.origin),
         ),
@@ -128,7 +128,8 @@ def write_calendar(listed: ListedCalendar) -> roster_service_pb2.CalendarListing
     )
 
 
-def _write_term(term: Term) -> roster_pb2.Term:
+def write_term(term: Term) -> roster_pb2.Term:
+    """Return a term."""
     return roster_pb2.Term(
         term_id=term.term_id,
         display_name=term.name,

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ from schoolbell.v1 import access_service_pb2
 from schoolbell_server import sample
 from schoolbell_server.demo import day, report
 from schoolbell_server.demo.browser import Browsable, serve_console
-from schoolbell_server.demo.district import set_up
+from schoolbell_server.demo.district import Phone, set_up
+from schoolbell_server.demo.serving import count_shown, hints, show_pushes
 from schoolbell_server.demo.settled import settled
-from schoolbell_server.demo.stage import DISTRICT, ProcessEnded, Stage, stage
+from schoolbell_server.demo.stage import ProcessEnded, Stage, stage
 
 FOLDER = Path(".run")
 ZONE = "America/Chicago"
@@ -67,14 +69,15 @@ async def _play(folder: Path, script: Script, *, once: bool) -> int:
         results = await day.play(on, script.changes, console)
         async with AsyncClient(on.connection(access_service_pb2.ROLE_MONITOR)) as monitor:
             tallies = await settled(monitor)
-        await report.show_phones(on, phones, console)
-        await report.show_nobody(on, phones, console)
+        told = await report.show_phones(on, phones, console)
+        untold = await report.show_nobody(on, phones, console)
         report.show_sums(tallies, console)
         right = report.went_right(results, tallies)
         answers = ", ".join(f"{count} {name}" for name, count in results.items())
         console.print(f"Changes: {answers}. {time.monotonic() - began:.0f} s in all.")
         if browsable is not None:
-            await _stay(on, browsable, console)
+            tried = await hints(on, browsable, untold=untold, told=told)
+            await _stay(on, phones, tried, console)
     console.print("All went right." if right else "Something went wrong: see .run/*.log")
     return 0 if right else 1
 
@@ -102,24 +105,22 @@ async def _invite(browsable: Browsable, console: Console) -> None:
     console.print(f"  {await browsable.link()}", soft_wrap=True, highlight=False)
 
 
-async def _stay(on: Stage, browsable: Browsable, console: Console) -> None:
-    """Serve until Ctrl-C."""
-    data = on.folder / "data"
-    console.print(
-        f"\nServing on localhost:{on.port} until Ctrl-C. Try, in another terminal:\n"
-        f"  export SCHOOLBELL_TARGET=localhost:{on.port} SCHOOLBELL_DISTRICT={DISTRICT}\n"
-        f"  export SCHOOLBELL_CA_FILE={data / 'tls' / 'ca.pem'}\n"
-        f"  export SCHOOLBELL_KEY_FILE={data / 'credentials' / 'operator.key'}\n"
-        "  .venv/bin/schoolbell status\n"
-        "  .venv/bin/schoolbell-console link"
-        f" --config {browsable.config} --key-file {browsable.key_file}",
-        soft_wrap=True,
-        highlight=False,
-    )
+async def _stay(on: Stage, phones: Sequence[Phone], tried: str, console: Console) -> None:
+    """Serve until Ctrl-C, and show what phones show meanwhile."""
+    shown = await count_shown(on)
+    console.print(f"\n{tried}", soft_wrap=True, highlight=False, markup=False)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    showing = asyncio.create_task(show_pushes(on, phones, shown, console))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((showing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if showing.done():
+            await showing
+    finally:
+        showing.cancel()
+        stopping.cancel()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.demo.stage import Stage, start_process
 
 _MODULE = "schoolbell_console"  # a program of its own: nothing of it is imported
@@ -37,9 +36,7 @@ class Browsable:
 
 async def serve_console(stack: AsyncExitStack, on: Stage) -> Browsable:
     """Serve the console until the stack ends, on the usual port, or else on any."""
-    found = Browsable(on.folder / "console.toml", on.folder / "administrator.key")
-    found.key_file.touch(mode=0o600)
-    found.key_file.write_text(on.keys[access.ROLE_ADMINISTRATOR], encoding="utf-8")
+    found = Browsable(on.folder / "console.toml", on.key_file("administrator"))
     found.config.write_text(_configuration(on, _free_port()), encoding="utf-8")
     arguments, log = ["serve", "--config", str(found.config)], on.folder / "console.log"
     console = await start_process(stack, arguments, log, module=_MODULE)
@@ -48,12 +45,11 @@ async def serve_console(stack: AsyncExitStack, on: Stage) -> Browsable:
 
 
 def _configuration(on: Stage, port: int) -> str:
-    data = on.folder / "data"
     return (
         f'[console]\norigin = "http://localhost:{port}"\nlisten = "127.0.0.1:{port}"\n'
         f"cookie_key_file = {json.dumps(str(on.folder / 'console-cookie.key'))}\n"
         f'[server]\ntarget = "localhost:{on.port}"\n'
-        f"ca_file = {json.dumps(str(data / 'tls' / 'ca.pem'))}\n"
+        f"ca_file = {json.dumps(str(on.ca_file))}\n"
     )
 
 

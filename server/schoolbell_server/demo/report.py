@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,7 @@ from schoolbell.v1 import (
     delivery_pb2,
     status_service_pb2,
 )
+from schoolbell.v1.explanation_pb2 import Decision
 from schoolbell_server.demo.district import Phone
 from schoolbell_server.demo.stage import DISTRICT, Stage
 
@@ -33,25 +34,26 @@ _GOOD = frozenset(
 )
 
 
-async def show_phones(on: Stage, phones: Sequence[Phone], console: Console) -> None:
-    """Print what three phones received, word for word, as the sandbox kept it."""
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{on.sandbox['control_port']}") as session:
-        shown = 0
+async def show_phones(on: Stage, phones: Sequence[Phone], console: Console) -> list[str]:
+    """Print what three phones received, word for word, as the sandbox kept it; return whose."""
+    shown: list[str] = []
+    async with sandbox_session(on) as session:
         for phone in phones:
             arrivals = await _arrivals(session, phone.token)
-            if not arrivals or shown == _PHONES_SHOWN:
+            if not arrivals or len(shown) == _PHONES_SHOWN:
                 continue
-            shown += 1
+            shown.append(phone.user_id)
             platform = common_pb2.Platform.Name(phone.platform).removeprefix("PLATFORM_")
             console.print(f"\n[bold]The phone of {phone.user_id}[/bold] ({platform}) received:")
             for arrival in arrivals[:_LINES_SHOWN]:
-                console.print(f"  {arrival['title']}: {arrival['body']}", highlight=False)
+                console.print(f"  {text_of(arrival)}", highlight=False, markup=False)
             if len(arrivals) > _LINES_SHOWN:
                 console.print(f"  and {len(arrivals) - _LINES_SHOWN} more")
+    return shown
 
 
-async def show_nobody(on: Stage, phones: Sequence[Phone], console: Console) -> None:
-    """Print one person who got nothing, and the recorded reason."""
+async def show_nobody(on: Stage, phones: Sequence[Phone], console: Console) -> Decision | None:
+    """Print one person who got nothing, and the recorded reason; return a decision on them."""
     async with AsyncClient(on.connection(access_service_pb2.ROLE_ADMINISTRATOR)) as client:
         for phone in phones:
             request = change_service_pb2.ListDecisionsRequest(
@@ -70,7 +72,20 @@ async def show_nobody(on: Stage, phones: Sequence[Phone], console: Console) -> N
                 f"\n[bold]{phone.user_id} got nothing[/bold]: {len(found)} decisions, "
                 f"mostly at gate {int(gate)} ({named.replace('_', ' ').lower()})."
             )
-            return
+            return next(
+                one for one in found if (one.recorded.gate, one.recorded.reason) == (gate, reason)
+            )
+    return None
+
+
+def text_of(arrival: Mapping[str, Any]) -> str:
+    """Return what a phone shows of a push."""
+    return ": ".join(part for part in (arrival["title"], arrival["body"]) if part)
+
+
+def sandbox_session(on: Stage) -> aiohttp.ClientSession:
+    """Return a session with the sandbox's control API."""
+    return aiohttp.ClientSession(f"http://127.0.0.1:{on.sandbox['control_port']}")
 
 
 async def _arrivals(session: aiohttp.ClientSession, token: str) -> list[dict[str, Any]]:

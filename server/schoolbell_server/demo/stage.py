@@ -14,6 +14,8 @@ from typing import Any
 
 from schoolbell import AsyncClient, Connection, read_key
 from schoolbell.v1 import access_service_pb2 as access
+from schoolbell_server.security.key_files import KEYS
+from schoolbell_server.security.secret_file import write_secret
 
 DISTRICT = "sample-district"
 APPS = {"district-parent": "parent", "district-student": "student"}
@@ -35,12 +37,21 @@ class Stage:
     """What `sandbox.json` says."""
     keys: dict[access.Role.ValueType, str]
 
+    @property
+    def ca_file(self) -> Path:
+        """Return the file of the server's authority."""
+        return self.folder / "data" / "tls" / "ca.pem"
+
+    def key_file(self, name: str) -> Path:
+        """Return the file of a key by its name in `KEYS`."""
+        return self.folder / "keys" / f"{name}.key"
+
     def connection(self, role: access.Role.ValueType) -> Connection:
         """Return the connection of a caller of a role."""
         return Connection(
             target=f"localhost:{self.port}",
             key=self.keys[role],
-            ca=(self.folder / "data" / "tls" / "ca.pem").read_bytes(),
+            ca=self.ca_file.read_bytes(),
         )
 
 
@@ -87,14 +98,15 @@ async def _start_server(
 
 
 async def make_keys(on: Stage) -> None:
-    """Make a key for every role, and give the administrator every right."""
+    """Make a key for every role, with its file, and give the administrator every right."""
     async with AsyncClient(on.connection(access.ROLE_OPERATOR)) as client:
-        for role in access.Role.values()[1:5]:
+        for name, role in KEYS.items():
             key = access.ApiKey(display_name=access.Role.Name(role), role=role)
             if role == access.ROLE_ADMINISTRATOR:
                 key.user_id = _ADMINISTRATOR
             request = access.CreateApiKeyRequest(district_id=DISTRICT, api_key=key)
             on.keys[role] = (await client.access.CreateApiKey(request)).secret
+            write_secret(on.key_file(name), f"{on.keys[role]}\n".encode())
         rights = [
             access.ToolRight(
                 grantee_type=access.GRANTEE_TYPE_USER,

@@ -42,6 +42,8 @@ from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 
 _KEPT_ATTEMPTS = 20
+_OVER = frozenset({DeliveryState.EXPIRED, DeliveryState.UNCERTAIN})
+"""How a delivery ended that a hub did not answer in its time."""
 _GROUP = 100
 """Outcomes in one transaction, at most, unless one batch brings more."""
 
@@ -170,8 +172,10 @@ class Outcomes:
             return moved_to(row, expire(progress_of(row)), now, lease_owner="")
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
-            return moved_to(row, hold(progress_of(row), due_time), now, lease_owner="")
-        if end.answered and row.state is DeliveryState.EXPIRED:
+            held = hold(progress_of(row), due_time)
+            lost = held.answer_lost or end.result.doubtful
+            return moved_to(row, replace(held, answer_lost=lost), now, lease_owner="")
+        if end.answered and row.state in _OVER:
             row = _revived(row, end.result)
         return self._attempted(row, end, end.result, now)
 
@@ -268,7 +272,7 @@ def _passed_on(finished: Sequence[Finished]) -> Mapping[int, list[str]]:
 
 
 def _revived(row: DeliveryRow, result: PushResult) -> DeliveryRow:
-    """Return what expired without an answer as it was, where the answer is that it was accepted."""
+    """Return what ended without an answer as it was, where the answer is that it was accepted."""
     accepted = result.outcome is Outcome.ACCEPTED
     return replace(row, state=DeliveryState.PENDING) if accepted else row
 

@@ -238,11 +238,12 @@ class Preparer:
         district: DistrictFacts,
         facts: _Facts,
     ) -> Push:
+        detail_level = min(district.detail_level, address.detail_level, self._most_detail)
         names = [facts.given_names.get((row.district_id, one), "") for one in student_ids]
         text = self._texts.render(
             as_told(change, row.told),
             app=row.app,
-            detail=min(district.detail_level, address.detail_level, self._most_detail),
+            detail=detail_level,
             locale=address.locale or district.locale,
             student_name=names[0],
             sibling_names=names[1:],
@@ -261,6 +262,7 @@ class Preparer:
             kind=row.kind,
             title=text.title,
             body=text.body,
+            detail_level=detail_level,
             collapse_key=self._collapse_keys.of(facts.collapse_secrets[row.district_id], row),
             expire_time=row.expire_time,
             judge_time=facts.time,

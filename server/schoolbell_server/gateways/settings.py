@@ -57,6 +57,8 @@ class AndroidConfig:
     ca_file: Annotated[Path | None, Holds(read_authority)] = None
     """The authority that `endpoint` is checked against; None is the system's."""
     style: AndroidStyle = AndroidStyle.DATA
+    click_action: str = ""
+    """The intent action that a tap on what the system drew starts; empty: the app's launcher."""
     analytics_label: str = ""
     """Groups the app's messages in Google's own reports."""
 

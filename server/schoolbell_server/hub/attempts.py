@@ -12,6 +12,7 @@ from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.domain.delivery import is_free
 from schoolbell_server.domain.kinds import Outcome, Platform
 from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
+from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.order import Order
 from schoolbell_server.link.sealing import CannotOpen, HubKeys, Sealed
@@ -57,6 +58,7 @@ class Attempts:
         gateways: _Gateways,
         keys: HubKeys,
         metrics: HubMetrics,
+        bound: LedgerBound,
         *,
         timeout: dt.timedelta,
         clock: Callable[[], dt.datetime],
@@ -66,6 +68,7 @@ class Attempts:
         self._gateways = gateways
         self._keys = keys
         self._metrics = metrics
+        self._bound = bound
         self._lease = timeout + _SLACK
         self._clock = clock
         self._order = Order()
@@ -118,6 +121,7 @@ class Attempts:
                 )
 
         claimed = await until_stored(begin, "attempts not begun", count=len(left))
+        self._bound.count(district, len(claimed.begun))
         if claimed.again:
             # Their answers are lost: a phone may be told twice.
             self._metrics.again.labels(district).inc(len(claimed.again))

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import DeliveryError
 
+from schoolbell_server.hub.enrolled_stream import EnrolledStream
 from schoolbell_server.hub.intake import Intake, NotAnswered
 from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, connect, trouble_from
 from schoolbell_server.link.settings import BrokerConfig
-from schoolbell_server.link.topology import DEAD_LETTER_QUEUE, DISTRICTS_STREAM, OUTCOMES_EXCHANGE
+from schoolbell_server.link.topology import DEAD_LETTER_QUEUE, OUTCOMES_EXCHANGE
 from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.observability.log import get_logger
 
 CONFIRM_TIMEOUT = 10.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between two connections
 _LOOK = 0.2  # seconds
-_ENTRIES = 100
-"""Entries of the stream of districts that are on their way at once."""
+_START_PAUSE = 1.0
+"""Seconds until an intake that did not start is tried again."""
 _STARTS = 20
 """Intakes that are started at once: one whose queues are silent keeps few others waiting."""
 
@@ -35,16 +37,18 @@ class BrokerLink:
         config: BrokerConfig,
         make_intake: Callable[[str, BrokerLink], Intake],
         on_state: Callable[[], None],
-        hear: Callable[[str], None] | None,
+        stream: EnrolledStream | None,
     ) -> None:
-        """`hear` is told, from the beginning at every connection, who was enrolled and removed."""
+        """`stream` is read at every connection."""
         self._config = config
         self._make_intake = make_intake
         self._on_state = on_state
-        self._hear = hear
+        self._stream = stream
         self.districts: set[str] = set()
         """What to take from; the owner changes it."""
         self._intakes: dict[str, Intake] = {}
+        self._later: dict[str, float] = {}
+        """Districts that could not be taken from, and when they are tried again."""
         self._answers: AbstractChannel | None = None
         self._stopped = False
         self.connected = False
@@ -84,6 +88,11 @@ class BrokerLink:
         except FAULTS as error:
             raise NotAnswered(trouble_from(error).reason) from None
 
+    @property
+    def untaken(self) -> int:
+        """Return from how many districts nothing is taken that there is to be taken from."""
+        return sum(self._is_over(name) for name in self.districts)
+
     async def stop(self) -> None:
         """Take nothing more, and keep the connection for what is still to be answered."""
         self._stopped = True
@@ -102,38 +111,34 @@ class BrokerLink:
         return found.declaration_result.message_count or 0
 
     async def _serve(self, connection: AbstractConnection) -> None:
-        self._answers = await connection.channel()
-        if self._hear is not None:
-            await self._listen(await connection.channel(), self._hear)
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            self._answers = await connection.channel()
         self.connected = True
         self._on_state()
         _logger.info("broker reached", extra={"state": "connected"})
-        while not connection.is_closed:
-            if self._answers.is_closed:
-                self._answers = await connection.channel()
-            if not self._stopped:
-                await self._match(connection)
-            await asyncio.sleep(_LOOK)
-
-    async def _listen(self, channel: AbstractChannel, hear: Callable[[str], None]) -> None:
-        """Read the stream of the enrolled districts from its beginning."""
-        await channel.set_qos(_ENTRIES)
-        stream = await channel.get_queue(DISTRICTS_STREAM, ensure=False)
-
-        async def take(message: AbstractIncomingMessage) -> None:
-            hear(message.body.decode("utf-8", "replace"))
-            try:
-                await message.ack()
-            except FAULTS:
-                return  # the connection is gone, and the next one begins anew
-
-        await stream.consume(take, arguments={"x-stream-offset": "first"})
+        # Beside everything else: who cannot be heard of keeps nobody waiting who is known.
+        reading = self._stream and asyncio.create_task(self._stream.follow(connection))
+        try:
+            while not connection.is_closed:
+                if reading is not None and reading.done():
+                    await reading  # a fault of ours ends this connection
+                if self._answers.is_closed:
+                    self._answers = await connection.channel()
+                if not self._stopped:
+                    await self._match(connection)
+                await asyncio.sleep(_LOOK)
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait({reading})
 
     async def _match(self, connection: AbstractConnection) -> None:
         """Let the intakes be those of the districts that there are to be."""
         over = [self._intakes.pop(name) for name in list(self._intakes) if self._is_over(name)]
         await asyncio.gather(*(intake.stop() for intake in over))
-        wanted = sorted(self.districts - self._intakes.keys())
+        now = time.monotonic()
+        self._later = {name: end for name, end in self._later.items() if end > now}
+        wanted = sorted(self.districts - self._intakes.keys() - self._later.keys())
         turns = asyncio.Semaphore(_STARTS)
 
         async def start(district: str) -> None:
@@ -153,6 +158,7 @@ class BrokerLink:
             # Enrolled, and its queues are gone or not there yet: the next look tries again.
             about = {"district_id": district, "cause": trouble_from(error).reason}
             _logger.warning("nothing is taken from a district", extra=about)
+            self._later[district] = time.monotonic() + _START_PAUSE
             await intake.stop()
             return
         self._intakes[district] = intake
@@ -160,11 +166,15 @@ class BrokerLink:
             await intake.pause()
 
     def _is_over(self, district: str) -> bool:
-        return district not in self.districts or not self._intakes[district].alive
+        intake = self._intakes.get(district)
+        return district not in self.districts or intake is None or not intake.alive
 
     def _lose(self) -> None:
         self._answers, self.connected = None, False
         self._intakes.clear()
+        self._later.clear()
+        if self._stream is not None:
+            self._stream.lost()
         self._on_state()
 
     def _tell(self, trouble: BrokerTrouble) -> None:

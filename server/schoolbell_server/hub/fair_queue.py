@@ -43,10 +43,10 @@ class FairQueue(Generic[Item]):
         """Districts with messages that wait, by how many are in work, each in turn."""
         self._arrived = asyncio.Condition()
 
-    async def put(self, district: str, lane: int, item: Item) -> None:
-        """Add a message of a district."""
+    async def put(self, district: str, lane: int, item: Item, *, first: bool = False) -> None:
+        """Add a message of a district, before its others of the lane or after them."""
         found = self._districts.setdefault(district, _District())
-        found.lanes[lane].append(item)
+        (found.lanes[lane].appendleft if first else found.lanes[lane].append)(item)
         async with self._arrived:
             self._place(district, found)
             self._arrived.notify()

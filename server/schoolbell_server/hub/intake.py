@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
 from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.hub.fair_queue import FairQueue
+from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.link.broker import FAULTS, messages_in
+from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
+from schoolbell_server.link.broker import FAULTS, messages_in, on_cancelled
 from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
@@ -29,8 +31,10 @@ from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.hub_ledger import Wanted
 
-_WITHDRAWALS = 10
-"""Messages of withdrawals of a district that are being written at once."""
+_WITHDRAWALS = 2
+"""Messages of withdrawals of a district that a hub holds: one is written, one is next."""
+_UNREADABLE = 0.1
+"""Seconds that a message is kept which nobody can read, so that a flood of them is a trickle."""
 _LOOK = 0.01  # seconds
 _LONGEST_SETTLING = 5.0  # seconds
 _TIMEOUT = 10.0  # seconds until the broker answers
@@ -56,6 +60,8 @@ class Job:
     message: AbstractIncomingMessage
     arrived: float
     """By the monotonic clock."""
+    settle_by: float = 0.0
+    """Until when withdrawals are waited for, by the same clock; 0 where none were yet."""
 
 
 class Intake:
@@ -67,6 +73,8 @@ class Intake:
         queue: FairQueue[Job],
         storage: Storage,
         metrics: HubMetrics,
+        turns: WithdrawalTurns,
+        bound: LedgerBound,
         *,
         answer: Answer,
         prefetch: int,
@@ -76,6 +84,8 @@ class Intake:
         self._queue = queue
         self._storage = storage
         self._metrics = metrics
+        self._turns = turns
+        self._bound = bound
         self._prefetch = prefetch
         self._answer = answer
         self._tags: list[tuple[AbstractQueue, str]] = []
@@ -84,10 +94,14 @@ class Intake:
         self._withdrawals: AbstractQueue | None = None
         self._channel: AbstractChannel | None = None
         self._given_up = False
+        self._unsettled: list[Job] = []
+        """What waits for withdrawals to be written, in its order."""
+        self._settling: asyncio.Task[None] | None = None
 
     async def start(self, connection: AbstractConnection) -> None:
         """Begin to take; the withdrawals first, so that what waits of them goes before."""
         channel = self._channel = await connection.channel(publisher_confirms=False)
+        await on_cancelled(channel, self.give_up)
         await channel.set_qos(_WITHDRAWALS)
         self._withdrawals = await channel.declare_queue(
             self._topology.withdrawals_queue, passive=True
@@ -124,6 +138,8 @@ class Intake:
 
     async def stop(self) -> None:
         """Take nothing more; what was not acknowledged goes back."""
+        if self._settling is not None:
+            self._settling.cancel()
         if self._channel is not None:
             try:
                 async with asyncio.timeout(_TIMEOUT):
@@ -131,24 +147,47 @@ class Intake:
             except FAULTS:
                 return  # it is gone
 
-    async def settle(self) -> None:
-        """Wait until every withdrawal that the broker has by now is written.
+    async def settled(self, job: Job) -> bool:
+        """Return whether every withdrawal that the broker has by now is written.
 
-        So what a district took back before a hub began an attempt is stopped. Raises what the
-        library raises where the channel is gone.
+        So what a district took back before a hub began an attempt is stopped. A job that has to
+        wait keeps no worker from others: it comes back to the queue, before what came after it.
+        Raises what the library raises where the channel is gone.
         """
-        end = time.monotonic() + _LONGEST_SETTLING
-        while self._withdrawals is not None and self._channel is not None:
-            async with asyncio.timeout(_TIMEOUT):
-                found = await self._channel.declare_queue(
-                    self._topology.withdrawals_queue, passive=True
-                )
-            # We are a consumer ourselves: without one the answer is not the queue's own.
-            if messages_in(found.declaration_result) == 0 and not self._writing:
-                return
-            if time.monotonic() > end:
-                return  # another hub has them, or there are too many to wait for
-            await asyncio.sleep(_LOOK)
+        if job.settle_by and time.monotonic() >= job.settle_by:
+            return True  # another hub has them, or there are too many to wait for
+        if not self._unsettled and await self._all_written():
+            return True
+        by = job.settle_by or time.monotonic() + _LONGEST_SETTLING
+        self._unsettled.append(replace(job, settle_by=by))
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._settle(), name="withdrawals settle")
+        return False
+
+    async def _settle(self) -> None:
+        """Give back to the queue what waits, once all is written or the first has waited enough."""
+        while self._unsettled:  # more may come while some is given back
+            until = self._unsettled[0].settle_by
+            try:
+                while not await self._all_written():
+                    if time.monotonic() >= until:
+                        break
+                    await asyncio.sleep(_LOOK)
+            except FAULTS:
+                self.give_up()  # all of it comes again
+            jobs, self._unsettled = self._unsettled, []
+            for job in reversed(jobs):
+                await self._queue.put(self.district, job.lane, job, first=True)
+
+    async def _all_written(self) -> bool:
+        if self._withdrawals is None or self._channel is None:
+            return True
+        async with asyncio.timeout(_TIMEOUT):
+            found = await self._channel.declare_queue(
+                self._topology.withdrawals_queue, passive=True
+            )
+        # We are a consumer ourselves: without one the answer is not the queue's own.
+        return messages_in(found.declaration_result) == 0 and not self._writing
 
     def _taking(self, lane: int) -> Callable[[AbstractIncomingMessage], Awaitable[None]]:
         async def take(message: AbstractIncomingMessage) -> None:
@@ -165,17 +204,8 @@ class Intake:
     async def _withdraw(self, message: AbstractIncomingMessage) -> None:
         self._writing += 1
         try:
-            now = utc_now()
-            withdrawals = {
-                one.delivery_id: Wanted(time_of(one.judge_time), expiry_of(one.expire_time, now))
-                for one in read_withdrawals(message.body)
-            }
-
-            async def write() -> None:
-                async with self._storage.write() as connection:
-                    await hub_ledger.withdraw(connection, self.district, withdrawals)
-
-            await until_stored(write, "withdrawals not written", count=len(withdrawals))
+            async with self._turns.of(self.district):
+                await self._write(message.body)
             self._metrics.messages.labels(self.district, "WITHDRAWALS").inc()
             await message.ack()
         except Malformed as error:
@@ -189,8 +219,24 @@ class Intake:
         finally:
             self._writing -= 1
 
+    async def _write(self, body: bytes) -> None:
+        """Write what is withdrawn; Malformed where it cannot be read."""
+        now = utc_now()
+        withdrawals = {
+            one.delivery_id: Wanted(time_of(one.judge_time), expiry_of(one.expire_time, now))
+            for one in read_withdrawals(body)
+        }
+
+        async def write() -> None:
+            async with self._storage.write() as connection:
+                await hub_ledger.withdraw(connection, self.district, withdrawals)
+
+        await until_stored(write, "withdrawals not written", count=len(withdrawals))
+        self._bound.count(self.district, len(withdrawals))
+
     async def bury(self, message: AbstractIncomingMessage, cause: str) -> None:
         """Let the broker put a message that nobody can read where people look at it."""
+        await asyncio.sleep(_UNREADABLE)  # it waited for no turn
         self._metrics.messages.labels(self.district, "POISON").inc()
         about = {"district_id": self.district, "cause": cause}
         _logger.error("message cannot be read: it goes to the dead letters", extra=about)

@@ -8,6 +8,7 @@ from schoolbell_server.observability.metrics import (
     background_faults_counter,
     circuit_gauge,
     in_flight_gauge,
+    throttled_gauge,
 )
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -22,7 +23,17 @@ class HubMetrics:
             "schoolbell_hub_connected", "Whether the broker is reached.", registry=registry
         )
         self.districts = Gauge(
-            "schoolbell_hub_districts", "Districts that are taken from.", registry=registry
+            "schoolbell_hub_districts", "Districts that are enrolled.", registry=registry
+        )
+        self.districts_read = Gauge(
+            "schoolbell_hub_districts_read",
+            "Whether the broker says who is enrolled; else those are taken from who are known.",
+            registry=registry,
+        )
+        self.untaken = Gauge(
+            "schoolbell_hub_districts_untaken",
+            "Enrolled districts whose queues cannot be taken from, as of the last look.",
+            registry=registry,
         )
         self.messages = Counter(
             "schoolbell_hub_messages",
@@ -43,6 +54,12 @@ class HubMetrics:
             ("district",),
             registry=registry,
         )
+        self.ledger_dropped = Counter(
+            "schoolbell_hub_ledger_rows_dropped",
+            "Rows of the ledger dropped before their time: a district had too many.",
+            ("district",),
+            registry=registry,
+        )
         self.wait = Histogram(
             "schoolbell_hub_message_seconds",
             "From a message's arrival at the hub to its answer.",
@@ -59,3 +76,4 @@ class HubMetrics:
         self.in_flight = in_flight_gauge(registry)
         self.background_faults = background_faults_counter(registry)
         self.circuit_open = circuit_gauge(registry)
+        self.link_throttled = throttled_gauge(registry)

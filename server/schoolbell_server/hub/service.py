@@ -22,6 +22,7 @@ from schoolbell_server.hub.attempts import Attempts
 from schoolbell_server.hub.districts import Districts
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Job
+from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.worker import Workers
@@ -39,6 +40,8 @@ from schoolbell_storage.engine import Storage, open_storage, sqlite_url
 from schoolbell_storage.errors import StorageError
 
 LEDGER = "hub.db"
+DISTRICTS = "districts"
+"""The health service that says whether the hub hears who is enrolled."""
 _DROP_INTERVAL = 60.0  # seconds
 _CIRCUITS_INTERVAL = 1.0  # seconds
 _HEALTH_INTERVAL = 0.5  # seconds
@@ -78,17 +81,19 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
             stack.enter_context(metrics_endpoint(config.hub.metrics_listen, metrics.registry))
         gateways = _gateways(config, metrics, stack)
         queue: FairQueue[Job] = FairQueue()
+        bound = LedgerBound(storage, metrics)
         attempts = Attempts(
             storage,
             gateways,
             HubKeys.load(config.hub.data_dir / "keys"),
             metrics,
+            bound,
             timeout=config.hub.attempt_timeout,
             clock=utc_now,
         )
         workers = Workers(queue, attempts, metrics, count=config.hub.messages)
         server = grpc.aio.server()
-        health = await add_health(server, [])
+        health = await add_health(server, [DISTRICTS])
         tls = None
         if not config.hub.plaintext:
             tls = ServerTls(config.hub.tls, config.hub.data_dir, _tell)
@@ -98,11 +103,14 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         ending = Stop()
         supervisor = Supervisor(tasks, ending, metrics)
-        districts = Districts(config, storage, metrics, queue, supervisor)
+        async with storage.read() as connection:
+            known = await hub_ledger.known_districts(connection)
+        districts = Districts(config, storage, metrics, queue, supervisor, bound, known)
         work = [
             supervisor.start("workers", workers.run),
             supervisor.start("districts", districts.run),
-            supervisor.start("ledger", partial(_drop, storage)),
+            supervisor.start("queues", districts.watch),
+            supervisor.start("ledger", partial(_drop, storage, bound)),
             supervisor.start("circuits", partial(_watch, metrics, gateways)),
             supervisor.start("health", partial(_show_health, health, districts)),
             *(() if tls is None else (supervisor.start("certificates", tls.watch),)),
@@ -171,9 +179,10 @@ def _report(app_id: str, setting: str, problem: str) -> None:
 
 
 async def _show_health(health: Health, districts: Districts) -> None:
-    """Say that the hub serves as long as it reaches the broker, until cancelled."""
+    """Say whether the hub serves, and hears who is enrolled, until cancelled."""
     while True:
-        await set_serving(health, "", serving=districts.connected)
+        await set_serving(health, "", serving=districts.serving)
+        await set_serving(health, DISTRICTS, serving=districts.connected and districts.heard)
         await asyncio.sleep(_HEALTH_INTERVAL)
 
 
@@ -192,7 +201,7 @@ def _tell(setting: str, text: str, *_: object) -> None:
         _logger.warning("warning", extra={"setting": setting, "warning": text})
 
 
-async def _drop(storage: Storage) -> None:
+async def _drop(storage: Storage, bound: LedgerBound) -> None:
     """Drop what the ledger need not hold any more, until cancelled."""
     while True:
         await asyncio.sleep(_DROP_INTERVAL)
@@ -201,13 +210,15 @@ async def _drop(storage: Storage) -> None:
             while dropped:
                 async with storage.write() as connection:
                     dropped = await hub_ledger.drop_old(connection, utc_now())
+            await bound.round()
         except StorageError as error:
             _logger.warning("ledger not tidied", extra={"cause": str(error)})
 
 
 async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
-    """Show how the circuits stand, until cancelled; what was open is probed."""
+    """Show how the circuits stand, and who asks for fewer pushes, until cancelled."""
     opened: dict[object, bool] = {}
+    throttled: dict[object, bool] = {}
     while True:
         for (app_id, platform), gateway in gateways.items():
             view, provider = gateway.circuit, APP_PROVIDER[platform].name
@@ -217,4 +228,11 @@ async def _watch(metrics: HubMetrics, gateways: Gateways) -> None:
                 about = {"app_id": app_id, "provider": provider, "provider_reason": view.reason}
                 _logger.warning("circuit open" if is_open else "circuit closed", extra=about)
                 opened[app_id, platform] = is_open
+            fewer = bool(view.throttled)
+            metrics.link_throttled.labels(app_id, provider).set(fewer)
+            if throttled.get((app_id, platform), False) != fewer:
+                about = {"app_id": app_id, "provider": provider, "provider_reason": view.throttled}
+                told = "link throttled" if fewer else "link no longer throttled"
+                _logger.warning(told, extra=about)
+                throttled[app_id, platform] = fewer
         await asyncio.sleep(_CIRCUITS_INTERVAL)

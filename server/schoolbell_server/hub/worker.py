@@ -77,7 +77,8 @@ class Workers:
 
     async def _job(self, job: Job) -> None:
         try:
-            await job.intake.settle()
+            if not await job.intake.settled(job):
+                return  # it is in the queue again soon
         except FAULTS:
             job.intake.give_up()
             return

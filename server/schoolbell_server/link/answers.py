@@ -73,7 +73,7 @@ class AnswerWriter:
         gateway = self._gateways.get((row.app_id, row.platform))
         tried = answer.start_time is not None
         if gateway is not None and (tried or (answer.result.held and not answer.withdrawn)):
-            gateway.heard(echo, answer.result.outcome)
+            gateway.heard(echo, answer.result)
         return Finished(
             row=row,
             result=answer.result,

@@ -25,6 +25,7 @@ from schoolbell_server.link.broker import (
     connect,
     is_blocked,
     messages_in,
+    on_cancelled,
     trouble_from,
 )
 from schoolbell_server.link.settings import LinkConfig
@@ -79,12 +80,7 @@ class DistrictLink:
         self._next_try = 0.0
         self._full_until = 0.0
         self._unheard = asyncio.Event()
-        """A message of outcomes could not be acknowledged: it comes again on a new connection."""
-        self.doubtful: dict[str, dt.datetime] = {}
-        """Deliveries, and when they expire, that the broker may have without having said so.
-
-        There are few: after a first one nothing is published until the link is up again.
-        """
+        """Outcomes do not come, or one could not be acknowledged: a new connection has them."""
         self._waiting: dict[str, asyncio.Future[PushResult]] = {}
 
     @property
@@ -197,6 +193,7 @@ class DistrictLink:
         async with asyncio.timeout(CONFIRM_TIMEOUT):
             channel = await connection.channel()
             hearing = await connection.channel()
+            await on_cancelled(hearing, self._unheard.set)
             await hearing.set_qos(_PREFETCH)
             queue = await hearing.get_queue(self.topology.outcomes_queue, ensure=False)
             await queue.consume(partial(self._hear, take))

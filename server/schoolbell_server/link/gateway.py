@@ -87,11 +87,13 @@ class LinkGateway:
             credentials_refused=trouble is not None and trouble.trouble is LinkTrouble.CREDENTIALS,
         )
 
-    def heard(self, echo: Echo, outcome: Outcome) -> None:
+    def heard(self, echo: Echo, result: PushResult) -> None:
         """Take note of an outcome: trouble that the hub has with a provider holds what is new."""
         circuit = self._circuits.of(echo.environment)
-        age = (self._clock() - echo.publish_time).total_seconds()
-        circuit.record(outcome, circuit.now() - max(age, 0.0))
+        age = max(self._clock() - echo.publish_time, dt.timedelta(0))
+        circuit.record(result.outcome, circuit.now() - age.total_seconds())
+        if result.outcome is Outcome.THROTTLED_PROJECT:
+            self._circuits.throttle(result.provider_reason, result.retry_after, age=age)
 
     @property
     def circuit(self) -> CircuitView:
@@ -122,12 +124,12 @@ class LinkGateway:
         try:
             await self._link.publish(lane_key(lane), self._batch(pushes).SerializeToString())
         except NotPassedOn as error:
-            if error.doubtful:
-                self._link.doubtful |= {
-                    push.delivery_id: push.expire_time for push in pushes if push.expire_time
-                }
             passed = PushResult(
-                delivery_id="", outcome=Outcome.NOT_SENT, provider_reason=str(error), held=True
+                delivery_id="",
+                outcome=Outcome.NOT_SENT,
+                provider_reason=str(error),
+                held=True,
+                doubtful=error.doubtful,
             )
         finally:
             self.in_flight -= count

@@ -15,7 +15,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from schoolbell_server.domain.kinds import Kind, Outcome, Platform, ProviderEnvironment
+from schoolbell_server.domain.kinds import (
+    DetailLevel,
+    Kind,
+    Outcome,
+    Platform,
+    ProviderEnvironment,
+)
 from schoolbell_server.domain.timing import LONGEST_LIFE
 from schoolbell_server.gateways.common.push import Push, PushResult
 from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
@@ -75,6 +81,7 @@ def content_of(push: Push, platform: Platform) -> link_pb2.Content:
         kind=0 if push.kind is None else int(push.kind),
         title=push.title,
         body=push.body,
+        detail_level=0 if push.detail_level is None else int(push.detail_level),
         collapse_key=push.collapse_key,
         registration_ref=push.registration_ref,
         time_sensitive=push.time_sensitive,
@@ -107,12 +114,21 @@ def push_of(delivery: link_pb2.Delivery, content: link_pb2.Content) -> tuple[Pla
         kind=kind,
         title=content.title,
         body=content.body,
+        detail_level=_detail_level(content.detail_level),
         collapse_key=content.collapse_key,
         expire_time=time_of(delivery.expire_time),
         registration_ref=content.registration_ref,
         time_sensitive=content.time_sensitive,
         data=dict(content.data),
     )
+
+
+def _detail_level(number: int) -> DetailLevel | None:
+    """Return a level; None for one of a later version: the phone then hides what is sent."""
+    try:
+        return DetailLevel(number)
+    except ValueError:
+        return None
 
 
 def outcome_of(

@@ -4,7 +4,9 @@ What was passed on is judged again whenever its district's facts have moved, by 
 before any attempt. The hub answers what it has not sent as withdrawn, and the delivery is judged
 once more and cancelled; what could not be stopped has its outcome.
 
-So is what was cancelled here while it waited, where the broker may have it without having said so.
+So it is with what nobody leases and the broker may have without having said so: what it did not
+confirm in time, and what was leased by a server that died. The database says what that is, so that
+it is found again after any restart.
 """
 
 from __future__ import annotations
@@ -12,20 +14,24 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.dispatch.preparer import Preparer, Stopped
-from schoolbell_server.domain.delivery import UNSENT
-from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_server.link.district_link import DistrictLink, NotPassedOn
 from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import stamp
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_storage.claims import leased_on_other_facts
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.claims import (
+    doubtful_cancelled,
+    doubtful_on_other_facts,
+    leased_on_other_facts,
+)
+from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.world import facts_versions
@@ -34,6 +40,15 @@ _SHORTEST_PAUSE = 0.25  # seconds
 _SHARE = 4
 """It pauses so many times as long as it worked."""
 _PAGE = 500
+_OPEN = (leased_on_other_facts, doubtful_on_other_facts)
+"""How to find what a hub may have."""
+_OVERLAP = dt.timedelta(minutes=5)
+"""How long a cancel may take to be committed, or another server's clock be behind."""
+_LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+_Find = Callable[
+    [AsyncConnection, str, int, str, int], Coroutine[object, object, list[DeliveryRow]]
+]
 
 _logger = get_logger(__name__)
 
@@ -57,6 +72,10 @@ class Withdrawer:
         self._clock = clock
         self._seen: dict[str, int] = {}
         """Up to which facts each district's was judged."""
+        self._since = _LONG_AGO
+        """Up to when what was cancelled has been withdrawn, but for the overlap."""
+        self._withdrawn: dict[str, dt.datetime] = {}
+        """What was cancelled within the overlap and has been withdrawn, and when it was."""
 
     async def run(self, stop: Stop) -> None:
         """Look until stopped."""
@@ -75,15 +94,16 @@ class Withdrawer:
             versions = await facts_versions(connection)
         for district_id, version in versions.items():
             if self._seen.get(district_id) != version:
-                await self._judge(district_id, version)
+                for find in _OPEN:
+                    await self._judge(find, district_id, version)
                 self._seen[district_id] = version
-        await self._judge_doubtful()
+        await self._withdraw_cancelled()
 
-    async def _judge(self, district_id: str, version: int) -> None:
+    async def _judge(self, find: _Find, district_id: str, version: int) -> None:
         after = ""
         while True:
             async with self._storage.read() as connection:
-                rows = await leased_on_other_facts(connection, district_id, version, after, _PAGE)
+                rows = await find(connection, district_id, version, after, _PAGE)
             if not rows:
                 return
             began = self._clock()
@@ -92,27 +112,21 @@ class Withdrawer:
             after = rows[-1].delivery_id
             await asyncio.sleep(0)
 
-    async def _judge_doubtful(self) -> None:
-        """Withdraw what has been cancelled of what the broker may have, and forget what has ended.
+    async def _withdraw_cancelled(self) -> None:
+        """Withdraw what has been cancelled that the broker may have; after a restart, all of it.
 
         Nobody leases it, so a cancel of any kind ends it without asking the hub.
         """
-        names = list(self._link.doubtful)
-        for first in range(0, len(names), _PAGE):
-            part = names[first : first + _PAGE]
-            began = self._clock()
-            async with self._storage.read() as connection:
-                rows = await fetch_deliveries(connection, part)
-            ended = [name for name in part if name not in rows or rows[name].state not in UNSENT]
-            stopped = [
-                rows[name]
-                for name in ended
-                if name in rows and rows[name].state is DeliveryState.CANCELLED
-            ]
-            await self._withdraw(stopped, began)
-            late = [name for name in part if self._link.doubtful[name] <= began]
-            for name in {*ended, *late}:
-                del self._link.doubtful[name]
+        began = self._clock()
+        async with self._storage.read() as connection:
+            rows = await doubtful_cancelled(connection, self._since, began)
+        new = [row for row in rows if self._withdrawn.get(row.delivery_id) != row.update_time]
+        for first in range(0, len(new), _PAGE):
+            await self._withdraw(new[first : first + _PAGE], began)
+        self._since = began - _OVERLAP
+        self._withdrawn = {
+            row.delivery_id: row.update_time for row in rows if row.update_time >= self._since
+        }
 
     async def _withdraw(self, rows: Sequence[DeliveryRow], judged: dt.datetime) -> None:
         """Take back what was judged before a time, and may be on its way from us even now."""

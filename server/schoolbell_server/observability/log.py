@@ -56,6 +56,7 @@ FIELDS = frozenset(
         "method",
         "outcome",
         "path",
+        "process_number",
         "provider",
         "provider_reason",
         "reason",

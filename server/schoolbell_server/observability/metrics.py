@@ -188,6 +188,7 @@ class Metrics:
             registry=registry,
         )
         self.circuit_open = circuit_gauge(registry)
+        self.link_throttled = throttled_gauge(registry)
         self.link_connected = Gauge(
             "schoolbell_link_connected",
             "1 while an app's provider can be reached.",
@@ -297,6 +298,16 @@ def circuit_gauge(registry: CollectorRegistry) -> Gauge:
     return Gauge(
         "schoolbell_circuit_open",
         "1 while nothing but a trial now and then is sent through an app's provider.",
+        ("app_id", "provider"),
+        registry=registry,
+    )
+
+
+def throttled_gauge(registry: CollectorRegistry) -> Gauge:
+    """Return the metric of throttled links, which servers and hubs have alike."""
+    return Gauge(
+        "schoolbell_link_throttled",
+        "1 while an app's provider has asked of late for fewer pushes of the app or project.",
         ("app_id", "provider"),
         registry=registry,
     )

@@ -56,14 +56,21 @@ class MetricsTls:
 
 @contextmanager
 def metrics_endpoint(
-    address: Address, registry: CollectorRegistry, tls: MetricsTls | None = None
+    address: Address,
+    registry: CollectorRegistry,
+    tls: MetricsTls | None = None,
+    *,
+    listening: socket.socket | None = None,
 ) -> Iterator[Address]:
-    """Serve `/metrics` while the context is open; answer where (port 0 was the kernel's choice)."""
+    """Serve `/metrics` while the context is open; answer where (port 0 was the kernel's choice).
+
+    `listening` is a socket that listens at the address already, and stays open.
+    """
     if tls is None and not address.is_loopback:
         raise ValueError("without a key, metrics are served on loopback only")
     app = make_wsgi_app(registry)
     try:
-        server = _bind(address, app if tls is None else _guarded(app, tls.credential))
+        server = _bind(address, app if tls is None else _guarded(app, tls.credential), listening)
     except OSError as error:
         raise CannotServeMetrics(f"server.metrics_listen: {address}: {error.strerror}") from None
     server.tls = tls
@@ -134,15 +141,24 @@ class _Handler(WSGIRequestHandler):
         """Write nothing: a stranger writes no log."""
 
 
-def _bind(address: Address, app: WSGIApplication) -> _Server:
+def _bind(address: Address, app: WSGIApplication, listening: socket.socket | None) -> _Server:
+    taken = _listen(address) if listening is None else listening.dup()
+
+    class Listening(_Server):
+        def server_bind(self) -> None:
+            self.socket.close()
+            self.socket = taken
+            self.server_name, self.server_port = address.host, taken.getsockname()[1]
+            self.setup_environ()
+
+    server: _Server = make_server(address.host, address.port, app, Listening, _Handler)
+    return server
+
+
+def _listen(address: Address) -> socket.socket:
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     family, _, _, _, where = found[0]
-
-    class OfFamily(_Server):
-        address_family = family
-
-    server: _Server = make_server(str(where[0]), address.port, app, OfFamily, _Handler)
-    return server
+    return socket.create_server((str(where[0]), address.port), family=family)
 
 
 def _guarded(app: WSGIApplication, credential: str) -> WSGIApplication:

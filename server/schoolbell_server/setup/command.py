@@ -141,15 +141,18 @@ def _draft(path: Path, text: str) -> Iterator[Config]:
 def _tell(path: Path, config: Config, answers: Answers, files: list[Path]) -> None:
     listen, name = config.server.listen, (answers.names or ("localhost",))[0]
     ca = path.parent / DATA_DIR / "tls" / "ca.pem"
-    key = next(file for file in files if file.stem == "administrator")
     command = (
         f"schoolbell --target {name}:{listen.port} --ca-file {shlex.quote(str(ca))} "
-        f"--key-file {shlex.quote(str(key))} --district {shlex.quote(answers.district_id)}"
+        f"--district {shlex.quote(answers.district_id)} --key-file"
     )
+    keys = {file.stem: shlex.quote(str(file)) for file in files}
     click.echo(f"Wrote {path}, and {', '.join(str(file) for file in files)} (mode 0600).")
     if not answers.apps:
         click.echo(f"No app is configured yet; {path} shows how.")
     click.echo("Next:")
     click.echo(f"  schoolbell-server serve --config {shlex.quote(str(path))}")
-    click.echo(f"  {command} roster import FOLDER-OF-ONEROSTER-CSV --active-year YEAR")
-    click.echo(f"  {command} settings set --enable")
+    click.echo(
+        f"  {command} {keys['publisher']} roster import --oneroster FOLDER --relationships FILE"
+        " --active-year YEAR"
+    )
+    click.echo(f"  {command} {keys['administrator']} settings set --enable")

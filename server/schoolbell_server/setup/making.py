@@ -6,7 +6,6 @@ passed the same checks as later calls, and stands in the audit log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,20 +22,13 @@ from schoolbell.v1.district_service_pb2_grpc import DistrictServiceStub
 from schoolbell_server.address import Address
 from schoolbell_server.app import running
 from schoolbell_server.config import Config, ServerRole
+from schoolbell_server.security.key_files import KEYS
 from schoolbell_server.security.operator_key import operator_key_file
 from schoolbell_server.security.secret_file import read_secret, write_secret
 from schoolbell_server.setup.answers import Answers
 
 if TYPE_CHECKING:
     from schoolbell.v1.access_service_pb2_grpc import AccessServiceAsyncStub
-
-KEYS: Mapping[str, access.Role.ValueType] = {
-    "publisher": access.ROLE_PUBLISHER,
-    "backend": access.ROLE_MOBILE_BACKEND,
-    "monitor": access.ROLE_MONITOR,
-    "administrator": access.ROLE_ADMINISTRATOR,
-}
-"""The keys that are made, by the names of their files."""
 
 _NO_PROXY = (("grpc.enable_http_proxy", 0),)
 """gRPC itself would send also what is for this machine through the environment's proxy."""

@@ -24,18 +24,24 @@ class HubLink(Protocol):
     since: dt.datetime
 
 
-def hub_link(hub: HubLink, circuits: Sequence[CircuitView]) -> status_pb2.Link:
-    """Return the link; `circuits` are those of what the hub sends for the district's apps."""
+def hub_link(
+    hub: HubLink, circuits: Sequence[CircuitView], throttled: dt.datetime | None = None
+) -> status_pb2.Link:
+    """Return the link; `circuits` are those of what the hub sends for the district's apps.
+
+    `throttled` is since when a provider has asked for fewer pushes.
+    """
     circuit = worst(circuits)
+    fewer = next((view.throttled for view in circuits if view.throttled), "")
     link = status_pb2.Link(type=status_pb2.LINK_TYPE_HUB, circuit=CIRCUITS[circuit.state])
     trouble = hub.trouble
     if trouble is None:
         # The hub is reached, and cannot reach a provider: that is trouble with what is behind it.
-        link.reason = circuit.reason
+        link.reason = circuit.reason or fewer
+        if fewer:
+            link.trouble = status_pb2.LINK_TROUBLE_THROTTLED
         link.connectivity = (
-            status_pb2.CONNECTIVITY_DEGRADED
-            if circuit.reason
-            else status_pb2.CONNECTIVITY_CONNECTED
+            status_pb2.CONNECTIVITY_DEGRADED if link.reason else status_pb2.CONNECTIVITY_CONNECTED
         )
     else:
         link.reason = trouble.reason
@@ -45,7 +51,8 @@ def hub_link(hub: HubLink, circuits: Sequence[CircuitView]) -> status_pb2.Link:
             if trouble.trouble in _DEGRADED
             else status_pb2.CONNECTIVITY_DISCONNECTED
         )
-    link.start_time.FromDatetime(hub.since)
+    throttled = throttled if link.trouble == status_pb2.LINK_TROUBLE_THROTTLED else None
+    link.start_time.FromDatetime(throttled or hub.since)
     return link
 
 

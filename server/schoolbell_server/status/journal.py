@@ -21,6 +21,4 @@ async def record(
 ) -> None:
     """Take the next revision and log these snapshots under it; nothing may be locked after it."""
     if deliveries or changes:
-        updates = write_updates(deliveries, changes)  # before the lock, which everybody waits for
-        number = await status_log.advance(connection)
-        await status_log.append(connection, number, now, updates)
+        await status_log.append(connection, now, write_updates(deliveries, changes))

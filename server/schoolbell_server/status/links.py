@@ -49,6 +49,8 @@ class Links:
         self._clock = clock
         self._links: dict[_LinkKey, _LinkState] = {}
         self._open: set[_LinkKey] = set()
+        self._throttled: dict[_LinkKey, dt.datetime] = {}
+        """Since when providers have asked for fewer pushes."""
 
     @property
     def probed(self) -> Collection[_LinkKey]:
@@ -64,11 +66,12 @@ class Links:
     def of_apps(self, app_ids: Collection[str]) -> list[status_pb2.Link]:
         """Return the links of these apps."""
         if self._hub is not None:
-            return [hub_link(self._hub, self._circuits(app_ids))]
+            since = [time for (app_id, _), time in self._throttled.items() if app_id in app_ids]
+            return [hub_link(self._hub, self._circuits(app_ids), min(since, default=None))]
         return [
-            _link(app_id, platform, self._links.get((app_id, platform)), gateway)
-            for (app_id, platform), gateway in self._gateways.items()
-            if app_id in app_ids
+            _link(link, self._links.get(link), gateway, self._throttled.get(link))
+            for link, gateway in self._gateways.items()
+            if link[0] in app_ids
         ]
 
     def warnings(self, app_ids: Collection[str]) -> Iterable[ActiveWarning]:
@@ -118,18 +121,32 @@ class Links:
         self._metrics.link_connected.labels(*labels).set(health.connected)
 
     async def watch_circuits(self) -> None:
-        """Note which circuits opened and closed."""
+        """Note which circuits opened and closed, and which providers ask for fewer pushes."""
         for link, gateway in self._gateways.items():
             app_id, platform = link
             view, provider = gateway.circuit, APP_PROVIDER[platform].name
             is_open = view.state is not CircuitState.CLOSED
             self._metrics.circuit_open.labels(app_id, provider).set(is_open)
+            self._watch_throttling(link, view.throttled)
             if is_open == (link in self._open):
                 continue
             (self._open.add if is_open else self._open.discard)(link)
             log = _logger.warning if is_open else _logger.info
             ids = {"app_id": app_id, "provider": provider, "provider_reason": view.reason}
             log("circuit open" if is_open else "circuit closed", extra=ids)
+
+    def _watch_throttling(self, link: _LinkKey, reason: str) -> None:
+        app_id, provider = link[0], APP_PROVIDER[link[1]].name
+        self._metrics.link_throttled.labels(app_id, provider).set(bool(reason))
+        if bool(reason) == (link in self._throttled):
+            return
+        ids = {"app_id": app_id, "provider": provider, "provider_reason": reason}
+        if reason:
+            self._throttled[link] = self._clock()
+            _logger.warning("link throttled", extra=ids)
+        else:
+            del self._throttled[link]
+            _logger.info("link no longer throttled", extra=ids)
 
 
 def _warnings(
@@ -163,8 +180,10 @@ def _name(app_id: str, platform: Platform) -> str:
 
 
 def _link(
-    app_id: str, platform: Platform, state: _LinkState | None, gateway: Gateway
+    key: _LinkKey, state: _LinkState | None, gateway: Gateway, throttled: dt.datetime | None
 ) -> status_pb2.Link:
+    """Return a link; `throttled` is since when its provider has asked for fewer pushes."""
+    app_id, platform = key
     circuit = gateway.circuit
     link = status_pb2.Link(
         type=status_pb2.LINK_TYPE_PROVIDER,
@@ -175,7 +194,8 @@ def _link(
     )
     if state is None:
         return link
-    health, reason = state.health, state.health.reason or circuit.reason
+    health = state.health
+    reason = health.reason or circuit.reason or circuit.throttled
     if not health.connected and not health.credentials_refused:
         link.connectivity = status_pb2.CONNECTIVITY_DISCONNECTED
     elif reason:
@@ -185,6 +205,9 @@ def _link(
     link.reason = reason
     link.trouble = status_pb2.LinkTrouble.ValueType(health.trouble or 0)
     link.start_time.FromDatetime(state.since)
+    if circuit.throttled and not link.trouble:
+        link.trouble = status_pb2.LINK_TROUBLE_THROTTLED
+        link.start_time.FromDatetime(throttled or state.since)
     return link
 
 

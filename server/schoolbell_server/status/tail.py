@@ -16,11 +16,12 @@ from schoolbell_server.observability.log import get_logger
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
-from schoolbell_storage.status_log import LogEntry, LogPosition, LogPruned
+from schoolbell_storage.status_log import LogEntry, LogPage, LogPosition, LogPruned
 
 POLL_ALONE = 1.0  # seconds, where every writer says so
 _KEPT = 16 * 1024 * 1024  # bytes of entries in memory
 _READ = 200  # entries a read
+_LOOK_AGAIN = 0.005  # seconds, where something waits for a transaction that is under way
 
 _logger = get_logger(__name__)
 
@@ -58,13 +59,14 @@ class Tail:
         """Follow the log until stopped; storage that fails is tried again."""
         while not stop.asked:
             self._wake.clear()  # before the look: what comes during it is looked for again
+            pause = self._poll
             try:
-                while await self._advance():
+                while not (pause := await self._advance()):
                     pass
             except StorageUnavailable as error:
                 _logger.warning("status log cannot be read", extra={"cause": str(error)})
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._poll)
+                await asyncio.wait_for(self._wake.wait(), pause)
 
     def nudge(self) -> None:
         """Say that this server has just committed something."""
@@ -74,6 +76,11 @@ class Tail:
         """Return where the log stands now."""
         async with self._storage.read() as connection:
             return await status_log.position(connection)
+
+    @property
+    def head(self) -> int:
+        """Return up to which revision it has read."""
+        return self._head
 
     async def wait_beyond(self, revision: int, timeout: float) -> bool:
         """Wait until the log reaches beyond a revision, at most `timeout` seconds."""
@@ -91,23 +98,28 @@ class Tail:
         """
         if revision >= self._forgotten:
             return [entry for entry in self._entries if entry.revision > revision]
-        async with self._storage.read() as connection:
-            return await status_log.read_after(connection, revision, _READ)
+        return (await self._page(revision)).entries
 
-    async def _advance(self) -> bool:
+    async def _page(self, after: int) -> LogPage:
+        async with self._storage.read() as connection:
+            return await status_log.read_after(connection, after, _READ, settled=self._head)
+
+    async def _advance(self) -> float:
+        """Remember what came; return in how many seconds to look again."""
         try:
-            async with self._storage.read() as connection:
-                fresh = await status_log.read_after(connection, self._head, _READ)
+            page = await self._page(self._head)
         except LogPruned:
             await self._begin_anew()
-            return True
-        for entry in fresh:
+            return 0.0
+        for entry in page.entries:
             self._remember(entry)
-        if fresh:
+        if page.entries:
             async with self._grown:
-                self._head = fresh[-1].revision
+                self._head = page.entries[-1].revision
                 self._grown.notify_all()
-        return len(fresh) >= _READ
+        if len(page.entries) >= _READ:
+            return 0.0
+        return min(self._poll, _LOOK_AGAIN) if page.more else self._poll
 
     async def _begin_anew(self) -> None:
         """Follow on where the log begins now; watchers that are further back are told so."""

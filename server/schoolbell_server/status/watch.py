@@ -71,6 +71,7 @@ class Watch:
         """Yield the first response at once, then everything behind the position, for ever."""
         yield self._response(states=await _whole(self._changed_states()))
         while True:
+            head = self.tail.head  # before the read: what comes after it is waited for
             entries = await _whole(self.tail.read_after(self.position.revision))
             if self.wish.calendars is not None:
                 await _whole(self.wish.calendars.learn(_deliveries(entries)))
@@ -78,7 +79,7 @@ class Watch:
                 yield response
             if entries:
                 continue
-            await self.tail.wait_beyond(self.position.revision, STATE_INTERVAL)
+            await self.tail.wait_beyond(max(head, self.position.revision), STATE_INTERVAL)
             states = await _whole(self._changed_states())
             if states or time.monotonic() - self._spoke > SILENCE:
                 yield self._response(states=states)

@@ -168,6 +168,25 @@ def test_a_key_without_an_id_needs_apples_name(tmp_path: Path) -> None:
     assert any(line.startswith("apps.parent.ios.key_id") for line in problems(tmp_path))
 
 
+def test_an_action_of_a_tap_is_for_what_the_system_draws(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    for style, told in (("data", True), ("notification", False)):
+        app = f"""
+            [apps.another]
+            kind = "parent"
+            [apps.another.android]
+            project_id = "p"
+            service_account_file = "account.json"
+            style = "{style}"
+            click_action = "OPEN"
+        """
+        write_config(tmp_path, more=app)
+        found = [one for one in problems(tmp_path) if "apps.another" in one]
+        assert [one.partition(":")[0] for one in found] == (
+            ["apps.another.android.click_action"] if told else []
+        )
+
+
 def test_good_files_are_no_problem(tmp_path: Path) -> None:
     lay_out(tmp_path)
     (found,) = problems(tmp_path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from fluent.syntax import FluentParser
 from fluent.syntax.ast import Junk, Message
 
 import schoolbell_console
+import schoolbell_server.domain
 from schoolbell.v1 import (
     access_service_pb2,
     change_pb2,
@@ -21,12 +24,15 @@ from schoolbell.v1 import (
     roster_pb2,
     settings_service_pb2,
     status_pb2,
+    subscription_pb2,
     subscription_service_pb2,
 )
+from schoolbell_console.facts import fact_name, fact_value
 from schoolbell_console.menu import _PLACES
 from schoolbell_console.texts import LANGUAGES, Words, member_slug, slug
 
 ROOT = Path(schoolbell_console.__file__).parent
+DOMAIN = Path(schoolbell_server.domain.__file__).parent
 ENUMS: list[Any] = [
     access_service_pb2.AuditFault,
     access_service_pb2.GranteeType,
@@ -59,6 +65,7 @@ ENUMS: list[Any] = [
     status_pb2.Connectivity,
     status_pb2.LinkTrouble,
     status_pb2.ServiceStatus,
+    subscription_pb2.LimitTrigger,
     subscription_service_pb2.SubscriptionLevel,
 ]
 FAMILIES: dict[str, Any] = {  # texts that are asked for by the members of an enum
@@ -114,3 +121,45 @@ def test_the_languages_have_the_same_texts() -> None:
 
 def test_a_number_that_is_not_known_is_said_to_be_so() -> None:
     assert Words("en").member(common_pb2.Kind, 99) == "Not known"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_fact_that_a_rule_sees_has_its_words(language: str) -> None:
+    known = texts(language)
+    names = {name for source in DOMAIN.glob("*.py") for name in fact_names(source)}
+    assert {"portal_enabled", "below", "term_enabled", "statuses"} <= names
+    assert {f"fact-{name.replace('_', '-')}" for name in names} - known.keys() == set()
+
+
+def test_facts_are_said_as_people_say_them() -> None:
+    words = Words("es", "America/Chicago")
+    for name, value, said in (
+        ("portal_enabled", "true", ("Marca del portal", "Sí")),
+        ("licensed_kinds", "GRADE LUNCH_BALANCE", ("Tipos con licencia", None)),
+        ("end_date", "2027-01-05", ("Último día", "5 ene 2027")),
+        ("occur_time", "2027-01-05T08:00:00+00:00", ("Ocurrió", "5 ene 2027, 2:00:00")),
+        ("of_a_newer_server", "<b>", ("of a newer server", "<b>")),
+    ):
+        fact = explanation_pb2.GateFact(name=name, value=value)
+        assert fact_name(fact, words) == said[0]
+        assert said[1] is None or fact_value(fact, words).startswith(said[1])
+        assert "GRADE" not in fact_value(fact, words)
+
+
+def fact_names(source: Path) -> Iterator[str]:
+    """Return the names of the facts that the rules of a module see."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    spread = False
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            continue
+        if call.func.id in ("seen", "see_subscription"):
+            spread = spread or any(word.arg is None for word in call.keywords)
+            yield from (word.arg for word in call.keywords if word.arg is not None)
+        elif call.func.id == "SeenFact" and isinstance(call.args[0], ast.Constant):
+            yield str(call.args[0].value)
+    if spread:  # then the names are the keys of the module's dicts
+        for one in ast.walk(tree):
+            if isinstance(one, ast.Dict):
+                keys = (key for key in one.keys if isinstance(key, ast.Constant))
+                yield from (str(key.value) for key in keys if isinstance(key.value, str))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds import DetailLevel, Kind
 from schoolbell_server.gateways.common.push import Push
 
 NOW = dt.datetime(2026, 3, 2, 8, 0, tzinfo=dt.UTC)
@@ -20,6 +20,7 @@ def push(**changes: Any) -> Push:
         "kind": Kind.GRADE,
         "title": "New grade",
         "body": "Open the app.",
+        "detail_level": DetailLevel.GENERIC,
         "collapse_key": "c" * 22,
         "expire_time": NOW + dt.timedelta(hours=1),
         "registration_ref": "maple",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.kinds import DetailLevel, Kind
 from schoolbell_server.gateways.apns.message import (
     PAYLOAD_LIMIT,
     ApnsMessages,
@@ -56,6 +56,7 @@ def test_the_payload_has_the_alert_and_what_the_app_reads() -> None:
         },
         "delivery_id": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
         "kind": "GRADE",
+        "detail_level": "GENERIC",
         "registration_ref": "maple",
         "data": {"b": "2"},
     }
@@ -63,8 +64,14 @@ def test_the_payload_has_the_alert_and_what_the_app_reads() -> None:
 
 def test_a_test_notification_has_no_kind_and_no_category() -> None:
     payload = payload_of(push(kind=None, registration_ref=""))
-    assert set(payload) == {"aps", "delivery_id"}
+    assert set(payload) == {"aps", "delivery_id", "detail_level"}
     assert not {"category", "thread-id"} & set(payload["aps"])
+
+
+def test_the_app_is_told_whether_the_text_names_anybody() -> None:
+    levels = (DetailLevel.GENERIC, DetailLevel.DETAILED, None)
+    told = [payload_of(push(detail_level=level)).get("detail_level") for level in levels]
+    assert told == ["GENERIC", "DETAILED", None]
 
 
 @pytest.mark.parametrize("kind", Kind)

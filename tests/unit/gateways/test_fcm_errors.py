@@ -29,10 +29,15 @@ BAD_REQUEST = {
     "@type": "type.googleapis.com/google.rpc.BadRequest",
     "fieldViolations": [{"field": "message.data[0].value", "description": "Invalid value"}],
 }
-QUOTA = {
-    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
-    "violations": [{"subject": "project:1", "description": "too many"}],
-}
+
+
+def quota(subject: str, description: str = "too many") -> dict[str, Any]:
+    kind = "type.googleapis.com/google.rpc.QuotaFailure"
+    return {"@type": kind, "violations": [{"subject": subject, "description": description}]}
+
+
+QUOTA_CODE = "QUOTA_EXCEEDED"
+
 
 ROWS: list[tuple[int, str, list[dict[str, Any]], Outcome, str]] = [
     (400, "INVALID_ARGUMENT", [fcm("INVALID_ARGUMENT")], Outcome.TOKEN_DEAD, "INVALID_ARGUMENT"),
@@ -106,16 +111,36 @@ ROWS: list[tuple[int, str, list[dict[str, Any]], Outcome, str]] = [
         401,
         "UNAUTHENTICATED",
         [fcm("THIRD_PARTY_AUTH_ERROR"), apns("BadEnvironmentKeyInToken", 403)],
-        Outcome.CREDENTIAL_BAD,
+        Outcome.TOKEN_OF_ANOTHER_APP,
         "BadEnvironmentKeyInToken",
     ),
-    (401, "UNAUTHENTICATED", [fcm("APNS_AUTH_ERROR")], Outcome.CREDENTIAL_BAD, "APNS_AUTH_ERROR"),
     (
-        429,
-        "RESOURCE_EXHAUSTED",
-        [fcm("QUOTA_EXCEEDED"), QUOTA],
-        Outcome.THROTTLED_PROJECT,
-        "QUOTA_EXCEEDED",
+        401,
+        "UNAUTHENTICATED",
+        [fcm("THIRD_PARTY_AUTH_ERROR")],
+        Outcome.TOKEN_OF_ANOTHER_APP,
+        "THIRD_PARTY_AUTH_ERROR",
+    ),
+    (
+        401,
+        "UNAUTHENTICATED",
+        [fcm("APNS_AUTH_ERROR")],
+        Outcome.TOKEN_OF_ANOTHER_APP,
+        "APNS_AUTH_ERROR",
+    ),
+    *(
+        (429, "RESOURCE_EXHAUSTED", [fcm(QUOTA_CODE), *details], outcome, QUOTA_CODE)
+        for details, outcome in (
+            ([quota("project:1")], Outcome.THROTTLED_PROJECT),
+            ([quota("projects/1")], Outcome.THROTTLED_PROJECT),
+            ([info("RATE_LIMIT_EXCEEDED")], Outcome.THROTTLED_PROJECT),
+            ([quota("device:1")], Outcome.THROTTLED_DEVICE),
+            ([quota("", "Device message rate exceeded.")], Outcome.THROTTLED_DEVICE),
+            ([quota("device:1", "of project 1")], Outcome.THROTTLED_DEVICE),
+            ([quota("device:1"), info("RATE_LIMIT_EXCEEDED")], Outcome.THROTTLED_DEVICE),
+            ([quota("sandbox")], Outcome.THROTTLED_DEVICE),
+            ([], Outcome.THROTTLED_DEVICE),
+        )
     ),
     (429, "RESOURCE_EXHAUSTED", [], Outcome.THROTTLED_PROJECT, "RESOURCE_EXHAUSTED"),
     (500, "INTERNAL", [fcm("INTERNAL")], Outcome.PROVIDER_DOWN, "INTERNAL"),

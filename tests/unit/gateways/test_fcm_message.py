@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from schoolbell_sandbox.fcm_rules import size_of
+from schoolbell_sandbox.fcm_schema import check_request
+from schoolbell_server.domain.kinds import DetailLevel, Kind
 from schoolbell_server.gateways.common.push import Push
 from schoolbell_server.gateways.fcm.message import LONGEST_TTL, PAYLOAD_LIMIT, FcmMessages
 from schoolbell_server.gateways.settings import AndroidConfig, AndroidStyle
@@ -37,18 +40,63 @@ def test_a_data_message_carries_all_that_the_app_draws() -> None:
             "tag": "c" * 22,
             "delivery_id": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
             "kind": "GRADE",
+            "detail_level": "GENERIC",
             "registration_ref": "maple",
             "b": "2",
         },
-        "android": {"priority": "HIGH", "ttl": "3600s"},
+        "android": {"priority": "NORMAL", "ttl": "3600s"},
     }
 
 
 def test_the_notification_style_lets_the_system_draw_it() -> None:
     drawn = message(push(), style=AndroidStyle.NOTIFICATION)
     assert drawn["notification"] == {"title": "New grade", "body": "Open the app."}
-    assert drawn["android"]["notification"] == {"tag": "c" * 22}
+    assert drawn["android"]["notification"] == {"tag": "c" * 22, "channel_id": "GRADE"}
     assert drawn["data"]["delivery_id"] == push().delivery_id
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_its_channel(kind: Kind) -> None:
+    drawn = message(push(kind=kind), style=AndroidStyle.NOTIFICATION)
+    assert drawn["android"]["notification"]["channel_id"] == kind.name == drawn["data"]["kind"]
+
+
+@pytest.mark.parametrize(
+    ("level", "visibility"),
+    [(DetailLevel.GENERIC, None), (DetailLevel.DETAILED, "PRIVATE"), (None, "PRIVATE")],
+)
+def test_a_locked_phone_hides_what_may_name_somebody(
+    level: DetailLevel | None, visibility: str | None
+) -> None:
+    drawn = message(push(detail_level=level), style=AndroidStyle.NOTIFICATION)
+    assert drawn["android"]["notification"].get("visibility") == visibility
+
+
+def test_a_tap_starts_the_action_that_is_configured() -> None:
+    style = AndroidStyle.NOTIFICATION
+    tapped = message(push(), style=style, click_action="org.example.OPEN")
+    assert tapped["android"]["notification"]["click_action"] == "org.example.OPEN"
+    assert "click_action" not in message(push(), style=style)["android"]["notification"]
+
+
+def test_a_test_notification_of_the_system_style_has_no_channel() -> None:
+    drawn = message(push(kind=None, collapse_key=""), style=AndroidStyle.NOTIFICATION)
+    assert "notification" not in drawn["android"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "priority"),
+    [
+        ({}, "NORMAL"),
+        ({"time_sensitive": True}, "HIGH"),
+        ({"kind": None}, "HIGH"),
+    ],
+)
+def test_only_what_cannot_wait_wakes_a_sleeping_phone(
+    changes: dict[str, Any], priority: str
+) -> None:
+    for style in AndroidStyle:
+        assert message(push(**changes), style=style)["android"]["priority"] == priority
 
 
 def test_an_installation_id_is_a_target_of_its_own() -> None:
@@ -104,6 +152,13 @@ def test_a_long_body_is_cut_and_nothing_else_is(piece: str) -> None:
     assert data["body"].endswith("…")
     assert data["body"][:-1] == piece * (len(data["body"]) - 1)
     assert data["k"] == "v" * 500
+
+
+def test_a_text_that_the_system_draws_counts_twice() -> None:
+    sent = message(push(body="é" * 5000), style=AndroidStyle.NOTIFICATION)
+    assert sent["notification"]["body"] == sent["data"]["body"]
+    assert size_of(check_request({"message": sent}, "")["message"]) > PAYLOAD_LIMIT - 16
+    assert size_of(check_request({"message": sent}, "")["message"]) <= PAYLOAD_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import secrets
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -15,7 +16,7 @@ from schoolbell_console.districts import in_district
 from schoolbell_console.trouble import status_of, trouble_of
 from schoolbell_console.visit import Visit
 
-_MOST = 500
+_PAGE = 100
 _ROLES = access.Role.values()[1:5]
 
 
@@ -96,10 +97,18 @@ def _right(form: Any) -> access.ToolRight:
 async def _page(visit: Visit, *, status: int = 200, **more: Any) -> web.Response:
     keys, rights = await asyncio.gather(
         visit.client.access.ListApiKeys(
-            access.ListApiKeysRequest(district_id=visit.district_id, page_size=_MOST)
+            access.ListApiKeysRequest(
+                district_id=visit.district_id,
+                page_size=_PAGE,
+                page_token=visit.query.get("keys", ""),
+            )
         ),
         visit.client.access.ListRights(
-            access.ListRightsRequest(district_id=visit.district_id, page_size=_MOST)
+            access.ListRightsRequest(
+                district_id=visit.district_id,
+                page_size=_PAGE,
+                page_token=visit.query.get("rights", ""),
+            )
         ),
     )
     shown = {"trouble": "", "fields": [], "secret": ""} | more
@@ -108,7 +117,8 @@ async def _page(visit: Visit, *, status: int = 200, **more: Any) -> web.Response
         status,
         keys=list(keys.api_keys),
         rights=list(rights.rights),
-        more=bool(keys.next_page_token or rights.next_page_token),
+        more_keys=urlencode({"keys": keys.next_page_token}) if keys.next_page_token else "",
+        more_rights=urlencode({"rights": rights.next_page_token}) if rights.next_page_token else "",
         saved="saved" in visit.query,
         roles=_ROLES,
         tools=access.Tool.values()[1:],

@@ -11,7 +11,7 @@ from schoolbell_console.districts import first_district, in_district
 from schoolbell_console.guards import sign_in_again
 from schoolbell_console.menu import places
 from schoolbell_console.services import SERVICES
-from schoolbell_console.session import Session
+from schoolbell_console.session import SESSION
 from schoolbell_console.texts import LANGUAGES
 from schoolbell_console.visit import THEMES, Visit, look_of
 
@@ -30,7 +30,7 @@ def local(address: str) -> str:
 
 async def begin(request: web.Request) -> web.StreamResponse:
     """Go to the first district; without one, say so."""
-    session: Session | None = request["session"]
+    session = request.get(SESSION)
     if session is None:
         return sign_in_again(request)
     client = request.app[SERVICES].calls.client(session.credential)
@@ -61,7 +61,7 @@ async def choose(request: web.Request) -> web.StreamResponse:
 
 async def is_answering(request: web.Request) -> web.StreamResponse:
     """Tell a page's script whether the service answers, so that the page comes back by itself."""
-    session: Session | None = request["session"]
+    session = request.get(SESSION)
     if session is None:
         return web.Response(status=401)
     client = request.app[SERVICES].calls.client(session.credential)

@@ -81,7 +81,9 @@ async def _conflict(visit: Visit, wanted: Values, base: Values) -> web.StreamRes
         (name, base.get(name, ""), theirs[name], merged[name])
         for name in settings_form.differing(base, theirs)
     ]
-    return _page(visit, settings, state, merged, base=theirs, conflicts=conflicts, status=409)
+    return _page(
+        visit, settings, state, merged, base=theirs, conflicts=conflicts, again=True, status=409
+    )
 
 
 async def _read(visit: Visit) -> tuple[Settings, status_pb2.ServiceState]:
@@ -111,7 +113,7 @@ def _page(
     status: int = 200,
     **more: Any,
 ) -> web.Response:
-    shown = {"wrong": {}, "trouble": None, "conflicts": []} | more
+    shown = {"wrong": {}, "trouble": None, "conflicts": [], "again": False} | more
     return visit.page(
         "push.html",
         status,

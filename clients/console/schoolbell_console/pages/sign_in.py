@@ -12,7 +12,7 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_console.oidc import ProviderAway, Tokens
 from schoolbell_console.pages.front import local
 from schoolbell_console.services import SERVICES
-from schoolbell_console.session import Session
+from schoolbell_console.session import RENEW, SESSION
 from schoolbell_console.trouble import status_of, trouble_of
 from schoolbell_console.visit import look_of
 
@@ -62,7 +62,7 @@ async def enter(
     refresh = tokens.refresh_token if tokens is not None else ""
     session = services.sessions.begin(credential, method, expires, refresh)
     response = web.Response(status=303, headers={"Location": next_page})
-    request["renew"] = False
+    request[RENEW] = False
     try:
         services.sessions.write(response, session)
     except ValueError:
@@ -72,10 +72,10 @@ async def enter(
 
 async def leave(request: web.Request) -> web.StreamResponse:
     """Sign out."""
-    session: Session | None = request["session"]
+    session = request.get(SESSION)
     services = request.app[SERVICES]
     response = web.Response(status=303, headers={"Location": "/sign-in?why=left"})
-    request["renew"] = False
+    request[RENEW] = False
     if session is not None:
         services.sessions.end(response, session)
         if services.provider is not None and session.refresh_token:

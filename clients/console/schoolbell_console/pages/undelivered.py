@@ -49,26 +49,31 @@ async def retry(visit: Visit) -> web.StreamResponse:
 
 async def _page(visit: Visit, *, status: int = 200, trouble: str = "") -> web.Response:
     state, outcome = _number(visit.query.get("state", "")), _number(visit.query.get("outcome", ""))
-    everything = ListDeliveriesRequest(
-        district_id=visit.district_id, filter=DeliveryFilter(states=_STATES), page_size=_MOST
-    )
+    everything = [  # each by itself, so that many of one hide none of another
+        ListDeliveriesRequest(
+            district_id=visit.district_id, filter=DeliveryFilter(states=[one]), page_size=_MOST
+        )
+        for one in _STATES
+    ]
     some = ListDeliveriesRequest(
         district_id=visit.district_id,
         filter=_filter(state, outcome) if state in _STATES else DeliveryFilter(states=_STATES),
         page_size=_PAGE,
         page_token=visit.query.get("page", ""),
     )
-    every, page = await asyncio.gather(
-        visit.client.status.ListDeliveries(everything), visit.client.status.ListDeliveries(some)
+    page, *every = await asyncio.gather(
+        *(visit.client.status.ListDeliveries(one) for one in (some, *everything))
     )
-    groups = Counter((one.state, one.last_attempt.outcome) for one in every.deliveries)
+    listed = [one for answer in every for one in answer.deliveries]
+    groups = Counter((one.state, one.last_attempt.outcome) for one in listed)
+    cut = {state for state, answer in zip(_STATES, every, strict=True) if answer.next_page_token}
     again = visit.query.get("again", "")
     chosen = {"state": str(state), "outcome": str(outcome)} if state else {}
     return visit.page(
         "undelivered.html",
         status,
         groups=groups.most_common(),
-        more=bool(every.next_page_token),
+        cut=cut,
         rows=list(page.deliveries),
         next_page=urlencode({**chosen, "page": page.next_page_token})
         if page.next_page_token

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,57 +14,18 @@ from schoolbell.cli import values
 from schoolbell.cli.groups import add_calls
 from schoolbell.cli.output import columns
 from schoolbell.cli.progress import Progress
+from schoolbell.cli.published import Published
 from schoolbell.cli.reading import FILE, as_file, read_message
 from schoolbell.cli.rpc import Rpc
 from schoolbell.cli.session import Session
 from schoolbell.cli.shared import Command
 from schoolbell.client import AsyncClient
-from schoolbell.errors import SchoolbellError, from_status
+from schoolbell.errors import SchoolbellError
 from schoolbell.keys import InvalidKeyError
 from schoolbell.v1 import change_pb2, change_service_pb2
 from schoolbell.v1.change_pb2 import Change
 
-_MOST_SHOWN = 50
 _BATCH = 500
-_REFUSED = change_service_pb2.PUBLISH_RESULT_REFUSED
-
-
-class Published:
-    """What became of a feed: counts, and the lines that did not go through."""
-
-    def __init__(self) -> None:
-        self.results: Counter[str] = Counter()
-        self.bad: list[tuple[int, str]] = []
-        self.percents = feed.Percents()
-        self.told: Counter[str] = Counter()
-        """Under `--dry-run`, how many would be told."""
-
-    def add_bad(self, number: int, text: str) -> None:
-        """Count a line that did not go through."""
-        self.results["REFUSED"] += 1
-        self.bad.append((number, text))
-
-    def add(self, number: int, ack: change_service_pb2.PublishAck) -> None:
-        """Count the answer to a line."""
-        if ack.result == _REFUSED:
-            self.add_bad(number, str(from_status(ack.error)))
-        else:
-            name = change_service_pb2.PublishResult.Name(ack.result)
-            self.results[name.removeprefix("PUBLISH_RESULT_")] += 1
-
-    def show(self, session: Session) -> None:
-        """Print the counts, and why lines did not go through."""
-        output, more = session.output, len(self.bad) - _MOST_SHOWN
-        if warning := self.percents.warning:
-            output.note(f"warning: {warning}", warning=warning)
-        for number, text in sorted(self.bad)[:_MOST_SHOWN]:
-            output.note(f"line {number}: {text}", line=number, error=text)
-        if more > 0:
-            output.note(f"and {more} more bad lines", more_bad_lines=more)
-        counted = {
-            name.lower(): self.results[name] for name in ("ACCEPTED", "DUPLICATE", "REFUSED")
-        }
-        session.output.counts(**counted, **self.told)
 
 
 @click.group()

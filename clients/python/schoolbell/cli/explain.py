@@ -9,17 +9,22 @@ from typing import Any
 import click
 from google.protobuf.message import Message
 
+from schoolbell.blocking import Client
 from schoolbell.cli import values
+from schoolbell.cli.failing import Failed
+from schoolbell.cli.output import to_data
 from schoolbell.cli.reading import FILE, read_message
 from schoolbell.cli.session import Session
 from schoolbell.cli.shared import Command
 from schoolbell.v1 import change_service_pb2, delivery_pb2, explanation_pb2
+from schoolbell.v1.common_pb2 import ChangeKey
 
 
 @click.command(
     cls=Command,
-    calls=["changes.ExplainChange"],
+    calls=["changes.ExplainChange", "changes.ListDecisions"],
     examples=[
+        "explain --user g5001  # the newest that was decided about this person",
         "explain sis grade-88123 --user g5001",
         "explain --change change.json --gates",
         "explain sis grade-88123 --locale es",
@@ -49,10 +54,15 @@ def explain(
     locale: str,
     gates: bool,
 ) -> None:
-    """Explain who was told of a change, or would be, and why everybody else is not."""
-    named = bool(source) + bool(change_id)
-    if named != (2 if file is None else 0):
-        raise click.UsageError("name a change by SOURCE and CHANGE_ID, or give one by --change")
+    """Explain who was told of a change, or would be, and why everybody else is not.
+
+    With --user alone it is the newest change about which something was decided for this person.
+    """
+    named, newest = bool(source) + bool(change_id), bool(user_id) and file is None
+    if named != (2 if file is None else 0) and not (newest and not named):
+        raise click.UsageError(
+            "name a change by SOURCE and CHANGE_ID, give one by --change, or a person by --user"
+        )
     request = change_service_pb2.ExplainChangeRequest(
         district_id=session.need_district(), user_id=user_id, device_id=device_id, locale=locale
     )
@@ -61,12 +71,36 @@ def explain(
     else:
         read_message(file, request.change)
     with session.client() as client:
+        if file is None and not named:
+            request.change_key.CopyFrom(_newest(session, client, user_id))
         answer = client.changes.ExplainChange(request)
     if session.output.is_for_people:
         for line in lines(answer, gates=gates):
             session.output.line(line)
     else:
         session.output.message(answer)
+
+
+def _newest(session: Session, client: Client, user_id: str) -> ChangeKey:
+    """Return the change of a person's newest decision, and say on stderr which it is."""
+    found = client.changes.ListDecisions(
+        change_service_pb2.ListDecisionsRequest(
+            district_id=session.need_district(),
+            filter=change_service_pb2.DecisionFilter(user_ids=[user_id]),
+            page_size=1,
+        )
+    )
+    if not found.decisions:
+        raise Failed(
+            f"nothing was decided about {user_id!r}: look for the account and whom it is related"
+            f" to (schoolbell users get {user_id}), or name a change",
+            code=Failed.MISSING,
+        )
+    key = found.decisions[0].change_key
+    session.output.note(
+        f"The newest about {user_id}: {key.source} {key.change_id}", change=to_data(key)
+    )
+    return key
 
 
 def lines(answer: change_service_pb2.ExplainChangeResponse, *, gates: bool = False) -> list[str]:

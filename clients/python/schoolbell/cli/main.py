@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import click
 
 from schoolbell.cli.access import audit, keys, rights, server_info, whoami
@@ -21,10 +19,11 @@ from schoolbell.cli.settings import settings
 from schoolbell.cli.status import status
 from schoolbell.cli.subscriptions import subscriptions
 from schoolbell.cli.watch import watch
+from schoolbell.version import VERSION
 
 
 @click.group(cls=Root)
-@click.version_option(version("schoolbell-server"), prog_name="schoolbell")
+@click.version_option(VERSION, prog_name="schoolbell")
 def main() -> None:
     """Tell families what changed at school, and see who was told."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -203,8 +204,23 @@ def _cell_width(one: RenderableType) -> int:
 
 def detail(message: Message) -> Table:
     """Return a message as names and values: a grid, its parts within."""
-    fields = message.ListFields()
+    fields = sorted(
+        [*message.ListFields(), *((field, 0) for field in zero_counts(message))],
+        key=lambda one: one[0].number,
+    )
     return pairs((values.words(field.name), _part(field, value)) for field, value in fields)
+
+
+def zero_counts(message: Message) -> list[Any]:
+    """Return the counts of a message that are 0: ProtoJSON leaves such answers out."""
+    return [
+        field
+        for field in message.DESCRIPTOR.fields
+        if field.name.endswith("_count")
+        and field.cpp_type == FieldDescriptor.CPPTYPE_INT32
+        and not field.has_presence
+        and not getattr(message, field.name)
+    ]
 
 
 def pairs(rows: Iterable[tuple[str, RenderableType]]) -> Table:
@@ -230,9 +246,9 @@ def _part(field: Any, value: Any) -> RenderableType:
 
 
 def to_data(message: Message) -> dict[str, Any]:
-    """Return a message as ProtoJSON has it."""
+    """Return a message as ProtoJSON has it, its counts also where they are 0."""
     found: dict[str, Any] = json_format.MessageToDict(message)
-    return found
+    return found | {field.json_name: 0 for field in zero_counts(message)}
 
 
 def _yaml(value: Any, indent: str) -> list[str]:

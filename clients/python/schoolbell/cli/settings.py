@@ -72,7 +72,7 @@ def _span_options(command: Decorated) -> Decorated:
     type=Member(messages.AdultStudentRule.DESCRIPTOR),
     help="Who is told of a student of age.",
 )
-@click.option("--enrollment-grace", help="How long after an enrollment grades are told: 14d.")
+@click.option("--enrollment-grace", help="How long after an enrollment ends grades are told: 14d.")
 @_span_options
 @click.option("--keep-changes", help="How long changes are kept, such as 400d.")
 @click.option("--keep-deliveries", help="How long deliveries are kept, such as 90d.")

@@ -86,9 +86,18 @@ def message_text(value: Message) -> str:
         case Principal():
             return value.acting_user_id or value.id
         case Struct():
-            return json.dumps(json_format.MessageToDict(value), ensure_ascii=False)
+            return json.dumps(_whole(json_format.MessageToDict(value)), ensure_ascii=False)
     parts = [f"{words(field.name)} {text(field, one)}" for field, one in value.ListFields()]
     return ", ".join(parts)
+
+
+def _whole(value: Any) -> Any:
+    """Return what a Struct holds with whole numbers as such: it knows floats only."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def is_short(field: FieldDescriptor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import signal
 import socket
@@ -22,6 +23,8 @@ ADMINISTRATOR = "administrator"
 _START_TIMEOUT = 120.0  # seconds; a start takes some 6 s where a processor is free
 _STOP_TIMEOUT = 60.0  # seconds
 _LOOK_AGAIN = 1.0  # seconds between two looks at whether a starting process lives
+_FIRST_PORT, _TRIES = 20_000, 1_000
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LAST_WORDS = 2000  # characters of a log
 _READY = b"READY=1"
 _MECHANISMS = ("PLAIN", "EXTERNAL")
@@ -270,15 +273,31 @@ class _Readiness:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses now."""
-    probes = [socket.socket() for _ in range(count)]
+    """Return ports that nobody uses now.
+
+    Not from where the system takes those of connections: one could have a broker's port while the
+    broker is between two of its lives.
+    """
+    found: list[int] = []
+    for port in random.sample(range(_FIRST_PORT, _first_ephemeral_port()), _TRIES):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise BrokerEnded(f"there are no {count} free ports")
+
+
+def _first_ephemeral_port() -> int:
+    """Return where the ports begin that the system gives to connections."""
     try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        first = int(_EPHEMERAL.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        first = 0
+    return first if first >= _FIRST_PORT + _TRIES else 32_768
 
 
 @contextmanager

@@ -165,6 +165,8 @@ class ApnsGateway(ProviderGateway):
         result = self._result(push, answer, circuit.now() - begin)
         timed_out = isinstance(answer, Fault) and answer.timed_out
         circuit.record(result.outcome, begin, timed_out=timed_out)
+        if result.outcome is Outcome.THROTTLED_PROJECT:
+            self._attempts.circuits.throttle(result.provider_reason, result.retry_after)
         return result
 
     def _result(self, push: Push, answer: Answer | Fault, seconds: float) -> PushResult:

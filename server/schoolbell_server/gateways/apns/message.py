@@ -87,6 +87,8 @@ def app_keys(push: Push) -> dict[str, str]:
         keys["notification_id"] = push.notification_id
     if push.kind is not None:
         keys["kind"] = push.kind.name
+    if push.detail_level is not None:
+        keys["detail_level"] = push.detail_level.name
     if push.registration_ref:
         keys["registration_ref"] = push.registration_ref
     return keys

@@ -194,6 +194,8 @@ class Attempts:
         """Take note of a probe that began at a time, and return what is known now."""
         circuit = self.circuits.of(environment)
         circuit.record(outcome, begin)
+        if outcome is Outcome.THROTTLED_PROJECT:
+            self.circuits.throttle(reason)
         spared = any(guard.tripped for guard in self._guards.values())
         connected = outcome not in (Outcome.PROVIDER_DOWN, Outcome.NOT_SENT, Outcome.ANSWER_LOST)
         refused = outcome is Outcome.CREDENTIAL_BAD

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.common.circuit import Circuit, CircuitState
 
+_THROTTLED, _LONGEST_THROTTLED = dt.timedelta(minutes=1), dt.timedelta(minutes=30)
+"""How long a provider's wish for fewer pushes is shown: as long as it says, within these."""
 _WORST = (CircuitState.OPEN, CircuitState.HALF_OPEN)
 
 
@@ -24,18 +27,40 @@ class CircuitView:
     """That is why."""
     hold: dt.timedelta | None = None
     """How long nothing at all may leave, 0 where one push may try; None while something may."""
+    throttled: str = ""
+    """The provider's word where it has asked of late for fewer pushes of all; '' where not."""
 
 
 class Circuits:
     """Finds the circuit of a push. Environments that nobody uses do not count."""
 
-    def __init__(self, circuits: Mapping[ProviderEnvironment, Circuit]) -> None:
+    def __init__(
+        self,
+        circuits: Mapping[ProviderEnvironment, Circuit],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Environments may share a circuit."""
         self._circuits = circuits
+        self._clock = clock
+        self._throttled = ""
+        self._throttled_until = 0.0
 
     def of(self, environment: ProviderEnvironment) -> Circuit:
         """Return the circuit of an environment."""
         return self._circuits[environment]
+
+    def throttle(
+        self,
+        reason: str,
+        retry_after: dt.timedelta | None = None,
+        *,
+        age: dt.timedelta = dt.timedelta(0),
+    ) -> None:
+        """Take note that the provider asked for fewer pushes, a while ago."""
+        wish = min(max(retry_after or _THROTTLED, _THROTTLED), _LONGEST_THROTTLED)
+        until = self._clock() + (wish - age).total_seconds()
+        if until >= self._throttled_until:
+            self._throttled, self._throttled_until = reason, until
 
     def patience(self, circuit: Circuit) -> dt.timedelta:
         """Return how long a push that an open circuit keeps must not come again.
@@ -46,6 +71,12 @@ class Circuits:
 
     def view(self) -> CircuitView:
         """Return how they stand now."""
+        view = self._circuit_view()
+        if self._clock() < self._throttled_until:
+            return replace(view, throttled=self._throttled)
+        return view
+
+    def _circuit_view(self) -> CircuitView:
         troubled = [circuit for circuit in self._used() if circuit.is_open]
         if not troubled:
             return CircuitView()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schoolbell_server.domain.kinds import Kind, Outcome, ProviderEnvironment
+from schoolbell_server.domain.kinds import DetailLevel, Kind, Outcome, ProviderEnvironment
 from schoolbell_server.gateways.common.circuits import CircuitView
 from schoolbell_server.gateways.common.trouble import LinkTrouble
 
@@ -48,6 +48,8 @@ class Push:
     """None for a test notification."""
     title: str = ""
     body: str = ""
+    detail_level: DetailLevel | None = None
+    """How much title and body say; None where a district's older server did not tell its hub."""
     collapse_key: str = ""
     expire_time: dt.datetime | None = None
     """Never shown after it; aware UTC. Sent on as the provider's expiry, recomputed per attempt."""
@@ -78,6 +80,8 @@ class PushResult:
     `retry_after` how long it must not come again."""
     trial: bool = False
     """An open circuit let it through, to see whether the trouble is over."""
+    doubtful: bool = False
+    """Held here, and a hub may have it all the same: nobody said that it has not."""
     passed_on: bool = False
     """A hub has it: its outcome comes later, and is written then. The attempt is open until then,
     and nothing else of the result counts."""

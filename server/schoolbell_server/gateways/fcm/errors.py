@@ -3,6 +3,10 @@
 The order is FCM's own error code, then what the platform says (`ErrorInfo`, `BadRequest`), then
 the canonical status; a body that is not Google's is the provider being down, and never kills a
 token. Source: the FCM v1 reference of error codes.
+
+What one message can bring about is no trouble of the project, which many districts may share: a
+quota is the device's unless Google names the project, and where Google cannot reach Apple or a
+browser's push service for a token, that token is of no Android app.
 """
 
 from __future__ import annotations
@@ -18,12 +22,13 @@ FCM_CODES: dict[str, Outcome] = {
     "SENDER_ID_MISMATCH": Outcome.TOKEN_OF_ANOTHER_APP,
     # Without a field violation it is the address: the payload was checked before it left.
     "INVALID_ARGUMENT": Outcome.TOKEN_DEAD,
-    "QUOTA_EXCEEDED": Outcome.THROTTLED_PROJECT,
+    "QUOTA_EXCEEDED": Outcome.THROTTLED_DEVICE,  # "for the message target"; see `_scope`
     "UNAVAILABLE": Outcome.PROVIDER_DOWN,
     "INTERNAL": Outcome.PROVIDER_DOWN,
     "UNSPECIFIED_ERROR": Outcome.PROVIDER_DOWN,
-    "THIRD_PARTY_AUTH_ERROR": Outcome.CREDENTIAL_BAD,
-    "APNS_AUTH_ERROR": Outcome.CREDENTIAL_BAD,
+    # Credentials for iPhones and browsers that the project lacks: Android's deliveries need none.
+    "THIRD_PARTY_AUTH_ERROR": Outcome.TOKEN_OF_ANOTHER_APP,
+    "APNS_AUTH_ERROR": Outcome.TOKEN_OF_ANOTHER_APP,
 }
 STATUSES: dict[str, Outcome] = {
     "INVALID_ARGUMENT": Outcome.PAYLOAD_BAD,
@@ -46,6 +51,10 @@ _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 _APNS_ERROR = "type.googleapis.com/google.firebase.fcm.v1.ApnsError"
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
+_QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
+_QUOTA = "QUOTA_EXCEEDED"
+_PROJECT_RATES = frozenset({"RATE_LIMIT_EXCEEDED", "RESOURCE_QUOTA_EXCEEDED"})
+"""Reasons of Google's front end, whose quotas are a project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Verdict:
     message_id: str = ""
     timed_out: bool = False
     """There was no answer in all the time that it had."""
+    unscoped: bool = False
+    """A quota of which Google does not say whether it is the device's or the project's."""
 
     @property
     def access_token_refused(self) -> bool:
@@ -82,10 +93,31 @@ def _judge(status: int, canonical: str, details: list[ForeignObject]) -> Verdict
         return Verdict(Outcome.TOKEN_DEAD, apns)
     if code == "INVALID_ARGUMENT" and _named(details, _BAD_REQUEST):
         return Verdict(Outcome.PAYLOAD_BAD, code)
+    if code == _QUOTA:
+        return _scope(details)
     if code in FCM_CODES:
         return Verdict(FCM_CODES[code], apns or code)
     reason = _first(details, _ERROR_INFO, "reason") or canonical or f"HTTP {status}"
     return Verdict(STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
+
+
+def _scope(details: list[ForeignObject]) -> Verdict:
+    """Return whose quota it is, as far as Google says."""
+    violations = [
+        violation
+        for one in details
+        if one.text("@type") == _QUOTA_FAILURE
+        for violation in one.objects("violations")
+    ]
+    said = " ".join(
+        f"{violation.text('subject')} {violation.text('description')}" for violation in violations
+    ).lower()
+    if "device" in said or "token" in said:
+        return Verdict(Outcome.THROTTLED_DEVICE, _QUOTA)
+    front = _first(details, _ERROR_INFO, "reason") in _PROJECT_RATES
+    if front or "project" in said:
+        return Verdict(Outcome.THROTTLED_PROJECT, _QUOTA)
+    return Verdict(Outcome.THROTTLED_DEVICE, _QUOTA, unscoped=True)
 
 
 def _first(details: list[ForeignObject], kind: str, field: str) -> str:

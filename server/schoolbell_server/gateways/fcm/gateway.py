@@ -19,6 +19,7 @@ from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
 from schoolbell_server.gateways.fcm.access_token import AccessToken, TokenRefused, TokenUnreachable
 from schoolbell_server.gateways.fcm.errors import Verdict, verdict_of
 from schoolbell_server.gateways.fcm.message import FcmMessages
+from schoolbell_server.gateways.fcm.quota_guess import QuotaGuess
 from schoolbell_server.gateways.settings import AndroidConfig
 from schoolbell_server.observability.loop_lag import LoopLag
 
@@ -54,6 +55,7 @@ class FcmGateway(ProviderGateway):
         )
         self._token = token
         self._rate = rate
+        self._quota = QuotaGuess()
         self._circuit = circuits.of(ProviderEnvironment.PRODUCTION)
         self._messages = FcmMessages(config)
         self._path = f"v1/projects/{config.project_id}/messages:send"
@@ -79,6 +81,8 @@ class FcmGateway(ProviderGateway):
     async def _probe(self) -> tuple[Outcome, str]:
         """Let Google validate a message to nobody: it is refused for the address."""
         verdict, _ = await self._post(_PROBE, self._deadline)
+        if verdict.outcome is Outcome.THROTTLED_DEVICE:  # it is sent to nobody's
+            return Outcome.THROTTLED_PROJECT, verdict.reason
         return verdict.outcome, verdict.reason
 
     def prepare(self, batch: Sequence[Push]) -> Sequence[Outgoing | None]:
@@ -138,12 +142,14 @@ class FcmGateway(ProviderGateway):
         self, push: Push, verdict: Verdict, retry_after: dt.timedelta | None, begin: float
     ) -> PushResult:
         """Tell circuit and rate of an attempt that began at a time; return its result."""
-        self._circuit.record(verdict.outcome, begin, timed_out=verdict.timed_out)
-        if verdict.outcome is Outcome.THROTTLED_PROJECT:
+        outcome = self._quota.outcome(push.address, verdict)
+        self._circuit.record(outcome, begin, timed_out=verdict.timed_out)
+        if outcome is Outcome.THROTTLED_PROJECT:
             self._rate.slow_down()
+            self._attempts.circuits.throttle(verdict.reason, retry_after)
         return PushResult(
             delivery_id=push.delivery_id,
-            outcome=verdict.outcome,
+            outcome=outcome,
             provider_reason=verdict.reason,
             provider_message_id=verdict.message_id,
             retry_after=retry_after,

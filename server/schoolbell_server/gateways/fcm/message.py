@@ -8,6 +8,7 @@ from typing import Any
 
 from pyfcm import FCMNotification
 
+from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.gateways.apns.message import app_keys, encode
 from schoolbell_server.gateways.common.fitting import fit_body
 from schoolbell_server.gateways.common.push import Push
@@ -35,13 +36,15 @@ class FcmMessages:
 
     def __init__(self, config: AndroidConfig) -> None:
         self._system = config.style is AndroidStyle.NOTIFICATION
+        self._click_action = config.click_action
         self._label = config.analytics_label
+        self._size = _size_twice if self._system else _size
         # pyfcm wants credentials, and uses none of them to build a payload.
         self._builder = _Builder(credentials=object(), project_id=config.project_id)
 
     def encode(self, push: Push, now: dt.datetime) -> bytes | None:
         """Return the request's body; None for what FCM would refuse whatever the address is."""
-        data, counted = fit_body(_data(push), ("body",), _size, PAYLOAD_LIMIT)
+        data, counted = fit_body(_data(push), ("body",), self._size, PAYLOAD_LIMIT)
         if len(counted) > PAYLOAD_LIMIT or not _RESERVED.isdisjoint(data):
             return None
         if any(key.startswith(_RESERVED_STARTS) for key in data):
@@ -57,10 +60,30 @@ class FcmMessages:
         return encode(document)
 
     def _android(self, push: Push, now: dt.datetime) -> dict[str, Any]:
-        android: dict[str, Any] = {"priority": "HIGH", "ttl": f"{_ttl(push, now)}s"}
-        if self._system and push.collapse_key:
-            android["notification"] = {"tag": push.collapse_key}
-        return android
+        android = {"priority": _priority(push), "ttl": f"{_ttl(push, now)}s"}
+        drawn = self._drawn(push) if self._system else {}
+        return {**android, "notification": drawn} if drawn else android
+
+    def _drawn(self, push: Push) -> dict[str, str]:
+        """Return how the system is to draw a push, besides its text.
+
+        A channel that the app has not made is no harm: the app's default one is taken.
+        """
+        drawn = {}
+        if push.collapse_key:
+            drawn["tag"] = push.collapse_key
+        if push.kind is not None:
+            drawn["channel_id"] = push.kind.name
+        if push.detail_level is not DetailLevel.GENERIC:
+            drawn["visibility"] = "PRIVATE"
+        if self._click_action:
+            drawn["click_action"] = self._click_action
+        return drawn
+
+
+def _priority(push: Push) -> str:
+    """Return HIGH, which wakes a sleeping phone, only for what cannot wait and for a try."""
+    return "HIGH" if push.time_sensitive or push.kind is None else "NORMAL"
 
 
 def _ttl(push: Push, now: dt.datetime) -> int:
@@ -81,3 +104,8 @@ def _data(push: Push) -> dict[str, Any]:
 def _size(data: Mapping[str, Any]) -> bytes:
     """Return what Google counts: keys and values."""
     return "".join(f"{key}{value}" for key, value in data.items()).encode()
+
+
+def _size_twice(data: Mapping[str, Any]) -> bytes:
+    """Return the same where the system draws the text, which then is in the message twice."""
+    return _size(data) + _size({name: data[name] for name in ("title", "body")})

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dschoolbell/link/v1/link.proto\x12\x12schoolbell.link.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"v\n\x05\x42\x61tch\x12\x30\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1c.schoolbell.link.v1.Delivery\x12;\n\x0fsealed_contents\x18\x02 \x01(\x0b\x32\".schoolbell.link.v1.SealedContents\"\xcd\x01\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12.\n\njudge_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65\x63ho\x18\x05 \x01(\x0c\x12,\n\x07\x63ontent\x18\x06 \x01(\x0b\x32\x1b.schoolbell.link.v1.Content\"\xcc\x02\n\x07\x43ontent\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\x05\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\x05\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0b\n\x03\x66id\x18\x05 \x01(\x08\x12\x17\n\x0fnotification_id\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\x05\x12\r\n\x05title\x18\x08 \x01(\t\x12\x0c\n\x04\x62ody\x18\t \x01(\t\x12\x14\n\x0c\x63ollapse_key\x18\n \x01(\t\x12\x18\n\x10registration_ref\x18\x0b \x01(\t\x12\x16\n\x0etime_sensitive\x18\x0c \x01(\x08\x12\x33\n\x04\x64\x61ta\x18\r \x03(\x0b\x32%.schoolbell.link.v1.Content.DataEntry\x1a+\n\tDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\x08\x43ontents\x12-\n\x08\x63ontents\x18\x01 \x03(\x0b\x32\x1b.schoolbell.link.v1.Content\"H\n\x0eSealedContents\x12\x0e\n\x06key_id\x18\x01 \x01(\x0c\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\x12\n\nciphertext\x18\x03 \x01(\x0c\"9\n\x08Outcomes\x12-\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1b.schoolbell.link.v1.Outcome\"\xf7\x02\n\x07Outcome\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04\x65\x63ho\x18\x03 \x01(\x0c\x12\x0f\n\x07outcome\x18\x04 \x01(\x05\x12\x17\n\x0fprovider_reason\x18\x05 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x06 \x01(\t\x12\x33\n\x0ftoken_dead_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bretry_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04held\x18\t \x01(\x08\x12\r\n\x05trial\x18\n \x01(\x08\x12\x11\n\twithdrawn\x18\x0b \x01(\x08\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0bWithdrawals\x12\x33\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x1e.schoolbell.link.v1.Withdrawal\"\x82\x01\n\nWithdrawal\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12.\n\njudge_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dschoolbell/link/v1/link.proto\x12\x12schoolbell.link.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"v\n\x05\x42\x61tch\x12\x30\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1c.schoolbell.link.v1.Delivery\x12;\n\x0fsealed_contents\x18\x02 \x01(\x0b\x32\".schoolbell.link.v1.SealedContents\"\xcd\x01\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12.\n\njudge_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65\x63ho\x18\x05 \x01(\x0c\x12,\n\x07\x63ontent\x18\x06 \x01(\x0b\x32\x1b.schoolbell.link.v1.Content\"\xe2\x02\n\x07\x43ontent\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\x05\x12\x13\n\x0b\x65nvironment\x18\x03 \x01(\x05\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0b\n\x03\x66id\x18\x05 \x01(\x08\x12\x17\n\x0fnotification_id\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\x05\x12\r\n\x05title\x18\x08 \x01(\t\x12\x0c\n\x04\x62ody\x18\t \x01(\t\x12\x14\n\x0c\x63ollapse_key\x18\n \x01(\t\x12\x18\n\x10registration_ref\x18\x0b \x01(\t\x12\x16\n\x0etime_sensitive\x18\x0c \x01(\x08\x12\x33\n\x04\x64\x61ta\x18\r \x03(\x0b\x32%.schoolbell.link.v1.Content.DataEntry\x12\x14\n\x0c\x64\x65tail_level\x18\x0e \x01(\x05\x1a+\n\tDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\x08\x43ontents\x12-\n\x08\x63ontents\x18\x01 \x03(\x0b\x32\x1b.schoolbell.link.v1.Content\"H\n\x0eSealedContents\x12\x0e\n\x06key_id\x18\x01 \x01(\x0c\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\x12\n\nciphertext\x18\x03 \x01(\x0c\"9\n\x08Outcomes\x12-\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1b.schoolbell.link.v1.Outcome\"\xf7\x02\n\x07Outcome\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0c\n\x04\x65\x63ho\x18\x03 \x01(\x0c\x12\x0f\n\x07outcome\x18\x04 \x01(\x05\x12\x17\n\x0fprovider_reason\x18\x05 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x06 \x01(\t\x12\x33\n\x0ftoken_dead_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bretry_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04held\x18\t \x01(\x08\x12\r\n\x05trial\x18\n \x01(\x08\x12\x11\n\twithdrawn\x18\x0b \x01(\x08\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0bWithdrawals\x12\x33\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\x1e.schoolbell.link.v1.Withdrawal\"\x82\x01\n\nWithdrawal\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12.\n\njudge_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,19 +40,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERY']._serialized_start=239
   _globals['_DELIVERY']._serialized_end=444
   _globals['_CONTENT']._serialized_start=447
-  _globals['_CONTENT']._serialized_end=779
-  _globals['_CONTENT_DATAENTRY']._serialized_start=736
-  _globals['_CONTENT_DATAENTRY']._serialized_end=779
-  _globals['_CONTENTS']._serialized_start=781
-  _globals['_CONTENTS']._serialized_end=838
-  _globals['_SEALEDCONTENTS']._serialized_start=840
-  _globals['_SEALEDCONTENTS']._serialized_end=912
-  _globals['_OUTCOMES']._serialized_start=914
-  _globals['_OUTCOMES']._serialized_end=971
-  _globals['_OUTCOME']._serialized_start=974
-  _globals['_OUTCOME']._serialized_end=1349
-  _globals['_WITHDRAWALS']._serialized_start=1351
-  _globals['_WITHDRAWALS']._serialized_end=1417
-  _globals['_WITHDRAWAL']._serialized_start=1420
-  _globals['_WITHDRAWAL']._serialized_end=1550
+  _globals['_CONTENT']._serialized_end=801
+  _globals['_CONTENT_DATAENTRY']._serialized_start=758
+  _globals['_CONTENT_DATAENTRY']._serialized_end=801
+  _globals['_CONTENTS']._serialized_start=803
+  _globals['_CONTENTS']._serialized_end=860
+  _globals['_SEALEDCONTENTS']._serialized_start=862
+  _globals['_SEALEDCONTENTS']._serialized_end=934
+  _globals['_OUTCOMES']._serialized_start=936
+  _globals['_OUTCOMES']._serialized_end=993
+  _globals['_OUTCOME']._serialized_start=996
+  _globals['_OUTCOME']._serialized_end=1371
+  _globals['_WITHDRAWALS']._serialized_start=1373
+  _globals['_WITHDRAWALS']._serialized_end=1439
+  _globals['_WITHDRAWAL']._serialized_start=1442
+  _globals['_WITHDRAWAL']._serialized_end=1572
 # @@protoc_insertion_point(module_scope)

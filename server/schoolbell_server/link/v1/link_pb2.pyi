@@ -144,6 +144,7 @@ class Content(_message.Message):
     REGISTRATION_REF_FIELD_NUMBER: _builtins.int
     TIME_SENSITIVE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    DETAIL_LEVEL_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     """The app, by the name that the hub knows it by."""
     platform: _builtins.int
@@ -168,6 +169,10 @@ class Content(_message.Message):
     """Opaque: tells the app which district to ask."""
     time_sensitive: _builtins.bool
     """Whether it breaks through a phone's focus."""
+    detail_level: _builtins.int
+    """How much title and text say, by its number in `schoolbell.v1.DetailLevel`; 0 where the district
+    does not say.
+    """
     @_builtins.property
     def data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Further keys for the app."""
@@ -188,10 +193,11 @@ class Content(_message.Message):
         registration_ref: _builtins.str = ...,
         time_sensitive: _builtins.bool = ...,
         data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        detail_level: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "app_id", b"app_id", "body", b"body", "collapse_key", b"collapse_key", "data", b"data", "environment", b"environment", "fid", b"fid", "kind", b"kind", "notification_id", b"notification_id", "platform", b"platform", "registration_ref", b"registration_ref", "time_sensitive", b"time_sensitive", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "app_id", b"app_id", "body", b"body", "collapse_key", b"collapse_key", "data", b"data", "detail_level", b"detail_level", "environment", b"environment", "fid", b"fid", "kind", b"kind", "notification_id", b"notification_id", "platform", b"platform", "registration_ref", b"registration_ref", "time_sensitive", b"time_sensitive", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from schoolbell.v1 import change_pb2
 from schoolbell.v1 import change_service_pb2 as messages
-from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.acceptance.submission import (
     Accepted,
     Answer,
@@ -24,10 +23,11 @@ from schoolbell_server.contract.changes import (
 )
 from schoolbell_server.contract.resume_tokens import read_token
 from schoolbell_server.rpc.caller import current_caller
-from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
+from schoolbell_server.rpc.errors import InvalidFields
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.common.sources import not_own
 
 _Result = messages.PublishResult
 
@@ -72,13 +72,7 @@ def _read(message: change_pb2.Change) -> Submitted | Refused:
         return Refused(error)
     assert change is not None
     if not current_caller().key.allows_source(change.key.source):
-        return Refused(
-            SchoolbellError(
-                ErrorReason.ERROR_REASON_SOURCE_NOT_ALLOWED,
-                "the API key is not for this source",
-                metadata={"source": change.key.source},
-            )
-        )
+        return Refused(not_own(change.key.source))
     content = normalise(message)
     return Submitted(
         change=change,

@@ -47,6 +47,15 @@ def no_student(student_id: str) -> SchoolbellError:
     )
 
 
+def no_own_student(student_id: str, user_id: str) -> SchoolbellError:
+    """Return that a person is not that student, nor related to them."""
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_STUDENT_NOT_FOUND,
+        f"the roster has no student {student_id} of {user_id}",
+        metadata={"student_id": student_id},
+    )
+
+
 def no_user(user_id: str) -> SchoolbellError:
     """Return that the roster has no such person."""
     return SchoolbellError(

@@ -18,15 +18,25 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_storage.roster_origins import foreign_records
 from schoolbell_storage.roster_records import Origin, Record, RecordName
 
+_MOST_NAMED = 5
+"""How many of a key's sources a refusal names."""
+
 
 def check_source(source: str) -> None:
     """Check that the caller's key is for a source; else PERMISSION_DENIED."""
     if not is_own(source):
-        raise SchoolbellError(
-            ErrorReason.ERROR_REASON_SOURCE_NOT_ALLOWED,
-            f"the API key is not for the source {source}",
-            metadata={"source": source},
-        )
+        raise not_own(source)
+
+
+def not_own(source: str) -> SchoolbellError:
+    """Return the refusal of a source that the caller's key is not for; it names those it is for."""
+    sources = sorted(current_caller().key.sources)
+    more = f" and {len(sources) - _MOST_NAMED} more" if len(sources) > _MOST_NAMED else ""
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_SOURCE_NOT_ALLOWED,
+        f"the API key is for the source {', '.join(sources[:_MOST_NAMED])}{more}, not {source}",
+        metadata={"source": source},
+    )
 
 
 def is_own(source: str) -> bool:

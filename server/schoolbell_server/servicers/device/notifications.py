@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import Callable, Sequence
 
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.contract.fields import read_id, read_locale
 from schoolbell_server.contract.notified import write_notified
 from schoolbell_server.dispatch.preparer import as_told, students_of
-from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.domain.notification import notification_id, written_at
 from schoolbell_server.domain.shared import recheck_all
 from schoolbell_server.domain.timing import local_date
-from schoolbell_server.domain.world import World
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import SchoolbellError
-from schoolbell_server.rpc.validation import REQUIRED, Violations
+from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.servicers.device.told import Asked, Told, ToldReader
 from schoolbell_server.texts import Texts
-from schoolbell_storage.addresses import fetch_given_names
-from schoolbell_storage.changes import fetch_contents
-from schoolbell_storage.deliveries import (
-    DeliveryRow,
-    deliveries_of_user,
-    fetch_deliveries,
-)
-from schoolbell_storage.devices import get_device
+from schoolbell_storage.deliveries import deliveries_of_user
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.world import Apps, fetch_world
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A delivery with what is known of it now."""
-
-    row: DeliveryRow
-    change: Change
-    world: World
-    given_names: Mapping[tuple[str, str], str]
-    locale: str
+from schoolbell_storage.world import Apps
 
 
 class Notifications:
@@ -62,7 +39,7 @@ class Notifications:
     ) -> None:
         """`on_seen` is told the id of every device that fetches a text."""
         self._storage = storage
-        self._apps = apps
+        self._told = ToldReader(storage, apps)
         self._texts = texts
         self._clock = clock
         self._on_seen = on_seen
@@ -76,52 +53,45 @@ class Notifications:
         read_id(request.user_id, "user_id", violations.add)
         target = request.WhichOneof("target")
         if target is None:
-            violations.add("target", REQUIRED, reasons.REQUIRED)
+            violations.add("target", "must have notification_id or delivery_id", reasons.REQUIRED)
         else:
             read_id(getattr(request, target), target, violations.add)
         read_locale(request.locale, "locale", violations.add)
         violations.refuse()
-        async with self._storage.read() as connection:
-            row = await _delivery(connection, request)
-            found = None if row is None else await self._find(connection, request, row)
+        found = await self._find(request)
         seen = () if found is None else self._seen(found)
-        if found is None or not seen:
+        locale = None if found is None else _locale(request, found)
+        if found is None or locale is None or not seen:
             assert target is not None, "the lack of a target was refused"
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_NOTIFICATION_NOT_FOUND,
-                "the user has no such notification",
+                f"{request.user_id} has no notification of this {target}, or not any more:"
+                f" {getattr(request, target)}",
                 metadata={target: getattr(request, target)},
             )
         if request.delivery_id:
             self._on_seen(found.row.device_id)
-        return messages.GetNotificationResponse(notification=self._word(found, seen))
+        notification = self._word(found, seen, locale)
+        return messages.GetNotificationResponse(notification=notification)
 
-    async def _find(
-        self,
-        connection: AsyncConnection,
-        request: messages.GetNotificationRequest,
-        row: DeliveryRow,
-    ) -> _Found | None:
-        """Return a user's delivery with what is known of it now."""
-        district_id, name = row.district_id, (row.district_id, row.key)
-        contents = await fetch_contents(connection, [name])
-        if name not in contents:
-            return None
-        change, named = parse_change(contents[name]), students_of(row)
-        calendars = [change.calendar_id] if change.calendar_id else []
-        world = await fetch_world(connection, district_id, named, calendars, self._apps)
-        names = await fetch_given_names(connection, [(district_id, one) for one in named])
-        locale = request.locale
+    async def _find(self, request: messages.GetNotificationRequest) -> Told | None:
+        """Return the user's delivery that is asked for: of a notification, any."""
+        district_id, user_id = request.district_id, request.user_id
         if request.delivery_id:
-            device = await get_device(connection, district_id, row.user_id, row.device_id)
-            if device is None:
-                return None
-            locale = locale or device.locale
-        if world is None:
+            return await self._told.read(Asked(district_id, user_id, request.delivery_id))
+        written = written_at(request.notification_id)
+        if written is None:
             return None
-        return _Found(row, change, world, names, locale or world.district.locale)
+        async with self._storage.read() as connection:
+            rows = await deliveries_of_user(connection, district_id, user_id, *written)
+        for row in rows:
+            if request.notification_id == notification_id(
+                district_id, row.key, user_id, row.create_time
+            ):
+                return await self._told.read(Asked(district_id, user_id, row))
+        return None
 
-    def _seen(self, found: _Found) -> tuple[str, ...]:
+    def _seen(self, found: Told) -> tuple[str, ...]:
         """Return whom of its students the user may see: gates 1 to 9 as they stand now."""
         row = found.row
         day = row.school_day if self._replay else local_date(self._clock(), row.time_zone)
@@ -129,14 +99,14 @@ class Notifications:
         checked = recheck_all(found.change, named, row.user_id, row.device_id, day, found.world)
         return checked.student_ids
 
-    def _word(self, found: _Found, seen: Sequence[str]) -> messages.Notification:
+    def _word(self, found: Told, seen: Sequence[str], locale: str) -> messages.Notification:
         row, district = found.row, found.world.district
         names = [found.given_names.get((row.district_id, one), "") for one in seen]
         text = self._texts.render(
             as_told(found.change, row.told),
             app=row.app,
             detail=DetailLevel.DETAILED,
-            locale=found.locale,
+            locale=locale,
             student_name=names[0],
             sibling_names=names[1:],
             correction=row.correction,
@@ -146,26 +116,15 @@ class Notifications:
             notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
             title=text.title,
             body=text.body,
-            locale=self._texts.language(found.locale),
+            locale=self._texts.language(locale),
             changes=[write_notified(found.change, seen)],
         )
 
 
-async def _delivery(
-    connection: AsyncConnection, request: messages.GetNotificationRequest
-) -> DeliveryRow | None:
-    """Return the user's delivery that is asked for: of a notification, any."""
-    district_id, user_id = request.district_id, request.user_id
+def _locale(request: messages.GetNotificationRequest, found: Told) -> str | None:
+    """Return the language to word it in; None where its device is no longer the user's."""
+    locale: str | None = request.locale
     if request.delivery_id:
-        row = (await fetch_deliveries(connection, [request.delivery_id])).get(request.delivery_id)
-        own = row is not None and (row.district_id, row.user_id) == (district_id, user_id)
-        return row if own else None
-    written = written_at(request.notification_id)
-    if written is None:
-        return None
-    for row in await deliveries_of_user(connection, district_id, user_id, *written):
-        if request.notification_id == notification_id(
-            district_id, row.key, user_id, row.create_time
-        ):
-            return row
-    return None
+        own = found.device_locale()
+        locale = None if own is None else locale or own
+    return locale if locale is None else locale or found.world.district.locale

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context
 from dataclasses import dataclass, replace
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
-from schoolbell_server.background.group_commit import GroupCommit
+from schoolbell_server.background.call_groups import CallGroups
 from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.dispatch.progress import moved_to, progress_of
 from schoolbell_server.domain.delivery import after_receipt
@@ -75,8 +73,7 @@ class Receipts:
         self._storage = storage
         self._clock = clock
         self._on_seen = on_seen
-        self._commits: GroupCommit[_Reported, _Results] = GroupCommit(self._commit, MOST)
-        self._worker: asyncio.Task[None] | None = None
+        self._calls: CallGroups[_Reported, _Results] = CallGroups(self._commit, MOST, "receipts")
 
     async def report(
         self, request: messages.ReportReceiptsRequest
@@ -88,17 +85,12 @@ class Receipts:
         violations.refuse()
         reported = _Reported(request, [_check(receipt) for receipt in request.receipts])
         share = request.district_id, request.user_id
-        answer = self._commits.enqueue(reported, len(request.receipts), share=share)
-        if self._worker is None or self._worker.done():
-            # Of no call: whoever goes away takes nobody along.
-            work = self._commits.work()
-            self._worker = asyncio.create_task(work, name="receipts", context=Context())
-        return messages.ReportReceiptsResponse(results=await asyncio.shield(answer))
+        results = await self._calls.ask(reported, len(request.receipts), share=share)
+        return messages.ReportReceiptsResponse(results=results)
 
     async def drain(self, seconds: float) -> None:
         """Wait until what was reported is stored, so many seconds at most."""
-        if self._worker is not None:
-            await asyncio.wait([self._worker], timeout=seconds)
+        await self._calls.drain(seconds)
 
     async def _commit(self, group: Sequence[_Reported]) -> list[_Results]:
         """Take the receipts of several calls in one transaction, in their order."""

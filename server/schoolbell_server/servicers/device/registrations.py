@@ -78,7 +78,7 @@ class Registrations:
     ) -> dict[int, Answer]:
         district = await existing_district(connection, district_id)
         if app_id not in district.app_ids:
-            return {one.index: _no_app(app_id) for one in placed}
+            return {one.index: _no_app(app_id, district.app_ids) for one in placed}
         users = {one.asked.user_id for one in placed}
         known = await known_users(connection, district_id, users)
         answers: dict[int, Answer] = {
@@ -122,9 +122,10 @@ def _steps(placed: Sequence[_Placed]) -> Iterator[Sequence[_Placed]]:
         yield placed[first : first + _STEP]
 
 
-def _no_app(app_id: str) -> SchoolbellError:
+def _no_app(app_id: str, known: Sequence[str]) -> SchoolbellError:
+    there = f"it has {', '.join(known)}" if known else "it has none yet"
     return SchoolbellError(
         ErrorReason.ERROR_REASON_APP_NOT_FOUND,
-        "the app is not one of the district's",
+        f"the district has no app {app_id!r}; {there}",
         metadata={"app_id": app_id},
     )

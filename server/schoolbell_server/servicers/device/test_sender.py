@@ -14,7 +14,7 @@ from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.dispatch.collapse_keys import Opener
-from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.domain.kinds import DetailLevel, Outcome
 from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -153,6 +153,7 @@ class TestSender:
             environment=row.environment,
             title=text.title,
             body=text.body,
+            detail_level=DetailLevel.GENERIC,
             expire_time=start + _LIFE,
             registration_ref=row.registration_ref,
         )

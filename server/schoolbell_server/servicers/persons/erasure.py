@@ -31,7 +31,7 @@ from schoolbell_server.status.forgetting import blanked
 from schoolbell_storage import mentions, persons, status_log
 from schoolbell_storage.accounts import leave_accounts
 from schoolbell_storage.deliveries import fetch_deliveries
-from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.districts import move_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import find_key
 from schoolbell_storage.persons import Holding, Person, Published
@@ -166,7 +166,6 @@ class _Erasing:
         able = await holders(connection, person.district_id, Tool.ACCESS, Right.WRITE)
         if person.user_id in able:
             await keep_access(connection, [person.district_id], self._clock(), person.user_id)
-        await bump_facts(connection, person.district_id)
         return await persons.erase(connection, persons.account(person), 1)
 
     async def _pass(self, person: Person) -> int:
@@ -179,6 +178,8 @@ class _Erasing:
     async def _write(self, step: Step) -> int:
         async with self._storage.write() as connection:
             count = await step(connection)
+            if count:  # most steps are of the roster
+                await move_roster(connection, self._person.district_id)
             await self._trail.record(connection, records=count)
         return count
 
@@ -250,6 +251,7 @@ class _Erasing:
         after, read = 0, _LOG_STEP
         while read == _LOG_STEP:
             async with self._storage.read() as connection:
+                settled = (await status_log.position(connection)).value
                 entries = await status_log.district_entries(
                     connection, person.district_id, after, _LOG_STEP
                 )
@@ -257,7 +259,8 @@ class _Erasing:
             if named:
                 await self._blank(named, person)
             read = len(entries)
-            after = entries[-1].revision if entries else after
+            if entries:  # what is committed only now may have a revision before the last
+                after = max(after, min(entries[-1].revision, settled))
 
     async def _blank(self, named: Sequence[LogEntry], person: Person) -> None:
         """Blank entries as they are now: one often names several, and others are erased too."""

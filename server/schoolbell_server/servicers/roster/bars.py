@@ -20,7 +20,7 @@ from schoolbell_server.servicers.common.audit_trail import audit
 from schoolbell_server.servicers.common.not_found import existing_district, no_student, no_user
 from schoolbell_server.servicers.common.paging import read_page
 from schoolbell_storage import bars
-from schoolbell_storage.districts import bump_facts
+from schoolbell_storage.districts import move_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import known_users
 
@@ -45,7 +45,7 @@ class Bars:
             await _check_known(connection, request)
             if await self._write(connection, request):
                 await self._audit(connection, request)
-                await bump_facts(connection, request.district_id)
+                await move_roster(connection, request.district_id)
             found = await bars.bars_of_pair(connection, request.district_id, pair)
         return messages.SetBarResponse(bars=map(write_bar, found))
 

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +15,7 @@ from schoolbell_server.observability.log import get_logger
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_storage import roster_imports as imports
 from schoolbell_storage.audit import Actor, Document, append_audit
-from schoolbell_storage.districts import lock_roster
+from schoolbell_storage.districts import lock_roster, move_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import count_portal_relationships
 from schoolbell_storage.roster_checks import Problem, ProblemCode, RecordsRefused, Severity
@@ -25,12 +26,16 @@ from schoolbell_storage.roster_imports import (
     ImportRow,
     ImportState,
 )
+from schoolbell_storage.roster_rehearsal import rehearse
 from schoolbell_storage.roster_report import ImportRefusal, ImportReport
-from schoolbell_storage.roster_write import RosterWrite, write_records
+from schoolbell_storage.roster_write import RosterWrite, change_roster
 
 IMPORT_ROSTER = "schoolbell.v1.RosterService/ImportRoster"
 _FINISHER = Actor(Principal(PrincipalType.SYSTEM, "imports"))
 """Who applies what arrived whole: the server, also if its caller is long gone."""
+_REHEARSALS = 5
+"""How often an import is rehearsed for SQLite, where others write into the roster meanwhile; then
+it keeps them away."""
 logger = get_logger(__name__)
 
 
@@ -76,56 +81,91 @@ class ImportFinisher:
             row = await imports.find_import(connection, district_id, import_id)
         if row is None or row.state is not ImportState.APPLYING:
             return
-        try:
-            async with self._storage.write(
-                keep=not row.header.validate_only, timed=False
-            ) as connection:
-                report = await self._apply(connection, row)
-            if report is not None and row.header.validate_only:
-                await self._end(row, ImportState.VALIDATED, report)
-        except RecordsRefused as refused:
-            report = refused_records(row.header, refused.problems, refused.total)
-            await self._end(row, ImportState.REFUSED, report)
-        except _Guarded as guarded:
-            await self._end(row, ImportState.REFUSED, guarded.report)
+        for _ in range(_REHEARSALS if self._storage.dialect == "sqlite" else 0):
+            if await self._rehearse(row):
+                return
+        await self._apply(row)
 
-    async def _apply(self, connection: AsyncConnection, row: ImportRow) -> ImportReport | None:
-        """Write what was staged; None if another server was faster."""
-        header = row.header
-        if not await self._lock(connection, row):
-            return None
-        write = RosterWrite(
-            district_id=header.district_id,
-            source=header.source,
+    async def _rehearse(self, row: ImportRow) -> bool:
+        """Work out what an import does, and then do it; False if the roster moved meanwhile.
+
+        SQLite has one writer: nobody waits for it longer than what really changes takes to write.
+        """
+        write = self._write_of(row)
+        async with self._storage.aside() as connection:
+            rehearsal = await rehearse(connection, write.district_id)
+            outcome = await self._judge(connection, write, row)
+            await rehearsal.compare()
+            async with self._storage.write(on=connection) as connection:
+                if not await self._lock(connection, row):
+                    return True
+                if outcome.state is not ImportState.APPLIED:
+                    same = await rehearsal.still_holds(connection)
+                else:
+                    same = await rehearsal.repeat(connection)
+                if same:
+                    await self._end(connection, row, outcome)
+                return same
+
+    async def _apply(self, row: ImportRow) -> None:
+        """Do what an import does in the transaction that finds it out."""
+        write = self._write_of(row)
+        try:
+            async with self._storage.write(timed=False) as connection:
+                if not await self._lock(connection, row):
+                    return
+                outcome = await self._judge(connection, write, row)
+                if outcome.state is not ImportState.APPLIED:
+                    raise _NotApplied(outcome)
+                await self._end(connection, row, outcome)
+        except _NotApplied as refused:
+            async with self._storage.write() as connection:
+                if await self._lock(connection, row):
+                    await self._end(connection, row, refused.outcome)
+
+    def _write_of(self, row: ImportRow) -> RosterWrite:
+        return RosterWrite(
+            district_id=row.header.district_id,
+            source=row.header.source,
             now=self._now(),
-            full=header.mode is ImportMode.FULL,
-            guards=header.guards,
+            full=row.header.mode is ImportMode.FULL,
+            guards=row.header.guards,
+            sources=row.sources,
         )
+
+    async def _judge(
+        self, connection: AsyncConnection, write: RosterWrite, row: ImportRow
+    ) -> _Outcome:
+        """Write what was staged into what the connection takes for the roster, and report."""
+        header = row.header
         batches = imports.staged_batches(connection, header.district_id, header.import_id)
         try:
-            done = await write_records(connection, write, batches)
+            done = await change_roster(connection, write, batches)
+        except RecordsRefused as refused:
+            report = refused_records(header, refused.problems, refused.total)
+            return _Outcome(ImportState.REFUSED, report, write.now)
         except GuardsExceeded as exceeded:
             portal = await count_portal_relationships(connection, header.district_id)
-            raise _Guarded(_guarded(header, exceeded, portal)) from None
-        portal = await count_portal_relationships(connection, header.district_id)
+            return _Outcome(ImportState.REFUSED, _guarded(header, exceeded, portal), write.now)
         report = ImportReport(
             counts=done.counts,
-            portal_relationships=portal,
+            portal_relationships=await count_portal_relationships(connection, header.district_id),
             problems=[_allowed(problem) for problem in done.lost_bars],
             problem_total=done.lost_bar_total,
         )
-        ended = dataclasses.replace(row, update_time=write.now)
-        await imports.end_import(connection, ended, ImportState.APPLIED, report)
-        await audit_import(connection, header, write.now, _FINISHER, _result("applied", report))
-        return report
+        state = ImportState.VALIDATED if header.validate_only else ImportState.APPLIED
+        return _Outcome(state, report, write.now)
 
-    async def _end(self, row: ImportRow, state: ImportState, report: ImportReport) -> None:
-        async with self._storage.write() as connection:
-            if await self._lock(connection, row):
-                ended = dataclasses.replace(row, update_time=self._now())
-                await imports.end_import(connection, ended, state, report)
-                result = _result(state.value, report)
-                await audit_import(connection, row.header, ended.update_time, _FINISHER, result)
+    async def _end(self, connection: AsyncConnection, row: ImportRow, outcome: _Outcome) -> None:
+        """Write down how an import ended, in the transaction that applied it."""
+        if outcome.state is ImportState.APPLIED and any(
+            count.touched for count in outcome.report.counts.values()
+        ):
+            await move_roster(connection, row.header.district_id)
+        ended = dataclasses.replace(row, update_time=outcome.time)
+        await imports.end_import(connection, ended, outcome.state, outcome.report)
+        result = _result(outcome.state.value, outcome.report)
+        await audit_import(connection, row.header, outcome.time, _FINISHER, result)
 
     async def _lock(self, connection: AsyncConnection, row: ImportRow) -> bool:
         """Keep other writers of the roster away; False if another server was faster."""
@@ -207,12 +247,21 @@ def guard_metadata(excess: Excess) -> Mapping[str, str]:
     return metadata
 
 
-class _Guarded(Exception):
-    """An import exceeds its guards; the report says which and what it would have done."""
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of an import, and when."""
 
-    def __init__(self, report: ImportReport) -> None:
-        super().__init__()
-        self.report = report
+    state: ImportState
+    report: ImportReport
+    time: dt.datetime
+
+
+class _NotApplied(Exception):
+    """An import is not to be applied: what was written for it is rolled back."""
+
+    def __init__(self, outcome: _Outcome) -> None:
+        super().__init__(outcome.state)
+        self.outcome = outcome
 
 
 def _guarded(header: ImportHeader, exceeded: GuardsExceeded, portal: int) -> ImportReport:

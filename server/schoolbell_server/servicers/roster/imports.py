@@ -90,7 +90,8 @@ class ImportReceiver:
             async with self._storage.write() as connection:
                 await lock_roster(connection, header.district_id)
                 await existing_district(connection, header.district_id)
-                return await imports.begin_import(connection, header, self._now())
+                sources = current_caller().key.sources
+                return await imports.begin_import(connection, header, self._now(), sources)
         except ImportInProgress as other:
             # It may wait for a server that is no more.
             self._finisher.start(header.district_id, other.import_id)

@@ -207,7 +207,7 @@ class StatusServicer(StatusServiceServicer):
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_RESUME_TOKEN_INVALID, "not a resume token"
             )
-        if token.store_id != position.store_id or token.revision > position.value:
+        if token.store_id != position.store_id or token.revision > position.newest:
             raise SchoolbellError(
                 ErrorReason.ERROR_REASON_RESUME_TOKEN_FOREIGN,
                 "a resume token of another store: list, then watch from the list's token",

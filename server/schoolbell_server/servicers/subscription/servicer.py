@@ -14,7 +14,7 @@ from schoolbell.v1.subscription_service_pb2_grpc import SubscriptionServiceServi
 from schoolbell_server.contract.subscriptions import Name, read_keys, read_subscriptions
 from schoolbell_server.domain.world import Subscription
 from schoolbell_server.servicers.common.etags import must_write
-from schoolbell_server.servicers.common.not_found import existing_district, no_student
+from schoolbell_server.servicers.common.not_found import existing_district, no_own_student
 from schoolbell_server.servicers.device.named_device import device_retired
 from schoolbell_server.servicers.subscription.page import NamesPage, Page, check_page, read_page
 from schoolbell_storage.districts import DistrictRow, bump_facts
@@ -74,7 +74,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
             page = await self._live_page(connection, request)
             for student_id, _ in asked:
                 if student_id not in page.world.students:
-                    raise no_student(student_id)
+                    raise no_own_student(student_id, page.owner.user_id)
             changed = _changed(page, asked, now)
             if must_write(changes=bool(changed), asked=request.etag, present=page.etag):
                 await replace_subscriptions(connection, page.owner, changed, now)
@@ -131,7 +131,7 @@ def _check_known(page: Page, names: Collection[Name]) -> None:
     known = {*page.world.students, *(student_id for student_id, _ in page.own)}
     for student_id, _ in names:
         if student_id not in known:
-            raise no_student(student_id)
+            raise no_own_student(student_id, page.owner.user_id)
 
 
 def _changed(page: Page, asked: Subscriptions, now: dt.datetime) -> Subscriptions:

@@ -1,0 +1,91 @@
+"""A client certificate in place of a password: its common name is the user, and only its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aio_pika import Message
+from aio_pika.exceptions import AMQPError
+
+from schoolbell.v1 import delivery_pb2
+from schoolbell_sandbox.certificates import Authority, CertificatePem
+from schoolbell_server.demo.rabbitmq.broker import Broker
+from schoolbell_server.gateways.common.trouble import LinkTrouble
+from schoolbell_server.link.broker import connect
+from schoolbell_server.link.settings import LinkConfig
+from schoolbell_server.link.topology import HUB_USER, lane_key
+from schoolbell_server.link.trouble import BrokerTrouble
+from tests.link.enrolled import enroll, some_district
+from tests.link.linked import linked
+from tests.service.following import following
+from tests.service.scene import STUDENT, phone, populate, publish, register, tasks
+
+ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
+
+
+async def test_a_district_and_its_hub_log_in_by_certificates_alone(
+    tmp_path: Path, broker: Broker
+) -> None:
+    def certified(link: LinkConfig) -> LinkConfig:
+        files = _files(tmp_path, "district", broker.authority.named_client(link.user))
+        return replace(link, password_file=None, **files)
+
+    async with linked(tmp_path, broker, started=False, adapt=certified) as link:
+        files = _files(tmp_path, "hub", broker.authority.named_client(HUB_USER))
+        at_broker = replace(link.hub.config.broker, password_file=None, **files)
+        link.hub.config = replace(link.hub.config, broker=at_broker)
+        await link.hub.start()
+        await populate(link.service)
+        await register(link.service, phone(STUDENT))
+        async with following(link.service) as followed:
+            await publish(link.service, *tasks(1, 1))
+            await followed.until_states(ACCEPTED)
+
+
+async def test_a_certificate_is_its_owners_user_whatever_the_url_says(
+    tmp_path: Path, broker: Broker
+) -> None:
+    own, other = some_district(), some_district()
+    await enroll(broker, tmp_path, own)
+    config = await enroll(broker, tmp_path, other)
+    files = _files(tmp_path, "own", broker.authority.named_client(own.user))
+    async with await connect(replace(config, password_file=None, **files)) as connection:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange(own.exchange, ensure=False)
+        await exchange.publish(Message(b"x"), lane_key(0), mandatory=True)
+        channel = await connection.channel()
+        exchange = await channel.get_exchange(other.exchange, ensure=False)
+        with pytest.raises(AMQPError, match="ACCESS_REFUSED"):
+            await exchange.publish(Message(b"x"), lane_key(0), mandatory=True)
+
+
+@pytest.mark.parametrize(
+    ("sign", "trouble"),
+    [
+        (lambda broker: broker.authority.named_client("nobody"), LinkTrouble.CREDENTIALS),
+        (lambda _: Authority.create().named_client("district.x"), LinkTrouble.TLS),
+    ],
+)
+async def test_a_certificate_of_nobody_or_of_another_authority_is_refused(
+    tmp_path: Path,
+    broker: Broker,
+    sign: Callable[[Broker], CertificatePem],
+    trouble: LinkTrouble,
+) -> None:
+    config = await enroll(broker, tmp_path, some_district())
+    files = _files(tmp_path, "bad", sign(broker))
+    with pytest.raises(BrokerTrouble) as refused:
+        await connect(replace(config, password_file=None, **files))
+    assert refused.value.trouble is trouble
+
+
+def _files(folder: Path, name: str, pem: CertificatePem) -> dict[str, Path]:
+    """Write a certificate and its key, and return the settings that name them."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
+    certificate.write_bytes(pem.certificate)
+    key.write_bytes(pem.key)
+    key.chmod(0o600)
+    return {"certificate_file": certificate, "key_file": key}
