@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from schoolbell_server.config.key_set import Missing, VerifyingKey
 from schoolbell_server.identity import fetch
-from schoolbell_server.identity.key_set import Missing, VerifyingKey
 from schoolbell_server.identity.key_source import MOST_WAITING, KeySource
 from tests.identity.provider import Provider, SigningKey, issuer, provider
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
+from schoolbell_server.config.key_set import ASYMMETRIC, read_key_set
 from schoolbell_server.config.ranges import Range
-from schoolbell_server.identity.key_set import ASYMMETRIC, read_key_set
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.credential_files import Holds, read_authority
 

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from schoolbell_server.config import IssuerConfig
+from schoolbell_server.config.key_set import KeySet, Missing, VerifyingKey, key_set, read_key_set
 from schoolbell_server.gateways.common.files import stamp
 from schoolbell_server.identity.fetch import FetchFailed, fetch
-from schoolbell_server.identity.key_set import KeySet, Missing, VerifyingKey, key_set, read_key_set
 from schoolbell_server.security.credential_files import CredentialUnusable
 
 MOST_WAITING = 50

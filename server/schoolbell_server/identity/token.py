@@ -6,9 +6,9 @@ import datetime as dt
 import hashlib
 from dataclasses import dataclass
 
+from schoolbell_server.config.key_set import VerifyingKey
 from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_server.identity.claims import Claims
-from schoolbell_server.identity.key_set import VerifyingKey
 from schoolbell_server.security.api_key import Grant
 
 _DIGITS = 16

@@ -17,9 +17,9 @@ import jwt
 from jwt.utils import base64url_decode
 
 from schoolbell_server.config import IdentityConfig, IssuerConfig
+from schoolbell_server.config.key_set import Missing, VerifyingKey
 from schoolbell_server.gateways.common.foreign_json import BadDocument, ForeignObject, read_object
 from schoolbell_server.identity.claims import read_claims
-from schoolbell_server.identity.key_set import Missing, VerifyingKey
 from schoolbell_server.identity.key_source import KeySource
 from schoolbell_server.identity.refusals import Cause, TokenRefused
 from schoolbell_server.identity.token import Token, TokenGrant

@@ -125,14 +125,6 @@ class Broker:
         finally:
             self.kill()
 
-    def freeze(self) -> None:
-        """Stop all its processes where they are: connections stay open, and nothing answers."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let them go on."""
-        self._signal(signal.SIGCONT)
-
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes:
             try:
