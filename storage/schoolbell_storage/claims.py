@@ -46,21 +46,38 @@ class Waiting:
     due_time: dt.datetime
 
 
+_NEXT_PLACE = (
+    select(delivery.c.lane, delivery.c.district_id, delivery.c.due_time)
+    .where(
+        delivery.c.app_id == bindparam("app", type_=TEXT),
+        delivery.c.platform == bindparam("on", type_=delivery.c.platform.type),
+        WAITING,
+        tuple_(delivery.c.lane, delivery.c.district_id)
+        > tuple_(
+            bindparam("after_lane", type_=delivery.c.lane.type),
+            bindparam("after_district", type_=TEXT),
+        ),
+    )
+    .order_by(delivery.c.lane, delivery.c.district_id, delivery.c.due_time)
+    .limit(1)
+)
+
+
 async def waiting(connection: AsyncConnection, route: Route) -> list[Waiting]:
     """Return where unleased deliveries wait on a route: by lane, then by district."""
     found: list[Waiting] = []
-    after = (-1, "")
+    app_id, platform = route
+    asked: dict[str, object] = {
+        "app": app_id,
+        "on": int(platform),
+        "after_lane": -1,
+        "after_district": "",
+    }
     while True:
-        wanted = (
-            select(delivery.c.lane, delivery.c.district_id, delivery.c.due_time)
-            .where(*_on(route), tuple_(delivery.c.lane, delivery.c.district_id) > after)
-            .order_by(delivery.c.lane, delivery.c.district_id, delivery.c.due_time)
-            .limit(1)
-        )
-        row = (await connection.execute(wanted)).first()
+        row = (await connection.execute(_NEXT_PLACE, asked)).first()
         if row is None:
             return found
-        after = (row.lane, row.district_id)
+        asked |= {"after_lane": row.lane, "after_district": row.district_id}
         due_time = from_micros(row.due_time)
         found.append(Waiting(lane=row.lane, district_id=row.district_id, due_time=due_time))
 
