@@ -128,3 +128,23 @@ async def test_places_and_accounts_are_listed(tmp_path: Path) -> None:
         assert "s1001" in {one["userId"] for one in found}
         table = await schoolbell(service, access.ROLE_ADMINISTRATOR, "users", "list", "s1001")
         assert family in table.out
+
+
+async def test_a_year_without_calendars_is_not_activated_by_mistake(tmp_path: Path) -> None:
+    async with whole(tmp_path) as service:
+        await service.create_district()
+        await import_roster(service, *SIDE_FILE)
+        (year,) = {one["calendar"]["schoolYear"] for one in await ask(service, "calendars", "list")}
+        activate = ("calendars", "activate")
+        (good,) = await ask(service, *activate, str(year))
+        assert good["calendarCount"] == 2
+        wrong = str(year + 10)
+        refused = await schoolbell(service, access.ROLE_ADMINISTRATOR, *activate, wrong)
+        assert refused.code == 1
+        assert f"no calendar is of the year {wrong}: nobody would be told" in refused.err
+        (counted,) = await ask(service, *activate, wrong, "--dry-run")
+        assert counted["calendarCount"] == 0
+        shown = await ask(service, "calendars", "list", "--year", str(year))
+        assert len(shown) == 2
+        (meant,) = await ask(service, *activate, wrong, "--yes")
+        assert meant["activeSchoolYear"] == int(wrong)

@@ -10,6 +10,7 @@ from schoolbell.cli import values
 from schoolbell.cli.groups import add_calls
 from schoolbell.cli.output import columns
 from schoolbell.cli.rpc import Rpc
+from schoolbell.v1.roster_service_pb2 import SetActiveSchoolYearResponse
 
 _ALL = {"include_inactive": "all"}
 
@@ -38,6 +39,12 @@ add_calls(
         )
     },
 )
+
+
+def _no_calendars(answer: SetActiveSchoolYearResponse) -> str:
+    if answer.calendar_count:
+        return ""
+    return f"no calendar is of the year {answer.active_school_year}: nobody would be told anything"
 
 
 @click.group()
@@ -70,6 +77,7 @@ add_calls(
             help="Make a school year the active one, by the year in which it ends.",
             example="calendars activate 2027",
             arguments=["school_year"],
+            guard=_no_calendars,
         ),
     },
 )

@@ -82,6 +82,9 @@ class Rpc:
     """Completes the request; takes out of the options what are no fields."""
     confirm: str = ""
     """What is asked before, unless `--yes` or `--dry-run` is given."""
+    guard: Callable[[Any], str] | None = None
+    """Says of the answer to the same request with `validate_only` what speaks against it, '' for
+    nothing; it is then done with `--yes` only."""
     any_district: bool = False
     """Without a district it is for every district."""
     fails: Callable[[Any], bool] = lambda _answer: False
@@ -103,8 +106,9 @@ class Rpc:
     def command(self, name: str) -> click.Command:
         """Return the command."""
         parameters = [*self._parameters(), *self.more]
-        if self.confirm:
-            parameters.append(click.Option(["--yes"], is_flag=True, help="Do not ask."))
+        if self.confirm or self.guard:
+            said = "Do not ask." if self.confirm else "Do it although something speaks against it."
+            parameters.append(click.Option(["--yes"], is_flag=True, help=said))
         if self._reads():
             parameters.append(
                 click.Option(["--watch"], is_flag=True, help="Show it again every two seconds.")
@@ -159,7 +163,22 @@ class Rpc:
         if self.confirm and not (yes or chosen.get("validate_only")):
             click.confirm(self.confirm, abort=True, err=True)
         with session.client() as client:
+            if self.guard and not (yes or request.validate_only):
+                self._check(client, request, self.guard)
             session.repeat(lambda: self._show(session, client, request), watched=watched)
+
+    def _check(self, client: Client, request: Any, guard: Callable[[Any], str]) -> None:
+        """Refuse what the guard speaks against."""
+        counted = type(request)()
+        counted.CopyFrom(request)
+        counted.validate_only = True
+        if against := guard(self._call(client)(counted)):
+            raise Failed(f"{against}; --yes does it all the same")
+
+    def _call(self, client: Client) -> Callable[[Any], Any]:
+        stub, _, name = self.call.partition(".")
+        found: Callable[[Any], Any] = getattr(getattr(client, stub), name)
+        return found
 
     def _request(self, session: Session, chosen: dict[str, Any]) -> Any:
         request: Any = GetMessageClass(self.method.input_type)()
@@ -183,8 +202,7 @@ class Rpc:
         return request
 
     def _show(self, session: Session, client: Client, request: Any) -> None:
-        stub, _, name = self.call.partition(".")
-        call = getattr(getattr(client, stub), name)
+        call = self._call(client)
         if self.is_list:
             limit, asked = request.page_size, type(request)()
             asked.CopyFrom(request)
