@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -142,6 +143,11 @@ def test_a_configuration_that_cannot_work_is_refused_in_a_sentence(tmp_path: Pat
         ('[console]\norigin = "https://a.example"\nidle_minutes = "5"', "idle_minutes"),
         ('[console]\norigin = "https://a.example"\ncolor = 1', "console.color is not a setting"),
         ("[console]", "origin"),
+        (
+            '[console]\norigin = "https://a.example"\nspent_file = "/dev/null/spent"\n'
+            f"cookie_key_file = {json.dumps(str(tmp_path / 'cookie.key'))}",
+            "console.spent_file",
+        ),
         ("nonsense", "is not TOML"),
     ):
         file.write_text(text)

@@ -37,7 +37,7 @@ def make_app(config: Config) -> web.Application:
 
     async def running(app: web.Application) -> AsyncIterator[None]:
         calls = Calls(reached)
-        spent = Spent(config.console.cookie_key_file.with_suffix(".spent"))
+        spent = Spent(config.spent_file)
         app[SERVICES] = Services(
             config=config,
             calls=calls,

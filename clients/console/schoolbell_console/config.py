@@ -27,6 +27,8 @@ class ConsoleConfig:
     """Address and port; port 0 is any that is free."""
     cookie_key_file: Path = Path("console-cookie.key")
     """Seals sessions; made where it is missing. One key a line, the first seals."""
+    spent_file: Path | None = None
+    """What was signed out or used; else beside the cookie key, which may not be writable."""
     idle_minutes: int = 30
     """After so long without a request a session ends."""
     session_hours: int = 12
@@ -81,6 +83,11 @@ class Config:
     def is_secure(self) -> bool:
         """Return whether browsers reach the console over TLS."""
         return self.console.origin.startswith("https://")
+
+    @property
+    def spent_file(self) -> Path:
+        """Return where it is kept what was signed out or used."""
+        return self.console.spent_file or self.console.cookie_key_file.with_suffix(".spent")
 
     @property
     def address(self) -> tuple[str, int]:

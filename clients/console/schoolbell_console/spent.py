@@ -33,7 +33,7 @@ class Spent:
                 " (id TEXT PRIMARY KEY, end_time REAL NOT NULL) WITHOUT ROWID"
             )
         except (OSError, sqlite3.Error) as error:
-            raise BadConfig(f"{path}, beside console.cookie_key_file: {error}") from None
+            raise BadConfig(f"console.spent_file {path} cannot be used: {error}") from None
 
     def spend(self, purpose: str, identifier: str, end_time: float) -> bool:
         """Remember an id until a time, in seconds since 1970; return whether it was good so far."""
