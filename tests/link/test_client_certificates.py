@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aio_pika import Message
@@ -15,7 +17,7 @@ from schoolbell_sandbox.certificates import Authority, CertificatePem
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.gateways.common.trouble import LinkTrouble
 from schoolbell_server.link.broker import connect
-from schoolbell_server.link.settings import LinkConfig
+from schoolbell_server.link.settings import BrokerConfig, LinkConfig
 from schoolbell_server.link.topology import HUB_USER, lane_key
 from schoolbell_server.link.trouble import BrokerTrouble
 from tests.link.enrolled import enroll, some_district
@@ -23,6 +25,9 @@ from tests.link.linked import linked
 from tests.service.following import following
 from tests.service.scene import STUDENT, phone, populate, publish, register, tasks
 
+Config = TypeVar("Config", bound=BrokerConfig)
+_BY_TLS = {LinkTrouble.TLS, LinkTrouble.CONNECTION_LOST}
+"""With TLS 1.3 a broker refuses a certificate after the handshake: at times its alert is lost."""
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 
 
@@ -30,12 +35,11 @@ async def test_a_district_and_its_hub_log_in_by_certificates_alone(
     tmp_path: Path, broker: Broker
 ) -> None:
     def certified(link: LinkConfig) -> LinkConfig:
-        files = _files(tmp_path, "district", broker.authority.named_client(link.user))
-        return replace(link, password_file=None, **files)
+        return _certified(link, tmp_path, broker.authority.named_client(link.user))
 
     async with linked(tmp_path, broker, started=False, adapt=certified) as link:
-        files = _files(tmp_path, "hub", broker.authority.named_client(HUB_USER))
-        at_broker = replace(link.hub.config.broker, password_file=None, **files)
+        pem = broker.authority.named_client(HUB_USER)
+        at_broker = _certified(link.hub.config.broker, tmp_path, pem)
         link.hub.config = replace(link.hub.config, broker=at_broker)
         await link.hub.start()
         await populate(link.service)
@@ -51,8 +55,8 @@ async def test_a_certificate_is_its_owners_user_whatever_the_url_says(
     own, other = some_district(), some_district()
     await enroll(broker, tmp_path, own)
     config = await enroll(broker, tmp_path, other)
-    files = _files(tmp_path, "own", broker.authority.named_client(own.user))
-    async with await connect(replace(config, password_file=None, **files)) as connection:
+    pem = broker.authority.named_client(own.user)
+    async with await connect(_certified(config, tmp_path, pem)) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(own.exchange, ensure=False)
         await exchange.publish(Message(b"x"), lane_key(0), mandatory=True)
@@ -63,29 +67,30 @@ async def test_a_certificate_is_its_owners_user_whatever_the_url_says(
 
 
 @pytest.mark.parametrize(
-    ("sign", "trouble"),
+    ("sign", "troubles"),
     [
-        (lambda broker: broker.authority.named_client("nobody"), LinkTrouble.CREDENTIALS),
-        (lambda _: Authority.create().named_client("district.x"), LinkTrouble.TLS),
+        (lambda broker: broker.authority.named_client("nobody"), {LinkTrouble.CREDENTIALS}),
+        (lambda _: Authority.create().named_client("district.x"), _BY_TLS),
     ],
 )
 async def test_a_certificate_of_nobody_or_of_another_authority_is_refused(
     tmp_path: Path,
     broker: Broker,
     sign: Callable[[Broker], CertificatePem],
-    trouble: LinkTrouble,
+    troubles: set[LinkTrouble],
 ) -> None:
     config = await enroll(broker, tmp_path, some_district())
-    files = _files(tmp_path, "bad", sign(broker))
+    certified = _certified(config, tmp_path, sign(broker))
     with pytest.raises(BrokerTrouble) as refused:
-        await connect(replace(config, password_file=None, **files))
-    assert refused.value.trouble is trouble
+        await connect(certified)
+    assert refused.value.trouble in troubles
 
 
-def _files(folder: Path, name: str, pem: CertificatePem) -> dict[str, Path]:
-    """Write a certificate and its key, and return the settings that name them."""
+def _certified(config: Config, folder: Path, pem: CertificatePem) -> Config:
+    """Return a configuration with a certificate in place of its password; files are in a folder."""
+    name = str(uuid.uuid4())
     certificate, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
     certificate.write_bytes(pem.certificate)
     key.write_bytes(pem.key)
     key.chmod(0o600)
-    return {"certificate_file": certificate, "key_file": key}
+    return replace(config, password_file=None, certificate_file=certificate, key_file=key)

@@ -117,10 +117,10 @@ class BrokerLink:
         self._on_state()
         _logger.info("broker reached", extra={"state": "connected"})
         # Beside everything else: who cannot be heard of keeps nobody waiting who is known.
-        reading = self._stream and asyncio.create_task(self._stream.follow(connection))
+        reading = asyncio.create_task(self._read_stream(connection))
         try:
             while not connection.is_closed:
-                if reading is not None and reading.done():
+                if reading.done():
                     await reading  # a fault of ours ends this connection
                 if self._answers.is_closed:
                     self._answers = await connection.channel()
@@ -128,9 +128,12 @@ class BrokerLink:
                     await self._match(connection)
                 await asyncio.sleep(_LOOK)
         finally:
-            if reading is not None:
-                reading.cancel()
-                await asyncio.wait({reading})
+            reading.cancel()
+            await asyncio.wait({reading})
+
+    async def _read_stream(self, connection: AbstractConnection) -> None:
+        if self._stream is not None:
+            await self._stream.follow(connection)
 
     async def _match(self, connection: AbstractConnection) -> None:
         """Let the intakes be those of the districts that there are to be."""
