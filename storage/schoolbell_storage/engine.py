@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -131,10 +131,8 @@ class Storage:
         async with self._one_writer or nullcontext():
             try:
                 limit = self._timeout if timed else None
-                where = self._connected(self._writer, limit) if on is None else nullcontext(on)
+                where = self._connected(self._writer, limit) if on is None else _lent(on)
                 async with where as connection:
-                    if on is not None:
-                        await connection.commit()  # of what SQLAlchemy takes for a transaction
                     transaction = await connection.begin()
                     if on is not None:
                         await connection.exec_driver_sql(_BEGIN)
@@ -202,7 +200,7 @@ class Storage:
         """Close every connection; one that does not answer is cut."""
         cut = asyncio.get_running_loop().call_later(_GRACE, self._cut)
         try:
-            for engine in {self._writer, self._reader, self._aside} - {None}:
+            for engine in {self._writer, self._reader, self._aside or self._reader}:
                 await engine.dispose()
         finally:
             cut.cancel()
@@ -210,6 +208,17 @@ class Storage:
     def _cut(self) -> None:
         for connection in list(self._open):
             connection.terminate()
+
+
+@asynccontextmanager
+async def _lent(connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
+    """Lend a connection to one transaction, of which nothing is left open in the end."""
+    await connection.commit()  # what SQLAlchemy takes for a transaction
+    try:
+        yield connection
+    finally:
+        with suppress(*_FAULTS):  # of a connection that is lost anyway
+            await connection.rollback()
 
 
 def sqlite_url(file: Path) -> URL:

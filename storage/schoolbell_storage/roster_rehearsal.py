@@ -79,26 +79,26 @@ class Rehearsal:
             await self.connection.execute(insert(one.gone).from_select(key, gone_now))
         await self.connection.run_sync(_copies.drop_all, checkfirst=False)
 
-    async def still_holds(self, connection: AsyncConnection) -> bool:
+    async def still_holds(self) -> bool:
         """Return whether the roster is the one that was copied."""
-        return await roster_version(connection, self.district_id) == self.version
+        return await roster_version(self.connection, self.district_id) == self.version
 
-    async def repeat(self, connection: AsyncConnection) -> bool:
+    async def repeat(self) -> bool:
         """Do to the roster what was done to the copy; False if the roster is another by now.
 
-        `connection` is that of the rehearsal, in a transaction that writes; `compare` has run.
+        `compare` has run, and the connection is in a transaction that writes.
         """
-        if not await self.still_holds(connection):
+        if not await self.still_holds():
             return False
         for one in _TABLES:
             key = tuple_(*one.stored.primary_key)
-            await connection.execute(delete(one.stored).where(key.in_(select(one.gone))))
+            await self.connection.execute(delete(one.stored).where(key.in_(select(one.gone))))
             names = one.changed.c.keys()
             # Without a WHERE, SQLite would take ON for that of a join.
             changed = select(one.changed).where(text("true"))
             upsert = sqlite.insert(one.stored).from_select(names, changed)
             values = {name: upsert.excluded[name] for name in names if name not in one.gone.c}
-            await connection.execute(
+            await self.connection.execute(
                 upsert.on_conflict_do_update(index_elements=one.gone.c.keys(), set_=values)
             )
         return True

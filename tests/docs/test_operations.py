@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from schoolbell.v1 import status_pb2
@@ -11,12 +12,15 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.processes.gathered_metrics import ParentMetrics
 from tests.docs.pages import first_cells, read, section
 from tests.docs.settings import defaults
-from tests.docs.troubles import TROUBLES
+from tests.docs.troubles import ALSO, TROUBLES, UNSEEN
 
 _PAGE = read("docs/operations.md")
 _ROW = re.compile(r"^\| `([^`]+)` \| (\S+) \|", re.MULTILINE)
 _TESTS = Path(__file__).parents[1]
 _NAME = re.compile(r"`(\w+)`")
+_SERVER = _TESTS.parent / "server"
+_LOGGED = re.compile(r"""(?:\(|failure=|, )"([a-z][^"\n]* [^"\n]*)"(?:,|\))""")
+_SHOWN = re.compile(r"`([^`{]+)[`{]")
 
 
 def test_the_table_of_the_configuration_says_every_key_and_its_default() -> None:
@@ -44,10 +48,36 @@ def test_the_warnings_and_troubles_of_links_are_those_of_the_contract() -> None:
     ]
 
 
-def test_every_trouble_is_caused_by_a_test() -> None:
+def _troubles() -> list[list[str]]:
+    """Return the cells of each row of what may be wrong."""
     rows = section(_PAGE, "## When something is wrong").splitlines()
-    told = [row.split(" | ")[0].removeprefix("| ") for row in rows if row.startswith("| ")]
-    assert told[2:] == list(TROUBLES), "in the page's order"
-    for place in TROUBLES.values():
+    return [row.removeprefix("| ").split(" | ") for row in rows if row.startswith("| ")][2:]
+
+
+def test_every_trouble_is_caused_by_a_test() -> None:
+    assert [row[0] for row in _troubles()] == list(TROUBLES), "in the page's order"
+    assert ALSO.keys() <= TROUBLES.keys()
+    for place in (*TROUBLES.values(), *chain.from_iterable(ALSO.values())):
         file, _, function = place.partition("::")
         assert f"def {function}" in (_TESTS / file).read_text(encoding="utf-8"), place
+
+
+def test_its_tests_look_for_what_a_trouble_is_shown_by() -> None:
+    """Each metric and each line of the log that a row names."""
+    written = set(_LOGGED.findall("".join(map(_text, _SERVER.rglob("*.py")))))
+    unseen = [
+        (symptom, name)
+        for symptom, shown, *_ in _troubles()
+        for name in _SHOWN.findall(shown)
+        if (name.startswith("schoolbell_") or name in written)
+        and not any(f'"{name}' in _text(_TESTS / file) for file in _files(symptom))
+    ]
+    assert {name for _, name in unseen} == UNSEEN
+
+
+def _files(symptom: str) -> set[str]:
+    return {place.partition("::")[0] for place in (TROUBLES[symptom], *ALSO.get(symptom, ()))}
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")

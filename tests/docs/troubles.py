@@ -128,3 +128,31 @@ TROUBLES = {
     "::test_the_page_shows_the_state_of_the_service",
 }
 """By the row's first cell: the file under tests/ and the function."""
+
+ALSO = {
+    "callers get UNAVAILABLE / `STORAGE_UNAVAILABLE`": (
+        "service/test_storage_trouble.py::test_each_task_says_that_storage_fails_it_and_goes_on",
+        "pipeline/test_lease.py::test_a_lease_that_is_not_renewed_ends_and_is_taken_anew",
+        "pipeline/test_group_commit.py::test_the_victim_of_a_deadlock_is_tried_again",
+    ),
+    "somebody tries keys": ("service/test_trouble.py::test_callers_that_are_refused",),
+    "a circuit is open": (
+        "faults/test_circuits.py::test_a_watcher_sees_the_circuit_open_and_close",
+    ),
+    "a server stood still": (
+        "pipeline/test_lease.py::test_what_a_dead_server_had_leased_is_taken_back_and_counted",
+    ),
+}
+"""Further tests of a row, which see another part of what it is shown by."""
+
+UNSEEN = {
+    "deliveries not set aside",
+    "deliveries of a clock ahead not looked for",
+    "last use not noted",
+    "leases not given back",
+    "log of the database not emptied",
+    "schoolbell_attempts_total",
+    "schoolbell_link_lost_attempts",
+    "schoolbell_link_passed_on_deliveries_total",
+}
+"""What the page names and these tests do not look for yet: rare lines, each of one that fails."""

@@ -81,6 +81,7 @@ async def test_answers_that_arrive_during_a_stall_are_read_and_nothing_is_sent_t
                 await asyncio.sleep(ATTEMPT + 1)
             await _until_accepted(server, DEVICES * (UNDER_WAY + 1))
             assert ledger.totals().duplicates == 0
+            assert measured(server, "schoolbell_loop_lag_seconds_sum") > ATTEMPT
             assert await server.terminate() == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -217,7 +218,10 @@ async def let_an_hour_pass(service: Whole) -> None:
         await connection.execute(update(delivery).values(expire_time=delivery.c.expire_time - hour))
 
 
-async def test_a_watcher_sees_the_circuit_open_and_close(tmp_path: Path) -> None:
+async def test_a_watcher_sees_the_circuit_open_and_close(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with whole(tmp_path) as service:
         await populate(service)
         seen: list[int] = []
@@ -227,6 +231,7 @@ async def test_a_watcher_sees_the_circuit_open_and_close(tmp_path: Path) -> None
         except TimeoutError:
             raise AssertionError(f"the circuit was seen as {seen}, and no more") from None
         assert seen[-1] == status_pb2.CIRCUIT_CLOSED
+        assert [one for one in caplog.records if one.getMessage() == "circuit closed"]
 
 
 async def watch_an_outage(service: Whole, seen: list[int]) -> None:

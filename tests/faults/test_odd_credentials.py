@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,7 @@ def break_authority(service: Whole) -> None:
 async def test_a_bad_file_in_place_of_a_good_one_is_told_and_the_old_one_stays(
     act: Break, setting: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with whole(tmp_path) as service:
         await populate(service)
         await register(service, phone(MOTHER), phone(MOTHER, ios=False, number=2))
@@ -198,6 +200,7 @@ async def test_a_bad_file_in_place_of_a_good_one_is_told_and_the_old_one_stays(
         await until(
             service, lambda found: not any(one.text.startswith(name) for one in found.warnings)
         )
+        assert [one for one in caplog.records if one.getMessage() == "warning over"]
 
 
 async def test_an_account_that_was_never_good_is_told_as_its_links_reason(tmp_path: Path) -> None:

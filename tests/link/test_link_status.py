@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.link.settings import LinkConfig
 from tests.link.enrolled import administrator
 from tests.link.linked import Linked, linked
+from tests.service.observed import logged
 from tests.service.ports import free_port
 from tests.service.scene import STUDENT, phone, populate, publish, register, status_of, tasks
 
@@ -80,6 +82,7 @@ def _wrong_password(link: LinkConfig, folder: Path) -> LinkConfig:
 async def test_what_keeps_a_link_from_coming_up_is_named(
     tmp_path: Path,
     broker: Broker,
+    caplog: pytest.LogCaptureFixture,
     spoil: Callable[[LinkConfig, Path], LinkConfig],
     trouble: int,
 ) -> None:
@@ -100,11 +103,13 @@ async def test_what_keeps_a_link_from_coming_up_is_named(
             if refused
             else status_pb2.WARNING_CODE_PROVIDER_UNREACHABLE
         ]
+        assert logged(caplog, "link down")
 
 
 async def test_a_broker_that_is_gone_is_told_and_the_link_comes_back_by_itself(
-    tmp_path: Path, broker: Broker
+    tmp_path: Path, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with linked(tmp_path, broker) as link:
         await populate(link.service)
         await register(link.service, phone(STUDENT))
@@ -121,6 +126,7 @@ async def test_a_broker_that_is_gone_is_told_and_the_link_comes_back_by_itself(
         await until_link(link, lambda one: one.connectivity == status_pb2.CONNECTIVITY_CONNECTED)
         async with asyncio.timeout(PATIENCE):
             await anext(link.service.sandbox.ledger.follow_shown())
+        assert logged(caplog, "link up", state="connected")
 
 
 async def test_a_full_queue_is_flow_control_and_what_waits_leaves_once_there_is_room(

@@ -14,6 +14,7 @@ from schoolbell_server.link.lost import LostAttempts
 from tests.link.linked import linked
 from tests.link.waiting import take_away
 from tests.service.following import following
+from tests.service.observed import logged
 from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
 
 GRADES = 4
@@ -21,7 +22,10 @@ ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 
 
 async def test_what_a_broker_loses_is_passed_on_again(
-    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     gone, look = asyncio.Event(), LostAttempts.look
 
@@ -44,3 +48,4 @@ async def test_what_a_broker_loses_is_passed_on_again(
             found = await followed.until_states(*[ACCEPTED] * 4)
         assert {one.attempt_count for one in found} == {1}
         assert service.sandbox.ledger.totals().duplicates == 0
+        assert logged(caplog, "attempts lost on the link given back", deliveries=4)

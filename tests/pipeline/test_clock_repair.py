@@ -6,12 +6,15 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_server.maintenance.clock_repair import ClockRepair
 from schoolbell_storage.claims import claim_due, waiting
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
+from tests.service.observed import logged
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
 from tests.storage.waiting import ROUTE, store, waiting_delivery
@@ -39,7 +42,7 @@ async def due_times(storage: Storage) -> dict[str, dt.datetime]:
 
 @databases()
 async def test_what_was_put_off_waits_no_longer_than_it_was_to(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     woken: list[bool] = []
     clock = Clock(START + AHEAD)
@@ -63,6 +66,7 @@ async def test_what_was_put_off_waits_no_longer_than_it_was_to(
         soon = {"put off": START + WAIT, "held": START + WAIT}
         assert await due_times(storage) == before | soon
         assert woken
+        assert logged(caplog, "deliveries of a clock ahead", deliveries=2)
         async with storage.write() as connection:
             places = await waiting(connection, ROUTE)
             due = await claim_due(connection, "me", ROUTE, places, START + WAIT, 10)

@@ -68,13 +68,15 @@ async def test_only_the_culprit_sees_its_fault() -> None:
         await bad
 
 
-async def test_the_victim_of_a_deadlock_is_tried_again() -> None:
+async def test_the_victim_of_a_deadlock_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     book = Book()
     book.faults = [Conflict("deadlock detected")] * 4
     async with running(book) as commits:
         answer = commits.enqueue("a")
     assert await answer == "A"
     assert book.groups == [["a"]] * 5
+    again = [one for one in caplog.records if one.getMessage() == "transaction tried again"]
+    assert len(again) == 4
 
 
 async def test_a_storage_that_fails_is_everybodys_fault() -> None:

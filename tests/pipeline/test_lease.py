@@ -45,28 +45,28 @@ async def test_a_lease_that_is_not_renewed_ends_and_is_taken_anew(
     storage_faults: list[str] = []
 
     def value(name: str) -> float:
-        return metrics.registry.get_sample_value(f"schoolbell_lease_{name}") or 0.0
+        return metrics.registry.get_sample_value(name) or 0.0
 
     async def until_held(held: float) -> None:
         async with asyncio.timeout(PATIENCE):
-            while value("held") != held:  # noqa: ASYNC110
+            while value("schoolbell_lease_held") != held:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async with open_database(database, tmp_path) as storage:
         storage.on_fault = lambda error: storage_faults.append(type(error).__name__)
         lease = lease_of(storage, metrics)
         await lease.start()
-        assert value("held") == 1
+        assert value("schoolbell_lease_held") == 1
         renewing = asyncio.create_task(lease.run(stop))
         async with storage.write() as connection:
             await connection.execute(text("ALTER TABLE server_instance RENAME TO elsewhere"))
         await until_held(0)
-        assert value("renewal_failures_total") > 0
+        assert value("schoolbell_lease_renewal_failures_total") > 0
         assert storage_faults
         assert logged(caplog, "lease not renewed")
         async with storage.write() as connection:
             await connection.execute(text("ALTER TABLE elsewhere RENAME TO server_instance"))
         await until_held(1)
-        assert value("terms_total") >= 2
+        assert value("schoolbell_lease_terms_total") >= 2
         stop.ask()
         await renewing

@@ -13,6 +13,7 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.security.pseudonyms import Pseudonyms
 from tests.programs import Ended, run
 from tests.service.granting import administrator, create, end, entries
+from tests.service.observed import logged
 from tests.service.scene import populate, upsert
 from tests.service.test_person_data import erase
 from tests.service.test_sources import user
@@ -34,7 +35,10 @@ async def server_command(service: Whole, *arguments: str) -> Ended:
 
 @databases()
 async def test_a_dead_key_file_is_said_aloud_and_the_command_makes_another(
-    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with whole(tmp_path, database=database) as service:
         await service.create_district()
@@ -48,6 +52,7 @@ async def test_a_dead_key_file_is_said_aloud_and_the_command_makes_another(
         await service.start()
         said = capsys.readouterr().err
         assert "operator.key was revoked; `schoolbell-server operator-key` makes another" in said
+        assert logged(caplog, "operator's key is dead", cause="was revoked")
         await service.stop()
         ended = await server_command(service, "operator-key")
         assert ended.code == 0, ended.err

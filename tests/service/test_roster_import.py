@@ -17,6 +17,7 @@ from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
 from schoolbell_storage.roster_imports import begin_import, complete_import, stage_batch
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import UserRecord
+from schoolbell_storage.roster_rehearsal import Rehearsal
 from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
 from tests.service.observed import logged
@@ -553,6 +554,25 @@ async def test_what_comes_to_another_source_before_an_import_is_applied_is_not_t
         (0, "freshman"),
         (2, "freshman/accomplice"),
     ]
+
+
+async def test_an_import_that_is_disturbed_all_the_time_keeps_others_away_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+
+    async def moved(_rehearsal: Rehearsal) -> bool:
+        looked.append(False)
+        return False
+
+    monkeypatch.setattr(Rehearsal, "still_holds", moved)
+    async with serving(tmp_path) as service:
+        await service.add_district()
+        done = await bring(service, "1", [*NORTH, *family("a")])
+        assert await student_ids(service) == ["a"]
+        assert len(await service.audit()) == 3
+    assert done.state == roster_pb2.IMPORT_STATE_APPLIED
+    assert len(looked) == 5
 
 
 async def test_one_import_of_a_source_is_under_way(tmp_path: Path) -> None:

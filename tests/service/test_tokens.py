@@ -26,6 +26,7 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell.v1.status_pb2 import WARNING_CODE_CREDENTIAL_INVALID
 from schoolbell.v1.status_service_pb2 import GetStatusRequest, WatchStatusRequest
+from schoolbell_server.address import Address
 from schoolbell_server.config import Config, IdentityConfig
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.permissions import RULES
@@ -44,7 +45,9 @@ from tests.service.granting import (
     revoke,
     right,
 )
+from tests.service.ports import free_port
 from tests.service.scene import MOTHER, restore
+from tests.service.test_metrics import scrape
 from tests.service.test_permissions import Calls, plain
 from tests.service.whole import DISTRICT, Whole, whole
 from tests.storage.engines import SQLITE, databases
@@ -60,6 +63,8 @@ class Signed:
 
     service: Whole
     provider: Provider
+    metrics: int
+    """The port of them."""
 
     @asynccontextmanager
     async def client(self, **claims: Any) -> AsyncIterator[Any]:
@@ -83,14 +88,17 @@ async def signed(folder: Path, database: str = SQLITE, **fields: Any) -> AsyncIt
     def adapt(config: Config) -> Config:
         url = {"jwks_url": given.url, "ca_file": folder / "provider-ca.pem"}
         trusted = issuer(**{"group_claim": "groups", **url, **fields})
-        return replace(config, identity=IdentityConfig(issuers={trusted.name: trusted}))
+        server = replace(config.server, metrics_listen=Address("127.0.0.1", port))
+        identity = IdentityConfig(issuers={trusted.name: trusted})
+        return replace(config, server=server, identity=identity)
 
+    port = free_port()
     async with (
         provider(folder) as given,
         whole(folder, adapt=adapt, database=database) as service,
     ):
         await service.create_district()
-        yield Signed(service, given)
+        yield Signed(service, given, port)
 
 
 @databases()
@@ -198,6 +206,8 @@ async def test_a_forged_token_is_told_nothing_and_a_genuine_one_what_is_wrong(
             "CLAIM",
         }
         assert "eyJ" not in caplog.text
+        values = await scrape(at.metrics)
+        assert sum(n for (of, _), n in values.items() if of == "schoolbell_tokens_refused_total")
 
 
 async def test_an_issuer_speaks_for_its_districts_and_gives_its_roles(tmp_path: Path) -> None:

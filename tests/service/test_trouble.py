@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,16 @@ from schoolbell_server.gateways.common.mass_death import IN_A_ROW
 from tests.service.following import following
 from tests.service.observed import Observed, observed
 from tests.service.ports import free_port
-from tests.service.scene import MOTHER, phone, populate, publish, register, tasks, token_of
+from tests.service.scene import (
+    MOTHER,
+    phone,
+    populate,
+    publish,
+    register,
+    restore,
+    tasks,
+    token_of,
+)
 from tests.service.test_back_pressure import fill, limited
 from tests.service.whole import DISTRICT, PARENT_APP
 
@@ -138,6 +148,9 @@ async def test_nobody_is_told_and_since_when(
             assert warning.start_time.ToDatetime(dt.UTC) > began
         state = await it.until_state(lambda state: True)
         assert state.service_status == status_pb2.SERVICE_STATUS_INACTIVE
+        await restore(it.service)
+        await publish(it.service, *tasks(1, 1))
+        await it.until_metric("schoolbell_refusals_total", lambda value: value > 0)
 
 
 async def test_callers_that_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,7 +160,7 @@ async def test_callers_that_are_refused(tmp_path: Path, caplog: pytest.LogCaptur
     request = status_service_pb2.GetStatusRequest(district_id=DISTRICT)
     async with observed(tmp_path, caplog, few_calls) as it:
         await populate(it.service)
-        async with it.service.client_of("sb_nobody") as nobody:
+        async with it.service.client_of(f"sb_{uuid.uuid4()}_made-up") as nobody:
             with pytest.raises(SchoolbellError):
                 await nobody.status.GetStatus(request)
         await it.until_logged("call", reason="UNAUTHENTICATED")
@@ -160,3 +173,5 @@ async def test_callers_that_are_refused(tmp_path: Path, caplog: pytest.LogCaptur
             answers = await asyncio.gather(*calls, return_exceptions=True)
             assert any(isinstance(one, ResourceExhausted) for one in answers)
             await it.until_logged("call", reason="TOO_MANY_CALLS")
+        await it.until_metric("schoolbell_calls_refused_total", lambda value: value > 0)
+        await it.until_metric("schoolbell_keys_unknown_total", lambda value: value > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -62,8 +63,8 @@ async def rehearsed(
         except (RecordsRefused, GuardsExceeded) as refused:
             return _refusal(refused)
         await rehearsal.compare()
-        async with storage.write(on=connection) as writing:
-            assert await rehearsal.repeat(writing)
+        async with storage.write(on=connection):
+            assert await rehearsal.repeat()
         return _outcome(written)
 
 
@@ -148,8 +149,8 @@ async def test_everybody_writes_while_it_is_rehearsed(tmp_path: Path) -> None:
             async with asyncio.timeout(5), storage.write() as other:
                 await other.execute(text("UPDATE district SET display_name = 'Another'"))
             assert await everything(storage) == []
-            async with storage.write(on=connection) as writing:
-                assert await rehearsal.repeat(writing)
+            async with storage.write(on=connection):
+                assert await rehearsal.repeat()
         assert len(await everything(storage)) == 8
 
 
@@ -163,8 +164,8 @@ async def test_it_is_good_for_the_roster_that_was_copied_alone(tmp_path: Path) -
             await rehearsal.compare()
             async with storage.write() as other:
                 await move_roster(other, MAPLE)
-            async with storage.write(on=connection) as writing:
-                assert not await rehearsal.repeat(writing)
+            async with storage.write(on=connection):
+                assert not await rehearsal.repeat()
         assert await everything(storage) == []
 
 
@@ -181,3 +182,20 @@ async def test_other_districts_stay_as_they_are(tmp_path: Path) -> None:
         after = await everything(storage)
     assert [row for row in after if row[0] == "oak"] == before
     assert ("maple", "b") in {row[:2] for row in after}
+
+
+async def test_what_breaks_while_it_is_written_is_rolled_back_at_once(tmp_path: Path) -> None:
+    asked = RosterWrite(district_id=MAPLE, source="sis", now=START)
+    async with open_database(SQLITE, tmp_path) as storage:
+        await add_district(storage)
+        async with storage.aside() as connection:
+            rehearsal = await rehearse(connection, MAPLE)
+            await change_roster(connection, asked, batches(NORTH))
+            await rehearsal.compare()
+            with suppress(ZeroDivisionError):
+                async with storage.write(on=connection):
+                    assert await rehearsal.repeat()
+                    raise ZeroDivisionError
+            assert await everything(storage) == []
+            async with asyncio.timeout(5), storage.write() as other:
+                await other.execute(text("UPDATE district SET display_name = 'Other'"))

@@ -95,16 +95,15 @@ class ImportFinisher:
         async with self._storage.aside() as connection:
             rehearsal = await rehearse(connection, write.district_id)
             outcome = await self._judge(connection, write, row)
-            await rehearsal.compare()
-            async with self._storage.write(on=connection) as connection:
-                if not await self._lock(connection, row):
+            applies = outcome.state is ImportState.APPLIED
+            if applies:
+                await rehearsal.compare()
+            async with self._storage.write(on=connection) as writing:
+                if not await self._lock(writing, row):
                     return True
-                if outcome.state is not ImportState.APPLIED:
-                    same = await rehearsal.still_holds(connection)
-                else:
-                    same = await rehearsal.repeat(connection)
+                same = await (rehearsal.repeat() if applies else rehearsal.still_holds())
                 if same:
-                    await self._end(connection, row, outcome)
+                    await self._end(writing, row, outcome)
                 return same
 
     async def _apply(self, row: ImportRow) -> None:

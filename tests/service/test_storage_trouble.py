@@ -1,0 +1,77 @@
+"""Storage that fails everything: callers come back, and each task says so and goes on by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from schoolbell.errors import Unavailable
+from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import status_service_pb2
+from schoolbell_sandbox.effect import Effect
+from schoolbell_server.background.periodic import Periodic
+from schoolbell_server.background.stopping import Stop
+from tests.service.observed import observed
+from tests.service.scene import MOTHER, phone, populate, publish, register, tasks
+from tests.service.stored import stored
+from tests.service.test_trouble import apple_answers
+from tests.service.whole import DISTRICT, Whole
+
+SOON = 0.05  # seconds
+GONE = ("delivery", "device", "api_key", "audit_entry", "status_log", "roster_stage")
+TASKS = {
+    "audit log not sealed",
+    "backlog not counted",
+    "deliveries not claimed",
+    "nothing expired",
+    "orphaned leases not looked for",
+    "outcomes not written",
+    "round of the janitor not finished",
+    "silent devices not retired",
+    "status log cannot be read",
+}
+
+
+@asynccontextmanager
+async def without_tables(service: Whole) -> AsyncIterator[None]:
+    """Let what most statements ask for be somewhere else while the block runs."""
+    async with stored(service) as storage:
+        for before, after in (("", "_away"), ("_away", "")):
+            async with storage.write() as connection:
+                for table in GONE:
+                    renamed = f"ALTER TABLE {table}{before} RENAME TO {table}{after}"
+                    await connection.execute(text(renamed))
+            if after:
+                yield
+
+
+async def test_each_task_says_that_storage_fails_it_and_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Periodic.run
+
+    async def run_often(periodic: Periodic, stop: Stop) -> None:
+        await run(dataclasses.replace(periodic, interval=SOON), stop)
+
+    monkeypatch.setattr(Periodic, "run", run_often)
+    async with observed(tmp_path, caplog) as it:
+        await populate(it.service)
+        await register(it.service, phone(MOTHER))
+        apple_answers(it, Effect(delay=1.0))
+        await publish(it.service, *tasks(1, 2))
+        request = status_service_pb2.GetStatusRequest(district_id=DISTRICT)
+        async with without_tables(it.service):
+            async with it.service.client(access.ROLE_PUBLISHER) as publisher:
+                for message in sorted(TASKS):
+                    await it.until_logged(message)
+                await it.until_metric("schoolbell_storage_answers", lambda value: value == 0)
+                await it.until_metric("schoolbell_storage_faults_total", lambda value: value > 0)
+                with pytest.raises(Unavailable) as refused:
+                    await publisher.status.GetStatus(request)
+            assert refused.value.reason == "STORAGE_UNAVAILABLE"
+        await it.until_logged("storage answers again")
