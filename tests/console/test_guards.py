@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -143,17 +145,20 @@ def test_a_configuration_that_cannot_work_is_refused_in_a_sentence(tmp_path: Pat
         ('[console]\norigin = "https://a.example"\nidle_minutes = "5"', "idle_minutes"),
         ('[console]\norigin = "https://a.example"\ncolor = 1', "console.color is not a setting"),
         ("[console]", "origin"),
-        (
-            '[console]\norigin = "https://a.example"\nspent_file = "/dev/null/spent"\n'
-            f"cookie_key_file = {json.dumps(str(tmp_path / 'cookie.key'))}",
-            "console.spent_file",
-        ),
         ("nonsense", "is not TOML"),
     ):
         file.write_text(text)
         found = CliRunner().invoke(main, ["serve", "--config", str(file)])
         assert found.exit_code == 1
         assert said in found.output and "Traceback" not in found.output
+    file.write_text(
+        '[console]\norigin = "https://a.example"\nspent_file = "/dev/null/spent"\n'
+        f"cookie_key_file = {json.dumps(str(tmp_path / 'cookie.key'))}"
+    )
+    command = [sys.executable, "-m", "schoolbell_console", "serve", "--config", str(file)]
+    served = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert served.returncode == 1
+    assert "console.spent_file" in served.stderr and "Traceback" not in served.stderr
 
 
 def posted(world: World, path: str, headers: Mapping[str, str], token: str) -> int:
