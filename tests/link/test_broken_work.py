@@ -20,7 +20,7 @@ ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 
 
 @pytest.mark.parametrize(
-    ("where", "name"), [(Attempts, "make"), (Intake, "settle"), (AnswerWriter, "write")]
+    ("where", "name"), [(Attempts, "make"), (Intake, "settled"), (AnswerWriter, "write")]
 )
 @pytest.mark.parametrize("fault", [OSError, KeyError])
 async def test_a_message_whose_work_breaks_comes_again(

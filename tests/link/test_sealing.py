@@ -30,7 +30,8 @@ def test_what_is_sealed_opens_for_the_hub_alone(tmp_path: Path) -> None:
 def test_what_another_district_sealed_or_somebody_changed_does_not_open(tmp_path: Path) -> None:
     hub = HubKeys.load(tmp_path)
     sealed = seal(TEXT, read_public_key(hub.public_key), "lincoln")
-    changed = sealed._replace(ciphertext=sealed.ciphertext[:-1] + b"\0")
+    flipped = bytes([sealed.ciphertext[-1] ^ 1])
+    changed = sealed._replace(ciphertext=sealed.ciphertext[:-1] + flipped)
     for one, district in ((sealed, "jefferson"), (changed, "lincoln")):
         with pytest.raises(CannotOpen):
             hub.open(one, district)

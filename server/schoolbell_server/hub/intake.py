@@ -175,6 +175,10 @@ class Intake:
                     await asyncio.sleep(_LOOK)
             except FAULTS:
                 self.give_up()  # all of it comes again
+            except Exception as error:
+                about = {"district_id": self.district}
+                _logger.error("withdrawals broke", extra=about, exc_info=error)
+                self.give_up()
             jobs, self._unsettled = self._unsettled, []
             for job in reversed(jobs):
                 await self._queue.put(self.district, job.lane, job, first=True)
