@@ -82,7 +82,7 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
         return _trouble(request, name, {}, error.status)
     except InvalidKeyError:
         return sign_in_again(request)
-    except (ConnectionResetError, TimeoutError):
+    except (ConnectionError, TimeoutError):
         raise
     except Exception as error:  # noqa: BLE001 - a page must not answer with a trace
         # Not the text of the error: it might quote what a person wrote.

@@ -103,7 +103,7 @@ async def _events(visit: Visit, request: web.Request, streams: Streams) -> web.S
     task = asyncio.create_task(following.run())
     try:
         await _stream(response, streams, board, following, task)
-    except ConnectionResetError:
+    except ConnectionError:
         pass  # the page was closed
     except TimeoutError:  # nobody reads
         if request.transport is not None:
