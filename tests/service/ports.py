@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import socket
+from schoolbell_server.demo.ports import free_ports
 
 
 def free_port() -> int:
     """Return a port that nobody uses now; it stays the same after every start of a server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports()[0]

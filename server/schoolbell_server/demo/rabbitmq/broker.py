@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import signal
 import socket
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schoolbell_sandbox.certificates import Authority
+from schoolbell_server.demo.ports import free_ports
 from schoolbell_server.demo.rabbitmq.program import Program, find_program
 from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 
@@ -23,8 +23,6 @@ ADMINISTRATOR = "administrator"
 _START_TIMEOUT = 120.0  # seconds; a start takes some 6 s where a processor is free
 _STOP_TIMEOUT = 60.0  # seconds
 _LOOK_AGAIN = 1.0  # seconds between two looks at whether a starting process lives
-_FIRST_PORT, _TRIES = 20_000, 1_000
-_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LAST_WORDS = 2000  # characters of a log
 _READY = b"READY=1"
 _MECHANISMS = ("PLAIN", "EXTERNAL")
@@ -59,7 +57,7 @@ class Broker:
         """
         self.folder = folder
         self.host = host
-        amqps, *others = _free_ports(5)
+        amqps, *others = free_ports(5)
         self.ports = Ports(port or amqps, *others)
         self.administrator = ADMINISTRATOR
         self.password = secrets.token_urlsafe(24)
@@ -270,34 +268,6 @@ class _Readiness:
             except TimeoutError:
                 continue
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses now.
-
-    Not from where the system takes those of connections: one could have a broker's port while the
-    broker is between two of its lives.
-    """
-    found: list[int] = []
-    for port in random.sample(range(_FIRST_PORT, _first_ephemeral_port()), _TRIES):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise BrokerEnded(f"there are no {count} free ports")
-
-
-def _first_ephemeral_port() -> int:
-    """Return where the ports begin that the system gives to connections."""
-    try:
-        first = int(_EPHEMERAL.read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        first = 0
-    return first if first >= _FIRST_PORT + _TRIES else 32_768
 
 
 @contextmanager
