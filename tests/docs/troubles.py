@@ -150,6 +150,7 @@ UNSEEN = {
     "deliveries of a clock ahead not looked for",
     "last use not noted",
     "leases not given back",
+    "link no longer throttled",
     "log of the database not emptied",
     "schoolbell_attempts_total",
     "schoolbell_link_lost_attempts",
