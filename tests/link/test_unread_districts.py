@@ -124,15 +124,22 @@ async def test_what_ends_while_it_is_read_is_told_and_read_again(
 
 
 @pytest.mark.parametrize(
-    ("queue", "noticed"),
+    ("queue", "noticed", "times"),
     [
-        ("lane.4", "nothing is taken from a district"),
-        ("withdrawals", "nothing is taken from a district"),
-        ("outcomes", "link down"),
+        # Twice, which is a second later: RabbitMQ 3.10 may lose the consumers of a queue that is
+        # made again while its former self is still being taken down.
+        ("lane.4", "nothing is taken from a district", 2),
+        ("withdrawals", "nothing is taken from a district", 2),
+        ("outcomes", "link down", 1),
     ],
 )
 async def test_a_queue_that_goes_is_noticed_and_taken_from_once_it_is_there_again(
-    tmp_path: Path, broker: Broker, queue: str, noticed: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    broker: Broker,
+    queue: str,
+    noticed: str,
+    times: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with linked(tmp_path, broker) as link:
         service = link.service
@@ -144,7 +151,7 @@ async def test_a_queue_that_goes_is_noticed_and_taken_from_once_it_is_there_agai
             name = f"district.{link.district.district}.{queue}"
             async with administrator(broker) as opened:
                 await opened.delete("queues", VIRTUAL_HOST, name)
-                await _until(lambda: noticed in caplog.text)
+                await _until(lambda: caplog.text.count(noticed) >= times)
                 await Enrollment(opened).enroll(link.district)
             await publish(service, *tasks(2, 1))
             await followed.until_states(ACCEPTED, ACCEPTED)
