@@ -80,7 +80,7 @@ class ApnsSession:
             return None
         address = request.path[len(rules.PATH) :].decode("latin-1")
         topic = request.headers.get(b"apns-topic", b"").decode("latin-1")
-        return self._apns.faults.match(Endpoint.APNS, address, topic)
+        return self._apns.faults.match(Endpoint.APNS, address, topic, sends=bool(request.body))
 
     def _announce(self) -> None:
         self._announced = True

@@ -19,7 +19,12 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """An effect and the requests it befalls; every condition that is set must hold."""
+    """An effect and the requests it befalls; every condition that is set must hold.
+
+    Where requests are counted (`first`, `every`, `times`), those that send nothing, such as a
+    look at whether the provider answers, are neither counted nor befallen: nobody knows when they
+    come.
+    """
 
     effect: Effect
     endpoint: Endpoint | None = None
@@ -41,8 +46,12 @@ class _Rule:
         self.seen = 0
         self.fired = 0
 
-    def fires(self, endpoint: Endpoint, address: str, topic: str, dice: random.Random) -> bool:
+    def fires(
+        self, endpoint: Endpoint, address: str, topic: str, dice: random.Random, *, sends: bool
+    ) -> bool:
         fault = self.fault
+        if not sends and (fault.first, fault.every, fault.times) != (1, 1, None):
+            return False
         if fault.endpoint not in (None, endpoint):
             return False
         if fault.address not in ("", address) or fault.topic not in ("", topic):
@@ -77,10 +86,12 @@ class FaultPlan:
         """End all faults."""
         self._rules.clear()
 
-    def match(self, endpoint: Endpoint, address: str, topic: str) -> Effect | None:
-        """Return what befalls this request, and count it."""
+    def match(
+        self, endpoint: Endpoint, address: str, topic: str, *, sends: bool = True
+    ) -> Effect | None:
+        """Return what befalls this request, and count it; `sends` says whether it sends a push."""
         for rule in self._rules:
-            if rule.fires(endpoint, address, topic, self._dice):
+            if rule.fires(endpoint, address, topic, self._dice, sends=sends):
                 return rule.fault.effect
         return None
 

@@ -35,6 +35,7 @@ STORE_SECONDS = 28 * 86_400
 
 _SEND = re.compile(rb"/v1/projects/([a-z0-9-]{1,64})/messages:send")
 _ADDRESS = re.compile(rb'"(?:token|fid)"\s*:\s*"([^"]*)"')
+_DRY = re.compile(rb'"validate_?[oO]nly"\s*:\s*true')
 _HEADERS = ((b"content-type", b"application/json; charset=UTF-8"),)
 
 
@@ -118,7 +119,9 @@ class Fcm:
         path = _SEND.fullmatch(request.path)
         found = _ADDRESS.search(request.body)
         address = found[1].decode("latin-1") if found else ""
-        return self._faults.match(Endpoint.FCM, address, path[1].decode() if path else "")
+        project = path[1].decode() if path else ""
+        sends = not _DRY.search(request.body)
+        return self._faults.match(Endpoint.FCM, address, project, sends=sends)
 
     def _send(self, request: Request) -> Reply:
         path = _SEND.fullmatch(request.path)

@@ -20,7 +20,7 @@ from tests.faults.sending import BOTH, outcomes, reasons, sending
 HTML = "<html><title>Service Unavailable</title></html>"
 THROTTLE = {
     Platform.IOS: ("TooManyRequests", Outcome.THROTTLED_DEVICE),
-    Platform.ANDROID: ("QUOTA_EXCEEDED", Outcome.THROTTLED_PROJECT),
+    Platform.ANDROID: ("QUOTA_EXCEEDED", Outcome.THROTTLED_DEVICE),
 }
 BROKEN = {
     Platform.IOS: {500: "InternalServerError", 503: "ServiceUnavailable"},

@@ -31,6 +31,15 @@ def test_a_fault_strikes_by_endpoint_address_and_topic() -> None:
     assert struck(plan, 1) == [1]
 
 
+def test_a_look_whether_the_provider_answers_uses_up_no_fault() -> None:
+    plan = FaultPlan()
+    plan.add(Fault(effect=Effect(silent=True), times=1))
+    assert plan.match(Endpoint.APNS, "a", TOPIC, sends=False) is None
+    assert struck(plan, 2) == [1]
+    plan.add(Fault(effect=Effect(silent=True)))
+    assert plan.match(Endpoint.APNS, "a", TOPIC, sends=False) is not None
+
+
 def test_a_fault_strikes_by_chance_the_same_way_each_time() -> None:
     def run() -> list[int]:
         plan = FaultPlan(seed=7)
