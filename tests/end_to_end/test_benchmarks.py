@@ -15,7 +15,7 @@ async def test_a_row_publishes_sends_and_counts() -> None:
     arguments = ("end-to-end", "--database", "sqlite", "--seconds", "0.1", "--students", "100")
     ended = await run(sys.executable, "-m", "benchmarks", *arguments, cwd=CHECKOUT)
     assert ended.code == 0, ended.err
-    row = r"\| End to end, 2.5 devices a change \| SQLite \| [\d,.]+ changes/s"
+    row = r"\| End to end, strangers, warm \| SQLite \| [\d,.]+ changes/s"
     assert re.search(row, ended.out)
     told = re.search(r"all ([\d,]+) outcomes written.*, ([\d,]+) ACCEPTED\.", ended.out)
     assert told

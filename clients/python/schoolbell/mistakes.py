@@ -97,10 +97,14 @@ def _tls(plain: socket.socket, address: Any, connection: Connection, host: str) 
     except (ssl.SSLError, ValueError):
         return "the authority (CA file) is not PEM"
     context.set_alpn_protocols(["h2"])
-    is_met = False
+    is_connected = is_met = False
     try:
-        with context.wrap_socket(plain, server_hostname=host) as secure:
+        with context.wrap_socket(
+            plain, server_hostname=host, do_handshake_on_connect=False
+        ) as secure:
             secure.connect(address)
+            is_connected = True
+            secure.do_handshake()
             is_met = True
             if secure.selected_alpn_protocol() != "h2":
                 return "what listens there is no gRPC server: it does not speak HTTP/2"
@@ -112,6 +116,8 @@ def _tls(plain: socket.socket, address: Any, connection: Connection, host: str) 
         why = "no authority that is known here signed it" if is_unknown else error.verify_message
         return f"the server's certificate is not trusted: {why}"
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, TimeoutError, ConnectionError):
+        if not is_connected:
+            raise
         if not is_met:  # another address may be the server's
             raise ConnectionResetError(errno.ECONNRESET, "") from None
         return ""
