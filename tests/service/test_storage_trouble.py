@@ -16,6 +16,7 @@ from schoolbell.v1 import status_service_pb2
 from schoolbell_sandbox.effect import Effect
 from schoolbell_server.background.periodic import Periodic
 from schoolbell_server.background.stopping import Stop
+from schoolbell_storage.engine import Storage
 from tests.service.observed import observed
 from tests.service.scene import MOTHER, phone, populate, publish, register, tasks
 from tests.service.stored import stored
@@ -41,13 +42,18 @@ TASKS = {
 async def without_tables(service: Whole) -> AsyncIterator[None]:
     """Let what most statements ask for be somewhere else while the block runs."""
     async with stored(service) as storage:
-        for before, after in (("", "_away"), ("_away", "")):
-            async with storage.write() as connection:
-                for table in GONE:
-                    renamed = f"ALTER TABLE {table}{before} RENAME TO {table}{after}"
-                    await connection.execute(text(renamed))
-            if after:
-                yield
+        await _rename(storage, "", "_away")
+        try:
+            yield
+        finally:
+            await _rename(storage, "_away", "")
+
+
+async def _rename(storage: Storage, before: str, after: str) -> None:
+    async with storage.write() as connection:
+        for table in GONE:
+            renamed = f"ALTER TABLE {table}{before} RENAME TO {table}{after}"
+            await connection.execute(text(renamed))
 
 
 async def test_each_task_says_that_storage_fails_it_and_goes_on(
@@ -66,12 +72,12 @@ async def test_each_task_says_that_storage_fails_it_and_goes_on(
         await publish(it.service, *tasks(1, 2))
         request = status_service_pb2.GetStatusRequest(district_id=DISTRICT)
         async with without_tables(it.service):
-            async with it.service.client(access.ROLE_PUBLISHER) as publisher:
+            async with it.service.client(access.ROLE_MONITOR) as monitor:
                 for message in sorted(TASKS):
                     await it.until_logged(message)
                 await it.until_metric("schoolbell_storage_answers", lambda value: value == 0)
                 await it.until_metric("schoolbell_storage_faults_total", lambda value: value > 0)
                 with pytest.raises(Unavailable) as refused:
-                    await publisher.status.GetStatus(request)
+                    await monitor.status.GetStatus(request)
             assert refused.value.reason == "STORAGE_UNAVAILABLE"
         await it.until_logged("storage answers again")
