@@ -126,7 +126,7 @@ def test_a_number_that_is_not_known_is_said_to_be_so() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_fact_that_a_rule_sees_has_its_words(language: str) -> None:
     known = texts(language)
-    names = {name for source in DOMAIN.glob("*.py") for name in fact_names(source)}
+    names = {name for source in DOMAIN.rglob("*.py") for name in fact_names(source)}
     assert {"portal_enabled", "below", "term_enabled", "statuses"} <= names
     assert {f"fact-{name.replace('_', '-')}" for name in names} - known.keys() == set()
 
