@@ -30,6 +30,7 @@ from schoolbell.v1 import (
 from schoolbell_console.facts import fact_name, fact_value
 from schoolbell_console.menu import _PLACES
 from schoolbell_console.texts import LANGUAGES, Words, member_slug, slug
+from schoolbell_server.domain.kinds.registry import CONDITIONS
 
 ROOT = Path(schoolbell_console.__file__).parent
 DOMAIN = Path(schoolbell_server.domain.__file__).parent
@@ -127,6 +128,7 @@ def test_a_number_that_is_not_known_is_said_to_be_so() -> None:
 def test_every_fact_that_a_rule_sees_has_its_words(language: str) -> None:
     known = texts(language)
     names = {name for source in DOMAIN.rglob("*.py") for name in fact_names(source)}
+    names |= {name for condition in CONDITIONS.values() for name in condition().seen()}
     assert {"portal_enabled", "below", "term_enabled", "statuses"} <= names
     assert {f"fact-{name.replace('_', '-')}" for name in names} - known.keys() == set()
 
