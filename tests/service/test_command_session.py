@@ -156,6 +156,8 @@ async def test_a_service_that_is_not_there_is_waited_for_when_asked(tmp_path: Pa
         f"Error: localhost:{port} does not answer: connection refused; start the server, "
         "correct --target, or --wait for it\n"
     )
+    told = await bare(tmp_path, "server-info", "--timeout", "1", "--output", "json", **place)
+    assert json.loads(told.output)["error"]["code"] == "UNAVAILABLE"
     waited = await bare(tmp_path, "server-info", "--timeout", "1", "--wait", **place)
     assert waited.exit_code == 5
     assert waited.output.startswith(f"waiting for localhost:{port}: connection refused\n")

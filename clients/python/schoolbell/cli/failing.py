@@ -36,10 +36,18 @@ class Failed(click.ClickException):
     def __init__(self, message: str, *, code: int = REFUSED, data: Any = None) -> None:
         super().__init__(message)
         vars(self)["exit_code"] = code  # a class variable to click
-        self.data = data or {"message": message}
-        """What JSON and YAML say of it."""
+        self.data = data or {"code": _WORDS[code], "message": message}
+        """What JSON and YAML say of it; `code` is there in every error."""
 
 
+_WORDS = {
+    Failed.REFUSED: "REFUSED",
+    Failed.DENIED: "UNAUTHENTICATED",
+    Failed.MISSING: "NOT_FOUND",
+    Failed.UNREACHABLE: "UNAVAILABLE",
+    Failed.FAULT: "INTERNAL",
+}
+"""What an error is called that no call has named."""
 _CODES = {
     grpc.StatusCode.UNAUTHENTICATED: Failed.DENIED,
     grpc.StatusCode.PERMISSION_DENIED: Failed.DENIED,

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from schoolbell.cli.failing import CODES, show
+from schoolbell.cli.failing import CODES, Failed, show
 from schoolbell.cli.rpc import Rpc
 from schoolbell.cli.shared import shared_options
 
@@ -36,7 +36,8 @@ class Root(click.Group):
             show(error, {"code": "USAGE", "message": error.format_message()})
             raise SystemExit(error.exit_code) from None
         except click.ClickException as error:
-            show(error, getattr(error, "data", {"message": error.format_message()}))
+            unnamed = Failed(error.format_message())
+            show(error, getattr(error, "data", unnamed.data))
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
             raise SystemExit(_INTERRUPTED) from None
