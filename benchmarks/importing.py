@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Any
 
 from benchmarks.district import records
 from benchmarks.results import Figure, Result
-from benchmarks.service import Bench, Service, service
+from benchmarks.service import Bench, Service, service, start_generator
 from schoolbell import Connection
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
@@ -90,16 +89,8 @@ async def _import(
     on: Service, key: str, district_id: str, students: int
 ) -> tuple[dict[str, Any], float, int]:
     """Import while somebody publishes; return what that took them, the import's time and size."""
-    publisher = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.abuse.neighbor",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert publisher.stdin is not None
-    publisher.stdin.write(json.dumps(on.job("neighbor", neighbor=key, seconds=3_600)).encode())
-    publisher.stdin.close()
+    job = on.job("neighbor", neighbor=key, seconds=3_600)
+    publisher = await start_generator(job, "benchmarks.abuse.neighbor")
     try:
         await asyncio.sleep(_SETTLED)
         begun = time.perf_counter()

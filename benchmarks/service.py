@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from benchmarks.databases import database
 from benchmarks.district import WANTED, write_district
 from benchmarks.machine import cpu_seconds, thread_seconds
 from schoolbell_server.demo import stage
+from schoolbell_server.demo.ports import free_ports
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.security.api_key import Role
 from schoolbell_storage.deliveries import UNSENT
@@ -137,12 +137,14 @@ async def generate(job: Mapping[str, object]) -> dict[str, Any]:
     return found
 
 
-async def start_generator(job: Mapping[str, object]) -> asyncio.subprocess.Process:
+async def start_generator(
+    job: Mapping[str, object], module: str = "benchmarks.load"
+) -> asyncio.subprocess.Process:
     """Start a load generator on a job; what it finds out is the last line of its stdout."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "benchmarks.load",
+        module,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -192,7 +194,7 @@ async def service(
         found = Service(
             bench=bench,
             folder=folder,
-            port=_free_port(),
+            port=free_ports()[0],
             storage=storage,
             credentials=credentials,
             pids=pids,
@@ -224,8 +226,3 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):  # what ends this process may have ended that one too
         process.kill()
     await process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -79,7 +79,7 @@ def test_what_failed_is_sent_again_by_its_reason(failing: Failing, browser: Brow
     deliveries = page.locator("section").filter(has=page.get_by_role("heading", name="Deliveries"))
     expect(deliveries.get_by_role("row")).to_have_count(2)
     expect(deliveries).to_contain_text(MOTHER)
-    failing.loop.run(mend(failing.service))
+    failing.loop.run(restore(failing.service))
     row(page, "Failed").get_by_role("button", name="Send again").click()
     expect(page.get_by_role("status")).to_have_text("One delivery is sent again.")
     until(lambda: counted(page, "Failed") == 0)
@@ -94,7 +94,7 @@ def test_what_failed_is_sent_again_by_its_reason(failing: Failing, browser: Brow
     page.context.close()
 
 
-async def mend(service: Whole) -> None:
+async def restore(service: Whole) -> None:
     """Let the phones be reached again."""
     service.sandbox.faults.clear()
 

@@ -17,10 +17,10 @@ from schoolbell.v1.status_service_pb2 import CancelDeliveriesRequest
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.link.district_link import DistrictLink
 from schoolbell_server.link.settings import LinkConfig
-from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from tests.end_to_end.process import Process, killable
 from tests.link.linked import Linked, linked
 from tests.link.relay import relayed
+from tests.link.unconfirmed import let_no_publish_be_confirmed
 from tests.link.waiting import until_empty, until_messages
 from tests.service.following import following
 from tests.service.scene import (
@@ -104,13 +104,6 @@ async def test_what_a_server_had_published_when_it_was_killed_is_withdrawn_by_it
 async def test_what_was_not_confirmed_in_time_is_withdrawn_after_a_restart(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_whole = DistrictLink.publish
-
-    async def unconfirmed(self: DistrictLink, routing_key: str, body: bytes) -> None:
-        await publish_whole(self, routing_key, body)
-        if routing_key != WITHDRAWALS_KEY:
-            self._refused("no confirmation in time", doubtful=True)
-
     async def unreached(self: DistrictLink, take: object) -> None:
         await asyncio.Event().wait()
 
@@ -119,7 +112,7 @@ async def test_what_was_not_confirmed_in_time_is_withdrawn_after_a_restart(
         await populate(service)
         await register(service, phone(MOTHER, ios=False))
         with monkeypatch.context() as patched:
-            patched.setattr(DistrictLink, "publish", unconfirmed)
+            let_no_publish_be_confirmed(patched)
             await publish(service, *tasks(1, 1))
             await until_messages(link, queue, 1)
             await _until(lambda: _stands(service, HELD))

@@ -11,9 +11,8 @@ from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
 from schoolbell.v1.status_service_pb2 import CancelDeliveriesRequest
 from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.link.district_link import DistrictLink
-from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from tests.link.linked import Linked, linked
+from tests.link.unconfirmed import let_no_publish_be_confirmed
 from tests.link.waiting import until_empty, until_messages, until_passed_on
 from tests.service.following import following
 from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
@@ -60,14 +59,7 @@ async def test_what_is_forbidden_before_the_hub_takes_it_is_not_sent(
 async def test_what_the_broker_has_without_having_said_so_is_withdrawn_too(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_whole = DistrictLink.publish
-
-    async def unconfirmed(self: DistrictLink, routing_key: str, body: bytes) -> None:
-        await publish_whole(self, routing_key, body)
-        if routing_key != WITHDRAWALS_KEY:
-            self._refused("no confirmation in time", doubtful=True)
-
-    monkeypatch.setattr(DistrictLink, "publish", unconfirmed)
+    let_no_publish_be_confirmed(monkeypatch)
     async with linked(tmp_path, broker, started=False) as link:
         service = link.service
         await populate(service)

@@ -133,7 +133,7 @@ async def _page(
         listing=listing,
         values=values,
         base=json.dumps(base),
-        stray=[one for one in values["terms"] if one not in known],
+        unlisted=[one for one in values["terms"] if one not in known],
         saved="saved" in visit.query,
         kinds=common_pb2.Kind.values()[1:],
         Kind=common_pb2.Kind,
