@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Self, TypeVar, cast
 
@@ -14,6 +14,10 @@ from schoolbell.errors import from_rpc_error
 
 Answer = TypeVar("Answer")
 
+_FAILED_WRITE = "Internal error from Core"
+"""What gRPC puts in place of a status, where it writes into a call that the service ended."""
+_LONGEST_WAIT = 1.0  # seconds for the status of a call that gRPC knows to be over
+
 
 class Call:
     """A call of any shape, whose errors are the classes of `schoolbell.errors`.
@@ -23,9 +27,11 @@ class Call:
 
     def __init__(self, call: Any) -> None:
         self._call = call
+        self._ending: asyncio.Future[grpc.aio.AioRpcError] = asyncio.Future()
+        call.add_done_callback(self._keep_ending)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return _typed(self._call).__await__()
+        return self._typed(self._call).__await__()
 
     def __aiter__(self) -> Self:
         return self
@@ -38,7 +44,7 @@ class Call:
 
     async def read(self) -> Any:
         """Return the next response, or `grpc.aio.EOF`."""
-        return await _typed(self._call.read())
+        return await self._typed(self._call.read())
 
     async def write(self, request: Any) -> None:
         """Send a request."""
@@ -50,23 +56,37 @@ class Call:
 
     async def wait_for_connection(self) -> None:
         """Wait until the call has a connection."""
-        await _typed(self._call.wait_for_connection())
+        await self._typed(self._call.wait_for_connection())
 
     async def _send(self, sending: Awaitable[None]) -> None:
         """Send; where the call is over already, raise why."""
         try:
             await sending
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            call = self._call
-            if await call.code() is grpc.StatusCode.OK:
+        except asyncio.InvalidStateError:
+            if await self._call.code() is grpc.StatusCode.OK:
                 raise
-            ending = grpc.aio.AioRpcError(
-                await call.code(),
-                await call.initial_metadata(),
-                await call.trailing_metadata(),
-                await call.details(),
-            )
-            raise from_rpc_error(ending) from None
+            raise from_rpc_error(await _ending_of(self._call)) from None
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(await self._true(error)) from None
+
+    async def _typed(self, answer: Awaitable[Answer]) -> Answer:
+        try:
+            return await answer
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(await self._true(error)) from None
+
+    def _keep_ending(self, call: Any) -> None:
+        """Keep how the call ended: a late write replaces it with an error of its own."""
+        ending = _at_once(_ending_of(call))
+        if ending.details() != _FAILED_WRITE and not self._ending.done():
+            self._ending.set_result(ending)
+
+    async def _true(self, error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+        """Return the ending that the service gave where gRPC has replaced it."""
+        if error.details() != _FAILED_WRITE:
+            return error
+        await asyncio.wait({self._ending}, timeout=_LONGEST_WAIT)
+        return self._ending.result() if self._ending.done() else error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
@@ -123,8 +143,21 @@ def typed_channel(channel: grpc.aio.Channel, connection: Connection) -> grpc.aio
     return cast(grpc.aio.Channel, _Channel(channel, connection))
 
 
-async def _typed(answer: Awaitable[Answer]) -> Answer:
+async def _ending_of(call: Any) -> grpc.aio.AioRpcError:
+    """Return how a call ended that is over."""
+    return grpc.aio.AioRpcError(
+        await call.code(),
+        await call.initial_metadata(),
+        await call.trailing_metadata(),
+        await call.details(),
+    )
+
+
+def _at_once(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+    """Return the result of a coroutine that waits for nothing."""
     try:
-        return await answer
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from None
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast(Answer, end.value)
+    coroutine.close()
+    raise RuntimeError("the call is not over")
