@@ -586,6 +586,13 @@ show-all = Mostrar todo
 all-delivered = Todo llegó
 all-delivered-text = Nada falló, caducó ni fue rechazado entre las entregas que se guardan.
 person-lead = Qué teléfonos tiene una persona, de qué eligió la familia que se le avise, y si llega una prueba.
+sign-out-everywhere = Cerrar sesión en todos
+sign-out-help = Para un teléfono perdido: no se envía nada a ningún teléfono de esta persona hasta que vuelva a iniciar sesión. Lo que eligió se conserva.
+sure-sign-out = ¿Cerrar la sesión de esta persona en todos los teléfonos? Lo que está en espera se detiene.
+signed-out-on = { $count ->
+    [one] La sesión de la persona está cerrada en un teléfono.
+   *[other] La sesión de la persona está cerrada en { $count } teléfonos.
+  } Lo que estaba en espera se detuvo.
 phones = Teléfonos
 last-seen = Última vez
 address-ends = la dirección termina en { $tail }
