@@ -75,8 +75,9 @@ def to_condition(values: Values, app: int, kind: int) -> Condition:
     for part in parts_of(kind):
         name = f"{part}-{app}-{kind}"
         if part in CHOICES:
-            members = CHOICES[part].values()[1:]
-            getattr(rule, part).extend(one for one in members if values[f"{name}-{one}"])
+            members = [one for one in CHOICES[part].values()[1:] if values[f"{name}-{one}"]]
+            if members:  # to extend by nothing would make a rule
+                getattr(rule, part).extend(members)
         elif part == "below" and values[name]:
             _set_limit(rule, kind, values[name])
             trigger = values[f"when-{app}-{kind}"]
@@ -104,6 +105,11 @@ def lines(values: Values, app: int, kind: int, words: Any) -> Iterator[str]:
             yield words("only-below", value=values[name] + ("%" if is_percent(kind) else ""))
             trigger = values[f"when-{app}-{kind}"]
             yield words.member(LimitTrigger, int(trigger) if trigger in ("1", "2") else 1)
+
+
+def line(condition: Condition, kind: int, words: Any) -> str:
+    """Return what a condition says, in one line."""
+    return ", ".join(lines(from_condition(condition, 0, kind), 0, kind, words))
 
 
 def _rule_name(kind: int) -> str:

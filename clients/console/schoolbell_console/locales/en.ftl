@@ -606,7 +606,6 @@ wanted = Wanted
 chosen-by = Chosen by
 not-offered = Not offered
 stopped-by = Rule:
-with-condition = under a condition
 no-options = Nobody’s changes can be told here.
 no-phones = No phone is registered
 no-phones-text = The person has not signed in to the app on any phone yet.

@@ -606,7 +606,6 @@ wanted = Deseado
 chosen-by = Elegido por
 not-offered = No se ofrece
 stopped-by = Regla:
-with-condition = con una condición
 no-options = Aquí no se puede avisar de los cambios de nadie.
 no-phones = No hay ningún teléfono registrado
 no-phones-text = La persona aún no ha iniciado sesión en la aplicación en ningún teléfono.

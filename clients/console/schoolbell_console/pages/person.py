@@ -18,7 +18,7 @@ from schoolbell.v1.device_service_pb2 import (
     SignOutRequest,
 )
 from schoolbell.v1.roster_service_pb2 import GetUserRequest
-from schoolbell_console import people
+from schoolbell_console import condition_form, people
 from schoolbell_console.districts import in_district
 from schoolbell_console.showing import name_of
 from schoolbell_console.trouble import status_of, trouble_of
@@ -105,6 +105,7 @@ async def _page(
         names=await people.names(visit, about),
         devices=devices,
         chosen=chosen,
+        condition=condition_form.line,
         is_logged_in=any(one.stay_logged_in and not one.HasField("retirement") for one in devices),
         sent=_number(visit, "sent"),
         out=_number(visit, "out"),
