@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schoolbell_server.background.periodic import until_stored
-from schoolbell_server.domain.delivery import is_free
 from schoolbell_server.domain.kinds import Outcome, Platform
+from schoolbell_server.domain.transitions import is_free
 from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
