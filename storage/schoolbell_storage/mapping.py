@@ -12,7 +12,7 @@ import json
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -166,6 +166,8 @@ def _codec_of(kind: Any) -> Codec | None:
     """Return how a value of a type is stored; None: as it is."""
     if isinstance(kind, type) and issubclass(kind, IntEnum):
         return Codec(int, {int(member): member for member in kind}.__getitem__)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Codec(str, kind)
     if get_origin(kind) is frozenset:
         (member,) = get_args(kind)
         if issubclass(member, IntEnum):

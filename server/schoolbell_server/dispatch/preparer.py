@@ -255,7 +255,7 @@ class Preparer:
             attempt=row.attempt_count + 1,
             notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
             app_id=row.app_id,
-            address=self._opener.unseal(address.sealed, row.device_id.encode()).decode(),
+            address=self._opener.unseal(address.address, row.device_id.encode()).decode(),
             address_hash=address.address_hash,
             fid=address.fid,
             environment=address.environment,
