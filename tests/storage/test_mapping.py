@@ -81,7 +81,7 @@ mapper = Mapper(Sample, {"tags": Codec(" ".join, str.split)}, without={"district
 
 
 def row(values: dict[str, Any]) -> Any:
-    return namedtuple("Row", values)(**values)  # type: ignore[misc]
+    return namedtuple("Row", values)(**values)
 
 
 def test_every_type_is_written_as_it_is_stored() -> None:

@@ -19,10 +19,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.background.stopping import Stop
+from schoolbell_server.config.topology import WITHDRAWALS_KEY
 from schoolbell_server.dispatch.preparer import Preparer, Stopped
 from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.link.district_link import DistrictLink, NotPassedOn
-from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import stamp
 from schoolbell_server.observability.log import get_logger
