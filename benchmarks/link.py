@@ -28,7 +28,9 @@ from benchmarks.results import Figure, Result
 from benchmarks.senders import OURS
 from benchmarks.sending import alone
 from benchmarks.service import ARRIVALS, Bench, start_helper
+from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import DistrictTopology, lane_key
 from schoolbell_server.demo import stage
 from schoolbell_server.demo.rabbitmq.broker import Broker, running_broker
 from schoolbell_server.domain.kinds import Platform, ProviderEnvironment
@@ -36,8 +38,6 @@ from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.management import management
 from schoolbell_server.link.broker import connect
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.settings import LinkConfig
-from schoolbell_server.link.topology import DistrictTopology, lane_key
 from schoolbell_server.link.v1 import link_pb2
 
 _DISTRICTS = 4

@@ -20,11 +20,11 @@ from benchmarks.hubs import at_broker, start_hub
 from benchmarks.results import Figure, percentile
 from benchmarks.service import Bench, service
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import DistrictTopology
 from schoolbell_server.demo import stage
 from schoolbell_server.demo.rabbitmq.broker import running_broker
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.management import management
-from schoolbell_server.link.topology import DistrictTopology
 
 TARGET = 250
 """Milliseconds at the 95th percentile, of attendance through a hub at half load."""

@@ -21,7 +21,7 @@ from schoolbell_server.dispatch.lease import Lease
 from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer
 from schoolbell_server.dispatch.quarantine import Quarantine
-from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.delivery import UNSENT, Delivery
 from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.domain.retry import RetryPolicy
 from schoolbell_server.gateways.factory import Gateways
@@ -38,7 +38,6 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
-from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps
 
@@ -155,7 +154,7 @@ class Pipeline:
         for dispatcher in self._dispatchers.values():
             dispatcher.wake()
 
-    def _written(self, rows: Iterable[DeliveryRow]) -> None:
+    def _written(self, rows: Iterable[Delivery]) -> None:
         """Tell watchers of outcomes, and the senders of what is to be tried again."""
         self._tail.nudge()
         for place in {(row.app_id, row.platform) for row in rows if row.state in UNSENT}:

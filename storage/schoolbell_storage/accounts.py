@@ -9,8 +9,8 @@ from sqlalchemy import and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.fact import FactState
-from schoolbell_server.domain.fact_state import decode_state, encode_state
 from schoolbell_server.domain.kinds.lunch_balance import account_key, balance_range
+from schoolbell_storage.fact_documents import decode_state, encode_state
 from schoolbell_storage.rows import among_district
 from schoolbell_storage.tables import fact
 

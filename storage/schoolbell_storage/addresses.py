@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import DetailLevel, ProviderEnvironment
-from schoolbell_storage.codec import from_micros
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import TEXT, Batch, among, given
 from schoolbell_storage.tables import device, user_account
 
@@ -23,7 +23,8 @@ class Address:
 
     device_id: str
     user_id: str
-    sealed: bytes
+    address: bytes
+    """Sealed."""
     address_hash: str
     address_time: dt.datetime
     """When this address was registered: a provider's dead-token time before it does not count."""
@@ -34,6 +35,7 @@ class Address:
     detail_level: DetailLevel
 
 
+_MAPPER = Mapper(Address)
 _ADDRESSES = select(device).where(
     among(device.c.device_id, given("device_ids")),
     device.c.retirement_reason.is_(None),
@@ -47,21 +49,7 @@ async def fetch_addresses(
 ) -> dict[str, Address]:
     """Return the addresses of the live ones among these devices."""
     found = await connection.execute(_ADDRESSES, {"device_ids": device_ids})
-    return {
-        row.device_id: Address(
-            device_id=row.device_id,
-            user_id=row.user_id,
-            sealed=row.address,
-            address_hash=row.address_hash,
-            address_time=from_micros(row.address_time),
-            fid=row.fid,
-            environment=ProviderEnvironment(row.environment),
-            registration_ref=row.registration_ref,
-            locale=row.locale,
-            detail_level=DetailLevel(row.detail_level),
-        )
-        for row in found
-    }
+    return {row.device_id: _MAPPER.decode(row) for row in found}
 
 
 async def fetch_given_names(

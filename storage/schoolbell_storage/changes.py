@@ -25,8 +25,9 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.codec import to_micros
 from schoolbell_storage.many import Many
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.rows import NUMBER, TEXT, Batch, insert_into
 from schoolbell_storage.tables import change, change_key, refusal_tally
@@ -36,21 +37,6 @@ CHANGES_TALLY = 0
 _NAMES = Batch({"district_id": TEXT, "source": TEXT, "change_id": TEXT})
 _CLAIMED = Batch(
     {**_NAMES.columns, "fingerprint": TEXT, "token_revision": NUMBER, "accept_time": NUMBER}
-)
-_INSERT = Many(
-    insert(change),
-    (
-        *_NAMES.columns,
-        "student_id",
-        "kind",
-        "occur_time",
-        "accept_time",
-        "position",
-        "token_revision",
-        "deliveries",
-        "content",
-        "decision",
-    ),
 )
 
 
@@ -88,6 +74,10 @@ class ChangeRow:
     deliveries: int
     content: bytes
     decision: bytes
+
+
+_MAPPER = Mapper(ChangeRow)
+_INSERT = Many(insert(change), _MAPPER.columns)
 
 
 async def claim_keys(
@@ -146,26 +136,7 @@ async def free_keys(connection: AsyncConnection, names: Collection[tuple[str, Ch
 
 async def insert_changes(connection: AsyncConnection, accepted: Sequence[ChangeRow]) -> None:
     """Write accepted changes with their decisions."""
-    await _INSERT.run(
-        connection,
-        [
-            (
-                row.district_id,
-                row.key.source,
-                row.key.change_id,
-                row.student_id,
-                int(row.kind),
-                to_micros(row.occur_time),
-                to_micros(row.accept_time),
-                row.position,
-                row.token_revision,
-                row.deliveries,
-                row.content,
-                row.decision,
-            )
-            for row in accepted
-        ],
-    )
+    await _INSERT.run(connection, _MAPPER.encode(accepted))
 
 
 async def fetch_changes(
@@ -175,7 +146,7 @@ async def fetch_changes(
     if not names:
         return {}
     found = await _find(connection, _changes, names)
-    return {(row.district_id, _key(row)): _change(row) for row in found}
+    return {(row.district_id, _key(row)): _MAPPER.decode(row) for row in found}
 
 
 async def fetch_contents(
@@ -219,7 +190,7 @@ async def list_changes(connection: AsyncConnection, query: ChangeQuery) -> list[
         )
         .limit(query.limit)
     )
-    return [_change(row) async for row in paced(found)]
+    return [_MAPPER.decode(row) async for row in paced(found)]
 
 
 def _conditions(query: ChangeQuery) -> Iterable[Any]:
@@ -343,19 +314,3 @@ def _named(dialect: str, table: Table, *wanted: Any) -> Select[Any]:
 
 def _key(row: Row[Any]) -> ChangeKey:
     return ChangeKey(source=row.source, change_id=row.change_id)
-
-
-def _change(row: Row[Any]) -> ChangeRow:
-    return ChangeRow(
-        district_id=row.district_id,
-        key=_key(row),
-        student_id=row.student_id,
-        kind=Kind(row.kind),
-        occur_time=from_micros(row.occur_time),
-        accept_time=from_micros(row.accept_time),
-        position=row.position,
-        token_revision=row.token_revision,
-        deliveries=row.deliveries,
-        content=row.content,
-        decision=row.decision,
-    )

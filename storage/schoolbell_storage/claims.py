@@ -25,9 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.codec import from_micros, to_micros
-from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode, lock_order
+from schoolbell_storage.deliveries import UNSENT, decode, lock_order
 from schoolbell_storage.rows import TEXT, among, given
 from schoolbell_storage.tables import DOUBTFUL, LEASED, WAITING, delivery
 
@@ -89,12 +90,12 @@ async def claim_due(
     places: Iterable[Waiting],
     now: dt.datetime,
     limit: int,
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Lease up to `limit` due deliveries of a route: lane by lane, its districts share alike.
 
     What a district leaves of its share goes to the others of the lane.
     """
-    leased: list[DeliveryRow] = []
+    leased: list[Delivery] = []
     lanes: dict[int, list[Waiting]] = {}
     for place in places:
         if place.due_time <= now:
@@ -120,7 +121,7 @@ async def _claim(
     place: Waiting,
     now: dt.datetime,
     limit: int,
-) -> Sequence[DeliveryRow]:
+) -> Sequence[Delivery]:
     due = (
         select(delivery.c.delivery_id)
         .where(*_on(route), *_at(place), delivery.c.due_time <= to_micros(now))
@@ -145,7 +146,7 @@ async def lock_pending(
     place: Waiting,
     span: tuple[dt.datetime, dt.datetime],
     limit: int,
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Lock and return what is PENDING at one place and fell due in a span of time, inclusive."""
     since, until = span
     found = await connection.execute(
@@ -191,9 +192,7 @@ def _at(place: Waiting) -> Iterable[ColumnElement[bool]]:
     yield delivery.c.district_id == place.district_id
 
 
-async def lock_expired(
-    connection: AsyncConnection, now: dt.datetime, limit: int
-) -> list[DeliveryRow]:
+async def lock_expired(connection: AsyncConnection, now: dt.datetime, limit: int) -> list[Delivery]:
     """Lock and return deliveries that wait, unleased, beyond their time."""
     found = await connection.execute(
         select(delivery)
@@ -331,7 +330,7 @@ async def lock_open(
 
 async def leased_on_other_facts(
     connection: AsyncConnection, district_id: str, facts_version: int, after: str, limit: int
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Return what of a district is leased, by whomever, and decided on other facts, by id."""
     leased = (LEASED, delivery.c.lease_owner > "")
     return await _on_other_facts(connection, leased, district_id, facts_version, after, limit)
@@ -339,7 +338,7 @@ async def leased_on_other_facts(
 
 async def doubtful_on_other_facts(
     connection: AsyncConnection, district_id: str, facts_version: int, after: str, limit: int
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Return the same of what nobody leases, and a hub may have all the same."""
     unleased = (delivery.c.state.in_(UNSENT), delivery.c.lease_owner == "")
     doubtful = (DOUBTFUL, *unleased, delivery.c.update_time > 0)
@@ -348,7 +347,7 @@ async def doubtful_on_other_facts(
 
 async def doubtful_cancelled(
     connection: AsyncConnection, since: dt.datetime, now: dt.datetime
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Return what was cancelled since a time though a hub may have it, and may be sent still."""
     found = await connection.execute(
         select(delivery)
@@ -370,7 +369,7 @@ async def _on_other_facts(
     facts_version: int,
     after: str,
     limit: int,
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     found = await connection.execute(
         select(delivery)
         .where(
@@ -398,7 +397,7 @@ async def open_attempts(connection: AsyncConnection) -> set[tuple[str, int]]:
 
 async def lock_overdue(
     connection: AsyncConnection, before: dt.datetime, limit: int
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Lock and return what a hub leases and has not answered though it expired before a time."""
     found = await connection.execute(
         select(delivery)

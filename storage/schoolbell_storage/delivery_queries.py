@@ -25,9 +25,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, Kind, Outcome
 from schoolbell_storage.codec import optional_time, to_micros
-from schoolbell_storage.deliveries import UNSENT, DeliveryRow, decode
+from schoolbell_storage.deliveries import UNSENT, decode
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.tables import LEASED, WAITING, calendar, delivery
 
@@ -70,7 +71,7 @@ def paged(query: DeliveryQuery, before: tuple[int, str] | None, limit: int) -> D
     return replace(query, before=before, limit=limit)
 
 
-async def list_deliveries(connection: AsyncConnection, query: DeliveryQuery) -> list[DeliveryRow]:
+async def list_deliveries(connection: AsyncConnection, query: DeliveryQuery) -> list[Delivery]:
     """Return a page of deliveries, newest first."""
     found = await connection.execute(
         select(delivery)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, insert, select, text, union, update
+from sqlalchemy import Select, and_, insert, select, text, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import (
@@ -16,8 +16,9 @@ from schoolbell_server.domain.kinds import (
     ProviderEnvironment,
     RetirementReason,
 )
-from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_micros
+from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import NUMBER, TEXT, Batch, among, among_district
 from schoolbell_storage.tables import delivery, device
 
@@ -92,7 +93,7 @@ async def lock_rivals(
     Of several claims these are some more: a user's retired device of another's installation.
     """
     found = await connection.execute(rivals(district_id, app_id, claims))
-    return [_decode(row) for row in found if row.app_id == app_id]
+    return [_MAPPER.decode(row) for row in found if row.app_id == app_id]
 
 
 def rivals(district_id: str, app_id: str, claims: Collection[Claim]) -> Select[Any]:
@@ -122,13 +123,13 @@ def rivals(district_id: str, app_id: str, claims: Collection[Claim]) -> Select[A
 
 async def insert_devices(connection: AsyncConnection, new: Sequence[DeviceRow]) -> None:
     """Store new devices."""
-    await connection.execute(insert(device), [_values(row) for row in new])
+    await connection.execute(insert(device), [_MAPPER.values(row) for row in new])
 
 
 async def store_device(connection: AsyncConnection, row: DeviceRow) -> None:
     """Store a device that this transaction has locked."""
     await connection.execute(
-        update(device).where(device.c.device_id == row.device_id).values(_values(row))
+        update(device).where(device.c.device_id == row.device_id).values(_MAPPER.values(row))
     )
 
 
@@ -147,7 +148,7 @@ async def get_device(
         device.c.user_id == user_id,
     )
     row = (await connection.execute(wanted.with_for_update() if lock else wanted)).first()
-    return None if row is None else _decode(row)
+    return None if row is None else _MAPPER.decode(row)
 
 
 async def owner_of(connection: AsyncConnection, district_id: str, device_id: str) -> str | None:
@@ -179,7 +180,7 @@ async def list_devices(
     if not include_retired:
         wanted = wanted.where(device.c.retirement_reason.is_(None))
     found = await connection.execute(wanted.order_by(device.c.device_id).limit(limit))
-    return [_decode(row) for row in found]
+    return [_MAPPER.decode(row) for row in found]
 
 
 async def lock_live_devices(
@@ -196,7 +197,7 @@ async def lock_live_devices(
         .order_by(device.c.device_id)
         .with_for_update()
     )
-    return [_decode(row) for row in found]
+    return [_MAPPER.decode(row) for row in found]
 
 
 async def unsent_deliveries(connection: AsyncConnection, device_ids: Collection[str]) -> list[str]:
@@ -235,7 +236,7 @@ async def retire_dead(
         .with_for_update(of=device),
         batch.given(connection.dialect.name, values),
     )
-    lost = {row.device_id: _decode(row) for row in found}
+    lost = {row.device_id: _MAPPER.decode(row) for row in found}
     for row in lost.values():
         await store_device(connection, retired(row, RetirementReason.TOKEN_DEAD, now))
     return {row.district_id for row in lost.values()}
@@ -252,7 +253,7 @@ async def lock_unheard(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return [_decode(row) for row in found]
+    return [_MAPPER.decode(row) for row in found]
 
 
 def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> DeviceRow:
@@ -268,47 +269,4 @@ def retired(row: DeviceRow, reason: RetirementReason, now: dt.datetime) -> Devic
     )
 
 
-_TIMES = ("register_time", "address_time", "last_seen_time", "update_time")
-
-
-def _values(row: DeviceRow) -> dict[str, Any]:
-    values: dict[str, Any] = {one.name: getattr(row, one.name) for one in fields(row)}
-    for name in _TIMES:
-        values[name] = to_micros(values[name])
-    values["retire_time"] = optional_micros(row.retire_time)
-    for name in ("platform", "environment", "detail_level"):
-        values[name] = int(values[name])
-    reason = row.retirement_reason
-    values["retirement_reason"] = None if reason is None else int(reason)
-    return values
-
-
-def _decode(row: Row[Any]) -> DeviceRow:
-    reason = row.retirement_reason
-    return DeviceRow(
-        device_id=row.device_id,
-        district_id=row.district_id,
-        app_id=row.app_id,
-        user_id=row.user_id,
-        installation_id=row.installation_id,
-        platform=Platform(row.platform),
-        environment=ProviderEnvironment(row.environment),
-        fid=row.fid,
-        address=row.address,
-        address_hash=row.address_hash,
-        address_tail=row.address_tail,
-        registration_ref=row.registration_ref,
-        os_version=row.os_version,
-        app_version=row.app_version,
-        locale=row.locale,
-        stay_logged_in=row.stay_logged_in,
-        muted=row.muted,
-        detail_level=DetailLevel(row.detail_level),
-        register_time=from_micros(row.register_time),
-        address_time=from_micros(row.address_time),
-        last_seen_time=from_micros(row.last_seen_time),
-        update_time=from_micros(row.update_time),
-        retirement_reason=None if reason is None else RetirementReason(reason),
-        retire_time=optional_time(row.retire_time),
-        version=row.version,
-    )
+_MAPPER = Mapper(DeviceRow)

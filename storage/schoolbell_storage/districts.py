@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.principal import Principal, PrincipalType
 from schoolbell_server.domain.retention import AUDIT_RETENTION
-from schoolbell_storage.codec import from_micros, numbers, to_json, to_micros
+from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import insert_into
 from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.tables import calendar, change, district
@@ -24,6 +23,18 @@ _ROSTER = 0x5C_40_01_BE_12  # any number that nobody else uses
 
 
 _FACTS_BITS = 52  # exact in every client's numbers
+
+
+_OPERATORS = (
+    "display_name",
+    "time_zone",
+    "locale",
+    "currency_code",
+    "licensed_kinds",
+    "app_ids",
+    "audit_retention",
+)
+"""What an operator may set at any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +111,11 @@ async def create_district(
     created = await connection.execute(
         insert_into(connection.dialect.name, district)
         .values(
-            **_fields(row),
-            district_id=row.district_id,
-            active_school_year=row.active_school_year,
+            **_MAPPER.values(row),
             collapse_secret=collapse_secret,
-            version=row.version,
             # Of a district that was deleted and comes again, nothing that was read before is taken
             # for what stands now.
             facts_version=secrets.randbits(_FACTS_BITS),
-            create_time=to_micros(row.create_time),
             update_time=to_micros(row.create_time),
             settings_update_time=0,
         )
@@ -123,7 +130,7 @@ async def get_district(
     """Return a district, or None; `lock` keeps it as it is until the transaction ends."""
     wanted = select(district).where(district.c.district_id == district_id)
     row = (await connection.execute(wanted.with_for_update() if lock else wanted)).first()
-    return None if row is None else _decode(row)
+    return None if row is None else _MAPPER.decode(row)
 
 
 async def lock_roster(connection: AsyncConnection, district_id: str) -> None:
@@ -144,18 +151,19 @@ async def list_districts(
     if only is not None:
         page = page.where(district.c.district_id.in_(list(only)))
     found = await connection.execute(page.order_by(district.c.district_id).limit(limit))
-    return [_decode(row) for row in found]
+    return [_MAPPER.decode(row) for row in found]
 
 
 async def update_district(
     connection: AsyncConnection, row: DistrictRow, now: dt.datetime
 ) -> DistrictRow:
     """Write what an operator sets, as the next version, and bump the facts."""
+    values = _MAPPER.values(row)
     await connection.execute(
         update(district)
         .where(district.c.district_id == row.district_id)
         .values(
-            **_fields(row),
+            **{name: values[name] for name in _OPERATORS},
             version=district.c.version + 1,
             update_time=to_micros(now),
             facts_version=district.c.facts_version + 1,
@@ -258,29 +266,4 @@ async def write_settings(
     )
 
 
-def _fields(row: DistrictRow) -> dict[str, object]:
-    return {
-        "display_name": row.display_name,
-        "time_zone": row.time_zone,
-        "locale": row.locale,
-        "currency_code": row.currency_code,
-        "licensed_kinds": numbers(row.licensed_kinds),
-        "app_ids": to_json(list(row.app_ids)),
-        "audit_retention": int(row.audit_retention.total_seconds()),
-    }
-
-
-def _decode(row: Row[Any]) -> DistrictRow:
-    return DistrictRow(
-        district_id=row.district_id,
-        display_name=row.display_name,
-        time_zone=row.time_zone,
-        locale=row.locale,
-        currency_code=row.currency_code,
-        licensed_kinds=frozenset(Kind(kind) for kind in json.loads(row.licensed_kinds)),
-        app_ids=tuple(json.loads(row.app_ids)),
-        active_school_year=row.active_school_year,
-        version=row.version,
-        create_time=from_micros(row.create_time),
-        audit_retention=dt.timedelta(seconds=row.audit_retention),
-    )
+_MAPPER = Mapper(DistrictRow)

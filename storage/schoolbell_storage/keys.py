@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_storage.codec import from_micros, optional_micros, optional_time, to_json, to_micros
+from schoolbell_storage.codec import to_micros
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import among
 from schoolbell_storage.tables import api_key, api_key_district
 
@@ -46,22 +46,7 @@ class ApiKeyRow:
 
 async def insert_key(connection: AsyncConnection, key: ApiKeyRow) -> None:
     """Store a new key."""
-    await connection.execute(
-        insert(api_key).values(
-            key_id=key.key_id,
-            role=key.role,
-            user_id=key.user_id,
-            secret_tail=key.secret_tail,
-            sources=to_json(list(key.sources)),
-            display_name=key.display_name,
-            secret_hash=key.secret_hash,
-            create_time=to_micros(key.create_time),
-            creator=key.creator,
-            expire_time=optional_micros(key.expire_time),
-            request_id=key.request_id,
-            request_hash=key.request_hash,
-        )
-    )
+    await connection.execute(insert(api_key).values(_MAPPER.values(key)))
     await connection.execute(
         insert(api_key_district),
         [{"district_id": one, "key_id": key.key_id} for one in key.district_ids],
@@ -196,24 +181,7 @@ async def _decode_all(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> 
     districts: dict[str, list[str]] = {row.key_id: [] for row in rows}
     for place in places:
         districts[place.key_id].append(place.district_id)
-    return [_decode(row, tuple(districts[row.key_id])) for row in rows]
+    return [_MAPPER.decode(row, district_ids=tuple(districts[row.key_id])) for row in rows]
 
 
-def _decode(row: Row[Any], district_ids: tuple[str, ...]) -> ApiKeyRow:
-    return ApiKeyRow(
-        key_id=row.key_id,
-        district_ids=district_ids,
-        role=row.role,
-        user_id=row.user_id,
-        secret_tail=row.secret_tail,
-        sources=tuple(json.loads(row.sources)),
-        display_name=row.display_name,
-        secret_hash=row.secret_hash,
-        create_time=from_micros(row.create_time),
-        creator=row.creator,
-        expire_time=optional_time(row.expire_time),
-        revoke_time=optional_time(row.revoke_time),
-        last_use_time=optional_time(row.last_use_time),
-        request_id=row.request_id,
-        request_hash=row.request_hash,
-    )
+_MAPPER = Mapper(ApiKeyRow, without={"district_ids"})

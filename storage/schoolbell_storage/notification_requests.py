@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_storage.codec import from_micros, to_micros
+from schoolbell_storage.codec import to_micros
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import insert_into
 from schoolbell_storage.tables import test_notification
 
@@ -28,6 +29,9 @@ class NotificationRequest:
     """The serialized response; None while it is under way, or if its server died."""
 
 
+_MAPPER = Mapper(NotificationRequest)
+
+
 async def claim_request(
     connection: AsyncConnection, asked: NotificationRequest
 ) -> NotificationRequest | None:
@@ -38,13 +42,7 @@ async def claim_request(
     )
     stored = await connection.execute(
         insert_into(connection.dialect.name, test_notification)
-        .values(
-            district_id=asked.district_id,
-            request_id=asked.request_id,
-            user_id=asked.user_id,
-            device_id=asked.device_id,
-            create_time=to_micros(asked.create_time),
-        )
+        .values(_MAPPER.values(asked))
         .on_conflict_do_nothing()
     )
     return None if stored.rowcount else await read_request(connection, asked)
@@ -61,16 +59,7 @@ async def read_request(
         )
     )
     row = found.first()
-    if row is None:
-        return None
-    return NotificationRequest(
-        district_id=row.district_id,
-        request_id=row.request_id,
-        user_id=row.user_id,
-        device_id=row.device_id,
-        create_time=from_micros(row.create_time),
-        answer=row.answer,
-    )
+    return None if row is None else _MAPPER.decode(row)
 
 
 async def store_answer(

@@ -27,15 +27,17 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain import compact
-from schoolbell_server.domain.fact_state import decode_told, encode_told
 from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.kinds.registry import key_prefixes
-from schoolbell_server.domain.principal import Principal, PrincipalType, encode_principal
-from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
+from schoolbell_server.domain.principal import Principal, PrincipalType
+from schoolbell_server.domain.record import DecisionRecord, without
 from schoolbell_storage.accounts import sharers_of
+from schoolbell_storage.decision_records import decode_record, encode_record
 from schoolbell_storage.deliveries import UNSENT
+from schoolbell_storage.fact_documents import decode_told, encode_told
 from schoolbell_storage.keys import take_from_keys
 from schoolbell_storage.pacing import paced
+from schoolbell_storage.principals import encode_principal
 from schoolbell_storage.rights import USER
 from schoolbell_storage.tables import (
     api_key,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row, and_, delete, or_, select, tuple_
+from sqlalchemy import and_, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import among, insert_into
 from schoolbell_storage.tables import tool_right
 
@@ -133,8 +133,7 @@ async def list_rights(connection: AsyncConnection, query: RightQuery) -> Sequenc
     if query.after is not None:
         wanted = wanted.where(tuple_(*place) > query.after)
     found = await connection.execute(wanted.order_by(*place).limit(query.limit))
-    return [_decode(row) for row in found]
+    return [_MAPPER.decode(row) for row in found]
 
 
-def _decode(row: Row[Any]) -> RightRow:
-    return RightRow(row.grantee_type, row.grantee_id, row.tool, row.granted)
+_MAPPER = Mapper(RightRow)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
 from enum import StrEnum, unique
-from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_storage.codec import from_micros, to_json, to_micros
+from schoolbell_storage.codec import to_micros
+from schoolbell_storage.mapping import Codec, Mapper
 from schoolbell_storage.roster_guards import Guards
 from schoolbell_storage.roster_report import ImportReport, decode_report, encode_report
 from schoolbell_storage.tables import roster_import, roster_stage
@@ -90,7 +89,7 @@ async def find_import(
     """Return an import, or None."""
     wanted = select(roster_import).where(*_named(district_id, import_id))
     row = (await connection.execute(wanted.with_for_update() if lock else wanted)).first()
-    return None if row is None else _decode(row)
+    return None if row is None else _MAPPER.decode(row)
 
 
 async def begin_import(
@@ -122,7 +121,7 @@ async def begin_import(
     )
     if known is not None:
         await _forget(connection, header.district_id, header.import_id)
-    await connection.execute(insert(roster_import).values(**_encode(begun)))
+    await connection.execute(insert(roster_import).values(**_MAPPER.values(begun)))
     return begun
 
 
@@ -270,7 +269,7 @@ async def list_imports(
         page = page.where(or_(roster_import.c.create_time < time, same_time))
     newest = (roster_import.c.create_time.desc(), roster_import.c.import_id.desc())
     found = await connection.execute(page.order_by(*newest).limit(limit))
-    return [_decode(row) for row in found]
+    return [_MAPPER.decode(row) for row in found]
 
 
 async def _move(
@@ -308,43 +307,4 @@ def _named(district_id: str, import_id: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _encode(row: ImportRow) -> Mapping[str, object]:
-    header = row.header
-    return {
-        "district_id": header.district_id,
-        "import_id": header.import_id,
-        "mode": header.mode,
-        "source": header.source,
-        "validate_only": header.validate_only,
-        **asdict(header.guards),
-        "sources": to_json(sorted(row.sources)),
-        "state": row.state,
-        "attempt": row.attempt,
-        "report": encode_report(row.report),
-        "create_time": to_micros(row.create_time),
-        "update_time": to_micros(row.update_time),
-    }
-
-
-def _decode(row: Row[Any]) -> ImportRow:
-    return ImportRow(
-        header=ImportHeader(
-            district_id=row.district_id,
-            import_id=row.import_id,
-            mode=ImportMode(row.mode),
-            source=row.source,
-            validate_only=row.validate_only,
-            guards=Guards(
-                max_deactivated_percent=row.max_deactivated_percent,
-                max_portal_loss_percent=row.max_portal_loss_percent,
-                max_birth_date_loss_percent=row.max_birth_date_loss_percent,
-                allow_bar_loss=row.allow_bar_loss,
-            ),
-        ),
-        state=ImportState(row.state),
-        attempt=row.attempt,
-        report=decode_report(row.report),
-        create_time=from_micros(row.create_time),
-        update_time=from_micros(row.update_time),
-        sources=frozenset(json.loads(row.sources)),
-    )
+_MAPPER = Mapper(ImportRow, {"report": Codec(encode_report, decode_report)})

@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import Any
-
-from sqlalchemy import Row
 
 from schoolbell_server.domain.world import Term
-from schoolbell_storage.codec import from_micros, optional_date
+from schoolbell_storage.mapping import Mapper
 
 
 @unique
@@ -109,50 +106,8 @@ class Origin:
     active: bool
 
 
-def decode_origin(row: Row[Any]) -> Origin:
-    """Return where a stored record comes from."""
-    return Origin(row.source, from_micros(row.update_time), row.active)
-
-
-def decode_school(row: Row[Any]) -> SchoolRecord:
-    """Return the school of a row."""
-    return SchoolRecord(
-        school_id=row.school_id, display_name=row.display_name, time_zone=row.time_zone
-    )
-
-
-def decode_user(row: Row[Any]) -> UserRecord:
-    """Return the account of a row."""
-    return UserRecord(
-        user_id=row.user_id,
-        enabled=row.enabled,
-        birth_date=optional_date(row.birth_date),
-        given_name=row.given_name,
-        family_name=row.family_name,
-        preferred_name=row.preferred_name,
-    )
-
-
-def decode_relationship(row: Row[Any]) -> RelationshipRecord:
-    """Return the relationship of a row."""
-    return RelationshipRecord(
-        student_id=row.student_id,
-        guardian_id=row.guardian_id,
-        relation=row.relation,
-        portal_enabled=row.portal_enabled,
-        adult_consent=row.adult_consent,
-        start_date=optional_date(row.start_date),
-        end_date=optional_date(row.end_date),
-    )
-
-
-def decode_enrollment(row: Row[Any]) -> EnrollmentRecord:
-    """Return the enrollment of a row."""
-    return EnrollmentRecord(
-        enrollment_id=row.enrollment_id,
-        student_id=row.student_id,
-        calendar_id=row.calendar_id,
-        start_date=dt.date.fromisoformat(row.start_date),
-        end_date=optional_date(row.end_date),
-        portal_visible=row.portal_visible,
-    )
+decode_origin = Mapper(Origin).decode
+decode_school = Mapper(SchoolRecord).decode
+decode_user = Mapper(UserRecord).decode
+decode_relationship = Mapper(RelationshipRecord, without={"barred"}).decode
+decode_enrollment = Mapper(EnrollmentRecord).decode

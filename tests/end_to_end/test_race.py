@@ -30,14 +30,14 @@ from schoolbell_server.app import running
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.domain.fact import Value
 from schoolbell_server.domain.fact_keys import fact_key
-from schoolbell_server.domain.fact_state import decode_state
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus, Gate
 from schoolbell_server.domain.kinds.attendance import AttendanceValue
 from schoolbell_server.domain.kinds.grade import GradeValue
 from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
-from schoolbell_server.domain.record import decode_record
 from schoolbell_storage.changes import ChangeQuery, list_changes
+from schoolbell_storage.decision_records import decode_record
 from schoolbell_storage.engine import Storage
+from schoolbell_storage.fact_documents import decode_state
 from schoolbell_storage.facts import read_facts
 from tests.service.scene import SIBLING, STUDENT, absence, grade, lunch, phone, populate, register
 from tests.service.stored import stored

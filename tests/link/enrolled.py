@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from schoolbell_server.address import is_loopback
+from schoolbell_server.config.broker import BrokerConfig, LinkConfig
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import HUB_USER, DistrictTopology
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.management import Management, ManagementFailed, management
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.settings import BrokerConfig, LinkConfig
-from schoolbell_server.link.topology import HUB_USER, DistrictTopology
 
 
 @asynccontextmanager

@@ -14,12 +14,11 @@ from aio_pika.exceptions import AMQPError
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell_sandbox.certificates import Authority, CertificatePem
+from schoolbell_server.config.broker import BrokerConfig, LinkConfig
+from schoolbell_server.config.topology import HUB_USER, lane_key
 from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.gateways.common.trouble import LinkTrouble
+from schoolbell_server.gateways.common.trouble import BrokerTrouble, LinkTrouble
 from schoolbell_server.link.broker import connect
-from schoolbell_server.link.settings import BrokerConfig, LinkConfig
-from schoolbell_server.link.topology import HUB_USER, lane_key
-from schoolbell_server.link.trouble import BrokerTrouble
 from tests.link.enrolled import enroll, some_district
 from tests.link.linked import linked
 from tests.service.following import following

@@ -14,9 +14,9 @@ from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2, roster_service_pb2
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
 from schoolbell.v1.status_service_pb2 import CancelDeliveriesRequest
+from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.link.district_link import DistrictLink
-from schoolbell_server.link.settings import LinkConfig
 from tests.end_to_end.process import Process, killable
 from tests.link.linked import Linked, linked
 from tests.link.relay import relayed

@@ -14,16 +14,16 @@ from aio_pika.abc import AbstractConnection
 from click.testing import CliRunner, Result
 
 from schoolbell_server.config import load_config
+from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import WITHDRAWALS_KEY
 from schoolbell_server.demo.rabbitmq.broker import Broker
+from schoolbell_server.gateways.common.trouble import BrokerTrouble
 from schoolbell_server.hub import users
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.users import EnrollmentRefused
 from schoolbell_server.link.broker import connect
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.settings import LinkConfig
-from schoolbell_server.link.topology import WITHDRAWALS_KEY
-from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.main import main
 from tests.link.enrolled import administrator, enroll, some_district

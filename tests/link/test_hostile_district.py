@@ -18,13 +18,8 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, DeliveryError
 
-from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.hub.enrollment import Enrollment
-from schoolbell_server.hub.management import ManagementFailed, management
-from schoolbell_server.link.broker import connect
-from schoolbell_server.link.login import Login
-from schoolbell_server.link.settings import LinkConfig
-from schoolbell_server.link.topology import (
+from schoolbell_server.config.broker import LinkConfig
+from schoolbell_server.config.topology import (
     DEAD_LETTER_EXCHANGE,
     DEAD_LETTER_QUEUE,
     DISTRICTS_STREAM,
@@ -35,7 +30,12 @@ from schoolbell_server.link.topology import (
     DistrictTopology,
     lane_key,
 )
-from schoolbell_server.link.trouble import BrokerTrouble
+from schoolbell_server.demo.rabbitmq.broker import Broker
+from schoolbell_server.gateways.common.trouble import BrokerTrouble
+from schoolbell_server.hub.enrollment import Enrollment
+from schoolbell_server.hub.management import ManagementFailed, management
+from schoolbell_server.link.broker import connect
+from schoolbell_server.link.login import Login
 from tests.link.enrolled import administrator, enroll, hub, some_district
 
 PATIENCE = 60.0  # seconds

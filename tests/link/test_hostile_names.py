@@ -14,12 +14,12 @@ from sqlalchemy import text
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.status_service_pb2 import ListDeliveriesRequest
+from schoolbell_server.config.broker import LinkConfig
+from schoolbell_server.config.topology import WITHDRAWALS_KEY, lane_key
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.domain.timing import LONGEST_LIFE
 from schoolbell_server.hub.service import open_ledger
 from schoolbell_server.link.broker import connect
-from schoolbell_server.link.settings import LinkConfig
-from schoolbell_server.link.topology import WITHDRAWALS_KEY, lane_key
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_storage.codec import from_micros
 from schoolbell_storage.hub_ledger import KEPT

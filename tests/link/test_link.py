@@ -15,11 +15,11 @@ from schoolbell.v1 import delivery_pb2
 from schoolbell.v1.device_service_pb2 import SendTestNotificationRequest
 from schoolbell_sandbox.effect import Effect
 from schoolbell_sandbox.faults import Endpoint, Fault
+from schoolbell_server.config.broker import LinkConfig, LinkPayload
+from schoolbell_server.config.topology import DEAD_LETTER_QUEUE, lane_key
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.link.broker import connect
-from schoolbell_server.link.sealing import HubKeys
-from schoolbell_server.link.settings import LinkConfig, LinkPayload
-from schoolbell_server.link.topology import DEAD_LETTER_QUEUE, lane_key
+from schoolbell_server.security.sealing import HubKeys
 from tests.link.linked import linked
 from tests.link.waiting import until_empty, until_messages, until_passed_on
 from tests.service.following import following

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from schoolbell.v1 import status_pb2
+from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.link.settings import LinkConfig
 from tests.link.enrolled import administrator
 from tests.link.linked import Linked, linked
 from tests.service.observed import logged

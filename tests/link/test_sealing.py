@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schoolbell_server.link.sealing import (
+from schoolbell_server.security.sealing import (
     CannotOpen,
     HubKeys,
     SealKeyUnusable,

@@ -20,16 +20,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell_server.address import Address
-from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.hub.enrollment import Enrollment
-from schoolbell_server.hub.service import DISTRICTS, LEDGER
-from schoolbell_server.link.topology import (
+from schoolbell_server.config.topology import (
     DISTRICTS_STREAM,
     HUB_PERMISSIONS,
     HUB_USER,
     VIRTUAL_HOST,
     DistrictTopology,
 )
+from schoolbell_server.demo.rabbitmq.broker import Broker
+from schoolbell_server.hub.enrollment import Enrollment
+from schoolbell_server.hub.service import DISTRICTS, LEDGER
 from tests.link.enrolled import administrator, some_district
 from tests.link.linked import Linked, linked
 from tests.service.following import following

@@ -17,9 +17,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from schoolbell_server.config.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.domain.kinds import DetailLevel, Kind, Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.common.push import Push, PushResult
-from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
     MOST_DELIVERIES,

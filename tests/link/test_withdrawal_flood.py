@@ -12,6 +12,7 @@ import pytest
 from aio_pika import Message
 
 from schoolbell.v1 import delivery_pb2
+from schoolbell_server.config.topology import REQUEST_ARGUMENTS, lane_key
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.hub import intake
@@ -19,7 +20,6 @@ from schoolbell_server.hub.ledger_bound import MOST_ROWS, LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
 from schoolbell_server.link.broker import connect
-from schoolbell_server.link.topology import REQUEST_ARGUMENTS, lane_key
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import MOST_DELIVERIES, MOST_WITHDRAWALS, stamp
 from schoolbell_storage import hub_ledger

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from schoolbell_server.config.topology import WITHDRAWALS_KEY
 from schoolbell_server.link.district_link import DistrictLink
-from schoolbell_server.link.topology import WITHDRAWALS_KEY
 
 
 def let_no_publish_be_confirmed(patched: pytest.MonkeyPatch) -> None:

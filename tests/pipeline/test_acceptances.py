@@ -11,31 +11,27 @@ import pytest
 
 from schoolbell_server.dispatch.acceptances import Acceptances
 from schoolbell_server.dispatch.finished import Finished
+from schoolbell_server.domain.delivery import Attempt, Delivery, changed
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, HoldCause, Outcome
 from schoolbell_server.gateways.common.push import PushResult
-from schoolbell_storage.deliveries import (
-    AttemptRow,
-    DeliveryRow,
-    changed,
-    fetch_deliveries,
-    store_accepted,
-)
+from schoolbell_storage.deliveries import fetch_deliveries, store_accepted
 from tests.pipeline.test_outcomes import OWNER, outcomes
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 NOW = START + dt.timedelta(seconds=9)
 LATER = START + dt.timedelta(seconds=1)
-TRIED = (AttemptRow(start_time=START, end_time=LATER, outcome=Outcome.PROVIDER_DOWN),)
+TRIED = (Attempt(start_time=START, end_time=LATER, outcome=Outcome.PROVIDER_DOWN),)
 
 
-def end_of(row: DeliveryRow, outcome: Outcome = Outcome.ACCEPTED, **result: Any) -> Finished:
+def end_of(row: Delivery, outcome: Outcome = Outcome.ACCEPTED, **result: Any) -> Finished:
     found = PushResult(delivery_id=row.delivery_id, outcome=outcome, **result)
     return Finished(row=row, result=found, start_time=START, end_time=LATER)
 
 
-def rows() -> list[DeliveryRow]:
+def rows() -> list[Delivery]:
     """Return deliveries in every standing that a leased one without an attempt can have."""
     standings = itertools.product(
         [(DeliveryState.PENDING, None), (DeliveryState.HELD, HoldCause.CIRCUIT)],

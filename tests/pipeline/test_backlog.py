@@ -15,7 +15,8 @@ from schoolbell_server.status.backlog import INTERVAL, Backlog, rest_after
 from schoolbell_storage.engine import open_storage
 from tests.programs import PATIENCE
 from tests.storage.engines import POSTGRESQL, SQLITE, database_url, open_database
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 _WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 BLOCKED = 4.0

@@ -17,7 +17,8 @@ from schoolbell_storage.engine import Storage
 from tests.service.observed import logged
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, store
+from tests.unit.domain.deliveries import waiting_delivery
 
 AHEAD = dt.timedelta(hours=1)
 WAIT = dt.timedelta(seconds=30)

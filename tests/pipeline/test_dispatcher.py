@@ -13,14 +13,15 @@ from sqlalchemy import func, select
 
 from schoolbell_server.dispatch.dispatcher import Dispatcher
 from schoolbell_server.dispatch.lease import Lease
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_storage.claims import leased_by
-from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import delivery
 from tests.pipeline.leased import leased
 from tests.programs import PATIENCE
 from tests.storage.engines import SQLITE, databases
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, store
+from tests.unit.domain.deliveries import waiting_delivery
 
 BATCH = 5
 TURNS = 40
@@ -30,13 +31,13 @@ class Unending:
     """A sender whose batches never end."""
 
     def __init__(self) -> None:
-        self.carried: list[DeliveryRow] = []
+        self.carried: list[Delivery] = []
 
-    async def send_batch(self, batch: Sequence[DeliveryRow], *_: object) -> None:
+    async def send_batch(self, batch: Sequence[Delivery], *_: object) -> None:
         self.carried += batch
         await asyncio.Event().wait()
 
-    async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
+    async def give_back(self, rows: Sequence[Delivery]) -> None:
         assert not rows
 
 

@@ -19,7 +19,8 @@ from schoolbell_storage.changes import ChangeRow, insert_changes
 from tests.service.scene import grade
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import MAPLE, START, add_district, district
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 PHONES = 20
 OAK = "oak"

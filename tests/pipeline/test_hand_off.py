@@ -9,11 +9,12 @@ from pathlib import Path
 from schoolbell_server.dispatch.dispatch_queue import DispatchQueue
 from schoolbell_server.dispatch.hand_off import Offer
 from schoolbell_server.dispatch.lease import Lease
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_storage.deliveries import DeliveryRow
 from tests.pipeline.leased import leased
 from tests.storage.engines import databases
-from tests.storage.waiting import ROUTE, waiting_delivery
+from tests.storage.waiting import ROUTE
+from tests.unit.domain.deliveries import waiting_delivery
 
 MOST = 3
 ATTENDANCE, GRADES = 0, 4  # lanes
@@ -24,10 +25,10 @@ class Place:
     """The side of a route that hand-offs see."""
 
     queue: DispatchQueue
-    handed: list[DeliveryRow] = field(default_factory=list)
+    handed: list[Delivery] = field(default_factory=list)
     woken: int = 0
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[Delivery], term: int) -> None:
         self.queue.settle(reserved, rows, term=term)
         self.handed += rows
 
@@ -41,7 +42,7 @@ def keeping_up(lease: Lease) -> Place:
     return Place(queue)
 
 
-def row(number: int, **fields: object) -> DeliveryRow:
+def row(number: int, **fields: object) -> Delivery:
     return waiting_delivery(f"d-{number}", **{"device_id": f"phone-{number}"} | fields)
 
 

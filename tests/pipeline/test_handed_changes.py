@@ -9,20 +9,22 @@ from typing import Any, cast
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.dispatch.preparer import Preparer
 from schoolbell_server.domain.change import Change, ChangeKey
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.changes import ChangeRow, insert_changes
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 from tests.service.scene import grade
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import MAPLE, START
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 STORED = grade("stored", 55).SerializeToString()
 HANDED = parse_change(grade("handed", 55).SerializeToString())
 
 
-async def told(storage: Storage, row: DeliveryRow, version: int | None) -> Change | None:
+async def told(storage: Storage, row: Delivery, version: int | None) -> Change | None:
     """Return what a delivery tells where the district's facts stand at a version."""
     nobody = cast(Any, None)
     preparer = Preparer(storage, {}, nobody, nobody, clock=nobody, replay=False)

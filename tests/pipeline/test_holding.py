@@ -12,7 +12,8 @@ from schoolbell_storage.engine import Storage
 from schoolbell_storage.instances import renew
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, store
+from tests.unit.domain.deliveries import waiting_delivery
 
 NOW = START + dt.timedelta(seconds=1)
 LATER = START + dt.timedelta(minutes=5)

@@ -16,7 +16,8 @@ from schoolbell_storage.engine import Storage
 from tests.programs import PATIENCE
 from tests.service.observed import logged
 from tests.storage.engines import databases, open_database
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 
 def lease_of(storage: Storage, metrics: Metrics) -> Lease:

@@ -15,7 +15,8 @@ from schoolbell_storage.engine import Storage
 from tests.pipeline.leased import leased
 from tests.service.observed import logged
 from tests.storage.engines import databases
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 
 @dataclass

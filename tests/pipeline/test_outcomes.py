@@ -9,15 +9,17 @@ from typing import Any, cast
 
 from schoolbell_server.dispatch.finished import Finished
 from schoolbell_server.dispatch.outcomes import Outcomes
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
 from schoolbell_server.domain.retry import RetryPolicy
 from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_storage.claims import Waiting, claim_due
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, store
+from tests.unit.domain.deliveries import waiting_delivery
 
 OWNER = "this server"
 NOW = START + dt.timedelta(minutes=1)
@@ -40,7 +42,7 @@ def outcomes(storage: Storage) -> Outcomes:
     )
 
 
-async def write(storage: Storage, end: Finished) -> list[DeliveryRow]:
+async def write(storage: Storage, end: Finished) -> list[Delivery]:
     async with storage.write() as connection:
         return await outcomes(storage)._store(connection, {end.row.delivery_id: end})
 

@@ -9,39 +9,41 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.dispatch.finished import Finished
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
 from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_server.link.overdue import GRACE, Overdue
 from schoolbell_storage import claims, instances
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries, store_deliveries
 from schoolbell_storage.engine import Storage
 from tests.pipeline.test_outcomes import NOW, OWNER, outcomes
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import START
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 PASSED_ON = PushResult(delivery_id="d", outcome=Outcome.NOT_SENT, passed_on=True)
 ACCEPTED = PushResult(delivery_id="d", outcome=Outcome.ACCEPTED)
 
 
-def end_of(row: DeliveryRow, result: PushResult, attempt: int | None = None) -> Finished:
+def end_of(row: Delivery, result: PushResult, attempt: int | None = None) -> Finished:
     return Finished(row=row, result=result, start_time=START, end_time=START, answered=attempt)
 
 
-async def pass_on(storage: Storage, row: DeliveryRow) -> None:
+async def pass_on(storage: Storage, row: Delivery) -> None:
     async with storage.write() as connection:
         await claims.pass_on(connection, OWNER, {row.attempt_count: [row.delivery_id]})
 
 
 async def answer(
-    storage: Storage, row: DeliveryRow, result: PushResult, attempt: int
-) -> list[DeliveryRow]:
+    storage: Storage, row: Delivery, result: PushResult, attempt: int
+) -> list[Delivery]:
     end = end_of(row, result, attempt)
     async with storage.write() as connection:
         return await outcomes(storage)._store(connection, {end.row.delivery_id: end})
 
 
-async def leased(storage: Storage) -> DeliveryRow:
+async def leased(storage: Storage) -> Delivery:
     """Let the server lease it again."""
     row = replace(await stored(storage), lease_owner=OWNER)
     async with storage.write() as connection:
@@ -49,7 +51,7 @@ async def leased(storage: Storage) -> DeliveryRow:
     return row
 
 
-async def stored(storage: Storage) -> DeliveryRow:
+async def stored(storage: Storage) -> Delivery:
     async with storage.read() as connection:
         return (await fetch_deliveries(connection, ["d"]))["d"]
 

@@ -16,7 +16,8 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import databases, open_database
 from tests.storage.rosters import MAPLE, START
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 PHONES = 40
 DISPLAYED = delivery_pb2.DELIVERY_STATE_DISPLAYED

@@ -14,6 +14,7 @@ from schoolbell_server.contract.change_records import write_change_summary
 from schoolbell_server.contract.deliveries import write_committed
 from schoolbell_server.contract.updates import write_updates
 from schoolbell_server.domain.change import ChangeKey
+from schoolbell_server.domain.delivery import Attempt, Delivery
 from schoolbell_server.domain.kinds import (
     CancelCause,
     DeliveryState,
@@ -24,15 +25,14 @@ from schoolbell_server.domain.kinds import (
     Platform,
     RefusalReason,
 )
-from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from tests.storage.rosters import START
-from tests.storage.waiting import waiting_delivery
+from tests.unit.domain.deliveries import waiting_delivery
 
 KEYS = [ChangeKey(source="sis", change_id=str(number)) for number in range(3)]
 TIMES = [START + dt.timedelta(microseconds=number * 1_000_001) for number in range(3)]
 times = st.sampled_from(TIMES)
 attempts = st.builds(
-    AttemptRow,
+    Attempt,
     start_time=times,
     end_time=times,
     outcome=st.sampled_from(Outcome),
@@ -66,12 +66,12 @@ standings: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-def rows_of(found: list[dict[str, Any]]) -> list[DeliveryRow]:
+def rows_of(found: list[dict[str, Any]]) -> list[Delivery]:
     return [waiting_delivery(f"d{number}", **one) for number, one in enumerate(found)]
 
 
 @given(st.lists(standings, max_size=12).map(rows_of))
-def test_the_parts_parse_as_the_whole(rows: list[DeliveryRow]) -> None:
+def test_the_parts_parse_as_the_whole(rows: list[Delivery]) -> None:
     found = write_updates(rows, ())
     for district_id in {row.district_id for row in rows}:
         theirs = [row for row in rows if row.district_id == district_id]

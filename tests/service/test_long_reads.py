@@ -26,7 +26,8 @@ from tests.service.conduct_server import DISTRICT, running
 from tests.storage.aged import Old, write_changes
 from tests.storage.engines import SQLITE, open_database
 from tests.storage.rosters import MAPLE
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 PATIENCE = 30.0  # seconds
 ROWS = 60

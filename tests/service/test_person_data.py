@@ -31,8 +31,8 @@ from schoolbell.v1.change_service_pb2 import (
     ListDecisionsRequest,
     PublishChangeRequest,
 )
-from schoolbell_server.domain.record import decode_record
 from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_storage.decision_records import decode_record
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.tables import change, metadata
 from tests.service.following import PATIENCE, Followed, following

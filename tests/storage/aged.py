@@ -35,7 +35,8 @@ from schoolbell_storage.tables import (
 )
 from tests.storage.actors import acting
 from tests.storage.rosters import MAPLE
-from tests.storage.waiting import store, waiting_delivery
+from tests.storage.waiting import store
+from tests.unit.domain.deliveries import waiting_delivery
 
 DAY = dt.timedelta(days=1)
 NOW = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)

@@ -9,26 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import DeliveryState, Platform
 from schoolbell_storage.claims import claim_due, lock_leased, release, release_leases, waiting
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 from tests.storage.engines import POSTGRESQL, databases, open_database
 from tests.storage.rosters import START
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, store
+from tests.unit.domain.deliveries import waiting_delivery
 
 NOW = START + dt.timedelta(minutes=1)
 SECOND = dt.timedelta(seconds=1)
 
 
-async def claim(storage: Storage, limit: int, owner: str = "me") -> Sequence[DeliveryRow]:
+async def claim(storage: Storage, limit: int, owner: str = "me") -> Sequence[Delivery]:
     async with storage.read() as connection:
         places = await waiting(connection, ROUTE)
     async with storage.write() as connection:
         return await claim_due(connection, owner, ROUTE, places, NOW, limit)
 
 
-def many(district_id: str, lane: int, count: int) -> list[DeliveryRow]:
+def many(district_id: str, lane: int, count: int) -> list[Delivery]:
     return [
         waiting_delivery(
             f"{district_id}-{lane}-{number:03}",
@@ -40,7 +42,7 @@ def many(district_id: str, lane: int, count: int) -> list[DeliveryRow]:
     ]
 
 
-def by_place(rows: Sequence[DeliveryRow]) -> Counter[tuple[str, int]]:
+def by_place(rows: Sequence[Delivery]) -> Counter[tuple[str, int]]:
     return Counter((row.district_id, row.lane) for row in rows)
 
 

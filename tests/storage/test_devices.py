@@ -32,7 +32,7 @@ from tests.storage.engines import POSTGRESQL, databases, open_database, plan_of
 from tests.storage.phones import LATER, NOW, device, ids, read, store
 from tests.storage.rosters import add_district
 from tests.storage.waiting import store as store_deliveries
-from tests.storage.waiting import waiting_delivery
+from tests.unit.domain.deliveries import waiting_delivery
 
 SECOND = dt.timedelta(seconds=1)
 PATIENCE = 60.0  # seconds, of a slow machine

@@ -13,16 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import change_pb2, delivery_pb2
 from schoolbell.v1.status_service_pb2 import WatchStatusResponse
-from schoolbell_server.domain.fact_state import decode_state
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import DeliveryState, HoldCause, Kind
-from schoolbell_storage.codec import to_micros
-from schoolbell_storage.deliveries import _FIXED, _STANDING, DeliveryRow, _values, fetch_deliveries
+from schoolbell_storage.deliveries import MAPPER, fetch_deliveries
 from schoolbell_storage.engine import open_storage
+from schoolbell_storage.fact_documents import decode_state
 from schoolbell_storage.migrate import _FOLDER, migrate
 from schoolbell_storage.tables import change, delivery, fact, status_log
 from tests.storage.engines import databases, empty_database
 from tests.storage.rosters import MAPLE
-from tests.storage.waiting import waiting_delivery
+from tests.unit.domain.deliveries import waiting_delivery
 
 BEFORE = "0003"
 _NOON = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -99,11 +99,10 @@ async def fill(connection: AsyncConnection) -> None:
         )
 
 
-async def _insert_old(connection: AsyncConnection, row: DeliveryRow) -> None:
+async def _insert_old(connection: AsyncConnection, row: Delivery) -> None:
     """Insert a delivery into the table as it was."""
     old = (await connection.execute(text("SELECT * FROM delivery"))).keys()
-    now = zip((*_FIXED, *_STANDING), _values(row, to_micros), strict=True)
-    values = {name: value for name, value in now if name in old}
+    values = {name: value for name, value in MAPPER.values(row).items() if name in old}
     await connection.execute(insert(delivery).values(values))
 
 

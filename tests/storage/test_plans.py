@@ -52,7 +52,8 @@ from schoolbell_storage.roster_write import marking_students
 from schoolbell_storage.world import fetch_world
 from tests.storage.engines import POSTGRESQL, SQLITE, open_database
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
-from tests.storage.waiting import ROUTE, store, waiting_delivery
+from tests.storage.waiting import ROUTE, store
+from tests.unit.domain.deliveries import waiting_delivery
 
 Statement = tuple[str, Any]
 _WALKED_ON_PURPOSE = (

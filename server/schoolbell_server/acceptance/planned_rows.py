@@ -5,17 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 
 from schoolbell_server.domain import timing
 from schoolbell_server.domain.acceptance import Received
 from schoolbell_server.domain.change import Change
-from schoolbell_server.domain.fact_state import encode_told
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, HoldCause, Platform
 from schoolbell_server.domain.ledger import PlannedDelivery
 from schoolbell_server.domain.world import DeviceFacts, World
-from schoolbell_storage.deliveries import DeliveryRow
 
 Leasing = Callable[[str, Platform, int], str]
 """Takes a delivery's app_id, platform and lane; returns who leases it at once, '' for nobody."""
@@ -36,26 +34,25 @@ class PlannedRows:
     new_id: Callable[[], str]
     leasing: Leasing
 
-    def rows(self, planned: Iterable[PlannedDelivery]) -> Iterator[DeliveryRow]:
+    def rows(self, planned: Iterable[PlannedDelivery]) -> Iterator[Delivery]:
         """Yield a row for each planned delivery, in their order."""
         for index, group in groupby(planned, key=lambda one: one.index):
             yield from self._of_change(self.batch[index], list(group))
 
     def _of_change(
         self, received: Received, planned: Sequence[PlannedDelivery]
-    ) -> Iterator[DeliveryRow]:
+    ) -> Iterator[Delivery]:
         change = received.change
         devices = devices_of(self.world, change)
         zone = self.world.zone_of(change.calendar_id)
         expire_time = self._expire_time(received, zone, lifted=planned[0].lifted)
         lane = change.payload.lane
-        tell = cache(encode_told)  # most devices were told the same before
         for one in planned:
             device = devices[one.device_id]
             superseded = one.superseded_by is not None
             state = _state(one)
             at_once = state is DeliveryState.PENDING and expire_time > self.now
-            yield DeliveryRow(
+            yield Delivery(
                 delivery_id=self.new_id(),
                 district_id=self.world.district.district_id,
                 key=change.key,
@@ -73,7 +70,7 @@ class PlannedRows:
                 cancel_cause=CancelCause.SUPERSEDED if superseded else None,
                 fact_key=one.fact_key,
                 other_fact_key=one.other_key,
-                told=tell(one.told),
+                told=one.told,
                 correction=one.correction,
                 facts_version=self.world.district.facts_version,
                 school_day=received.moment.school_day,

@@ -28,18 +28,15 @@ from schoolbell_server.acceptance.submission import (
 )
 from schoolbell_server.contract.change_records import write_change_summary
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
-from schoolbell_server.dispatch.progress import cancelled_row, fact_delivery
 from schoolbell_server.domain import acceptance, timing
 from schoolbell_server.domain.acceptance import Plan, Received
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Decision, count_refusals
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.fact_keys import all_keys
-from schoolbell_server.domain.fact_state import (
-    decode_state,
-    encode_state,
-)
-from schoolbell_server.domain.kinds import CancelCause, Kind
-from schoolbell_server.domain.record import DecisionRecord, encode_record
+from schoolbell_server.domain.kinds import Kind
+from schoolbell_server.domain.record import DecisionRecord
+from schoolbell_server.domain.transitions import SUPERSEDED, stop
 from schoolbell_server.domain.world import World
 from schoolbell_server.status import journal
 from schoolbell_storage import changes as change_store
@@ -47,7 +44,8 @@ from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage import facts as fact_store
 from schoolbell_storage import status_log
 from schoolbell_storage.changes import CHANGES_TALLY, ChangeRow, KeyClaim
-from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.decision_records import encode_record
+from schoolbell_storage.fact_documents import decode_state, encode_state
 from schoolbell_storage.status_log import LogPosition
 from schoolbell_storage.world import Apps
 from schoolbell_storage.world_cache import WorldCache
@@ -94,8 +92,8 @@ class _Group:
 class Written:
     """What a transaction wrote, to be logged and counted once it is committed."""
 
-    deliveries: list[DeliveryRow] = field(default_factory=list)
-    cancelled: list[DeliveryRow] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    cancelled: list[Delivery] = field(default_factory=list)
     changes: list[ChangeSummary] = field(default_factory=list)
     tally: Counter[tuple[str, Kind, int, int]] = field(default_factory=Counter)
     decisions: list[Decision] = field(default_factory=list)
@@ -207,7 +205,7 @@ class Acceptance:
         locked = await fact_store.lock_facts(connection, names, group.now)
         states = {key: decode_state(text) for (_, key), text in locked.items()}
         existing = await delivery_store.fact_deliveries(connection, locked.keys())
-        plan = acceptance.plan(batch, world, states, [fact_delivery(row) for row in existing])
+        plan = acceptance.plan(batch, world, states, existing)
         await self._store_plan(connection, district_id, plan, existing, group, written)
         made = PlannedRows(
             batch=batch, world=world, now=group.now, new_id=self._new_id, leasing=group.leasing
@@ -222,14 +220,14 @@ class Acceptance:
         connection: AsyncConnection,
         district_id: str,
         plan: Plan,
-        existing: Sequence[DeliveryRow],
+        existing: Sequence[Delivery],
         group: _Group,
         written: Written,
     ) -> None:
         texts = {(district_id, key): encode_state(state) for key, state in plan.states.items()}
         await fact_store.store_facts(connection, texts, group.now)
         cancelled = [
-            cancelled_row(row, CancelCause.SUPERSEDED, group.now)
+            stop(row, SUPERSEDED, group.now)
             for row in existing
             if row.delivery_id in plan.superseded
         ]

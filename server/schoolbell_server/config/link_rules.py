@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from schoolbell_server.address import is_loopback
-from schoolbell_server.gateways.settings import AppConfig
-from schoolbell_server.link.sealing import SealKeyUnusable, read_public_key
-from schoolbell_server.link.settings import (
+from schoolbell_server.config.broker import (
     PORTS,
     USER_PREFIX,
     BrokerConfig,
     LinkConfig,
     LinkPayload,
 )
+from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.security.sealing import SealKeyUnusable, read_public_key
 
 
 def broker_problems(table: str, broker: BrokerConfig) -> Iterator[str]:

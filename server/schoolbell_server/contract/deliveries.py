@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from schoolbell.v1 import common_pb2, delivery_pb2
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.contract.principals import write_principal
+from schoolbell_server.domain.delivery import Attempt, Delivery
 from schoolbell_server.domain.kinds import APP_PROVIDER, DeliveryState
 from schoolbell_server.domain.notification import notification_id
-from schoolbell_server.domain.principal import decode_principal
-from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 
 
-def write_delivery(row: DeliveryRow, *, attempts: bool = False) -> delivery_pb2.Delivery:
+def write_delivery(row: Delivery, *, attempts: bool = False) -> delivery_pb2.Delivery:
     """Return a delivery as a reader sees it, with all its attempts where asked.
 
     SENDING is derived from a lease, which a reader sees and a stream never carries.
@@ -24,12 +23,12 @@ def write_delivery(row: DeliveryRow, *, attempts: bool = False) -> delivery_pb2.
     return message
 
 
-def write_committed(row: DeliveryRow) -> delivery_pb2.Delivery:
+def write_committed(row: Delivery) -> delivery_pb2.Delivery:
     """Return a delivery as a stream carries it: the stored state, whoever leases it."""
     return _snapshot(row, row.state)
 
 
-def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
+def _snapshot(row: Delivery, state: DeliveryState) -> delivery_pb2.Delivery:
     message = delivery_pb2.Delivery(
         district_id=row.district_id,
         delivery_id=row.delivery_id,
@@ -61,11 +60,11 @@ def _snapshot(row: DeliveryRow, state: DeliveryState) -> delivery_pb2.Delivery:
     return message
 
 
-def _hold_cause(row: DeliveryRow) -> int:
+def _hold_cause(row: Delivery) -> int:
     return (row.hold_cause or 0) if row.state is DeliveryState.HELD else 0
 
 
-def _write_times(row: DeliveryRow, message: delivery_pb2.Delivery) -> None:
+def _write_times(row: Delivery, message: delivery_pb2.Delivery) -> None:
     if row.accept_time is not None:
         message.accept_time.CopyFrom(write_time(row.accept_time))
     if row.display_time is not None:
@@ -74,23 +73,23 @@ def _write_times(row: DeliveryRow, message: delivery_pb2.Delivery) -> None:
         message.open_time.CopyFrom(write_time(row.open_time))
 
 
-def _cancellation(row: DeliveryRow) -> delivery_pb2.Cancellation:
+def _cancellation(row: Delivery) -> delivery_pb2.Cancellation:
     cancellation = delivery_pb2.Cancellation(
         cause=delivery_pb2.CancelCause.ValueType(row.cancel_cause or 0),
         gate=common_pb2.Gate.ValueType(row.cancel_gate or 0),
         reason=common_pb2.RefusalReason.ValueType(row.cancel_refusal or 0),
         comment=row.cancel_comment,
     )
-    if row.cancel_principal:
-        cancellation.principal.CopyFrom(write_principal(decode_principal(row.cancel_principal)))
+    if row.cancel_principal is not None:
+        cancellation.principal.CopyFrom(write_principal(row.cancel_principal))
     return cancellation
 
 
-def _attempts(rows: Iterable[AttemptRow]) -> Iterable[delivery_pb2.Attempt]:
+def _attempts(rows: Iterable[Attempt]) -> Iterable[delivery_pb2.Attempt]:
     return (write_attempt(number, row) for number, row in enumerate(rows, start=1))
 
 
-def write_attempt(number: int, row: AttemptRow) -> delivery_pb2.Attempt:
+def write_attempt(number: int, row: Attempt) -> delivery_pb2.Attempt:
     """Return an attempt, numbered from 1 among those that are kept."""
     return delivery_pb2.Attempt(
         number=number,

@@ -13,17 +13,17 @@ from schoolbell.v1 import change_pb2, common_pb2, delivery_pb2
 from schoolbell.v1.status_service_pb2 import WatchStatusResponse
 from schoolbell_server.contract.deliveries import write_attempt, write_committed
 from schoolbell_server.contract.fields import write_time
+from schoolbell_server.domain.delivery import Attempt, Delivery
 from schoolbell_server.domain.kinds import APP_PROVIDER, DeliveryState
 from schoolbell_server.domain.notification import notification_id
-from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 
 _LENGTH_DELIMITED = 2
 _COMMON = frozenset({DeliveryState.PENDING, DeliveryState.ACCEPTED})
-_Moments = tuple[tuple[AttemptRow, ...], dt.datetime | None]
+_Moments = tuple[tuple[Attempt, ...], dt.datetime | None]
 
 
 def write_updates(
-    deliveries: Iterable[DeliveryRow], changes: Iterable[change_pb2.ChangeSummary]
+    deliveries: Iterable[Delivery], changes: Iterable[change_pb2.ChangeSummary]
 ) -> dict[str, bytes]:
     """Return by district the bytes of a `WatchStatusResponse` with these snapshots, in order."""
     parts: dict[str, list[bytes]] = {}
@@ -44,11 +44,11 @@ class _Deliveries:
     """Serialises the deliveries of one transaction."""
 
     def __init__(self) -> None:
-        self._changes: dict[int, tuple[DeliveryRow, bytes]] = {}
+        self._changes: dict[int, tuple[Delivery, bytes]] = {}
         """By the identity of its key, which its first row keeps alive."""
         self._moments: dict[_Moments, bytes] = {}
 
-    def snapshot(self, row: DeliveryRow) -> bytes:
+    def snapshot(self, row: Delivery) -> bytes:
         """Return a committed delivery, serialised."""
         if row.state not in _COMMON or row.display_time is not None or row.open_time is not None:
             return write_committed(row).SerializeToString()
@@ -67,7 +67,7 @@ class _Deliveries:
         )
         return self._change(row) + own.SerializeToString() + self._attempted(row)
 
-    def _change(self, row: DeliveryRow) -> bytes:
+    def _change(self, row: Delivery) -> bytes:
         """Return what the deliveries of one change have in common, as far as they do."""
         found = self._changes.get(id(row.key))
         if found is not None and _is_alike(found[0], row):
@@ -87,7 +87,7 @@ class _Deliveries:
         self._changes[id(row.key)] = row, common
         return common
 
-    def _attempted(self, row: DeliveryRow) -> bytes:
+    def _attempted(self, row: Delivery) -> bytes:
         """Return the last attempt and when the provider took it, which batches have in common."""
         if not row.attempts and row.accept_time is None:
             return b""
@@ -104,7 +104,7 @@ class _Deliveries:
         return found
 
 
-def _is_alike(one: DeliveryRow, other: DeliveryRow) -> bool:
+def _is_alike(one: Delivery, other: Delivery) -> bool:
     return (
         one.student_id == other.student_id
         and one.due_time == other.due_time

@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import HUB_USER, DistrictTopology
 from schoolbell_server.demo.rabbitmq.broker import Broker, BrokerEnded
 from schoolbell_server.demo.rabbitmq.program import RabbitMQMissing
 from schoolbell_server.demo.stage import APPS, ProcessEnded, start_process
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.management import management
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.sealing import HubKeys
-from schoolbell_server.link.topology import HUB_USER, DistrictTopology
+from schoolbell_server.security.sealing import HubKeys
 from schoolbell_server.security.secret_file import write_secret
 
 DISTRICT = DistrictTopology("sample-district")

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from functools import cache
 
 from schoolbell_server.dispatch.finished import Finished
-from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.delivery import UNSENT, Attempt, Delivery, changed
 from schoolbell_server.domain.kinds import DeliveryState, Outcome
-from schoolbell_storage.deliveries import AttemptRow, DeliveryRow, changed
 
 
 class Acceptances:
@@ -22,10 +21,10 @@ class Acceptances:
     def __init__(self, now: dt.datetime) -> None:
         """Write under the time `now`."""
         self._now = now
-        self._attempts: Callable[[dt.datetime, dt.datetime, str], tuple[AttemptRow]]
+        self._attempts: Callable[[dt.datetime, dt.datetime, str], tuple[Attempt]]
         self._attempts = cache(_attempts)
 
-    def row(self, row: DeliveryRow, end: Finished) -> DeliveryRow | None:
+    def row(self, row: Delivery, end: Finished) -> Delivery | None:
         """Return the delivery after its end; None where that is not the plain one."""
         result = end.result
         if (
@@ -54,6 +53,6 @@ class Acceptances:
         )
 
 
-def _attempts(start: dt.datetime, end: dt.datetime, reason: str) -> tuple[AttemptRow]:
+def _attempts(start: dt.datetime, end: dt.datetime, reason: str) -> tuple[Attempt]:
     accepted = Outcome.ACCEPTED
-    return (AttemptRow(start_time=start, end_time=end, outcome=accepted, provider_reason=reason),)
+    return (Attempt(start_time=start, end_time=end, outcome=accepted, provider_reason=reason),)

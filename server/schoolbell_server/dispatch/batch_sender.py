@@ -15,11 +15,11 @@ from schoolbell_server.dispatch.lease import Lease
 from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer, Ready, Stopped
 from schoolbell_server.dispatch.quarantine import Quarantine
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.common.push import Gateway, PushResult
 from schoolbell_server.observability.log import get_logger
 from schoolbell_storage import claims
-from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
@@ -27,7 +27,7 @@ PART = 50
 """Deliveries that are sent, and their outcomes written, together."""
 
 Prepared = Ready | Stopped | Finished
-Done = Callable[[Sequence[DeliveryRow]], None]
+Done = Callable[[Sequence[Delivery]], None]
 
 _logger = get_logger(__name__)
 
@@ -53,7 +53,7 @@ class BatchSender:
         self._clock = clock
 
     async def send_batch(
-        self, batch: Sequence[DeliveryRow], gateway: Gateway, term: int, done: Done
+        self, batch: Sequence[Delivery], gateway: Gateway, term: int, done: Done
     ) -> None:
         """Send a batch, leased in a term of the server's lease, to its outcomes.
 
@@ -85,13 +85,13 @@ class BatchSender:
             await self._write(rows, finished, done)
 
     async def _write(
-        self, rows: Sequence[DeliveryRow], finished: Sequence[Finished], done: Done
+        self, rows: Sequence[Delivery], finished: Sequence[Finished], done: Done
     ) -> None:
         """Write how deliveries ended; nothing stays leased."""
         await self._outcomes.write(finished)
         done(rows)
 
-    async def give_back(self, rows: Sequence[DeliveryRow]) -> None:
+    async def give_back(self, rows: Sequence[Delivery]) -> None:
         """Release leases whose attempt never began; a storage that fails is tried again."""
         names = [row.delivery_id for row in rows]
 
@@ -102,7 +102,7 @@ class BatchSender:
         if names:
             await until_stored(release, "leases not given back", count=len(names))
 
-    async def _prepared(self, batch: Sequence[DeliveryRow], term: int) -> Sequence[Prepared]:
+    async def _prepared(self, batch: Sequence[Delivery], term: int) -> Sequence[Prepared]:
         """Prepare a batch; give its leases back where storage fails or the lease broke off."""
         prepared: Sequence[Prepared] = ()
         try:
@@ -114,7 +114,7 @@ class BatchSender:
         await self._return(batch)
         return ()
 
-    async def _prepare(self, batch: Sequence[DeliveryRow]) -> Sequence[Prepared]:
+    async def _prepare(self, batch: Sequence[Delivery]) -> Sequence[Prepared]:
         """Prepare a batch; one that cannot be is set aside alone, and never comes again."""
         try:
             return await self._preparer.prepare(batch)
@@ -140,7 +140,7 @@ class BatchSender:
         ]
         return [*sent, *(Finished(row=one.row) for one in late)]
 
-    async def _return(self, batch: Sequence[DeliveryRow]) -> None:
+    async def _return(self, batch: Sequence[Delivery]) -> None:
         """Give a batch back, but not so fast that it comes again at once."""
         await asyncio.sleep(FAULT_PAUSE)
         await self.give_back(batch)
@@ -160,7 +160,7 @@ def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.date
     )
 
 
-def _set_aside(row: DeliveryRow, now: dt.datetime) -> Finished:
+def _set_aside(row: Delivery, now: dt.datetime) -> Finished:
     result = PushResult(
         delivery_id=row.delivery_id,
         outcome=Outcome.PAYLOAD_BAD,

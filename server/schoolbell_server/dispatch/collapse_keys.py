@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.collapse import collapse_key
-from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_storage.tables import district
 
 
@@ -42,6 +42,6 @@ class CollapseKeys:
                 )
         return self._secrets
 
-    def of(self, secret: bytes, row: DeliveryRow) -> str:
+    def of(self, secret: bytes, row: Delivery) -> str:
         """Return the collapse key of a delivery's fact."""
         return collapse_key(secret, row.fact_key)

@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from schoolbell_server.dispatch.lease import Lease
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.lanes import Lane
-from schoolbell_storage.deliveries import DeliveryRow
 
 Telling = tuple[str, str]
 """(device_id, fact_key): what one phone is told of one fact leaves in its order."""
 
 
-def telling(row: DeliveryRow) -> Telling:
+def telling(row: Delivery) -> Telling:
     """Return what a delivery tells, and whom."""
     return row.device_id, row.fact_key
 
@@ -29,10 +29,10 @@ class DispatchQueue:
         """Take at most `most` deliveries of a lane by hand."""
         self._lease = lease
         self._most = most
-        self._lanes: tuple[deque[DeliveryRow], ...] = tuple(deque() for _ in Lane)
+        self._lanes: tuple[deque[Delivery], ...] = tuple(deque() for _ in Lane)
         self._expected = [0] * len(Lane)
         self._term = lease.term
-        self._lost: list[DeliveryRow] = []
+        self._lost: list[Delivery] = []
         self._open = [False] * len(Lane)
         """Nothing of the lane waits in storage, so that nothing new overtakes it."""
 
@@ -62,14 +62,14 @@ class DispatchQueue:
         return len(self._lanes[lane]) >= self._most
 
     def settle(
-        self, reserved: Mapping[int, int], rows: Iterable[DeliveryRow] = (), *, term: int
+        self, reserved: Mapping[int, int], rows: Iterable[Delivery] = (), *, term: int
     ) -> None:
         """Take what was committed of so many reserved deliveries, by lane."""
         for lane, count in reserved.items():
             self._expected[lane] -= count
         self.put(rows, term=term)
 
-    def put(self, rows: Iterable[DeliveryRow], *, term: int) -> None:
+    def put(self, rows: Iterable[Delivery], *, term: int) -> None:
         """Take deliveries that were leased in a term of this server's lease.
 
         Those of a term that is over are lost at once: they are given back, never forgotten.
@@ -83,16 +83,16 @@ class DispatchQueue:
 
     def take(
         self, most: int, under_way: set[Telling], *, first_lane: bool = False
-    ) -> list[DeliveryRow]:
+    ) -> list[Delivery]:
         """Take up to `most` deliveries off, but none that tells what is under way.
 
         Only of the lane that goes before all others, if asked.
         """
         self._forget_lost()
-        taken: list[DeliveryRow] = []
+        taken: list[Delivery] = []
         busy = set(under_way)
         for rows in self._lanes[:1] if first_lane else self._lanes:
-            left: list[DeliveryRow] = []
+            left: list[Delivery] = []
             while rows and len(taken) < most:
                 row = rows.popleft()
                 (left if telling(row) in busy else taken).append(row)
@@ -100,12 +100,12 @@ class DispatchQueue:
             rows.extendleft(reversed(left))
         return taken
 
-    def clear(self) -> Sequence[DeliveryRow]:
+    def clear(self) -> Sequence[Delivery]:
         """Take everything off, to be given back."""
         self._lose_all()
         return self.lost()
 
-    def lost(self) -> Sequence[DeliveryRow]:
+    def lost(self) -> Sequence[Delivery]:
         """Take off what was leased before this server's lease broke off."""
         self._forget_lost()
         lost, self._lost = self._lost, []
@@ -121,7 +121,7 @@ class DispatchQueue:
             self._lose(rows)
             rows.clear()
 
-    def _lose(self, rows: Iterable[DeliveryRow]) -> None:
+    def _lose(self, rows: Iterable[Delivery]) -> None:
         """Keep deliveries to be given back; what is new must not overtake them meanwhile."""
         before = len(self._lost)
         self._lost.extend(rows)

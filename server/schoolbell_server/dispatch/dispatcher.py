@@ -16,11 +16,11 @@ from schoolbell_server.dispatch.batch_sender import PART, BatchSender
 from schoolbell_server.dispatch.dispatch_queue import DispatchQueue, Telling, telling
 from schoolbell_server.dispatch.holding import Holding
 from schoolbell_server.dispatch.lease import Lease
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import APP_PROVIDER, Platform
 from schoolbell_server.gateways.common.push import Gateway
 from schoolbell_server.observability.log import get_logger
 from schoolbell_storage import claims
-from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 
@@ -77,7 +77,7 @@ class Dispatcher:
         self._look = True
         self._wake.set()
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[Delivery], term: int) -> None:
         """Take what was committed of so many deliveries, by lane, that the queue had reserved."""
         self.queue.settle(reserved, rows, term=term)
         self._wake.set()
@@ -121,7 +121,7 @@ class Dispatcher:
             self._look_in(self._poll)
             return False
         if self._full:  # attendance does not wait for room
-            batch: Sequence[DeliveryRow] = self._urgent()
+            batch: Sequence[Delivery] = self._urgent()
         else:
             batch = await self._next_batch(min(self._batch_size, self._room))
         if not batch:
@@ -134,11 +134,11 @@ class Dispatcher:
         task.add_done_callback(self._under_way.discard)
         return True
 
-    async def _send(self, batch: Sequence[DeliveryRow]) -> None:
+    async def _send(self, batch: Sequence[Delivery]) -> None:
         """Have a batch sent; whatever happens, all of it ends for this route."""
         left = {row.delivery_id: row for row in batch}
 
-        def done(rows: Sequence[DeliveryRow]) -> None:
+        def done(rows: Sequence[Delivery]) -> None:
             for row in rows:
                 del left[row.delivery_id]
             self._done(rows)
@@ -156,25 +156,25 @@ class Dispatcher:
         """Return whether so much is under way that the end of some has to be waited for."""
         return self._room < min(PART, self._batch_size)
 
-    def _urgent(self) -> Sequence[DeliveryRow]:
+    def _urgent(self) -> Sequence[Delivery]:
         """Return attendance that is at hand, up to a batch more than there is room for."""
         most = self._room + self._batch_size
         return self.queue.take(most, self._telling, first_lane=True) if most > 0 else ()
 
-    def _done(self, rows: Sequence[DeliveryRow]) -> None:
+    def _done(self, rows: Sequence[Delivery]) -> None:
         self._room += len(rows)
         self._telling.difference_update(telling(row) for row in rows)
         self._taken.difference_update(row.delivery_id for row in rows)
         self._wake.set()  # what was to follow may leave now
 
-    async def _give_back(self, rows: Sequence[DeliveryRow]) -> None:
+    async def _give_back(self, rows: Sequence[Delivery]) -> None:
         names = [row.delivery_id for row in rows]
         self._taken.update(names)
         await self._sender.give_back(rows)
         self._taken.difference_update(names)
         self._look = self._look or bool(names)  # they are to be claimed again
 
-    async def _next_batch(self, most: int) -> Sequence[DeliveryRow]:
+    async def _next_batch(self, most: int) -> Sequence[Delivery]:
         """Return what is at hand, else claim; what was leased before a lost lease is given back."""
         await self._give_back(self.queue.lost())
         now, hold = self._clock(), self._gateway.circuit.hold
@@ -191,7 +191,7 @@ class Dispatcher:
             return batch
         return await self._claim(now, most)
 
-    async def _claim(self, now: dt.datetime, most: int) -> Sequence[DeliveryRow]:
+    async def _claim(self, now: dt.datetime, most: int) -> Sequence[Delivery]:
         self._look = False  # before the look: what comes during it is looked for again
         async with self._storage.read() as connection:
             places = await claims.waiting(connection, self._route)

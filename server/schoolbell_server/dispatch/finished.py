@@ -6,15 +6,15 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.gateways.common.push import PushResult
-from schoolbell_storage.deliveries import DeliveryRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The end of a leased delivery's turn: an attempt, a gate that stopped it, or its time."""
 
-    row: DeliveryRow
+    row: Delivery
     refusal: Refusal | None = None
     """A gate stopped it before the attempt."""
     result: PushResult | None = None

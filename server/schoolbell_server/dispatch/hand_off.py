@@ -12,9 +12,8 @@ from typing import Protocol
 
 from schoolbell_server.dispatch.dispatch_queue import DispatchQueue
 from schoolbell_server.dispatch.lease import Lease
-from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.delivery import UNSENT, Delivery
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_storage.deliveries import DeliveryRow
 
 _Place = tuple[str, Platform]
 
@@ -26,7 +25,7 @@ class Taker(Protocol):
     def queue(self) -> DispatchQueue:
         """Return where it keeps what it leases."""
 
-    def hand(self, reserved: Mapping[int, int], rows: Sequence[DeliveryRow], term: int) -> None:
+    def hand(self, reserved: Mapping[int, int], rows: Sequence[Delivery], term: int) -> None:
         """Take what was committed of so many deliveries, by lane, that the queue had reserved.
 
         `term` is the one of this server's lease in which they were leased.
@@ -58,9 +57,9 @@ class Offer:
         self._reserved[app_id, platform][lane] += 1
         return self._lease.instance_id
 
-    def settle(self, rows: Iterable[DeliveryRow] = ()) -> None:
+    def settle(self, rows: Iterable[Delivery] = ()) -> None:
         """Hand over what was committed; nothing, where nothing was, or nobody knows."""
-        leased: dict[_Place, list[DeliveryRow]] = {place: [] for place in self._reserved}
+        leased: dict[_Place, list[Delivery]] = {place: [] for place in self._reserved}
         waiting: set[_Place] = set()
         for row in rows:
             place = row.app_id, row.platform

@@ -9,12 +9,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from schoolbell_server.dispatch.progress import moved_to, progress_of
-from schoolbell_server.domain.delivery import hold
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import Platform
+from schoolbell_server.domain.transitions import hold
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import Waiting, lock_pending, waiting
-from schoolbell_storage.deliveries import DeliveryRow, store_deliveries
+from schoolbell_storage.deliveries import store_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.instances import count_workers
 
@@ -55,13 +55,13 @@ class Holding:
 
     async def _write(self, now: dt.datetime, until: dt.datetime, places: Sequence[Waiting]) -> int:
         """Hold what fell due until a time; less far back where the clock was set back since."""
-        rows: list[DeliveryRow] = []
+        rows: list[Delivery] = []
         span = (min(self._since, until - _SLACK), until)
         async with self._storage.write() as connection:
             for place in places:
                 most = self._step - len(rows)
                 rows += await lock_pending(connection, self._route, place, span, most)
-            held = [moved_to(row, hold(progress_of(row), row.due_time), now) for row in rows]
+            held = [hold(row, row.due_time, now) for row in rows]
             await store_deliveries(connection, held)
             await journal.record(connection, now, held)
         return len(held)

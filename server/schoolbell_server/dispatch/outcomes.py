@@ -18,9 +18,8 @@ from schoolbell_server.background.group_commit import GroupCommit
 from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.dispatch.acceptances import Acceptances
 from schoolbell_server.dispatch.finished import Finished
-from schoolbell_server.dispatch.progress import cancelled_row, moved_to, progress_of
 from schoolbell_server.dispatch.quarantine import Quarantine
-from schoolbell_server.domain.delivery import Attempted, after_attempt, expire, hold
+from schoolbell_server.domain.delivery import Attempt, Delivery
 from schoolbell_server.domain.kinds import (
     APP_PROVIDER,
     CancelCause,
@@ -30,18 +29,24 @@ from schoolbell_server.domain.kinds import (
     Platform,
 )
 from schoolbell_server.domain.retry import RetryPolicy, Trouble, pause
+from schoolbell_server.domain.transitions import (
+    Attempted,
+    Cancellation,
+    after_attempt,
+    expire,
+    hold,
+    stop,
+)
 from schoolbell_server.gateways.common.push import PushResult
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status import journal
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.claims import HUB, RowVersion, lock_leased, lock_open, pass_on
-from schoolbell_storage.deliveries import AttemptRow, DeliveryRow
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
 
-_KEPT_ATTEMPTS = 20
 _OVER = frozenset({DeliveryState.EXPIRED, DeliveryState.UNCERTAIN})
 """How a delivery ended that a hub did not answer in its time."""
 _GROUP = 100
@@ -62,7 +67,7 @@ class Outcomes:
         budget: int,
         policy: RetryPolicy,
         clock: Callable[[], dt.datetime],
-        on_written: Callable[[Iterable[DeliveryRow]], None],
+        on_written: Callable[[Iterable[Delivery]], None],
         most: int,
     ) -> None:
         self._storage = storage
@@ -116,7 +121,7 @@ class Outcomes:
 
     async def _store(
         self, connection: AsyncConnection, finished: dict[str, Finished]
-    ) -> list[DeliveryRow]:
+    ) -> list[Delivery]:
         now = self._clock()
         districts = await retire_dead(connection, _dead_tokens(finished), now)
         rows = await self._lock(connection, finished)
@@ -133,7 +138,7 @@ class Outcomes:
 
     async def _lock(
         self, connection: AsyncConnection, finished: dict[str, Finished]
-    ) -> list[DeliveryRow]:
+    ) -> list[Delivery]:
         """Lock what this server still leases; what a receipt or a cancel changed is read again."""
         answered = {
             name: one.answered for name, one in finished.items() if one.answered is not None
@@ -151,8 +156,8 @@ class Outcomes:
         return [row for row in rows if not _is_written(row, finished[row.delivery_id])]
 
     def _sorted(
-        self, rows: Sequence[DeliveryRow], finished: dict[str, Finished], now: dt.datetime
-    ) -> tuple[list[DeliveryRow], list[DeliveryRow]]:
+        self, rows: Sequence[Delivery], finished: dict[str, Finished], now: dt.datetime
+    ) -> tuple[list[Delivery], list[Delivery]]:
         """Return how deliveries stand now: the plain acceptances, and all others."""
         acceptances, accepted, others = Acceptances(now), [], []
         for row in rows:
@@ -164,24 +169,22 @@ class Outcomes:
                 others.append(self._ended(row, end, now))
         return accepted, others
 
-    def _ended(self, row: DeliveryRow, end: Finished, now: dt.datetime) -> DeliveryRow:
+    def _ended(self, row: Delivery, end: Finished, now: dt.datetime) -> Delivery:
         if end.refusal is not None:
-            free = replace(row, lease_owner="")
-            return cancelled_row(free, CancelCause.GATE, now, end.refusal)
+            why = Cancellation(cause=CancelCause.GATE, refusal=end.refusal)
+            return stop(row, why, now)
         if end.result is None:
-            return moved_to(row, expire(progress_of(row)), now, lease_owner="")
+            return expire(row, now)
         if end.result.held:
             due_time = now + (end.result.retry_after or dt.timedelta(0))
-            held = hold(progress_of(row), due_time)
-            lost = held.answer_lost or end.result.doubtful
-            return moved_to(row, replace(held, answer_lost=lost), now, lease_owner="")
+            return hold(row, due_time, now, doubtful=end.result.doubtful)
         if end.answered and row.state in _OVER:
             row = _revived(row, end.result)
         return self._attempted(row, end, end.result, now)
 
     def _attempted(
-        self, row: DeliveryRow, end: Finished, result: PushResult, now: dt.datetime
-    ) -> DeliveryRow:
+        self, row: Delivery, end: Finished, result: PushResult, now: dt.datetime
+    ) -> Delivery:
         trouble = Trouble(
             provider=APP_PROVIDER[row.platform],
             outcome=result.outcome,
@@ -190,27 +193,21 @@ class Outcomes:
             retry_after=result.retry_after,
         )
         wait = pause(trouble, self._policy, random.random())
-        attempt = Attempted(
-            outcome=result.outcome, retry_time=now + wait, budget=self._budget, trial=result.trial
+        attempted = Attempted(
+            attempt=Attempt(
+                start_time=end.start_time or now,
+                end_time=end.end_time or now,
+                outcome=result.outcome,
+                provider_reason=result.provider_reason,
+            ),
+            retry_time=now + wait,
+            budget=self._budget,
+            trial=result.trial,
+            provider_message_id=result.provider_message_id,
         )
-        accepted = result.outcome is Outcome.ACCEPTED
-        tried = AttemptRow(
-            start_time=end.start_time or now,
-            end_time=end.end_time or now,
-            outcome=result.outcome,
-            provider_reason=result.provider_reason,
-        )
-        return moved_to(
-            row,
-            after_attempt(progress_of(row), attempt),
-            now,
-            lease_owner="",
-            attempts=(*row.attempts, tried)[-_KEPT_ATTEMPTS:],
-            provider_message_id=result.provider_message_id or row.provider_message_id,
-            accept_time=end.end_time if accepted and row.accept_time is None else row.accept_time,
-        )
+        return after_attempt(row, attempted, now)
 
-    def _count(self, finished: dict[str, Finished], changed: Sequence[DeliveryRow]) -> None:
+    def _count(self, finished: dict[str, Finished], changed: Sequence[Delivery]) -> None:
         now = self._clock()
         results = [end.result for end in finished.values() if end.result is not None]
         tried = [result.outcome for result in results if not result.held]
@@ -250,7 +247,7 @@ class Outcomes:
                 waited.observe(one)
 
 
-def _is_written(row: DeliveryRow, end: Finished) -> bool:
+def _is_written(row: Delivery, end: Finished) -> bool:
     """Return whether this end is in the row: of a commit whose answer was lost.
 
     The server may have leased the delivery anew meanwhile, which changes neither sign.
@@ -271,7 +268,7 @@ def _passed_on(finished: Sequence[Finished]) -> Mapping[int, list[str]]:
     return passed
 
 
-def _revived(row: DeliveryRow, result: PushResult) -> DeliveryRow:
+def _revived(row: Delivery, result: PushResult) -> Delivery:
     """Return what ended without an answer as it was, where the answer is that it was accepted."""
     accepted = result.outcome is Outcome.ACCEPTED
     return replace(row, state=DeliveryState.PENDING) if accepted else row

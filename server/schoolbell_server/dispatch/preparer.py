@@ -18,7 +18,8 @@ from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.dispatch.collapse_keys import CollapseKeys, Opener
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.fact_state import decode_told
+from schoolbell_server.domain.delivery import Delivery
+from schoolbell_server.domain.fact import Told
 from schoolbell_server.domain.kinds import DetailLevel, Gate, RefusalReason
 from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.domain.notification import notification_id
@@ -30,7 +31,6 @@ from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import Address, fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import fetch_contents
 from schoolbell_storage.claims import cancelled
-from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_district, fetch_world
 
@@ -42,7 +42,7 @@ _TURN = 100
 class Ready:
     """A delivery that may leave now."""
 
-    row: DeliveryRow
+    row: Delivery
     push: Push
     address: Address
 
@@ -51,7 +51,7 @@ class Ready:
 class Stopped:
     """A delivery that a gate stops after its decision."""
 
-    row: DeliveryRow
+    row: Delivery
     refusal: Refusal | None
     """None: somebody cancelled it."""
 
@@ -72,16 +72,16 @@ class _Facts:
     """When the reading began."""
 
 
-def students_of(row: DeliveryRow) -> tuple[str, ...]:
+def students_of(row: Delivery) -> tuple[str, ...]:
     """Return whom a delivery names: its student, then those who share the lunch account."""
     if not PAYLOADS[row.kind].of_account:
         return (row.student_id,)
-    return (row.student_id, *decode_told(row.told).shared_student_ids)
+    return (row.student_id, *row.told.shared_student_ids)
 
 
-def as_told(change: Change, told: str) -> Change:
+def as_told(change: Change, told: Told) -> Change:
     """Return the change as a family is told of it: of attendance, the mark that stands."""
-    payload = change.payload.as_told(decode_told(told).current)
+    payload = change.payload.as_told(told.current)
     return change if payload is change.payload else replace(change, payload=payload)
 
 
@@ -109,7 +109,7 @@ class Preparer:
         self._replay = replay
         self._most_detail = most_detail
 
-    async def prepare(self, batch: Sequence[DeliveryRow]) -> list[Ready | Stopped]:
+    async def prepare(self, batch: Sequence[Delivery]) -> list[Ready | Stopped]:
         """Return what is to become of each delivery, in the batch's order."""
         async with self._storage.read() as connection:
             facts = await self._fetch(connection, batch)
@@ -119,7 +119,7 @@ class Preparer:
             await asyncio.sleep(0)
         return prepared
 
-    async def _fetch(self, connection: AsyncConnection, batch: Sequence[DeliveryRow]) -> _Facts:
+    async def _fetch(self, connection: AsyncConnection, batch: Sequence[Delivery]) -> _Facts:
         now = self._clock()
         districts = {}
         for district_id in {row.district_id for row in batch}:
@@ -146,7 +146,7 @@ class Preparer:
     async def _changes(
         self,
         connection: AsyncConnection,
-        batch: Sequence[DeliveryRow],
+        batch: Sequence[Delivery],
         districts: Mapping[str, DistrictFacts],
     ) -> dict[tuple[str, ChangeKey], Change]:
         """Return what the deliveries tell: handed over with them, or read.
@@ -164,20 +164,20 @@ class Preparer:
         return changes | {name: parse_change(content) for name, content in stored.items()}
 
     def _moved(
-        self, batch: Iterable[DeliveryRow], districts: Mapping[str, DistrictFacts]
-    ) -> dict[str, list[DeliveryRow]]:
+        self, batch: Iterable[Delivery], districts: Mapping[str, DistrictFacts]
+    ) -> dict[str, list[Delivery]]:
         """Return, by district, the deliveries whose decision no longer stands by itself."""
-        moved: dict[str, list[DeliveryRow]] = defaultdict(list)
+        moved: dict[str, list[Delivery]] = defaultdict(list)
         for row in batch:
             facts = districts.get(row.district_id)
             if facts is not None and self._has_moved(row, facts):
                 moved[row.district_id].append(row)
         return moved
 
-    def _has_moved(self, row: DeliveryRow, facts: DistrictFacts) -> bool:
+    def _has_moved(self, row: Delivery, facts: DistrictFacts) -> bool:
         return row.facts_version != facts.facts_version or self._school_day(row) != row.school_day
 
-    def _school_day(self, row: DeliveryRow) -> dt.date:
+    def _school_day(self, row: Delivery) -> dt.date:
         if self._replay:
             return row.school_day
         return local_date(self._clock(), row.time_zone)
@@ -185,7 +185,7 @@ class Preparer:
     async def _worlds(
         self,
         connection: AsyncConnection,
-        moved: Mapping[str, Sequence[DeliveryRow]],
+        moved: Mapping[str, Sequence[Delivery]],
         changes: Mapping[tuple[str, ChangeKey], Change],
     ) -> dict[str, World]:
         worlds = {}
@@ -200,7 +200,7 @@ class Preparer:
                 worlds[district_id] = world
         return worlds
 
-    def _one(self, row: DeliveryRow, facts: _Facts) -> Ready | Stopped:
+    def _one(self, row: Delivery, facts: _Facts) -> Ready | Stopped:
         district = facts.districts.get(row.district_id)
         change = facts.changes.get((row.district_id, row.key))
         address = facts.addresses.get(row.device_id)
@@ -221,7 +221,7 @@ class Preparer:
         return Ready(row=row, push=push, address=address)
 
     def _recheck(
-        self, row: DeliveryRow, change: Change, district: DistrictFacts, world: World | None
+        self, row: Delivery, change: Change, district: DistrictFacts, world: World | None
     ) -> Rechecked:
         named = students_of(row)
         if world is None or not self._has_moved(row, district):
@@ -231,7 +231,7 @@ class Preparer:
 
     def _push(
         self,
-        row: DeliveryRow,
+        row: Delivery,
         change: Change,
         student_ids: Sequence[str],
         address: Address,
@@ -255,7 +255,7 @@ class Preparer:
             attempt=row.attempt_count + 1,
             notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
             app_id=row.app_id,
-            address=self._opener.unseal(address.sealed, row.device_id.encode()).decode(),
+            address=self._opener.unseal(address.address, row.device_id.encode()).decode(),
             address_hash=address.address_hash,
             fid=address.fid,
             environment=address.environment,

@@ -18,11 +18,10 @@ from schoolbell_server.domain.decision import (
     Moment,
     RecipientDecision,
 )
-from schoolbell_server.domain.fact import FactKey, FactState, FactUpdate, lifts
-from schoolbell_server.domain.fact_state import Told
+from schoolbell_server.domain.delivery import Delivery
+from schoolbell_server.domain.fact import FactKey, FactState, FactUpdate, Told, lifts
 from schoolbell_server.domain.fold import fold
 from schoolbell_server.domain.ledger import (
-    FactDelivery,
     Ledger,
     PlannedDelivery,
     Superseded,
@@ -58,7 +57,7 @@ def plan(
     batch: Sequence[Received],
     world: World,
     states: Mapping[FactKey, FactState],
-    deliveries: Iterable[FactDelivery],
+    deliveries: Iterable[Delivery],
 ) -> Plan:
     """Plan a batch of one district; `states` and `deliveries` are those of the facts it touches."""
     known, ledger = dict(states), Ledger(deliveries, states)
@@ -105,7 +104,7 @@ def _superseded(change: Change, update: FactUpdate, world: World) -> Superseded:
             *(relationship.guardian.user_id for relationship in student.relationships),
         )
     }
-    return lambda waiting: waiting.user_id in people and waiting.current != update.current
+    return lambda waiting: waiting.user_id in people and waiting.told.current != update.current
 
 
 @dataclass(slots=True)

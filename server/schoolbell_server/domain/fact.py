@@ -54,6 +54,16 @@ class Previous:
     """The receive time of the change that set it; None for the publisher's and the unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a delivery tells: the fact's value then, and the baseline it was judged against."""
+
+    previous: Previous
+    current: Value | None
+    shared_student_ids: tuple[str, ...] = ()
+    """Of a lunch account: the students whom it names beside the delivery's own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactUpdate:
     """What one change does to the fact (for a move: to both facts) that it speaks of."""

@@ -8,31 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.fact import Baseline, FactKey, FactState, FactUpdate, Previous, Value
-from schoolbell_server.domain.fact_state import Told
+from schoolbell_server.domain.delivery import Delivery
+from schoolbell_server.domain.fact import (
+    Baseline,
+    FactKey,
+    FactState,
+    FactUpdate,
+    Previous,
+    Told,
+)
 from schoolbell_server.domain.kinds import AppType
 
 _NOBODY: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactDelivery:
-    """A delivery that already exists for a fact, oldest first among its like."""
-
-    delivery_id: str
-    device_id: str
-    fact_key: FactKey
-    """The fact that it tells: a move's new place. Its old place does not supersede it."""
-    unsent: bool
-    """PENDING or HELD with no attempt and no lease: it may still be superseded."""
-    seen: bool
-    """It has an attempt (a lease counts as one) that was not rejected."""
-    previous: Previous
-    """The baseline that it was judged against."""
-    current: Value | None
-    """What it tells."""
-    user_id: str
-    create_time: dt.datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,18 +42,8 @@ class PlannedDelivery:
     hold: dt.timedelta
     superseded_by: ChangeKey | None = None
 
-    @property
-    def previous(self) -> Previous:
-        """Return the baseline that it was judged against."""
-        return self.told.previous
 
-    @property
-    def current(self) -> Value | None:
-        """Return what it tells."""
-        return self.told.current
-
-
-Waiting = FactDelivery | PlannedDelivery
+Waiting = Delivery | PlannedDelivery
 Superseded = Callable[[Waiting], bool]
 """Whether a change of its fact supersedes a waiting delivery."""
 
@@ -79,9 +56,7 @@ def everything(_waiting: Waiting) -> bool:
 class Ledger:
     """Follows the deliveries of the facts that a batch touches."""
 
-    def __init__(
-        self, deliveries: Iterable[FactDelivery], states: Mapping[FactKey, FactState]
-    ) -> None:
+    def __init__(self, deliveries: Iterable[Delivery], states: Mapping[FactKey, FactState]) -> None:
         self.superseded: dict[str, ChangeKey] = {}
         """The existing deliveries that are cancelled, by id, with the change that did it."""
         self._unsent: dict[FactKey, list[Waiting]] = defaultdict(list)
@@ -93,16 +68,16 @@ class Ledger:
         for delivery in deliveries:
             self._enter(delivery, states.get(delivery.fact_key))
 
-    def _enter(self, delivery: FactDelivery, state: FactState | None) -> None:
+    def _enter(self, delivery: Delivery, state: FactState | None) -> None:
         """Take in a delivery that exists already."""
         key = delivery.fact_key
-        if delivery.unsent:
+        if delivery.untouched:
             self._unsent[key].append(delivery)
         if delivery.seen:
             self._seen[key].add(delivery.device_id)
         if state is None or delivery.create_time < state.set_time:
             return
-        if (delivery.unsent or delivery.seen) and delivery.current == state.value:
+        if (delivery.untouched or delivery.seen) and delivery.told.current == state.value:
             self._telling[key].add(delivery.device_id)
 
     def plan(self, update: FactUpdate, fresh: Sequence[PlannedDelivery]) -> None:
@@ -135,7 +110,7 @@ class Ledger:
             return self._account_baselines(update)
         unsent: dict[str, Previous] = {}
         for delivery in self._unsent.get(update.key, ()) if update.changed else ():
-            unsent.setdefault(delivery.device_id, delivery.previous)
+            unsent.setdefault(delivery.device_id, delivery.told.previous)
         seen: Set[str] = self._seen.get(update.key, _NOBODY)
         return {
             device_id: Baseline(
@@ -148,7 +123,7 @@ class Ledger:
         """Return the baselines of a lunch account; what was told counts for every sibling."""
         baselines: dict[str, Baseline] = {}
         for delivery in self._unsent.get(update.key, ()):
-            baselines.setdefault(delivery.device_id, Baseline(previous=delivery.previous))
+            baselines.setdefault(delivery.device_id, Baseline(previous=delivery.told.previous))
         if update.value_time is not None:
             told = Previous(value=update.current, set_time=update.value_time)
             for device_id in self._telling.get(update.key, _NOBODY):
@@ -158,7 +133,7 @@ class Ledger:
 
 def baselines_of(
     update: FactUpdate,
-    deliveries: Iterable[FactDelivery],
+    deliveries: Iterable[Delivery],
     states: Mapping[FactKey, FactState],
 ) -> dict[str, Baseline]:
     """Return the baselines of the devices that were, or were going to be, told of a fact."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import IntEnum, unique
-
-from schoolbell_server.domain import compact
 
 
 @unique
@@ -37,17 +34,6 @@ class Principal:
 
 START = Principal(PrincipalType.SYSTEM, "start")
 """The service as it starts."""
-
-
-def encode_principal(principal: Principal) -> str:
-    """Return a principal as compact text."""
-    return compact.encode([principal.type, principal.id, principal.acting_user_id])
-
-
-def decode_principal(text: str) -> Principal:
-    """Return the principal that `encode_principal` wrote."""
-    number, name, acting_user_id = json.loads(text)
-    return Principal(PrincipalType(number), name, acting_user_id)
 
 
 OPERATOR_KEY = Principal(PrincipalType.SYSTEM, "operator-key")

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schoolbell_server.background.periodic import until_stored
-from schoolbell_server.domain.delivery import is_free
 from schoolbell_server.domain.kinds import Outcome, Platform
+from schoolbell_server.domain.transitions import is_free
 from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.order import Order
-from schoolbell_server.link.sealing import CannotOpen, HubKeys, Sealed
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
     BadContent,
@@ -26,6 +25,7 @@ from schoolbell_server.link.wire import (
     time_of,
 )
 from schoolbell_server.observability.log import get_logger
+from schoolbell_server.security.sealing import CannotOpen, HubKeys, Sealed
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.hub_ledger import Claim, Key, Wanted

@@ -10,12 +10,12 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import DeliveryError
 
+from schoolbell_server.config.broker import BrokerConfig
+from schoolbell_server.config.topology import DEAD_LETTER_QUEUE, OUTCOMES_EXCHANGE
+from schoolbell_server.gateways.common.trouble import BrokerTrouble
 from schoolbell_server.hub.enrolled_stream import EnrolledStream
 from schoolbell_server.hub.intake import Intake, NotAnswered
 from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, connect, trouble_from
-from schoolbell_server.link.settings import BrokerConfig
-from schoolbell_server.link.topology import DEAD_LETTER_QUEUE, OUTCOMES_EXCHANGE
-from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.observability.log import get_logger
 
 CONFIRM_TIMEOUT = 10.0  # seconds

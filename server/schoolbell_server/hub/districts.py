@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Collection
 
 from schoolbell_server.background.supervisor import Supervisor
+from schoolbell_server.config.topology import DistrictTopology
 from schoolbell_server.hub.broker_link import BrokerLink
 from schoolbell_server.hub.enrolled_stream import EnrolledStream
 from schoolbell_server.hub.fair_queue import FairQueue
@@ -18,7 +19,6 @@ from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
-from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.observability.log import get_logger
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage

@@ -14,13 +14,13 @@ import click
 from schoolbell_server.address import Address
 from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import HUB_USER, DistrictTopology
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.load import load_hub_config
 from schoolbell_server.hub.management import ManagementFailed, management
 from schoolbell_server.hub.users import EnrollmentRefused
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.sealing import HubKeys
-from schoolbell_server.link.topology import HUB_USER, DistrictTopology
+from schoolbell_server.security.sealing import HubKeys
 from schoolbell_server.security.secret_file import SecretExposed, read_secret, write_secret
 
 _AMQPS = 5671

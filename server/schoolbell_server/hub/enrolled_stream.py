@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
+from schoolbell_server.config.topology import DISTRICTS_STREAM
 from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, on_cancelled, trouble_from
-from schoolbell_server.link.topology import DISTRICTS_STREAM
 from schoolbell_server.observability.log import get_logger
 
 _ENTRIES = 100

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schoolbell_server.hub.management import Management
-from schoolbell_server.hub.users import EnrollmentRefused, RotatedUser, permit
-from schoolbell_server.link.login import Login
-from schoolbell_server.link.topology import (
+from schoolbell_server.config.topology import (
     DEAD_LETTER_ARGUMENTS,
     DEAD_LETTER_EXCHANGE,
     DEAD_LETTER_QUEUE,
@@ -27,6 +24,9 @@ from schoolbell_server.link.topology import (
     DistrictTopology,
     Permissions,
 )
+from schoolbell_server.hub.management import Management
+from schoolbell_server.hub.users import EnrollmentRefused, RotatedUser, permit
+from schoolbell_server.link.login import Login
 
 _EVERYTHING = Permissions(configure=".*", write=".*", read=".*")
 _NOT_SET_UP = "the broker is not set up for hubs: run `hub setup` first"

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
 from schoolbell_server.background.periodic import until_stored
+from schoolbell_server.config.topology import DistrictTopology
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
 from schoolbell_server.link.broker import FAULTS, messages_in, on_cancelled
-from schoolbell_server.link.topology import DistrictTopology
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
     Malformed,

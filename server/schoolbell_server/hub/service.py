@@ -26,13 +26,13 @@ from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.worker import Workers
-from schoolbell_server.link.sealing import HubKeys
 from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.observability.metrics_endpoint import metrics_endpoint
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.server import CannotListen
+from schoolbell_server.security.sealing import HubKeys
 from schoolbell_server.security.tls import ServerTls
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.data_directory import exclusive

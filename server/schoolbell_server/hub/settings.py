@@ -10,9 +10,9 @@ from typing import Annotated
 
 from schoolbell_server.address import Address
 from schoolbell_server.config import StorageConfig
+from schoolbell_server.config.broker import BrokerConfig
 from schoolbell_server.config.ranges import Range
 from schoolbell_server.gateways.settings import AppConfig
-from schoolbell_server.link.settings import BrokerConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.topology import VIRTUAL_HOST, Permissions
 from schoolbell_server.hub.management import Management
 from schoolbell_server.link.login import Login, rotated, rotation_of
-from schoolbell_server.link.topology import VIRTUAL_HOST, Permissions
 
 _PASSWORD_BYTES = 32
 _LOOK_AGAIN = 0.5  # seconds

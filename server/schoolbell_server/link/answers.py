@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.dispatch.finished import Finished
 from schoolbell_server.dispatch.outcomes import Outcomes
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.link.echo import Echo
 from schoolbell_server.link.gateway import LinkGateway
 from schoolbell_server.link.wire import Answer
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 
 _logger = get_logger(__name__)
@@ -52,11 +53,11 @@ class AnswerWriter:
         ]
         await self._outcomes.write(finished)
 
-    async def _read(self, names: Sequence[str]) -> Mapping[str, DeliveryRow]:
+    async def _read(self, names: Sequence[str]) -> Mapping[str, Delivery]:
         async with self._storage.read() as connection:
             return await fetch_deliveries(connection, names)
 
-    def _finished(self, row: DeliveryRow, answer: Answer) -> Finished | None:
+    def _finished(self, row: Delivery, answer: Answer) -> Finished | None:
         """Return the end of an attempt; None where it has ended before."""
         try:
             echo = Echo.unpack(answer.echo)

@@ -23,11 +23,10 @@ from aio_pika.exceptions import (
 from aiormq.exceptions import ConnectionNotAllowed
 from pamqp.commands import Queue
 
+from schoolbell_server.config.broker import BrokerConfig
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.common.trouble import LinkTrouble, trouble_of
+from schoolbell_server.gateways.common.trouble import BrokerTrouble, LinkTrouble, trouble_of
 from schoolbell_server.link.login import Login
-from schoolbell_server.link.settings import BrokerConfig
-from schoolbell_server.link.trouble import BrokerTrouble
 
 HEARTBEAT = 10
 """Seconds; a peer that is silent for about twice that is gone."""

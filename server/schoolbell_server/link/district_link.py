@@ -16,9 +16,10 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError
 
+from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.gateways.common.push import PushResult
-from schoolbell_server.gateways.common.trouble import LinkTrouble
+from schoolbell_server.gateways.common.trouble import BrokerTrouble, LinkTrouble
 from schoolbell_server.link.broker import (
     CONNECT_TIMEOUT,
     FAULTS,
@@ -28,8 +29,6 @@ from schoolbell_server.link.broker import (
     on_cancelled,
     trouble_from,
 )
-from schoolbell_server.link.settings import LinkConfig
-from schoolbell_server.link.trouble import BrokerTrouble
 from schoolbell_server.link.wire import Answer, Malformed, read_outcomes
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
+from schoolbell_server.config.topology import lane_key
 from schoolbell_server.domain.kinds import Outcome, Platform, ProviderEnvironment
 from schoolbell_server.domain.kinds.registry import PAYLOADS
 from schoolbell_server.gateways.common.circuit import Circuit, CircuitState
@@ -18,10 +19,9 @@ from schoolbell_server.gateways.common.push import GatewayHealth, Push, PushResu
 from schoolbell_server.gateways.common.trouble import LinkTrouble
 from schoolbell_server.link.district_link import DistrictLink, NotPassedOn
 from schoolbell_server.link.echo import Echo
-from schoolbell_server.link.sealing import read_public_key, seal
-from schoolbell_server.link.topology import lane_key
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import MOST_DELIVERIES, content_of, stamp
+from schoolbell_server.security.sealing import read_public_key, seal
 
 _LIFE = dt.timedelta(days=1)
 """Of what has no expiry of its own."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from schoolbell_server.background.periodic import Periodic
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.background.supervisor import Supervisor
+from schoolbell_server.config.broker import LinkConfig, LinkPayload
 from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer
 from schoolbell_server.domain.kinds import DetailLevel
@@ -18,7 +19,6 @@ from schoolbell_server.link.answers import AnswerWriter
 from schoolbell_server.link.district_link import DistrictLink
 from schoolbell_server.link.gateway import LinkGateway
 from schoolbell_server.link.lost import LostAttempts
-from schoolbell_server.link.settings import LinkConfig, LinkPayload
 from schoolbell_server.link.withdrawer import Withdrawer
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_storage.engine import Storage

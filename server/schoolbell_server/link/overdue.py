@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from schoolbell_server.dispatch.progress import moved_to, progress_of
-from schoolbell_server.domain.delivery import UNSENT, expire
+from schoolbell_server.domain.transitions import expire
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import lock_overdue
-from schoolbell_storage.deliveries import DeliveryRow, store_deliveries
+from schoolbell_storage.deliveries import store_deliveries
 from schoolbell_storage.engine import Storage
 
 INTERVAL = 15.0  # seconds
@@ -34,14 +33,7 @@ class Overdue:
         now = self._clock()
         async with self._storage.write() as connection:
             rows = await lock_overdue(connection, now - GRACE, _STEP)
-            ended = [_ended(row, now) for row in rows]
+            ended = [expire(row, now) for row in rows]
             await store_deliveries(connection, ended)
             await journal.record(connection, now, ended)
         return len(ended)
-
-
-def _ended(row: DeliveryRow, now: dt.datetime) -> DeliveryRow:
-    progress = progress_of(row)
-    if row.state in UNSENT:  # a phone may have confirmed it meanwhile
-        progress = expire(progress)
-    return moved_to(row, progress, now, lease_owner="")

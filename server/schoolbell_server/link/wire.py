@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from schoolbell_server.config.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.domain.kinds import (
     DetailLevel,
     Kind,
@@ -24,7 +25,6 @@ from schoolbell_server.domain.kinds import (
 )
 from schoolbell_server.domain.timing import LONGEST_LIFE
 from schoolbell_server.gateways.common.push import Push, PushResult
-from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.link.v1 import link_pb2
 
 MOST_DELIVERIES = 100

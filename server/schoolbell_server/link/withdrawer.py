@@ -19,9 +19,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.background.stopping import Stop
+from schoolbell_server.config.topology import WITHDRAWALS_KEY
 from schoolbell_server.dispatch.preparer import Preparer, Stopped
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.link.district_link import DistrictLink, NotPassedOn
-from schoolbell_server.link.topology import WITHDRAWALS_KEY
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import stamp
 from schoolbell_server.observability.log import get_logger
@@ -31,7 +32,6 @@ from schoolbell_storage.claims import (
     doubtful_on_other_facts,
     leased_on_other_facts,
 )
-from schoolbell_storage.deliveries import DeliveryRow
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageError
 from schoolbell_storage.world import facts_versions
@@ -46,9 +46,7 @@ _OVERLAP = dt.timedelta(minutes=5)
 """How long a cancel may take to be committed, or another server's clock be behind."""
 _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-_Find = Callable[
-    [AsyncConnection, str, int, str, int], Coroutine[object, object, list[DeliveryRow]]
-]
+_Find = Callable[[AsyncConnection, str, int, str, int], Coroutine[object, object, list[Delivery]]]
 
 _logger = get_logger(__name__)
 
@@ -128,7 +126,7 @@ class Withdrawer:
             row.delivery_id: row.update_time for row in rows if row.update_time >= self._since
         }
 
-    async def _withdraw(self, rows: Sequence[DeliveryRow], judged: dt.datetime) -> None:
+    async def _withdraw(self, rows: Sequence[Delivery], judged: dt.datetime) -> None:
         """Take back what was judged before a time, and may be on its way from us even now."""
         if not rows:
             return

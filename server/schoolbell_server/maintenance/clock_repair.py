@@ -9,15 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from schoolbell_server.background.stopping import Stop
-from schoolbell_server.dispatch.progress import moved_to, progress_of
-from schoolbell_server.domain.delivery import UNSENT
+from schoolbell_server.domain.delivery import UNSENT, Delivery
+from schoolbell_server.domain.transitions import bring_forward
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import Route, find_future, waiting
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries, store_deliveries
 from schoolbell_storage.engine import Storage
 
 INTERVAL = 1.0  # seconds between two looks at the clock
@@ -69,7 +68,7 @@ class ClockRepair:
             return 0
         async with self._storage.write() as connection:
             rows = await fetch_deliveries(connection, found, lock=True)
-            moved = [_brought_forward(row, now) for row in rows.values() if _is_ahead(row, now)]
+            moved = [bring_forward(row, now) for row in rows.values() if _is_ahead(row, now)]
             await store_deliveries(connection, moved)
             await journal.record(connection, now, moved)
         if moved:
@@ -78,12 +77,6 @@ class ClockRepair:
         return len(found)
 
 
-def _is_ahead(row: DeliveryRow, now: dt.datetime) -> bool:
+def _is_ahead(row: Delivery, now: dt.datetime) -> bool:
     """Return whether nobody has leased or written it since it was found."""
     return row.state in UNSENT and not row.lease_owner and row.update_time > now + SLACK
-
-
-def _brought_forward(row: DeliveryRow, now: dt.datetime) -> DeliveryRow:
-    """Return a delivery that waits as long from now as it was to wait from when it was written."""
-    due_time = row.due_time - (row.update_time - now)
-    return moved_to(row, replace(progress_of(row), due_time=due_time), now)

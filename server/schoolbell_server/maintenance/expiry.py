@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from schoolbell_server.dispatch.progress import moved_to, progress_of
-from schoolbell_server.domain.delivery import expire
+from schoolbell_server.domain.transitions import expire
 from schoolbell_server.status import journal
 from schoolbell_storage.claims import lock_expired
 from schoolbell_storage.deliveries import store_deliveries
@@ -33,7 +32,7 @@ class Expiry:
         now = self._clock()
         async with self._storage.write() as connection:
             rows = await lock_expired(connection, now, _STEP)
-            ended = [moved_to(row, expire(progress_of(row)), now) for row in rows]
+            ended = [expire(row, now) for row in rows]
             await store_deliveries(connection, ended)
             await journal.record(connection, now, ended)
         return len(ended)

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from schoolbell.v1 import status_pb2
 from schoolbell_server.gateways.common.circuits import CircuitView
-from schoolbell_server.gateways.common.trouble import LinkTrouble
-from schoolbell_server.link.trouble import BrokerTrouble
+from schoolbell_server.gateways.common.trouble import BrokerTrouble, LinkTrouble
 from schoolbell_server.status.circuits import CIRCUITS, worst
 from schoolbell_server.status.warnings import ActiveWarning
 

@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import change_pb2
 from schoolbell_server.contract.updates import write_updates
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_storage import status_log
-from schoolbell_storage.deliveries import DeliveryRow
 
 
 async def record(
     connection: AsyncConnection,
     now: dt.datetime,
-    deliveries: Sequence[DeliveryRow],
+    deliveries: Sequence[Delivery],
     changes: Sequence[change_pb2.ChangeSummary] = (),
 ) -> None:
     """Take the next revision and log these snapshots under it; nothing may be locked after it."""

@@ -19,6 +19,7 @@ from schoolbell_server.domain.kinds import (
     AssignmentAction,
     AttendanceExcuse,
     AttendanceStatus,
+    DeliveryState,
     Gate,
     LimitTrigger,
     ResponsiveScheduleAction,
@@ -101,7 +102,7 @@ class TestAfterAnAttempt:
         made = town.publish(change(mark(status), 2))
         (correction,) = made.deliveries
         assert (correction.correction, correction.lifted) == (True, True)
-        assert correction.previous.value == absence(ABSENT)
+        assert correction.told.previous.value == absence(ABSENT)
 
     def test_a_rejected_delivery_needs_no_correction(self) -> None:
         town = Town()
@@ -120,7 +121,7 @@ class TestAfterAnAttempt:
         town.publish(change(mark(ABSENT), 1))
         town.attempt()
         (dads,) = (i for i, planned in town.told.items() if planned.device_id == DAD)
-        town.deliveries[dads] = replace(town.deliveries[dads], seen=False)
+        town.deliveries[dads] = replace(town.deliveries[dads], state=DeliveryState.REJECTED)
         made = town.publish(change(mark(PRESENT), 2))
         assert [planned.device_id for planned in made.deliveries] == [MOM]
 
@@ -143,7 +144,7 @@ class TestAfterAnAttempt:
         town.publish(change(mark(CLEARED), 3))
         assert town.waiting == [AttendanceValue()]
         last = list(town.told.values())[-1]
-        assert (last.correction, last.previous.value) == (True, absence(ABSENT))
+        assert (last.correction, last.told.previous.value) == (True, absence(ABSENT))
 
 
 class TestWhateverGateFails:
@@ -244,7 +245,8 @@ class TestTheBatch:
         town.publish(*grades("80", start=2))
         town.publish(*grades("60", start=3))
         assert [
-            (planned.device_id, planned.previous.value) for planned in list(town.told.values())[-2:]
+            (planned.device_id, planned.told.previous.value)
+            for planned in list(town.told.values())[-2:]
         ] == [(DAD, percent(80)), (MOM, percent(65))]
 
     def test_an_empty_batch_is_an_empty_plan(self) -> None:
@@ -286,7 +288,7 @@ def test_at_most_one_delivery_a_fact_and_device_waits(day: list[Change]) -> None
     town = Town(world({MOM: None, DAD: BELOW_70}))
     for one in day:
         town.publish(one)
-        waiting = [(d.fact_key, d.device_id) for d in town.deliveries.values() if d.unsent]
+        waiting = [(d.fact_key, d.device_id) for d in town.deliveries.values() if d.untouched]
         assert len(waiting) == len(set(waiting))
 
 
@@ -295,7 +297,7 @@ def test_what_waits_tells_the_value_that_stands(day: list[Change]) -> None:
     town = Town()
     town.publish(*day)
     for delivery_id, delivery in town.deliveries.items():
-        if delivery.unsent:
+        if delivery.untouched:
             told = town.told[delivery_id].told
             assert told.current == town.states[delivery.fact_key].value
 

@@ -135,7 +135,7 @@ class TestClearing:
         town.attempt()
         town.publish(change(assignment(SCORED, "45"), 1))
         made = town.publish(change(assignment(CLEARED), 2))
-        assert [one.previous.value for one in made.deliveries] == [ScoreValue(Decimal(40))]
+        assert [one.told.previous.value for one in made.deliveries] == [ScoreValue(Decimal(40))]
 
     @pytest.mark.parametrize("source", [SIS, VENDOR])
     def test_before_any_score_changes_nothing(self, source: str) -> None:

@@ -74,7 +74,7 @@ class TestSuperseding:
     def test_75_65_68_tells_68(self, together: bool) -> None:
         town = Town()
         assert self.told(town, grades("65", "68"), together) == [percent(68)]
-        assert list(town.told.values())[-1].previous.value == percent(75)
+        assert list(town.told.values())[-1].told.previous.value == percent(75)
 
     def test_75_65_75_tells_nothing(self, together: bool) -> None:
         town = Town()

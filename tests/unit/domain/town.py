@@ -9,9 +9,10 @@ from schoolbell_server.domain.acceptance import Plan, Received, plan
 from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.condition import Condition
 from schoolbell_server.domain.decision import DeviceDecision
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.fact import FactKey, FactState, Value
-from schoolbell_server.domain.kinds import AppType, Kind, Platform
-from schoolbell_server.domain.ledger import FactDelivery, PlannedDelivery
+from schoolbell_server.domain.kinds import AppType, DeliveryState, Kind, Platform
+from schoolbell_server.domain.ledger import PlannedDelivery
 from schoolbell_server.domain.timing import moment
 from schoolbell_server.domain.world import (
     CalendarFacts,
@@ -25,6 +26,7 @@ from schoolbell_server.domain.world import (
     UserFacts,
     World,
 )
+from tests.unit.domain.deliveries import waiting_delivery
 from tests.unit.domain.happenings import ZONE
 
 MOM, DAD = "mom", "dad"
@@ -97,7 +99,7 @@ class Town:
     def __init__(self, facts: World | None = None) -> None:
         self.world = facts or world()
         self.states: dict[FactKey, FactState] = {}
-        self.deliveries: dict[str, FactDelivery] = {}
+        self.deliveries: dict[str, Delivery] = {}
         self.told: dict[str, PlannedDelivery] = {}
         """Every delivery that was ever planned, by id."""
         self.cancelled: set[str] = set()
@@ -109,7 +111,9 @@ class Town:
         self.states.update(made.states)
         for delivery_id in made.superseded:
             self.cancelled.add(delivery_id)
-            self.deliveries[delivery_id] = replace(self.deliveries[delivery_id], unsent=False)
+            self.deliveries[delivery_id] = replace(
+                self.deliveries[delivery_id], state=DeliveryState.CANCELLED
+            )
         for planned in made.deliveries:
             self._keep(planned, changes[planned.index].occur_time)
         return made
@@ -117,8 +121,9 @@ class Town:
     def attempt(self, *, seen: bool = True) -> None:
         """Let every waiting delivery leave; one that its provider rejects is not seen."""
         for delivery_id, delivery in self.deliveries.items():
-            if delivery.unsent:
-                self.deliveries[delivery_id] = replace(delivery, unsent=False, seen=seen)
+            if delivery.untouched:
+                state = DeliveryState.ACCEPTED if seen else DeliveryState.REJECTED
+                self.deliveries[delivery_id] = replace(delivery, state=state, attempt_count=1)
 
     @property
     def waiting(self) -> list[Value | None]:
@@ -126,7 +131,7 @@ class Town:
         return [
             self.told[delivery_id].told.current
             for delivery_id, delivery in self.deliveries.items()
-            if delivery.unsent
+            if delivery.untouched
         ]
 
     def _keep(self, planned: PlannedDelivery, now: dt.datetime) -> None:
@@ -135,14 +140,12 @@ class Town:
         superseded = planned.superseded_by is not None
         if superseded:
             self.cancelled.add(delivery_id)
-        self.deliveries[delivery_id] = FactDelivery(
-            delivery_id=delivery_id,
+        self.deliveries[delivery_id] = waiting_delivery(
+            delivery_id,
+            state=DeliveryState.CANCELLED if superseded else DeliveryState.PENDING,
             device_id=planned.device_id,
             fact_key=planned.fact_key,
-            unsent=not superseded,
-            seen=False,
-            previous=planned.previous,
-            current=planned.current,
+            told=planned.told,
             user_id=planned.user_id,
             create_time=now,
         )

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schoolbell_sandbox.certificates import Authority
+from schoolbell_server.config.topology import MAX_MESSAGE_BYTES
 from schoolbell_server.demo.ports import free_ports
 from schoolbell_server.demo.rabbitmq.program import Program, find_program
-from schoolbell_server.link.topology import MAX_MESSAGE_BYTES
 
 ADMINISTRATOR = "administrator"
 _START_TIMEOUT = 120.0  # seconds; a start takes some 6 s where a processor is free

@@ -22,6 +22,15 @@ class LinkTrouble(IntEnum):
     PROVIDER_ERROR = 9
 
 
+class BrokerTrouble(Exception):
+    """Why there is no connection to the broker; `reason` is for people and names no secret."""
+
+    def __init__(self, trouble: LinkTrouble, reason: str) -> None:
+        super().__init__(reason)
+        self.trouble = trouble
+        self.reason = reason
+
+
 _BY_OUTCOME = {
     Outcome.CREDENTIAL_BAD: LinkTrouble.CREDENTIALS,
     Outcome.THROTTLED_DEVICE: LinkTrouble.THROTTLED,

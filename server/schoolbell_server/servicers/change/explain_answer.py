@@ -9,7 +9,6 @@ from schoolbell.v1 import common_pb2, explanation_pb2
 from schoolbell_server.contract.explanations import write_gates, write_recorded
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.contract.roster_answers import write_relationship
-from schoolbell_server.dispatch.progress import fact_delivery
 from schoolbell_server.domain import timing
 from schoolbell_server.domain.decision import Decision
 from schoolbell_server.domain.explain import (
@@ -57,8 +56,7 @@ class ExplainAnswer:
         zone = gathered.world.zone_of(self._change.calendar_id)
         self._moment = timing.moment(self._change, question.now, zone, replay=question.replay)
         self._update = fold(self._change, question.now, gathered.states).update
-        existing = map(fact_delivery, gathered.fact_deliveries)
-        self._baselines = baselines_of(self._update, existing, gathered.states)
+        self._baselines = baselines_of(self._update, gathered.fact_deliveries, gathered.states)
         self._origins = {name: self._origins_of(name) for name in self._change.student_ids}
 
     def _origins_of(self, student_id: str) -> FactOrigins:

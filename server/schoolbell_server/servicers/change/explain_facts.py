@@ -12,18 +12,20 @@ from schoolbell_server.acceptance import refusals
 from schoolbell_server.acceptance.submission import Submitted
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.domain.change import Change, ChangeKey
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.fact import FactKey, FactState
 from schoolbell_server.domain.fact_keys import all_keys
-from schoolbell_server.domain.fact_state import decode_state
-from schoolbell_server.domain.record import DecisionRecord, decode_record
+from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_server.domain.world import World
 from schoolbell_server.servicers.change.readers import no_change
 from schoolbell_server.servicers.common.not_found import no_device, no_district, no_user
 from schoolbell_storage import status_log
 from schoolbell_storage.changes import ChangeRow, fetch_changes
-from schoolbell_storage.deliveries import DeliveryRow, fact_deliveries
+from schoolbell_storage.decision_records import decode_record
+from schoolbell_storage.deliveries import fact_deliveries
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.devices import owner_of
+from schoolbell_storage.fact_documents import decode_state
 from schoolbell_storage.facts import read_facts
 from schoolbell_storage.provenance import Asked, Provenance, fetch_provenance
 from schoolbell_storage.roster import StoredRelationship, get_student
@@ -51,7 +53,7 @@ class Accepted:
 
     row: ChangeRow
     record: DecisionRecord
-    deliveries: Mapping[str, DeliveryRow]
+    deliveries: Mapping[str, Delivery]
     """By device_id."""
     store_id: str
 
@@ -65,7 +67,7 @@ class Gathered:
     world: World
     """`users` has whoever is asked about without being related today."""
     states: Mapping[FactKey, FactState]
-    fact_deliveries: Collection[DeliveryRow]
+    fact_deliveries: Collection[Delivery]
     provenance: Mapping[str, Provenance]
     """By the student whom the change is about."""
     relationships: Mapping[tuple[str, str], StoredRelationship]

@@ -9,11 +9,11 @@ from schoolbell.v1 import explanation_pb2
 from schoolbell_server.contract.deliveries import write_delivery
 from schoolbell_server.contract.explanations import write_recorded
 from schoolbell_server.domain.decision import RecipientDecision, Refusal
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.explain import RecipientExplanation
 from schoolbell_server.domain.kinds import DeliveryState
 from schoolbell_server.servicers.change.explain_facts import Accepted
 from schoolbell_server.texts.summaries import Fate, Verdicts, Why
-from schoolbell_storage.deliveries import DeliveryRow
 
 
 class Then:
@@ -89,7 +89,7 @@ class Then:
         ]
 
 
-def fate_of(row: DeliveryRow) -> Fate:
+def fate_of(row: Delivery) -> Fate:
     """Return what became of a delivery so far."""
     state = DeliveryState.SENDING if row.lease_owner else row.state
     gate = row.cancel_gate

@@ -21,8 +21,9 @@ from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.decision import Refusal, count_refusals
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import AppType, Gate, Kind
-from schoolbell_server.domain.record import DecisionRecord, decode_record
+from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
@@ -39,7 +40,7 @@ from schoolbell_storage.changes import (
     list_changes,
 )
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.deliveries import DeliveryRow
+from schoolbell_storage.decision_records import decode_record
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.pacing import paced
@@ -215,7 +216,7 @@ def _place(row: ChangeRow) -> ChangePlace:
     return to_micros(row.accept_time), row.position, row.district_id
 
 
-Deliveries = dict[tuple[ChangeKey, str], DeliveryRow]
+Deliveries = dict[tuple[ChangeKey, str], Delivery]
 
 
 async def _deliveries(

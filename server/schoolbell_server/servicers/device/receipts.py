@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.background.call_groups import CallGroups
 from schoolbell_server.contract.fields import read_id, read_time
-from schoolbell_server.dispatch.progress import moved_to, progress_of
-from schoolbell_server.domain.delivery import after_receipt
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import DeliveryState
+from schoolbell_server.domain.transitions import after_receipt
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import InvalidFields, SchoolbellError
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries, store_deliveries
 from schoolbell_storage.engine import Storage
 
 MOST = 500
@@ -45,7 +45,7 @@ class _Reported:
         receipts = zip(self.request.receipts, self.errors, strict=True)
         return {receipt.delivery_id for receipt, error in receipts if error is None}
 
-    def own(self, rows: Mapping[str, DeliveryRow]) -> set[str]:
+    def own(self, rows: Mapping[str, Delivery]) -> set[str]:
         """Return which of them are the user's own."""
         owner = (self.request.district_id, self.request.user_id)
         return {
@@ -54,7 +54,7 @@ class _Reported:
             if (rows[name].district_id, rows[name].user_id) == owner
         }
 
-    def take(self, rows: dict[str, DeliveryRow], now: dt.datetime) -> _Results:
+    def take(self, rows: dict[str, Delivery], now: dt.datetime) -> _Results:
         """Put the receipts into the deliveries; return a result each."""
         own = self.own(rows)
         return [
@@ -128,7 +128,7 @@ def _check(receipt: messages.Receipt) -> SchoolbellError | None:
 def _take(
     receipt: messages.Receipt,
     error: SchoolbellError | None,
-    known: dict[str, DeliveryRow],
+    known: dict[str, Delivery],
     now: dt.datetime,
 ) -> messages.ReceiptResult:
     if error is not None:
@@ -142,14 +142,6 @@ def _take(
         )
         return messages.ReceiptResult(error=to_status(missing), reason=missing.reason)
     event = _EVENTS[receipt.event]
-    progress = after_receipt(progress_of(row), event, leased=bool(row.lease_owner))
-    if progress is not None:
-        time = min(receipt.event_time.ToDatetime(tzinfo=dt.UTC), now)
-        row = known[row.delivery_id] = _seen(moved_to(row, progress, now), event, time)
+    time = min(receipt.event_time.ToDatetime(tzinfo=dt.UTC), now)
+    row = known[row.delivery_id] = after_receipt(row, event, time, now) or row
     return messages.ReceiptResult(state=delivery_pb2.DeliveryState.ValueType(row.state))
-
-
-def _seen(row: DeliveryRow, event: DeliveryState, time: dt.datetime) -> DeliveryRow:
-    if event is DeliveryState.OPENED:
-        return replace(row, open_time=time, display_time=row.display_time or time)
-    return replace(row, display_time=time)

@@ -10,8 +10,9 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.contract.devices import Address
-from schoolbell_server.dispatch.cancelling import RETIRED, Stop, cancel_unsent
+from schoolbell_server.dispatch.cancelling import RETIRED, cancel_unsent
 from schoolbell_server.domain.kinds import CancelCause, RetirementReason
+from schoolbell_server.domain.transitions import Cancellation
 from schoolbell_server.rpc.errors import InvalidFields
 from schoolbell_server.servicers.device.registered_device import (
     Group,
@@ -135,7 +136,7 @@ class _Work:
     group: Group
     rows: dict[str, DeviceRow]
     """Every device that a registration of the group may touch, as it is by now."""
-    stops: dict[str, Stop]
+    stops: dict[str, Cancellation]
     matters: bool = False
     """A decision could be another now."""
 
@@ -159,5 +160,5 @@ def _reason(row: DeviceRow, user_id: str) -> RetirementReason:
     return RetirementReason.USER_CHANGED
 
 
-def _stop(row: DeviceRow, user_id: str) -> Stop:
-    return RETIRED if row.user_id == user_id else Stop(CancelCause.USER_CHANGED)
+def _stop(row: DeviceRow, user_id: str) -> Cancellation:
+    return RETIRED if row.user_id == user_id else Cancellation(cause=CancelCause.USER_CHANGED)

@@ -16,7 +16,7 @@ from schoolbell_server.contract.devices import (
     write_device,
 )
 from schoolbell_server.contract.fields import read_id, read_locale
-from schoolbell_server.dispatch.cancelling import RETIRED, Stop, cancel_unsent
+from schoolbell_server.dispatch.cancelling import RETIRED, cancel_unsent
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import (
     CancelCause,
@@ -26,6 +26,7 @@ from schoolbell_server.domain.kinds import (
     RetirementReason,
 )
 from schoolbell_server.domain.locales import language_tag
+from schoolbell_server.domain.transitions import Cancellation
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
@@ -60,8 +61,9 @@ from schoolbell_storage.pacing import paced
 from schoolbell_storage.roster import get_user
 from schoolbell_storage.world import Apps
 
-_SIGNED_OUT = Stop(
-    CancelCause.GATE, Refusal(Gate.STAYS_LOGGED_IN, RefusalReason.NOT_STAYING_LOGGED_IN)
+_SIGNED_OUT = Cancellation(
+    cause=CancelCause.GATE,
+    refusal=Refusal(Gate.STAYS_LOGGED_IN, RefusalReason.NOT_STAYING_LOGGED_IN),
 )
 
 

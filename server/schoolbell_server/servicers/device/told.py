@@ -16,10 +16,11 @@ from schoolbell_server.background.call_groups import CallGroups
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.dispatch.preparer import students_of
 from schoolbell_server.domain.change import Change, ChangeKey
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.world import UserFacts, World
 from schoolbell_storage.addresses import fetch_given_names
 from schoolbell_storage.changes import fetch_contents
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import Apps, fetch_world
 
@@ -33,14 +34,14 @@ class Asked:
 
     district_id: str
     user_id: str
-    delivery: str | DeliveryRow
+    delivery: str | Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """A user's delivery with what is known of it now."""
 
-    row: DeliveryRow
+    row: Delivery
     change: Change
     world: World
     given_names: Mapping[tuple[str, str], str]
@@ -89,11 +90,11 @@ class ToldReader:
     async def _worlds(
         self,
         connection: AsyncConnection,
-        rows: Sequence[DeliveryRow],
+        rows: Sequence[Delivery],
         changes: Mapping[_Named, Change],
     ) -> dict[str, World]:
         """Return by district the facts of what these deliveries are about."""
-        districts: dict[str, list[DeliveryRow]] = defaultdict(list)
+        districts: dict[str, list[Delivery]] = defaultdict(list)
         for row in rows:
             districts[row.district_id].append(row)
         worlds = {}
@@ -112,13 +113,11 @@ class ToldReader:
         return worlds
 
 
-async def _deliveries(
-    connection: AsyncConnection, group: Sequence[Asked]
-) -> list[DeliveryRow | None]:
+async def _deliveries(connection: AsyncConnection, group: Sequence[Asked]) -> list[Delivery | None]:
     """Return the delivery that each asks for, where it is their own."""
     ids = {asked.delivery for asked in group if isinstance(asked.delivery, str)}
     known = await fetch_deliveries(connection, ids)
-    rows: list[DeliveryRow | None] = []
+    rows: list[Delivery | None] = []
     for asked in group:
         found = asked.delivery
         row = known.get(found) if isinstance(found, str) else found
@@ -131,7 +130,7 @@ async def _deliveries(
 
 
 def _told(
-    row: DeliveryRow,
+    row: Delivery,
     changes: Mapping[_Named, Change],
     worlds: Mapping[str, World],
     names: Mapping[tuple[str, str], str],
@@ -140,5 +139,5 @@ def _told(
     return None if change is None or world is None else Told(row, change, world, names)
 
 
-def _name(row: DeliveryRow) -> _Named:
+def _name(row: Delivery) -> _Named:
     return row.district_id, row.key

@@ -18,7 +18,7 @@ from schoolbell.v1.change_pb2 import Change
 from schoolbell_server.contract.changes import normalise
 from schoolbell_server.dispatch.cancelling import cancel_deliveries
 from schoolbell_server.domain.kinds import CancelCause, Kind
-from schoolbell_server.domain.principal import encode_principal
+from schoolbell_server.domain.transitions import Cancellation
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.security.api_key import Right, Tool
 from schoolbell_server.security.pseudonyms import Pseudonyms
@@ -197,14 +197,12 @@ class _Erasing:
                 names = await persons.unsent(connection, holding, _STEP)
                 rows = (await fetch_deliveries(connection, names, lock=True)).values()
                 now = self._clock()
-                cancelled = await cancel_deliveries(
-                    connection,
-                    rows,
-                    CancelCause.PERSON,
-                    _CANCELLED,
-                    now,
-                    principal=encode_principal(current_caller().principal),
+                why = Cancellation(
+                    cause=CancelCause.PERSON,
+                    comment=_CANCELLED,
+                    principal=current_caller().principal,
                 )
+                cancelled = await cancel_deliveries(connection, rows, why, now)
                 await self._trail.record(connection, cancelled=len(cancelled))
                 await journal.record(connection, now, cancelled)
             self._on_written()

@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell.v1 import status_service_pb2 as messages
 from schoolbell_server.contract.delivery_filters import MUST_NAME, names_something, read_filter
 from schoolbell_server.dispatch.cancelling import cancel_deliveries
-from schoolbell_server.dispatch.progress import moved_to, progress_of
-from schoolbell_server.domain.delivery import replay
+from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState
-from schoolbell_server.domain.principal import encode_principal
+from schoolbell_server.domain.transitions import Cancellation, retry
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import REQUIRED, Violations
@@ -22,7 +21,7 @@ from schoolbell_server.servicers.common.audit_trail import Trail, asked_of
 from schoolbell_server.servicers.common.unattended import Unattended
 from schoolbell_server.status import journal
 from schoolbell_storage.codec import to_micros
-from schoolbell_storage.deliveries import DeliveryRow, fetch_deliveries, store_deliveries
+from schoolbell_storage.deliveries import fetch_deliveries, store_deliveries
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries, paged
 from schoolbell_storage.districts import bump_facts
 from schoolbell_storage.engine import Storage
@@ -60,17 +59,11 @@ class DeliveryControl:
         chosen = list(dead & set(query.states)) if query.states else [DeliveryState.FAILED]
         now = self._clock()
 
-        async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-            found = [(row, replay(progress_of(row), now, uncertain=uncertain)) for row in rows]
-            replayed = [
-                moved_to(
-                    row, progress, now, cancel_cause=None, cancel_gate=None, cancel_refusal=None
-                )
-                for row, progress in found
-                if progress is not None
-            ]
-            await store_deliveries(connection, replayed)
-            return replayed
+        async def step(connection: AsyncConnection, rows: list[Delivery]) -> list[Delivery]:
+            found = [retry(row, now, uncertain=uncertain) for row in rows]
+            retried = [row for row in found if row is not None]
+            await store_deliveries(connection, retried)
+            return retried
 
         query = replace(query, states=chosen)
         trail = None if request.validate_only else self._trail(request)
@@ -93,13 +86,15 @@ class DeliveryControl:
         violations.refuse()
         unsent = {DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING}
         chosen = list(unsent & set(query.states)) if query.states else list(unsent)
-        now, principal = self._clock(), encode_principal(current_caller().principal)
+        now = self._clock()
+        why = Cancellation(
+            cause=CancelCause.PERSON,
+            comment=request.comment,
+            principal=current_caller().principal,
+        )
 
-        async def step(connection: AsyncConnection, rows: list[DeliveryRow]) -> list[DeliveryRow]:
-            cause, comment = CancelCause.PERSON, request.comment
-            done = await cancel_deliveries(
-                connection, rows, cause, comment, now, principal=principal
-            )
+        async def step(connection: AsyncConnection, rows: list[Delivery]) -> list[Delivery]:
+            done = await cancel_deliveries(connection, rows, why, now)
             await bump_facts(connection, request.district_id)
             return done
 
@@ -115,7 +110,7 @@ class DeliveryControl:
     async def _walk(
         self,
         query: DeliveryQuery,
-        step: Callable[[AsyncConnection, list[DeliveryRow]], Awaitable[list[DeliveryRow]]],
+        step: Callable[[AsyncConnection, list[Delivery]], Awaitable[list[Delivery]]],
         trail: Trail | None,
         done: str,
     ) -> int:
@@ -140,7 +135,7 @@ class DeliveryControl:
 
     async def _page(
         self, connection: AsyncConnection, query: DeliveryQuery, before: tuple[int, str] | None
-    ) -> list[DeliveryRow]:
+    ) -> list[Delivery]:
         """Return the next deliveries of a query; one of no state finds none."""
         return (
             await list_deliveries(connection, paged(query, before, _STEP)) if query.states else []

@@ -16,7 +16,8 @@ from schoolbell_server.domain.decision import (
     Refusal,
 )
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
-from schoolbell_server.domain.record import DecisionRecord, decode_record, encode_record, without
+from schoolbell_server.domain.record import DecisionRecord, without
+from schoolbell_storage.decision_records import decode_record, encode_record
 from tests.unit.domain.happenings import NOON
 from tests.unit.domain.strategies import previouses, texts, times
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schoolbell_server.domain.fact import FactState, Previous, Setter, Value
-from schoolbell_server.domain.fact_state import (
-    Told,
+from schoolbell_server.domain.fact import FactState, Previous, Setter, Told, Value
+from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
+from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
+from schoolbell_storage.fact_documents import (
     decode_state,
     decode_told,
     decode_value,
@@ -21,8 +22,6 @@ from schoolbell_server.domain.fact_state import (
     encode_told,
     encode_value,
 )
-from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
-from schoolbell_server.domain.kinds.responsive_schedule import ScheduleValue
 from tests.unit.domain.happenings import at
 from tests.unit.domain.strategies import previouses, states, values
 

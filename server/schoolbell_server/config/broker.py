@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
-from schoolbell_server.link.topology import VIRTUAL_HOST, DistrictTopology
+from schoolbell_server.config.topology import VIRTUAL_HOST, DistrictTopology
 from schoolbell_server.security.credential_files import (
     Holds,
     read_authority,

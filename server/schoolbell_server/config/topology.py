@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from schoolbell_server.domain.lanes import Lane
 
 VIRTUAL_HOST = "schoolbell"
+"""The virtual host of the broker, where its URL names none."""
 HUB_USER = "hub"
 """The user name that every hub presents, unless its configuration says otherwise."""
 
@@ -117,7 +118,7 @@ class DistrictTopology:
         return f"district.{self.district}"
 
     def request_queue(self, lane: int) -> str:
-        """Return the queue of the requests of a lane, by its number in `pipeline.lanes`."""
+        """Return the queue of the requests of a lane, by its number in `domain/lanes.py`."""
         return f"district.{self.district}.lane.{lane}"
 
     @property

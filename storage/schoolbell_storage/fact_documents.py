@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, get_args, get_type_hints
 
 from schoolbell_server.domain import compact
-from schoolbell_server.domain.fact import FactState, Mark, Previous, Setter, Value
+from schoolbell_server.domain.fact import FactState, Mark, Previous, Setter, Told, Value
 from schoolbell_server.domain.kinds import AttendanceExcuse, AttendanceStatus
 from schoolbell_server.domain.kinds.registry import VALUES
 
@@ -61,16 +61,6 @@ def decode_state(text: str) -> FactState:
         ),
         students=tuple(*students),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a delivery tells: the fact's value then, and the baseline it was judged against."""
-
-    previous: Previous
-    current: Value | None
-    shared_student_ids: tuple[str, ...] = ()
-    """Of a lunch account: the students whom it names beside the delivery's own."""
 
 
 def encode_told(told: Told) -> str:
