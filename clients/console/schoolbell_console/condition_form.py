@@ -32,7 +32,9 @@ def parts_of(kind: int) -> list[str]:
     """Return the parts of a kind's rule: `below`, `when` and lists; none where it has no rule."""
     rule = Condition.DESCRIPTOR.fields_by_name.get(_rule_name(kind))
     names = {_PERCENT: "below", _BALANCE: "below", _TRIGGER: "when"}
-    return [names.get(one.name, one.name) for one in rule.message_type.fields] if rule else []
+    if rule is None or rule.message_type is None:
+        return []
+    return [names.get(part.name, part.name) for part in rule.message_type.fields]
 
 
 def is_percent(kind: int) -> bool:
