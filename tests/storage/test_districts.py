@@ -32,7 +32,7 @@ from schoolbell_storage.districts import (
     update_district,
     write_settings,
 )
-from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
+from schoolbell_storage.settings_document import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.world import facts_versions
 from tests.storage.actors import person
 from tests.storage.engines import databases, open_database

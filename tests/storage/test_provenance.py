@@ -13,7 +13,7 @@ from schoolbell_storage.display_options import write_display_options
 from schoolbell_storage.districts import write_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.provenance import DEFAULT, Asked, Origin, Provenance, fetch_provenance
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 from schoolbell_storage.subscriptions import Owner, replace_subscriptions
 from tests.storage.actors import acting, person
 from tests.storage.engines import databases, open_database

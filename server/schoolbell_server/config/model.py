@@ -18,7 +18,7 @@ from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.config.identity import IdentityConfig
 from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 

@@ -21,14 +21,14 @@ from schoolbell_server.rpc.field_reasons import FieldReason
 MOST_FOUND = 1_000
 """No more is looked for: a message of 4 MiB may hold millions of bad values."""
 
-Check = Callable[[Any], "Fault | None"]
+Check = Callable[[Any], "BadValue | None"]
 """Returns what is wrong with a value; None if nothing is."""
 
 Rule = Callable[[FieldDescriptor], Check | None]
 """Returns how to check a field's values; None if the rule is not about the field."""
 
 
-class Fault(NamedTuple):
+class BadValue(NamedTuple):
     """What is wrong with a value, and which rule it breaks."""
 
     description: str
