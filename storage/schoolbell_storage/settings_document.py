@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLevel, Kind, Platform
 from schoolbell_server.domain.retention import Retention
@@ -37,115 +37,102 @@ class SettingsDocument:
 
 def encode_settings(settings: SettingsDocument) -> str:
     """Return the settings as JSON text."""
-    return to_json(
-        {name: write(getattr(settings, name)) for name, (write, _read) in _CODECS.items()}
-    )
+    return to_json(_write(settings))
 
 
 def decode_settings(text: str) -> SettingsDocument:
     """Return the settings that `encode_settings` wrote; what a document lacks has its default."""
-    document = json.loads(text)
-    return SettingsDocument(
-        **{name: read(document[name]) for name, (_, read) in _CODECS.items() if name in document}
-    )
+    return _read(SettingsDocument, json.loads(text))
 
 
 def encode_display_options(options: DisplayOptions) -> dict[str, Any]:
     """Return display options as a document."""
-    return {
-        "enabled": options.enabled,
-        "disabled_term_ids": sorted(options.disabled_term_ids),
-        "app_kinds": [[app, sorted(kinds)] for app, kinds in sorted(options.app_kinds.items())],
-    }
+    return _write(options)
 
 
 def decode_display_options(document: Mapping[str, Any], *, inherited: bool) -> DisplayOptions:
     """Return the display options that `encode_display_options` wrote."""
-    return DisplayOptions(
-        enabled=document["enabled"],
-        disabled_term_ids=frozenset(document["disabled_term_ids"]),
-        app_kinds={
-            AppType(app): frozenset(Kind(kind) for kind in kinds)
-            for app, kinds in document["app_kinds"]
-        },
-        inherited=inherited,
-    )
+    return replace(_read(DisplayOptions, document), inherited=inherited)
 
 
-_ZERO = dt.timedelta(0)
+_Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+"""How a field is written, and how it is read where it is not null."""
+_Of = TypeVar("_Of")
 
 
-def _write_kinds(kinds: Mapping[Kind, KindSettings]) -> list[Any]:
-    return [
-        [kind, _seconds(chosen.time_to_live), _seconds(chosen.hold)]
-        for kind, chosen in sorted(kinds.items())
-    ]
+def _write(value: object) -> dict[str, Any]:
+    return {name: write(getattr(value, name)) for name, (write, _) in _FIELDS[type(value)].items()}
 
 
-def _read_kinds(rows: list[Any]) -> Mapping[Kind, KindSettings]:
-    return {
-        Kind(kind): KindSettings(time_to_live=_duration(live), hold=_duration(hold) or _ZERO)
-        for kind, live, hold in rows
-    }
+def _read(kind: type[_Of], document: Mapping[str, Any]) -> _Of:
+    """Return what `_write` wrote: what is lacking, or null, has its default."""
+    found = {}
+    for name, (_, read) in _FIELDS[kind].items():
+        value = document.get(name)
+        if value is not None:
+            found[name] = read(value)
+    return kind(**found)
 
 
-def _write_retention(kept: Retention) -> dict[str, Any]:
-    return {one.name: _seconds(getattr(kept, one.name)) for one in fields(kept)}
+def _rows(kind: type[Any], *keys: Callable[[Any], Any]) -> _Codec:
+    """Return how a mapping is stored: a list for each value, the parts of its key before it."""
+    names, parts = tuple(_FIELDS[kind]), len(keys)
+
+    def write(values: Mapping[Any, Any]) -> list[Any]:
+        return [
+            [*(key if parts > 1 else (key,)), *_write(value).values()]
+            for key, value in sorted(values.items())
+        ]
+
+    def read(rows: list[list[Any]]) -> dict[Any, Any]:
+        found = {}
+        for row in rows:
+            key = tuple(make(part) for make, part in zip(keys, row, strict=False))
+            value = _read(kind, dict(zip(names, row[parts:], strict=False)))
+            found[key if parts > 1 else key[0]] = value
+        return found
+
+    return write, read
 
 
-def _read_retention(document: Mapping[str, float]) -> Retention:
-    return Retention(**{name: dt.timedelta(seconds=kept) for name, kept in document.items()})
-
-
-def _write_versions(versions: Mapping[tuple[str, Platform], MinimumVersion]) -> list[Any]:
-    return [
-        [app_id, platform, minimum.os_version, minimum.app_version]
-        for (app_id, platform), minimum in sorted(versions.items())
-    ]
-
-
-def _read_versions(rows: list[Any]) -> Mapping[tuple[str, Platform], MinimumVersion]:
-    return {
-        (app_id, Platform(platform)): MinimumVersion(os_version=system, app_version=app)
-        for app_id, platform, system, app in rows
-    }
-
-
-def _write_subscriptions(chosen: Mapping[tuple[AppType, Kind], Subscription]) -> list[Any]:
-    return [
-        [app, kind, wanted.enabled, encode_condition(wanted.condition)]
-        for (app, kind), wanted in sorted(chosen.items())
-    ]
-
-
-def _read_subscriptions(rows: list[Any]) -> Mapping[tuple[AppType, Kind], Subscription]:
-    return {
-        (AppType(app), Kind(kind)): Subscription(
-            enabled=enabled, condition=decode_condition(condition)
-        )
-        for app, kind, enabled, condition in rows
-    }
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _seconds(duration: dt.timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
-def _duration(seconds: float | None) -> dt.timedelta | None:
-    return None if seconds is None else dt.timedelta(seconds=seconds)
-
-
-_CODECS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "detail_level": (int, DetailLevel),
-    "kinds": (_write_kinds, _read_kinds),
-    "retention": (_write_retention, _read_retention),
-    "adult_students": (int, AdultStudentRule),
-    "minimum_versions": (_write_versions, _read_versions),
-    "default_subscriptions": (_write_subscriptions, _read_subscriptions),
-    "default_display_options": (
-        encode_display_options,
-        partial(decode_display_options, inherited=True),
-    ),
-    "enrollment_grace": (_seconds, lambda seconds: dt.timedelta(seconds=seconds)),
+_SAME: _Codec = (_as_it_is, _as_it_is)
+_DURATION: _Codec = (_seconds, lambda seconds: dt.timedelta(seconds=seconds))
+_FIELDS: dict[type[Any], Mapping[str, _Codec]] = {
+    KindSettings: {"time_to_live": _DURATION, "hold": _DURATION},
+    MinimumVersion: {"os_version": _SAME, "app_version": _SAME},
+    Subscription: {"enabled": _SAME, "condition": (encode_condition, decode_condition)},
+    Retention: {one.name: _DURATION for one in fields(Retention)},
+    DisplayOptions: {
+        "enabled": _SAME,
+        "disabled_term_ids": (sorted, frozenset),
+        "app_kinds": (
+            lambda apps: [[app, sorted(kinds)] for app, kinds in sorted(apps.items())],
+            lambda rows: {AppType(app): frozenset(map(Kind, kinds)) for app, kinds in rows},
+        ),
+    },
 }
-"""How each setting is written and read."""
+"""How each field of what settings are made of is written and read, in the order of its row."""
+
+
+def _nested(kind: type[Any]) -> _Codec:
+    return _write, partial(_read, kind)
+
+
+_FIELDS[SettingsDocument] = {
+    "detail_level": (int, DetailLevel),
+    "kinds": _rows(KindSettings, Kind),
+    "retention": _nested(Retention),
+    "adult_students": (int, AdultStudentRule),
+    "minimum_versions": _rows(MinimumVersion, str, Platform),
+    "default_subscriptions": _rows(Subscription, AppType, Kind),
+    "default_display_options": _nested(DisplayOptions),
+    "enrollment_grace": _DURATION,
+}
