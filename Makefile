@@ -31,7 +31,7 @@ ARGS ?=
 LINK ?=
 export ONCE ROSTER CHANGES LONG LINK
 
-.PHONY: help setup run test test-clients test-console test-link demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-fast test-clients test-console test-link demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation pictures clean
 
 help: ## Show this
@@ -47,6 +47,9 @@ fuzz: $(READY) ## Fuzz all RPCs on both databases; SEED= repeats a run, LONG=1 s
 
 test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one core), LONG=1 plays the long forms whole
 	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/link $(ARGS)
+
+test-fast: $(READY) ## Run the tests that start no server: the domain, the texts, the readers, the commands
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit tests/decision_table $(ARGS)
 
 test-link: $(READY) ## Test the link with a RabbitMQ of its own, which it fetches where the machine has none
 	@$(BIN)/pytest -n 2 --dist loadfile tests/link $(ARGS)

@@ -18,8 +18,6 @@ from benchmarks.service import Bench, service
 _RATE = 200  # samples a second
 _WARM = 200  # changes
 _LEAST = 0.005  # of the main thread's time: what is less is not listed
-_FUNCTIONS = 25
-_PROJECT = "schoolbell_"  # in the paths of its packages
 _FRAME = re.compile(r"(?P<name>\S+) \((?P<file>[^:()]*)(?::(?P<line>\d+))?\)")
 
 _AREAS = {
@@ -29,7 +27,9 @@ _AREAS = {
     "google/protobuf": "messages to and from facts (contract, protobuf)",
     "schoolbell_server/servicers": "servicers and rpc",
     "schoolbell_server/rpc": "servicers and rpc",
-    "schoolbell_server/pipeline": "pipeline",
+    "schoolbell_server/acceptance": "accepting, dispatching",
+    "schoolbell_server/dispatch": "accepting, dispatching",
+    "schoolbell_server/background": "accepting, dispatching",
     "schoolbell_server/gateways": "gateways (payload, headers, HTTP/2 client)",
     "pyreqwest": "gateways (payload, headers, HTTP/2 client)",
     "aioapns": "gateways (payload, headers, HTTP/2 client)",
@@ -75,14 +75,10 @@ async def measure(bench: Bench) -> Result:
     scale = main / samples
     areas = {name: count * scale for name, count in _areas(stacks).items()}
     areas |= {f"thread `{name}`, as the system counts it": us for name, us in spent.items()}
-    functions = {name: count * scale for name, count in _functions(stacks).items()}
     notes = [
         f"End to end; {samples:,} samples of the server's main thread while it ran Python, as "
         f"shares of that thread's {main:,.0f} µs of CPU a change. {cost}",
-        _table("area", areas, main),
-        "The functions of this project under which most of it passes, with what they call, but "
-        "without what the database's driver does for them:",
-        _table("function", functions, main),
+        _table(areas, main),
     ]
     return Result(notes=notes)
 
@@ -125,21 +121,8 @@ def _area(frame: Frame) -> str:
     return next((area for part, area in _AREAS.items() if f"{part}/" in frame[1]), "")
 
 
-def _functions(stacks: Sequence[Stack]) -> Counter[str]:
-    """Count samples under each function of this project, and keep the most costly."""
-    found: Counter[str] = Counter()
-    for frames, count in stacks:
-        for name in {f"`{name}` in `{file}`" for name, file in frames if _counts(file)}:
-            found[name] += count
-    return Counter(dict(found.most_common(_FUNCTIONS)))
-
-
-def _counts(file: str) -> bool:
-    return _PROJECT in file and not file.endswith("main.py") and "__main__" not in file
-
-
-def _table(what: str, found: Mapping[str, float], main: float) -> str:
-    lines = [f"| {what} | µs a change |", "| --- | --- |"]
+def _table(found: Mapping[str, float], main: float) -> str:
+    lines = ["| area | µs a change |", "| --- | --- |"]
     lines += [
         f"| {name} | {us:,.0f} |"
         for name, us in sorted(found.items(), key=lambda pair: -pair[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,7 @@ class SandboxCredentials:
     @property
     def fcm_public_key(self) -> rsa.RSAPublicKey:
         """The key that verifies the service account's assertions."""
-        key = serialization.load_pem_private_key(self.fcm_key.encode(), None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise ValueError("the service account's key is not an RSA key")
-        return key.public_key()
+        return _rsa_public_key(self.fcm_key)
 
     def service_account(self, token_uri: str) -> dict[str, str]:
         """Return the service-account file Google would hand out."""
@@ -74,6 +72,14 @@ class SandboxCredentials:
             "client_id": self.fcm_project_number,
             "token_uri": token_uri,
         }
+
+
+@lru_cache(maxsize=8)  # the check of an RSA key takes longer than all else that a start does
+def _rsa_public_key(private_pem: str) -> rsa.RSAPublicKey:
+    key = serialization.load_pem_private_key(private_pem.encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("the service account's key is not an RSA key")
+    return key.public_key()
 
 
 def save(directory: Path, credentials: SandboxCredentials, facts: dict[str, Any]) -> None:

@@ -6,6 +6,9 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Self
 
+_MOST_HOST = 255
+"""Characters of a host name; printable ASCII, as the resolver wants it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -22,6 +25,8 @@ class Address:
         bare = host[1:-1] if bracketed else host
         if not colon or not bare or (":" in bare) != bracketed:
             raise ValueError("must be host:port, such as 127.0.0.1:7443 or [::1]:7443")
+        if len(bare) > _MOST_HOST or not all("!" <= each <= "~" for each in bare):
+            raise ValueError("must begin with a host name or address")
         if not (port.isascii() and port.isdecimal() and int(port) <= 65535):
             raise ValueError("must end in a port from 0 to 65535")
         return cls(bare, int(port))

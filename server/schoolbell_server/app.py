@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 from prometheus_client import CollectorRegistry
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from schoolbell.v1 import status_pb2
 from schoolbell.v1.access_service_pb2 import ServerLimits
@@ -25,6 +25,7 @@ from schoolbell_server.background.stopping import Stop, cancel_all
 from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, warnings
+from schoolbell_server.config.database_url import database_url
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.domain.principal import OPERATOR_KEY
 from schoolbell_server.gateways.common.transport import knows_unsent
@@ -329,7 +330,7 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> Storage:
     """Open the database and bring it to this version's schema."""
     config.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if text := config.storage.url.reveal():
-        url = make_url(text.replace("postgresql://", "postgresql+asyncpg://", 1))
+        url = database_url(text)
     else:
         stack.enter_context(exclusive(config.server.data_dir))
         url = sqlite_url(config.server.data_dir / DATABASE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, false, func, not_, or_, select, update
@@ -12,17 +12,22 @@ from schoolbell_storage.roster_checks import MOST_PROBLEMS, Problem, ProblemCode
 from schoolbell_storage.roster_incoming import INCOMING, value_bits
 from schoolbell_storage.roster_layout import LAYOUTS, Layout
 from schoolbell_storage.roster_records import RecordName, RecordType
+from schoolbell_storage.roster_takeover import is_strange
 
 REQUIRED_OF_NEW = "is required: the record is new"
 
 
 async def fill_from_stored(
-    connection: AsyncConnection, district_id: str, types: Sequence[RecordType]
+    connection: AsyncConnection,
+    district_id: str,
+    sources: Collection[str],
+    types: Sequence[RecordType],
 ) -> None:
     """Complete the records that provide only some of their values.
 
-    Raises `RecordsRefused` for a new record that lacks a required value, and for one whose dates
-    would then be out of order. One statement a type; none where every record is whole.
+    What a caller limited to other sources than these stored completes nothing. Raises
+    `RecordsRefused` for a new record that lacks a required value, and for one whose dates would
+    then be out of order. One statement a type; none where every record is whole.
     """
     problems: list[Problem] = []
     total = 0
@@ -30,7 +35,7 @@ async def fill_from_stored(
         layout, incoming = LAYOUTS[record_type], INCOMING[record_type]
         partial = and_(incoming.c.provided.is_not(None), not_(incoming.c.removed))
         if (await connection.execute(select(incoming.c.removed).where(partial).limit(1))).first():
-            await _fill(connection, district_id, layout, partial)
+            await _fill(connection, (district_id, sources), layout, partial)
             found, count = await _broken(connection, layout, partial)
             problems += found
             total += count
@@ -38,8 +43,12 @@ async def fill_from_stored(
 
 
 async def _fill(
-    connection: AsyncConnection, district_id: str, layout: Layout, partial: ColumnElement[bool]
+    connection: AsyncConnection,
+    writer: tuple[str, Collection[str]],
+    layout: Layout,
+    partial: ColumnElement[bool],
 ) -> None:
+    district_id, sources = writer
     incoming, table = INCOMING[layout.record_type], layout.table
     values = {
         name: case(
@@ -48,9 +57,8 @@ async def _fill(
         for name, bit in value_bits(layout).items()
     }
     same = (incoming.c[key] == table.c[key] for key in layout.keys)
-    await connection.execute(
-        update(incoming).where(partial, table.c.district_id == district_id, *same).values(values)
-    )
+    here = and_(table.c.district_id == district_id, not_(is_strange(table, sources)))
+    await connection.execute(update(incoming).where(partial, here, *same).values(values))
 
 
 async def _broken(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import (
     ColumnElement,
@@ -60,6 +60,7 @@ from schoolbell_storage.roster_layout import LAYOUTS, Layout
 from schoolbell_storage.roster_merge import fill_from_stored
 from schoolbell_storage.roster_records import RecordType
 from schoolbell_storage.roster_scope import read_scope
+from schoolbell_storage.roster_takeover import Takeover, is_strange, take_over
 from schoolbell_storage.rows import insert_into
 from schoolbell_storage.tables import relationship, user_account
 
@@ -80,6 +81,11 @@ class RosterWrite:
     sources: frozenset[str] = frozenset()
     """Whose records may be touched, with what is new; empty is everybody's."""
 
+    @property
+    def spoken_for(self) -> frozenset[str]:
+        """Return the sources whose records stay with their writer."""
+        return self.sources | {self.source}
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -89,6 +95,8 @@ class Written:
     lost_bars: Sequence[Problem]
     """The first of the bars that were lifted where they would have been a loss."""
     lost_bar_total: int
+    takeover: Takeover
+    """What callers limited to other sources had stored."""
 
     @property
     def touched(self) -> bool:
@@ -124,7 +132,7 @@ async def change_roster(
         await check_known(connection, write.district_id, types)
     if write.sources:
         await check_own(connection, write.district_id, types, write.sources)
-    await fill_from_stored(connection, write.district_id, types)
+    await fill_from_stored(connection, write.district_id, write.spoken_for, types)
     done = await _Work(connection, write).apply(types)
     await check_references(connection, write.district_id, types, active_only=not write.by_hand)
     await drop_incoming(connection)
@@ -147,6 +155,9 @@ class _Work:
         self.bars = bars if await bars.matter(self.connection) else None
         stored = {} if write.by_hand else await self._count_stored(types)
         missing = await self._deactivate_missing(types) if write.full else {}
+        takeover = await take_over(
+            self.connection, write.district_id, write.spoken_for, write.now, types
+        )
         counts: dict[RecordType, RecordCounts] = {}
         for record_type in types:
             layout = LAYOUTS[record_type]
@@ -159,10 +170,14 @@ class _Work:
                 unchanged=unchanged + asked - removed,
                 deactivated=removed + missing.get(record_type, 0),
             )
+        for record_type, ended in takeover.ended.items():
+            count = counts.get(record_type, RecordCounts())
+            if ended:
+                counts[record_type] = replace(count, deactivated=count.deactivated + ended)
         await self.connection.execute(marking_students(write.district_id))
         problems, total = await self._write_bars()
         self._guard(counts, problems, total)
-        return Written(counts, problems, total)
+        return Written(counts, problems, total, takeover)
 
     async def _write_bars(self) -> tuple[Sequence[Problem], int]:
         """Set and lift bars; return those that are lost, which the guards have yet to allow."""
@@ -205,7 +220,8 @@ class _Work:
         news = or_(table.c.district_id.is_(None), not_(table.c.active))
         state = case((news, 0), (self._differs(layout), 1), else_=2)
         guard, kept, gone = _KEPT.get(layout.record_type, ("", false(), false()))
-        lost = func.sum(case((and_(kept, gone), 1), else_=0))
+        known = not_(is_strange(table, self.write.spoken_for))
+        lost = func.sum(case((and_(known, kept, gone), 1), else_=0))
         grouped = (
             select(state.label("state"), func.count().label("total"), lost.label("lost"))
             .select_from(incoming)
@@ -232,7 +248,7 @@ class _Work:
 
     def _upsert(self, layout: Layout) -> Insert:
         incoming, table = INCOMING[layout.record_type], layout.table
-        columns = ["district_id", *layout.columns, "active", "source", "update_time"]
+        columns = ["district_id", *layout.columns, "active", "source", "limited", "update_time"]
         stale = or_(table.c.district_id.is_(None), not_(table.c.active), self._differs(layout))
         changed = (
             select(
@@ -240,6 +256,7 @@ class _Work:
                 *(incoming.c[name] for name in layout.columns),
                 literal(True),
                 literal(self.write.source),
+                literal(bool(self.write.sources)),
                 literal(to_micros(self.write.now)),
             )
             .select_from(incoming)

@@ -123,8 +123,10 @@ school = Table(
     _text("time_zone"),
     _flag("active", default=True),
     _text("source"),
+    _flag("limited"),
     _time("update_time"),
 )
+"""`limited` here and in the other records: a caller limited to sources wrote it last."""
 
 calendar = Table(
     "calendar",
@@ -139,6 +141,7 @@ calendar = Table(
     Column("terms", Text, nullable=False, server_default="[]"),
     _flag("active", default=True),
     _text("source"),
+    _flag("limited"),
     _time("update_time"),
 )
 
@@ -166,6 +169,7 @@ user_account = Table(
     _text("preferred_name"),
     _flag("active", default=True),
     _text("source"),
+    _flag("limited"),
     _time("update_time"),
 )
 
@@ -182,6 +186,7 @@ relationship = Table(
     Column("end_date", Text),
     _flag("active", default=True),
     _text("source"),
+    _flag("limited"),
     _time("update_time"),
     Index("relationship_by_guardian", "district_id", "guardian_id"),
 )
@@ -215,6 +220,7 @@ enrollment = Table(
     _flag("portal_visible", default=True),
     _flag("active", default=True),
     _text("source"),
+    _flag("limited"),
     _time("update_time"),
     Index("enrollment_by_student", "district_id", "student_id"),
     Index("enrollment_by_calendar", "district_id", "calendar_id"),

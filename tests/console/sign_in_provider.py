@@ -31,6 +31,7 @@ class SignInProvider(Provider):
     """Seconds that an access token is good for."""
     renews: bool = True
     groups: list[str] = field(default_factory=list)
+    districts: list[str] = field(default_factory=list)
     id_claims: dict[str, Any] = field(default_factory=dict)
     """What an ID token says in place of what is so."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -113,7 +114,10 @@ class SignInProvider(Provider):
     def _tokens(self, user: str) -> dict[str, Any]:
         answer: dict[str, Any] = {
             "access_token": self.token(
-                sub=user, groups=self.groups, exp=int(time.time()) + self.life
+                sub=user,
+                groups=self.groups,
+                districts=self.districts,
+                exp=int(time.time()) + self.life,
             ),
             "token_type": "Bearer",
             "expires_in": self.life,

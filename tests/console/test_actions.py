@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from schoolbell.v1 import access_service_pb2 as access
 from tests.console.conftest import Enter
 from tests.console.world import World
 
@@ -31,6 +32,35 @@ def test_a_test_reaches_a_phone_and_the_answer_is_told(enter: Enter, played: Wor
     page = enter(path=f"{D}/person/of?id=g5001")
     page.get_by_role("button", name="Send a test").first.click()
     expect(page.get_by_role("status")).to_contain_text("accepted")
+
+
+def test_a_person_is_signed_out_on_record_and_only_with_the_right(
+    enter: Enter, played: World
+) -> None:
+    person, write = f"{D}/person/of?id=g5031", (access.TOOL_PUSH_NOTIFICATIONS, access.RIGHT_WRITE)
+    played.keys["helper"] = played.person(
+        "helper", (access.TOOL_EXPLANATIONS, access.RIGHT_READ), write
+    )
+    page = enter("helper", person)
+    second = page.context.new_page()
+    second.goto(page.url)
+    for one in (page, second):
+        one.on("dialog", lambda dialog: dialog.accept())
+        expect(one.get_by_text("Stays logged in")).to_be_visible()
+    page.get_by_role("button", name="Sign out everywhere").click()
+    expect(page.get_by_role("status")).to_contain_text("The person is signed out on one phone.")
+    expect(page.get_by_text("Not logged in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out everywhere")).to_have_count(0)
+    audit = enter(path=f"{D}/audit?method=schoolbell.v1.DeviceService/SignOut")
+    row = audit.get_by_role("row").filter(has_text="persons/g5031")
+    expect(row).to_contain_text("helper")
+    expect(row).to_contain_text("Signed a person out")
+    played.revoke("helper", write)
+    second.get_by_role("button", name="Sign out everywhere").click()
+    expect(second.get_by_text("You have no right to this page")).to_be_visible()
+    reader = enter("clerk", f"{D}/person/of?id=g5030")
+    expect(reader.get_by_text("Stays logged in")).to_be_visible()
+    expect(reader.locator("main").get_by_role("button")).to_have_count(0)
 
 
 def test_a_key_is_shown_once_and_revoked(enter: Enter, district: World) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from schoolbell.v1 import access_service_pb2 as access
-from schoolbell.v1 import common_pb2, subscription_pb2
+from schoolbell.v1 import change_pb2, common_pb2, subscription_pb2
 from schoolbell.v1 import settings_service_pb2 as settings
 from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
@@ -84,8 +84,8 @@ def test_defaults_and_oldest_versions_are_saved_and_conditions_kept(
     page.get_by_text("More settings").click()
     page.get_by_role("link", name="Defaults and oldest versions").click()
     parents = page.get_by_role("group", name="parents")
-    expect(parents.get_by_text("under a condition, which stays")).to_be_visible()
-    parents.get_by_label("Attendance").check()
+    expect(parents.get_by_text("Condition, Grade: only below 70%, as it falls")).to_be_visible()
+    parents.get_by_label("Attendance", exact=True).check()
     oldest = page.get_by_label("district-parent, iPhone or iPad: Oldest system")
     oldest.fill("not a version")
     save(page)
@@ -98,7 +98,7 @@ def test_defaults_and_oldest_versions_are_saved_and_conditions_kept(
     assert [one.kind for one in now.default_subscriptions] == [2, 3]
     assert now.default_subscriptions[0] == kept
     assert [one.os_version for one in now.minimum_versions] == ["15.2"]
-    second.get_by_role("group", name="student").get_by_label("Grade").check()
+    second.get_by_role("group", name="student").get_by_label("Grade", exact=True).check()
     save(second)
     conflict = second.get_by_role("alert").filter(has_text="Somebody saved before you")
     expect(conflict.get_by_role("row", name="Phone")).to_contain_text("15.2")
@@ -107,6 +107,82 @@ def test_defaults_and_oldest_versions_are_saved_and_conditions_kept(
     assert len(read_settings(played).default_subscriptions) == 3
     paths = ("default_subscriptions", "minimum_versions")
     save_settings(played, before, *paths)
+
+
+def test_conditions_of_defaults_are_set_and_shown_to_who_helps_a_family(
+    enter: Enter, played: World
+) -> None:
+    before = read_settings(played)
+    before.etag = ""
+    page = enter(path=f"{D}/push/defaults")
+    limit_grades(page, "101")
+    save(page)
+    expect(page.get_by_role("alert").first).to_contain_text("Nothing was saved")
+    grades = condition(page, "Grade")
+    expect(grades.get_by_text("A number from 0 to 100")).to_be_visible()
+    grades.get_by_label("Only below").fill("69.5")
+    grades.get_by_label("Told").select_option(label="whenever it is below")
+    page.get_by_role("group", name="parents").get_by_text("Condition, Attendance: none").click()
+    for mark in ("absent", "mark taken away", "unexcused"):
+        condition(page, "Attendance").get_by_label(mark, exact=True).check()
+    page.get_by_role("group", name="parents").get_by_text("Condition, Lunch balance: none").click()
+    condition(page, "Lunch balance").get_by_label("Only below").fill("-2.75")
+    save(page)
+    expect(page.get_by_role("status")).to_contain_text("Done")
+    expect(condition(page, "Lunch balance").get_by_label("Only below")).to_have_value("-2.75")
+    stored = parents_conditions(played)
+    assert stored[common_pb2.KIND_GRADE].grade == subscription_pb2.GradeCondition(
+        below_percent=69.5, limit_trigger=subscription_pb2.LIMIT_TRIGGER_WHILE_BELOW
+    )
+    assert stored[common_pb2.KIND_ATTENDANCE].attendance == subscription_pb2.AttendanceCondition(
+        statuses=[change_pb2.ATTENDANCE_STATUS_ABSENT, change_pb2.ATTENDANCE_STATUS_CLEARED],
+        excuses=[change_pb2.ATTENDANCE_EXCUSE_UNEXCUSED],
+    )
+    balance = stored[common_pb2.KIND_LUNCH_BALANCE].lunch_balance.below_balance
+    assert (balance.units, balance.nanos) == (-2, -750_000_000)
+    assert not stored[common_pb2.KIND_ASSIGNMENT].HasField("assignment")
+    page.goto(f"{played.origin}{D}/person/of?id=g5001")
+    for kind, said in (("Grade", "only below 69.5%, whenever"), ("Attendance", "absent, mark")):
+        expect(page.get_by_role("row").filter(has_text=kind)).to_contain_text(said)
+    save_settings(played, before, "default_subscriptions")
+
+
+def test_who_saves_a_condition_second_decides_and_takes_it_away_again(
+    enter: Enter, played: World
+) -> None:
+    before = read_settings(played)
+    before.etag = ""
+    first, second = (enter(path=f"{D}/push/defaults") for _ in range(2))
+    for page, limit in ((first, "69.5"), (second, "80")):
+        limit_grades(page, limit)
+        save(page)
+    conflict = second.get_by_role("alert").filter(has_text="Somebody saved before you")
+    row = conflict.get_by_role("row").filter(has_text="Only below").filter(has_text="Grade")
+    expect(row).to_contain_text("69.5")
+    expect(row).to_contain_text("80")
+    second.get_by_role("button", name="Save mine").click()
+    expect(second.get_by_role("status")).to_contain_text("Done")
+    assert parents_conditions(played)[common_pb2.KIND_GRADE].grade.below_percent == 80
+    condition(second, "Grade").get_by_label("Only below").fill("")
+    save(second)
+    parents = second.get_by_role("group", name="parents")
+    expect(parents.get_by_text("Condition, Grade: none")).to_be_visible()
+    assert not parents_conditions(played)[common_pb2.KIND_GRADE].HasField("grade")
+    save_settings(played, before, "default_subscriptions")
+
+
+def condition(page: Page, kind: str) -> Locator:
+    """Return the fields of the condition under which parents are told of a kind."""
+    parents = page.get_by_role("group", name="parents")
+    return parents.get_by_role("group", name=f"Condition, {kind}")
+
+
+def limit_grades(page: Page, limit: str) -> None:
+    """Let parents be told of grades below a limit only."""
+    parents = page.get_by_role("group", name="parents")
+    parents.get_by_label("Grade", exact=True).check()
+    parents.get_by_text("Condition, Grade: none").click()
+    condition(page, "Grade").get_by_label("Only below").fill(limit)
 
 
 def test_a_person_is_barred_and_the_bar_lifted_with_comments(enter: Enter, played: World) -> None:
@@ -179,6 +255,15 @@ def read_settings(world: World) -> settings.Settings:
         access.ROLE_ADMINISTRATOR, "settings", "GetSettings", request
     ).settings
     return found
+
+
+def parents_conditions(world: World) -> dict[int, subscription_pb2.Condition]:
+    """Return the conditions of what parents are told by default, by kind."""
+    return {
+        one.kind: one.condition
+        for one in read_settings(world).default_subscriptions
+        if one.app_type == common_pb2.APP_TYPE_PARENT
+    }
 
 
 def save_settings(world: World, values: settings.Settings, *paths: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import quote, urlsplit
 
 import pytest
+from cryptography import x509
 from playwright.sync_api import Browser, Page, expect
 
 from schoolbell.v1 import access_service_pb2 as access
@@ -21,7 +22,7 @@ from schoolbell_sandbox.certificates import Authority
 from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
 from tests.console.happening import SOURCE, grade, publish
-from tests.console.world import ANN, World, serving
+from tests.console.world import ANN, World, serving, until
 
 D = f"/d/{DISTRICT}"
 OTHER = "oak-hollow"
@@ -173,6 +174,7 @@ def test_the_console_speaks_tls_itself_and_its_cookies_are_secure(
             plain.sendall(b"GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert not plain.recv(1000).startswith(b"HTTP/")
         assert district.link().startswith("https://")
+        renew_certificate(district, authority, page)
 
 
 def test_one_of_several_districts_is_chosen(enter: Enter, district: World) -> None:
@@ -220,6 +222,23 @@ def entry_count(world: World) -> int:
     """Return how many entries the audit log has."""
     request = access.VerifyAuditLogRequest(district_id=DISTRICT)
     return int(world.ask(access.ROLE_OPERATOR, "access", "VerifyAuditLog", request).entry_count)
+
+
+def renew_certificate(world: World, authority: Authority, page: Page) -> None:
+    """Renew the certificate of a console: half of the pair changes nothing, the whole all."""
+    folder, log = world.console.parent, world.console.with_suffix(".log")
+    place = urlsplit(world.origin)
+    address = (str(place.hostname), place.port or 0)
+    before, renewed = ssl.get_server_certificate(address), authority.server()
+    (folder / "own.pem").write_bytes(renewed.certificate)
+    until(lambda: b"the certificate in use stays in use" in log.read_bytes())
+    assert ssl.get_server_certificate(address) == before
+    (folder / "own-key.pem").write_bytes(renewed.key)
+    until(lambda: ssl.get_server_certificate(address) != before)
+    now = x509.load_pem_x509_certificate(ssl.get_server_certificate(address).encode())
+    assert now == x509.load_pem_x509_certificates(renewed.certificate)[0]
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Push Notifications")
 
 
 @contextmanager

@@ -18,12 +18,24 @@ from tests.console.sign_in_provider import CLIENT, SignInProvider, sign_in_provi
 from tests.console.test_looks import RULES, violations
 from tests.console.world import Loop, console_process, until
 from tests.identity.provider import issuer
-from tests.service.granting import GROUP, SETTINGS, WRITE, entries, grant, revoke, right
+from tests.service.granting import (
+    GROUP,
+    READ,
+    SETTINGS,
+    WRITE,
+    add_district,
+    entries,
+    grant,
+    revoke,
+    right,
+)
 from tests.service.ports import free_port
 from tests.service.whole import DISTRICT, Whole, whole
 
 PUSH = f"/d/{DISTRICT}/push"
+OAK, ELM = "oak", "elm"
 OIDC = "/sign-in/oidc?next=/"
+SAVED = "schoolbell.v1.SettingsService/UpdateSettings"
 BUTTON = "Sign in with your school account"
 
 
@@ -36,12 +48,12 @@ class School:
     provider: SignInProvider
     origin: str = ""
 
-    def grant(self, *rights: access.ToolRight) -> None:
+    def grant(self, *rights: access.ToolRight, district_id: str = DISTRICT) -> None:
         """Grant rights as the operator."""
 
         async def ask() -> None:
             async with self.service.client() as operator:
-                await grant(operator, *rights)
+                await grant(operator, *rights, district_id=district_id)
 
         self.loop.run(ask())
 
@@ -54,12 +66,12 @@ class School:
 
         self.loop.run(ask())
 
-    def newest(self) -> access.AuditEntry:
-        """Return the newest entry of the audit log."""
+    def newest(self, district_id: str = DISTRICT) -> access.AuditEntry:
+        """Return the newest entry of a district's audit log."""
 
         async def ask() -> access.AuditEntry:
             async with self.service.client() as operator:
-                return (await entries(operator))[0]
+                return (await entries(operator, district_id))[0]
 
         return self.loop.run(ask())
 
@@ -99,12 +111,16 @@ async def _start(folder: Path, loop: Loop, stack: AsyncExitStack) -> School:
             issuer=provider.issuer,
             jwks_url=provider.url,
             ca_file=folder / "provider-ca.pem",
+            districts=(DISTRICT, OAK, ELM),
+            district_claim="districts",
             group_claim="groups",
         )
         return replace(config, identity=IdentityConfig(issuers={"maple": trusted}))
 
     service = await stack.enter_async_context(whole(folder, adapt=adapt))
     await service.create_district()
+    for other in (OAK, ELM):
+        await add_district(service, other)
     return School(loop, service, provider)
 
 
@@ -114,6 +130,7 @@ def open_page(browser: Browser, school: School) -> Iterator[Callable[[], Page]]:
     contexts: list[BrowserContext] = []
     provider = school.provider
     provider.life, provider.renews, provider.groups, provider.id_claims = 600, True, [], {}
+    provider.districts = [DISTRICT]
 
     def opened() -> Page:
         context = browser.new_context(locale="en-US", ignore_https_errors=True)
@@ -161,6 +178,54 @@ def test_rights_of_a_group_and_their_end(open_page: Callable[[], Page], school: 
     page.reload()
     expect(page.get_by_text("You have no right to this page")).to_be_visible()
     school.grant(right("office", SETTINGS, WRITE, GROUP))
+
+
+def test_an_administrator_of_several_districts_has_in_each_its_own_rights(
+    open_page: Callable[[], Page], school: School
+) -> None:
+    provider, page = school.provider, open_page()
+    provider.districts, provider.groups = [DISTRICT, OAK], ["office"]  # whose right is of DISTRICT
+    school.grant(right("eve", SETTINGS, READ), district_id=OAK)
+    provider.life = 20  # every request renews, so that what the provider says next is heard next
+    enter(page, school, "eve")
+    expect(page.get_by_label("Enable Push Notifications")).to_be_enabled()
+    switch_district(page, "Maple County", OAK)
+    expect(page).to_have_url(f"{school.origin}/d/{OAK}/push")
+    expect(page.get_by_text("You may see these settings and not change them.")).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    school.grant(right("eve", SETTINGS, WRITE), district_id=OAK)
+    before = school.newest()
+    page.reload()
+    page.get_by_label("Enable Push Notifications").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved")
+    entry = school.newest(OAK)
+    assert (entry.method, entry.principal.acting_user_id) == (SAVED, "eve")
+    assert school.newest() == before
+    page.goto(f"{school.origin}/d/{ELM}/push")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    page.goto(f"{school.origin}/d/{OAK}/push")
+    switch_district(page, OAK, "Maple County")
+    expect(page.get_by_label("Enable Push Notifications")).to_be_enabled()
+    provider.districts = [DISTRICT]
+    page.goto(f"{school.origin}/d/{OAK}/push")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    page.goto(f"{school.origin}{PUSH}")
+    expect(page.locator(".pick-one")).to_be_visible()
+
+
+def switch_district(page: Page, before: str, after: str) -> None:
+    """Choose another district by the menu, with the keyboard alone."""
+    page.locator(".pick summary", has_text=before).focus()
+    page.keyboard.press("Enter")
+    link = page.get_by_role("link", name=after)
+    expect(link).to_be_visible()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        if link.evaluate("one => one === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator(".pick summary", has_text=after)).to_be_visible()
 
 
 def test_a_session_is_renewed_before_its_token_ends(

@@ -87,8 +87,13 @@ async def cluster() -> AsyncIterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="schoolbell-postgresql-") as folder:
         running = Cluster(Path(folder))
         await running.start()
-        # What SIGKILL leaves to the kernel is kept: only a fallen machine would miss it.
-        await running.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        # Each commit is synced and takes 5 ms, as on a disk of a cloud; the tests that share one
+        # PostgreSQL have it switched off.
+        await running.execute(
+            "ALTER SYSTEM SET commit_delay = 5000",  # microseconds
+            "ALTER SYSTEM SET commit_siblings = 0",
+            "SELECT pg_reload_conf()",
+        )
         try:
             yield running
         finally:

@@ -21,7 +21,7 @@ from schoolbell_server.address import Address
 from schoolbell_server.config import Config
 from schoolbell_server.gateways.app_config import AppConfig
 from tests.service.ports import free_port
-from tests.service.whole import Whole
+from tests.service.whole import DEADLINE, Whole
 
 PATIENCE = 60.0  # seconds
 _PROGRAM = Path(__file__).with_name("forking.py")
@@ -124,6 +124,7 @@ class Process:
         return Connection(
             target=f"localhost:{self.config.server.listen.port}",
             key=self.service.key(role),
+            deadline=DEADLINE,
             ca=(self.config.server.data_dir / "tls" / "ca.pem").read_bytes(),
         )
 

@@ -137,7 +137,7 @@ LINES = [
         "deliveries retry --uncertain --kind grade --dry-run",
     ),
     Line("devices.UnregisterDevice", BACKEND, f"devices unregister {_MINE} --device {{device}}"),
-    Line("devices.SignOut", BACKEND, f"devices sign-out {_MINE}"),
+    Line("devices.SignOut", ADMINISTRATOR, f"devices sign-out {_MINE}"),
     Line("access.ListAuditEntries", ADMINISTRATOR, "audit list --since 2026-01-01 --limit 3"),
     Line("access.VerifyAuditLog", ADMINISTRATOR, "audit verify"),
     Line("access.ExportPersonData", ADMINISTRATOR, f"persons export {MOTHER}"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from schoolbell.errors import NotFound
+from schoolbell.errors import NotFound, PermissionDenied
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import (
     change_service_pb2,
@@ -16,7 +16,18 @@ from schoolbell.v1 import (
     device_service_pb2,
     roster_service_pb2,
 )
-from tests.service.granting import ACCESS, WRITE, administrator, create, entries, right
+from tests.service.granting import (
+    ACCESS,
+    READ,
+    SETTINGS,
+    WRITE,
+    add_district,
+    administrator,
+    create,
+    entries,
+    right,
+)
+from tests.service.held import hold_grades
 from tests.service.scene import (
     FATHER,
     MOTHER,
@@ -136,6 +147,42 @@ async def test_a_look_at_persons_and_a_test_are_on_record(database: str, tmp_pat
             ),
         ]
         assert {one.principal.acting_user_id for one in found} == {"principal"}
+
+
+@databases()
+async def test_signing_a_person_out_is_on_record_and_takes_the_right_to_write(
+    database: str, tmp_path: Path
+) -> None:
+    async with whole(tmp_path, database=database) as service:
+        await populate(service)
+        await add_district(service, "oak")
+        await hold_grades(service)
+        await register(service, phone(MOTHER), phone(MOTHER, ios=False, number=2), phone(FATHER))
+        await publish(service, grade("g1", 61))
+        reader = await administrator(service, "reader", right("reader", SETTINGS, READ))
+        request = device_service_pb2.SignOutRequest(district_id=DISTRICT, user_id=MOTHER)
+        elsewhere = device_service_pb2.SignOutRequest(district_id="oak", user_id=MOTHER)
+        async with service.client(access.ROLE_ADMINISTRATOR) as client:
+            before = len(await entries(client))
+            async with service.client_of(reader) as reading:
+                for refused, asked in ((reading, request), (client, elsewhere)):
+                    with pytest.raises(PermissionDenied):
+                        await refused.devices.SignOut(asked)
+            assert len(await entries(client)) == before
+            for _ in range(2):  # the second changes nothing
+                left = (await client.devices.SignOut(request)).devices
+                assert [one.stay_logged_in for one in left] == [False, False]
+            (entry,) = (await entries(client))[:-before]
+            what = {"step": 1.0, "devices": 2.0, "cancelled": 2.0}
+            assert told(entry) == ("SignOut", f"persons/{MOTHER}", what)
+            assert entry.principal.acting_user_id == "principal"
+            async with service.client(access.ROLE_MOBILE_BACKEND) as backend:
+                request.user_id = FATHER
+                await backend.devices.SignOut(request)
+            assert len(await entries(client)) == before + 1
+            await erase(service, MOTHER)
+            (entry,) = await entries(client, methods=["schoolbell.v1.DeviceService/SignOut"])
+            assert MOTHER not in str(entry)
 
 
 @databases()

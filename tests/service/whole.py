@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -17,20 +19,24 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell.v1 import common_pb2, district_service_pb2, settings_service_pb2
+from schoolbell_sandbox.credentials import SandboxCredentials
 from schoolbell_sandbox.fcm import FcmSettings
 from schoolbell_sandbox.server import Sandbox, SandboxSettings
 from schoolbell_server.address import Address
 from schoolbell_server.app import Running, running
+from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, DeliveryConfig, ServerConfig, StorageConfig
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
 from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
-from tests.storage.engines import POSTGRESQL, SQLITE, database_url
+from tests.storage.engines import POSTGRESQL, SQLITE, database_url, sqlite_template
 
 DISTRICT = "maple-county"
 PARENT_APP = "district-parent"
 STUDENT_APP = "district-student"
 TOPICS = {PARENT_APP: "org.maple.parent", STUDENT_APP: "org.maple.student"}
+DEADLINE = 60.0
+"""Seconds that a call may take: no test is to fail because the machine is slow."""
 KINDS = [kind for kind in common_pb2.Kind.values() if kind]
 
 FAST = DeliveryConfig(
@@ -97,6 +103,7 @@ class Whole:
         return Connection(
             target=f"localhost:{self.server.port}",
             key=self.key(role),
+            deadline=DEADLINE,
             ca=(self.config.server.data_dir / "tls" / "ca.pem").read_bytes(),
         )
 
@@ -182,6 +189,12 @@ class Whole:
         self._keys[role] = answer.secret
 
 
+@cache
+def _credentials() -> SandboxCredentials:
+    """Make the sandboxes' keys, once a process: they take longer than a server's start."""
+    return SandboxCredentials.create()
+
+
 @asynccontextmanager
 async def whole(
     folder: Path,
@@ -197,7 +210,12 @@ async def whole(
     async with AsyncExitStack() as stack:
         if database == POSTGRESQL:
             url = await stack.enter_async_context(database_url(database, folder))
-        settings = SandboxSettings(directory=folder / "sandbox", fcm=fcm or FcmSettings())
+        if not url:
+            (folder / "data").mkdir(mode=0o700, exist_ok=True)
+            copyfile(await sqlite_template(), folder / "data" / DATABASE)
+        settings = SandboxSettings(
+            directory=folder / "sandbox", fcm=fcm or FcmSettings(), credentials=_credentials()
+        )
         sandbox = await stack.enter_async_context(Sandbox(settings))
         config = Config(
             server=ServerConfig(

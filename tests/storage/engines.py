@@ -57,7 +57,7 @@ async def database_url(database: str, folder: Path) -> AsyncIterator[str]:
     """Make an empty database with the present schema and return its SQLAlchemy URL."""
     if database == SQLITE:
         file = folder / f"schoolbell-{next(_numbers)}.db"
-        shutil.copyfile(await _sqlite_template(), file)
+        shutil.copyfile(await sqlite_template(), file)
         await _prepare(f"sqlite+aiosqlite:///{file}", identify=True)
         yield f"sqlite+aiosqlite:///{file}"
         return
@@ -99,7 +99,7 @@ async def _prepare(
         await storage.close()
 
 
-async def _sqlite_template() -> Path:
+async def sqlite_template() -> Path:
     """Migrate a file that the others are copied from, once a run."""
     if not _files:
         folder = tempfile.mkdtemp(prefix="schoolbell-sqlite-")

@@ -73,3 +73,16 @@ async def test_a_tail_that_was_overtaken_begins_anew(database: str, tmp_path: Pa
         stop.ask()
         tail.nudge()
         await running
+
+
+async def test_a_stop_ends_the_wait_for_the_next_look(tmp_path: Path) -> None:
+    async with open_database("sqlite", tmp_path) as storage:
+        tail = Tail(storage, 3600.0)
+        await tail.start()
+        stop = Stop()
+        running = asyncio.create_task(tail.run(stop))
+        await write_log(storage, old(0))
+        tail.nudge()
+        assert await tail.wait_beyond(0, 60)  # it waits an hour for what comes next
+        stop.ask()
+        await asyncio.wait_for(running, 60)

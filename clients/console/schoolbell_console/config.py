@@ -99,10 +99,12 @@ class Config:
 def load(path: Path) -> Config:
     """Read a configuration; raises BadConfig."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise BadConfig(f"{path} is not TOML: it is nested too deep") from None
+    except ValueError as error:
         raise BadConfig(f"{path} is not TOML: {error}") from None
     if unknown := sorted(document.keys() - {"console", "oidc", "server", "tls"}):
         raise BadConfig(f"[{unknown[0]}] is not a table of the configuration")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import ssl
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from schoolbell import BadConnection, read_key
 from schoolbell_console.app import make_app
+from schoolbell_console.certificates import Certificates
 from schoolbell_console.config import BadConfig, Config, load
 from schoolbell_console.links import make_link
 from schoolbell_console.seals import read_seals
@@ -65,10 +65,13 @@ async def _serve(config: Config) -> None:
     runner = web.AppRunner(
         make_app(config), access_log=None, shutdown_timeout=5.0, max_field_size=_COOKIES
     )
+    tls = Certificates(config.tls) if config.tls is not None else None
+    watching = asyncio.create_task(tls.watch()) if tls is not None else None
     await runner.setup()
     try:
         host, port = config.address
-        await web.TCPSite(runner, host or None, port, ssl_context=_tls(config)).start()
+        context = tls.context if tls is not None else None
+        await web.TCPSite(runner, host or None, port, ssl_context=context).start()
         bound = runner.addresses[0]
         click.echo(f"The console listens on {bound[0]}:{bound[1]}, for {config.console.origin}")
         stop = asyncio.Event()
@@ -76,16 +79,6 @@ async def _serve(config: Config) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await stop.wait()
     finally:
+        if watching is not None:
+            watching.cancel()
         await runner.cleanup()
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    if config.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(config.tls.certificate_file, config.tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BadConfig(f"tls: the certificate or its key cannot be used: {error}") from None
-    return context

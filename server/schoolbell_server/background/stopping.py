@@ -13,10 +13,17 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
+        self._woken: list[asyncio.Event] = []
 
     def ask(self) -> None:
         """Ask every loop to end after its present turn."""
         self._asked.set()
+        for event in self._woken:
+            event.set()
+
+    def wakes(self, event: asyncio.Event) -> None:
+        """Set this event too once the end is asked for: a loop waits for it."""
+        self._woken.append(event)
 
     @property
     def asked(self) -> bool:

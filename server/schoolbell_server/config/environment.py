@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, get_args, get_origin
 from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
 from schoolbell_server.config.reader import bare_type, fields_of, name_field
+from schoolbell_server.config.toml_text import NotToml, parse_toml
 
 PREFIX = "SCHOOLBELL_"
 
@@ -70,11 +70,12 @@ def _plain(kind: Any, text: str) -> object:
     if get_origin(kind) is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kind is Path:
-        return str(Path(text).expanduser().absolute())
+        home = text.startswith("~")  # Left for the reader, which says where there is no such home.
+        return text if home or not text else str(Path(text).absolute())
     if kind in (bool, int):
         try:
-            return tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            return parse_toml(f"value = {text}")["value"]
+        except NotToml:
             return text
     return text
 

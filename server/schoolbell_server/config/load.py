@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.reader import Reader
 from schoolbell_server.config.rules import broken_rules, replay_problems
 from schoolbell_server.config.secret import Secret
+from schoolbell_server.config.toml_text import NotToml, parse_toml
+from schoolbell_server.security.credential_files import CredentialUnusable, read_file
 
 
 def load_config(
@@ -65,10 +66,10 @@ def _keys(problems: Sequence[str]) -> set[str]:
 def parse_file(path: Path) -> dict[str, Any]:
     """Return the tables of a file; ConfigError where it is no TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (NotToml, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
 
 
@@ -79,9 +80,15 @@ def with_storage_url(storage: StorageConfig) -> StorageConfig:
     if storage.url:
         raise ConfigError(["storage.url_file: storage.url is set too; remove one of the two"])
     try:
-        url = Secret(storage.url_file.read_text(encoding="utf-8").strip())
-    except OSError as error:
-        raise ConfigError([f"storage.url_file: {error.strerror}"]) from None
+        url = Secret(read_file(storage.url_file).decode("utf-8-sig").strip())
+    except CredentialUnusable as error:
+        text = f"the file {str(storage.url_file)!r} {error}"
+        raise ConfigError([f"storage.url_file: {text}"]) from None
+    except UnicodeDecodeError:
+        text = f"the file {str(storage.url_file)!r} is not UTF-8 text"
+        raise ConfigError([f"storage.url_file: {text}"]) from None
+    if not url:
+        raise ConfigError([f"storage.url_file: the file {str(storage.url_file)!r} is empty"])
     return dataclasses.replace(storage, url=url)
 
 

@@ -7,11 +7,19 @@ from difflib import get_close_matches
 
 
 class ConfigError(Exception):
-    """The configuration cannot be served; every problem is a line of its own."""
+    """The configuration cannot be served; every problem is a line of its own.
+
+    Keys are texts of a file: what does not print is escaped, so that none is more than a line.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
+        problems = [_printable(one) for one in problems]
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def unknown_key(path: str, key: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import os
 import types
 from collections.abc import Mapping
 from enum import Enum
@@ -21,6 +22,9 @@ from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.config.span import parse_span, show_span
 from schoolbell_server.security.credential_files import CredentialUnusable, Holds
+
+_MOST_PART = 255
+"""Bytes of a file's name, without its folders; no file system takes more."""
 
 
 class _Bad(Exception):
@@ -104,7 +108,7 @@ class Reader:
 
     def _text(self, kind: Any, raw: str) -> object:
         if kind is Path:
-            return self._base / Path(raw).expanduser()
+            return self._base / _path(raw)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return _member(kind, raw)
         parse = {Address: Address.parse, dt.timedelta: parse_span}.get(kind, kind)
@@ -112,6 +116,17 @@ class Reader:
             return parse(raw)
         except ValueError as error:
             raise _Bad(str(error)) from None
+
+
+def _path(raw: str) -> Path:
+    if not raw or "\0" in raw:
+        raise _Bad("must be a path, neither empty nor with a NUL")
+    if any(len(os.fsencode(part)) > _MOST_PART for part in raw.split("/")):
+        raise _Bad(f"must be a path whose parts have at most {_MOST_PART} bytes")
+    try:
+        return Path(raw).expanduser()
+    except RuntimeError:
+        raise _Bad("must begin with the home of a known user") from None
 
 
 def join(path: str, key: str) -> str:

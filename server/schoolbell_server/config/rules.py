@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, unique
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from schoolbell_server.address import is_loopback
+from schoolbell_server.config.database_url import database_url
 from schoolbell_server.config.issuer_rules import issuer_problems
 from schoolbell_server.config.link_rules import app_problems, link_problems
 from schoolbell_server.config.model import Config, ServerRole, StorageConfig
 from schoolbell_server.config.problems import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9*._:-]{1,253}")
+"""A host name, in which a star may stand for a part, or an IP address."""
 
 
 @unique
@@ -137,6 +139,9 @@ def _certificates(config: Config) -> Iterator[str]:
         yield "server.tls: certificate_file and key_file are set together or not at all"
     if config.server.plaintext and (tls.certificate_file or tls.client_ca_file):
         yield "server.plaintext: certificates are set, so TLS is meant; remove one of the two"
+    for name in tls.names:
+        if not _NAME.fullmatch(name):
+            yield f"server.tls.names: must be host names or addresses in ASCII, not {name!r}"
     for key in ("certificate_file", "key_file", "client_ca_file"):
         path = getattr(tls, key)
         if path is not None and not path.is_file():
@@ -145,14 +150,11 @@ def _certificates(config: Config) -> Iterator[str]:
 
 def storage_problems(storage: StorageConfig) -> Iterator[str]:
     """Yield what is wrong with the URL of a database."""
-    scheme = storage.url.reveal().partition("://")[0].partition("+")[0]
-    if scheme not in ("", "postgresql"):
-        yield "storage.url: must begin with postgresql://, or be empty for SQLite"
-    elif scheme:
+    if storage.url:
         try:
-            make_url(storage.url.reveal())
-        except (ArgumentError, ValueError):
-            yield "storage.url: must be postgresql://user:password@host:port/database"
+            database_url(storage.url.reveal())
+        except ValueError as error:
+            yield f"storage.url: {error}"
 
 
 def _delivery(config: Config) -> Iterator[str]:

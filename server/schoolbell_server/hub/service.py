@@ -11,10 +11,10 @@ from functools import partial
 
 import click
 import grpc
-from sqlalchemy.engine import make_url
 
 from schoolbell_server.background.stopping import Stop, cancel_all
 from schoolbell_server.background.supervisor import Supervisor
+from schoolbell_server.config.database_url import database_url
 from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.common.circuit import CircuitState
 from schoolbell_server.gateways.factory import Gateways, build_gateways
@@ -130,7 +130,7 @@ async def open_ledger(config: HubConfig, stack: AsyncExitStack) -> Storage:
     folder = config.hub.data_dir
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if text := config.storage.url.reveal():
-        url = make_url(text.replace("postgresql://", "postgresql+asyncpg://", 1))
+        url = database_url(text)
     else:
         stack.enter_context(exclusive(folder))
         url = sqlite_url(folder / LEDGER)

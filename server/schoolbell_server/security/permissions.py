@@ -137,6 +137,7 @@ _OPERATE = _only(Role.OPERATOR)
 _PUBLISH = replace(_only(Role.PUBLISHER), sourced=True)
 _PHONE = _only(Role.MOBILE_BACKEND)
 _EVERYBODY = Rule(roles=frozenset(Role), reach=Reach.READABLE, optional_district=True, sourced=True)
+_REACH_PHONE = _administrator(Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.MOBILE_BACKEND)
 _PUBLIC = Rule(public=True)
 
 RULES: dict[str, Rule] = {
@@ -171,12 +172,10 @@ RULES: dict[str, Rule] = {
     "/schoolbell.v1.DeviceService/ListDevices": _EXPLAIN_TO_BACKEND,
     "/schoolbell.v1.DeviceService/UpdateDevice": _PHONE,
     "/schoolbell.v1.DeviceService/UnregisterDevice": _PHONE,
-    "/schoolbell.v1.DeviceService/SignOut": _PHONE,
+    "/schoolbell.v1.DeviceService/SignOut": _REACH_PHONE,
     "/schoolbell.v1.DeviceService/ReportReceipts": _PHONE,
     "/schoolbell.v1.DeviceService/GetNotification": _PHONE,
-    "/schoolbell.v1.DeviceService/SendTestNotification": _administrator(
-        Tool.PUSH_NOTIFICATIONS, Right.WRITE, Role.MOBILE_BACKEND
-    ),
+    "/schoolbell.v1.DeviceService/SendTestNotification": _REACH_PHONE,
     "/schoolbell.v1.SubscriptionService/GetSubscriptions": _EXPLAIN_TO_BACKEND,
     "/schoolbell.v1.SubscriptionService/UpdateSubscriptions": _PHONE,
     "/schoolbell.v1.SubscriptionService/ResetSubscriptions": _PHONE,

@@ -57,8 +57,11 @@ class Tail:
 
     async def run(self, stop: Stop) -> None:
         """Follow the log until stopped; storage that fails is tried again."""
-        while not stop.asked:
+        stop.wakes(self._wake)
+        while True:
             self._wake.clear()  # before the look: what comes during it is looked for again
+            if stop.asked:
+                return
             pause = self._poll
             try:
                 while not (pause := await self._advance()):

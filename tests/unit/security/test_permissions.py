@@ -68,7 +68,7 @@ ALLOWED: dict[Role, set[str]] = {
         "GetSettings UpdateSettings GetDisplayOptions ListDisplayOptions UpdateDisplayOptions",
         "ResetDisplayOptions ListUsers ListSchools ListCalendars SetBar ListBars",
         "GetImport ListImports UpsertRecords DeactivateRecords GetStudent ListStudents GetUser",
-        "SetActiveSchoolYear GetDevice ListDevices SendTestNotification GetSubscriptions",
+        "SetActiveSchoolYear GetDevice ListDevices SignOut SendTestNotification GetSubscriptions",
         "GetChange ListChanges ExplainChange ListDecisions GetCaller GetServerInfo",
         "GetStatus ListServiceStates WatchStatus GetDelivery ListDeliveries GetTallies",
         "RetryDeliveries CancelDeliveries",

@@ -9,13 +9,13 @@ from aiohttp import web
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from schoolbell.errors import Aborted, SchoolbellError
-from schoolbell.v1 import common_pb2
+from schoolbell.v1 import common_pb2, subscription_pb2
 from schoolbell.v1.settings_service_pb2 import (
     GetSettingsRequest,
     Settings,
     UpdateSettingsRequest,
 )
-from schoolbell_console import defaults_form
+from schoolbell_console import condition_form, defaults_form
 from schoolbell_console.defaults_form import Values
 from schoolbell_console.districts import in_district
 from schoolbell_console.trouble import status_of, trouble_of
@@ -38,6 +38,8 @@ async def save(visit: Visit) -> web.StreamResponse:
     apps = _apps(visit, settings)
     wanted = defaults_form.from_form(form, apps)
     base = defaults_form.from_base(str(form.get("base", "")), apps)
+    if wrong := condition_form.wrong(wanted):
+        return _page(visit, settings, wanted, base=base, wrong=wrong, status=400)
     if not (changed := defaults_form.differing(base, wanted)):
         raise web.HTTPSeeOther(visit.url("push/defaults"))
     asked = defaults_form.to_settings(wanted, settings, apps)
@@ -99,12 +101,7 @@ def _page(
     status: int = 200,
     **more: Any,
 ) -> web.Response:
-    shown = {"trouble": "", "fields": [], "conflicts": [], "again": False} | more
-    conditions = {
-        f"want-{one.app_type}-{one.kind}"
-        for one in settings.default_subscriptions
-        if one.HasField("condition")
-    }
+    shown = {"trouble": "", "fields": [], "conflicts": [], "again": False, "wrong": set()} | more
     return visit.page(
         "defaults.html",
         status,
@@ -115,11 +112,12 @@ def _page(
         kinds=defaults_form.KINDS,
         apps=defaults_form.APPS,
         platforms=defaults_form.PLATFORMS,
-        conditions=conditions,
+        conditions=condition_form,
         saved="saved" in visit.query,
         Kind=common_pb2.Kind,
         App=common_pb2.AppType,
         Platform=common_pb2.Platform,
+        Trigger=subscription_pb2.LimitTrigger,
         **shown,
     )
 

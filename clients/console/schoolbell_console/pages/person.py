@@ -1,4 +1,4 @@
-"""Devices of a person: which phones there are, what they are to show, and a test to one."""
+"""Devices of a person: what phones there are, what they show, a test to one, and signing out."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from aiohttp import web
 from schoolbell.errors import NotFound, SchoolbellError
 from schoolbell.v1 import common_pb2, delivery_pb2, device_service_pb2
 from schoolbell.v1 import subscription_service_pb2 as subscriptions
-from schoolbell.v1.device_service_pb2 import ListDevicesRequest, SendTestNotificationRequest
+from schoolbell.v1.device_service_pb2 import (
+    ListDevicesRequest,
+    SendTestNotificationRequest,
+    SignOutRequest,
+)
 from schoolbell.v1.roster_service_pb2 import GetUserRequest
-from schoolbell_console import people
+from schoolbell_console import condition_form, people
 from schoolbell_console.districts import in_district
 from schoolbell_console.showing import name_of
 from schoolbell_console.trouble import status_of, trouble_of
@@ -58,6 +62,21 @@ async def test(visit: Visit) -> web.StreamResponse:
     raise web.HTTPSeeOther(visit.url(f"person/of?{urlencode(query)}"))
 
 
+async def sign_out(visit: Visit) -> web.StreamResponse:
+    """Sign a person out on all phones, and say on how many."""
+    form = await visit.look.request.post()
+    person_id = str(form.get("id", ""))
+    if not visit.can.save_settings:
+        return visit.page("no_right.html", 403, place="person")
+    request = SignOutRequest(district_id=visit.district_id, user_id=person_id)
+    try:
+        answer = await visit.client.devices.SignOut(request)
+    except SchoolbellError as error:
+        return await _page(visit, person_id, status=status_of(error), trouble=trouble_of(error)[0])
+    query = {"id": person_id, "out": str(len(answer.devices))}
+    raise web.HTTPSeeOther(visit.url(f"person/of?{urlencode(query)}"))
+
+
 async def _page(
     visit: Visit, person_id: str, *, status: int = 200, trouble: str = ""
 ) -> web.Response:
@@ -78,7 +97,6 @@ async def _page(
     apps = list(dict.fromkeys(one.app_type for one in devices if not one.HasField("retirement")))
     chosen = {app: await _chosen(visit, person_id, app) for app in apps}
     about = [one.subscription.student_id for options in chosen.values() for one in options]
-    sent = visit.query.get("sent", "")
     return visit.page(
         "person.html",
         status,
@@ -87,10 +105,19 @@ async def _page(
         names=await people.names(visit, about),
         devices=devices,
         chosen=chosen,
-        sent=int(sent) if sent.isdecimal() and len(sent) < 4 else None,
+        condition=condition_form.line,
+        is_logged_in=any(one.stay_logged_in and not one.HasField("retirement") for one in devices),
+        sent=_number(visit, "sent"),
+        out=_number(visit, "out"),
         trouble=trouble,
         **_enums(),
     )
+
+
+def _number(visit: Visit, name: str) -> int | None:
+    """Return a short number of the query."""
+    text = visit.query.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 4 else None
 
 
 async def _chosen(visit: Visit, person_id: str, app: Any) -> list[Any]:
@@ -124,4 +151,5 @@ ROUTES = [
     web.post("/d/{district}/person", in_district(search, "person")),
     web.get("/d/{district}/person/of", in_district(show, "person")),
     web.post("/d/{district}/person/test", in_district(test, "person")),
+    web.post("/d/{district}/person/sign-out", in_district(sign_out, "person")),
 ]

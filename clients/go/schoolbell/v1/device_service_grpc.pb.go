@@ -81,9 +81,10 @@ type DeviceServiceClient interface {
 	// - Refuses: DEVICE_NOT_FOUND.
 	UnregisterDevice(ctx context.Context, in *UnregisterDeviceRequest, opts ...grpc.CallOption) (*UnregisterDeviceResponse, error)
 	// Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
-	// stops. Devices and subscriptions remain for when the user signs in again.
+	// stops. Devices and subscriptions remain for when the user signs in again. What an administrator
+	// signs out is in the audit log.
 	//
-	// - Callers: mobile backends.
+	// - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
 	// - Answers: the user's live devices.
 	// - Refuses: USER_NOT_FOUND.
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
@@ -268,9 +269,10 @@ type DeviceServiceServer interface {
 	// - Refuses: DEVICE_NOT_FOUND.
 	UnregisterDevice(context.Context, *UnregisterDeviceRequest) (*UnregisterDeviceResponse, error)
 	// Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
-	// stops. Devices and subscriptions remain for when the user signs in again.
+	// stops. Devices and subscriptions remain for when the user signs in again. What an administrator
+	// signs out is in the audit log.
 	//
-	// - Callers: mobile backends.
+	// - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
 	// - Answers: the user's live devices.
 	// - Refuses: USER_NOT_FOUND.
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)

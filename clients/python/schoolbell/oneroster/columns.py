@@ -27,8 +27,8 @@ _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ] *\d{1,2}:\d{2}[^\n]{0,24})?\Z",
 """A date; a time of day after it does not matter."""
 _NOTHING = frozenset({"null", "none", "nil", "n/a", "#n/a", "nan", "nat", "0000-00-00"})
 """What programs write into a date, flag or word that is not there, in any case."""
-_YES = frozenset({"true", "1", "yes"})
-_NO = frozenset({"false", "0", "no"})
+_YES = frozenset({"true", "1", "yes", "t", "y"})
+_NO = frozenset({"false", "0", "no", "f", "n"})
 _ID_LENGTH = 128
 _MOST_QUOTED = 60  # characters
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
@@ -47,7 +47,8 @@ class Column(Generic[T]):
     ) -> None:
         """Read cells of column `name` by `parse`, which answers None to what is not a `what`.
 
-        A cell that refers to another file is not its own row's fault where that file has bad rows.
+        A cell that refers to another file is not its own row's fault where that file has bad rows,
+        or marks what it refers to as deleted.
         """
         self.name = name
         self._problems = problems
@@ -84,7 +85,10 @@ class Column(Generic[T]):
     def value(self, row: Row, cell: str) -> T | None:
         """Return the value of a cell, or of one part of a row's cell that is a list."""
         value = self._parse(cell)
-        if value is None:
+        if value is None and self._problems.is_deleted(self._refers_to, cell):
+            text = f"{_quote(cell)} is marked as deleted in {self._refers_to}; left out"
+            self._problems.add(row.file, row.line, self.name, text, is_bad=False)
+        elif value is None:
             self._bad += 1
             self._first_bad = self._first_bad or (row, cell)
             is_bad = not self._problems.has_bad_rows(self._refers_to)
@@ -115,7 +119,7 @@ def end_column(problems: ProblemLog, name: str) -> Column[dt.date]:
 
 
 def flag_column(problems: ProblemLog, name: str) -> Column[bool]:
-    """Return a column of flags: true, false, 1, 0, yes, no."""
+    """Return a column of flags: true, false, 1, 0, yes, no, or their first letters."""
     return Column(problems, name, _flag, "neither true nor false")
 
 

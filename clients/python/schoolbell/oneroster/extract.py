@@ -68,6 +68,8 @@ class Extract:
         if status not in _HERE and status not in _GONE:
             text = f"{status!r} is no status that OneRoster knows; the row is left out"
             self._problems.add(row.file, row.line, "status", text)
+        if status in _GONE:
+            self._problems.note_deleted(row.file, row["sourcedId"])
         return status in _HERE
 
     @staticmethod
@@ -77,13 +79,16 @@ class Extract:
                 text = f"{name} is a delta; give the bulk extract that it changes as well"
                 raise unusable(MANIFEST, None, f"file.{name}", text)
             if states[name] == "absent":
-                raise unusable(f"{name}.csv", None, None, f"is missing in {directory.name}")
+                text = f"is missing in {directory.name}"
+                if _present(directory, name) != "absent":
+                    text += f", says {MANIFEST}, though the file is there"
+                raise unusable(f"{name}.csv", None, None, text)
 
 
 def _states(directory: Path, problems: ProblemLog) -> dict[str, str]:
     names = (*REQUIRED, *OPTIONAL)
     if not directory.is_dir():
-        raise unusable(directory.name, None, None, "is not a folder")
+        raise unusable(directory.name, None, None, "is not a folder; unpack an archive first")
     if not (directory / MANIFEST).exists():
         problems.add(MANIFEST, None, None, "is missing; every file is read as bulk")
         return {name: _present(directory, name) for name in names}

@@ -71,6 +71,7 @@ class ProblemLog:
         self.kept: list[Problem] = []
         self.count = 0
         self._files: dict[str, _Tally] = defaultdict(_Tally)
+        self._deleted: dict[str, set[str]] = defaultdict(set)
 
     def add_row(self, file: str) -> None:
         """Count a row that was read."""
@@ -83,6 +84,14 @@ class ProblemLog:
     def has_bad_rows(self, file: str) -> bool:
         """Return whether a file that was read has bad rows."""
         return file in self._files and self._files[file].bad > 0
+
+    def note_deleted(self, file: str, row_id: str) -> None:
+        """Note that the rows of an id in a file are marked as deleted."""
+        self._deleted[file].add(row_id)
+
+    def is_deleted(self, file: str, row_id: str) -> bool:
+        """Return whether the rows of an id in a file are marked as deleted."""
+        return row_id in self._deleted.get(file, ())
 
     def add(
         self, file: str, line: int | None, column: str | None, text: str, *, is_bad: bool = True

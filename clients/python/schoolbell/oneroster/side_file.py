@@ -60,7 +60,9 @@ def read_side_file(path: Path, people: People, problems: ProblemLog) -> SideFile
     side = SideFile()
     used = 0
     for row in rows(path, _REQUIRED, problems):
-        side.columns = frozenset(name for column, name in _FIELDS.items() if row.has(column))
+        if not side.columns:
+            side.columns = frozenset(name for column, name in _FIELDS.items() if row.has(column))
+            _report_strange(row, problems)
         line = columns.read(row)
         if line is None:
             continue
@@ -78,6 +80,14 @@ def read_side_file(path: Path, people: People, problems: ProblemLog) -> SideFile
         problems.add(path.name, 1, "portal", text, is_bad=False)
     problems.require_some(path.name, side.lines)
     return side
+
+
+def _report_strange(row: Row, problems: ProblemLog) -> None:
+    """Name the columns that nobody reads: one of them may be a flag that is misspelled."""
+    known = {column.lower() for column in (*_REQUIRED, *_FIELDS)}
+    for column in sorted(row.cells.keys() - known - {""}):
+        text = "is no column that the side file can have; it is not read"
+        problems.add(row.file, 1, column, text, is_bad=False)
 
 
 def _stricter(one: Relationship, other: Relationship) -> Relationship:

@@ -85,9 +85,10 @@ class DeviceServiceStub:
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_device_service_pb2.SignOutRequest, _device_service_pb2.SignOutResponse]
     """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
-    stops. Devices and subscriptions remain for when the user signs in again.
+    stops. Devices and subscriptions remain for when the user signs in again. What an administrator
+    signs out is in the audit log.
 
-    - Callers: mobile backends.
+    - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
     - Answers: the user's live devices.
     - Refuses: USER_NOT_FOUND.
     """
@@ -173,9 +174,10 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_device_service_pb2.SignOutRequest, _device_service_pb2.SignOutResponse]  # type: ignore[assignment]
     """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
-    stops. Devices and subscriptions remain for when the user signs in again.
+    stops. Devices and subscriptions remain for when the user signs in again. What an administrator
+    signs out is in the audit log.
 
-    - Callers: mobile backends.
+    - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
     - Answers: the user's live devices.
     - Refuses: USER_NOT_FOUND.
     """
@@ -300,9 +302,10 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_device_service_pb2.SignOutResponse, _abc.Awaitable[_device_service_pb2.SignOutResponse]]:
         """Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
-        stops. Devices and subscriptions remain for when the user signs in again.
+        stops. Devices and subscriptions remain for when the user signs in again. What an administrator
+        signs out is in the audit log.
 
-        - Callers: mobile backends.
+        - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
         - Answers: the user's live devices.
         - Refuses: USER_NOT_FOUND.
         """

@@ -28,9 +28,12 @@ from schoolbell_server.domain.kinds import (
 from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.domain.transitions import Cancellation
 from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.status import to_status
 from schoolbell_server.rpc.validation import Violations
+from schoolbell_server.security.api_key import Role
+from schoolbell_server.servicers.common.audit_trail import Trail
 from schoolbell_server.servicers.common.etags import etag, must_write
 from schoolbell_server.servicers.common.masks import masked_paths
 from schoolbell_server.servicers.common.not_found import no_user
@@ -211,6 +214,15 @@ class DeviceServicer(DeviceServiceServicer):
             if left != rows:
                 await bump_facts(connection, request.district_id)
             await journal.record(connection, now, cancelled)
+            if current_caller().role is not Role.MOBILE_BACKEND:  # a person's own app needs none
+                changed = sum(new != old for new, old in zip(left, rows, strict=True))
+                trail = Trail(
+                    district_id=request.district_id,
+                    method="schoolbell.v1.DeviceService/SignOut",
+                    subject=f"persons/{request.user_id}",
+                    clock=self._clock,
+                )
+                await trail.record(connection, devices=changed, cancelled=len(cancelled))
         self._on_written()
         return messages.SignOutResponse(devices=[self._message(row) for row in left])
 

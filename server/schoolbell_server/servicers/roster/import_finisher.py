@@ -18,7 +18,13 @@ from schoolbell_storage.audit import Actor, Document, append_audit
 from schoolbell_storage.districts import lock_roster, move_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster import count_portal_relationships
-from schoolbell_storage.roster_checks import Problem, ProblemCode, RecordsRefused, Severity
+from schoolbell_storage.roster_checks import (
+    MOST_PROBLEMS,
+    Problem,
+    ProblemCode,
+    RecordsRefused,
+    Severity,
+)
 from schoolbell_storage.roster_dry_run import begin_dry_run
 from schoolbell_storage.roster_guards import Excess, GuardsExceeded
 from schoolbell_storage.roster_imports import (
@@ -149,11 +155,11 @@ class ImportFinisher:
         report = ImportReport(
             counts=done.counts,
             portal_relationships=await count_portal_relationships(connection, header.district_id),
-            problems=[_allowed(problem) for problem in done.lost_bars],
-            problem_total=done.lost_bar_total,
+            problems=[*map(_allowed, done.lost_bars), *done.takeover.problems][:MOST_PROBLEMS],
+            problem_total=done.lost_bar_total + done.takeover.total,
         )
         state = ImportState.VALIDATED if header.validate_only else ImportState.APPLIED
-        return _Outcome(state, report, write.now)
+        return _Outcome(state, report, write.now, done.takeover.total)
 
     async def _end(self, connection: AsyncConnection, row: ImportRow, outcome: _Outcome) -> None:
         """Write down how an import ended, in the transaction that applied it."""
@@ -164,6 +170,8 @@ class ImportFinisher:
         ended = dataclasses.replace(row, update_time=outcome.time)
         await imports.end_import(connection, ended, outcome.state, outcome.report)
         result = _result(outcome.state.value, outcome.report)
+        if outcome.taken_over:
+            result = {**result, "taken_over": outcome.taken_over}
         await audit_import(connection, row.header, outcome.time, _FINISHER, result)
 
     async def _lock(self, connection: AsyncConnection, row: ImportRow) -> bool:
@@ -253,6 +261,9 @@ class _Outcome:
     state: ImportState
     report: ImportReport
     time: dt.datetime
+    taken_over: int = 0
+    """How many records of callers limited to other sources came to the import's source, ended or
+    stayed with them."""
 
 
 class _NotApplied(Exception):

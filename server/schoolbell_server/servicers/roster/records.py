@@ -12,6 +12,7 @@ from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import read_id
 from schoolbell_server.contract.roster_records import ReadRecord, read_record
 from schoolbell_server.rpc import field_reasons as reasons
+from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import FieldViolation, InvalidFields, SchoolbellError
 from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
@@ -104,6 +105,7 @@ async def write_by_hand(
         now=now,
         by_hand=True,
         guards=Guards(allow_bar_loss=lossy),
+        sources=frozenset(current_caller().key.sources),
     )
     try:
         async with storage.write(keep=not request.validate_only) as connection:
@@ -116,6 +118,8 @@ async def write_by_hand(
             after = await _own_bars(connection, write, named)
             await _audit_bars(connection, write, action, before, after)
             await _audit_records(connection, write, action, records)
+            taken = [problem.name for problem in done.takeover.problems if problem.name]
+            await _audit_records(connection, write, action, taken, "roster/taken_over")
             return done.counts
     except RecordsRefused as refused:
         raise _refusal(refused, named) from None
@@ -156,11 +160,14 @@ async def _audit_records(
     write: RosterWrite,
     action: str,
     records: Sequence[Record | RecordName],
+    target: str = "roster",
 ) -> None:
-    """Write down which records a caller wrote or deactivated, by their names alone.
+    """Write down which records a caller wrote, deactivated or took over, by their names alone.
 
     An enrollment is named by its student: an erasure finds persons in the log, and no enrollments.
     """
+    if not records:
+        return
     named: dict[str, list[object]] = {}
     enrolled = [one.student_id for one in records if isinstance(one, EnrollmentRecord)]
     ended: list[str] = []
@@ -184,7 +191,7 @@ async def _audit_records(
         district_id=write.district_id,
         now=write.now,
         action=action,
-        changes=[("roster", {}, {"source": write.source, **bounded(named)})],
+        changes=[(target, {}, {"source": write.source, **bounded(named)})],
     )
 
 

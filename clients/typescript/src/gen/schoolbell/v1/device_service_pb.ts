@@ -1430,9 +1430,10 @@ export const DeviceService: GenService<{
   },
   /**
    * Signs a user out everywhere: none of the user's devices stays logged in, and what has not left
-   * stops. Devices and subscriptions remain for when the user signs in again.
+   * stops. Devices and subscriptions remain for when the user signs in again. What an administrator
+   * signs out is in the audit log.
    *
-   * - Callers: mobile backends.
+   * - Callers: mobile backends, administrators with PUSH_NOTIFICATIONS WRITE.
    * - Answers: the user's live devices.
    * - Refuses: USER_NOT_FOUND.
    *
