@@ -134,7 +134,7 @@ class DevicesConfig:
     stale_after: Annotated[timedelta, Range(timedelta(days=30), timedelta(days=3650))] = timedelta(
         days=270
     )
-    """A device not heard of for so long is retired; Google's own tokens end then."""
+    """A device that was not seen for so long is retired; Google's own tokens end then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,7 +191,7 @@ class _Erasing:
         return count
 
     async def _cancel(self, holding: PersonRows) -> None:
-        """Cancel what has not left, so that watchers see its end before it is gone."""
+        """Cancel what is not sent yet, so that watchers see its end before it is gone."""
         while True:
             async with self._storage.write() as connection:
                 names = await persons.unsent(connection, holding, _STEP)
