@@ -56,7 +56,7 @@ _TABLES = [
 
 
 @dataclass(frozen=True, slots=True)
-class DryRun:
+class RosterDryRun:
     """A copy of a district's roster, on a connection that nobody else uses."""
 
     connection: AsyncConnection
@@ -104,9 +104,9 @@ class DryRun:
         return True
 
 
-async def begin_dry_run(connection: AsyncConnection, district_id: str) -> DryRun:
+async def begin_dry_run(connection: AsyncConnection, district_id: str) -> RosterDryRun:
     """Copy a district's roster; the version is read before, so that a write in between moves it."""
-    dry_run = DryRun(connection, district_id, await roster_version(connection, district_id))
+    dry_run = RosterDryRun(connection, district_id, await roster_version(connection, district_id))
     await connection.run_sync(_copies.create_all, checkfirst=False)
     for one in _TABLES:
         stored = select(one.stored).where(one.stored.c.district_id == district_id)

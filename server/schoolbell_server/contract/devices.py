@@ -54,7 +54,7 @@ def check_settable(message: device_service_pb2.Device, path: str, report: Report
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class GivenAddress:
     """Where the pushes of a device go, as its app was given it."""
 
     target: str
@@ -67,7 +67,7 @@ class Address:
 
 def read_address(
     message: device_service_pb2.DeviceAddress, path: str, report: ReportViolation
-) -> Address | None:
+) -> GivenAddress | None:
     """Return the address that a provider gave, for whichever platform; None where it is a bad one.
 
     The same APNs token is always the same text.
@@ -84,26 +84,26 @@ def read_address(
 
 def _read_apns(
     message: device_service_pb2.ApnsAddress, path: str, report: ReportViolation
-) -> Address | None:
+) -> GivenAddress | None:
     token, where = message.device_token, f"{path}.device_token"
     if not token:
         report(where, "is required", reasons.REQUIRED)
     elif not _APNS_TOKEN.fullmatch(token):
         report(where, "must be an APNs device token in hexadecimal")
     environment = message.environment or ProviderEnvironment.PRODUCTION
-    return Address("apns", token.lower(), ProviderEnvironment(environment), False)
+    return GivenAddress("apns", token.lower(), ProviderEnvironment(environment), False)
 
 
 def _read_fcm(
     message: device_service_pb2.FcmAddress, path: str, report: ReportViolation
-) -> Address | None:
+) -> GivenAddress | None:
     chosen = message.WhichOneof("target")
     if chosen is None:
         report(f"{path}.registration_token", "is required", reasons.REQUIRED)
         return None
     text = read_id(getattr(message, chosen), f"{path}.{chosen}", report)
     is_installation_id = chosen == "firebase_installation_id"
-    return Address("fcm", text, ProviderEnvironment.PRODUCTION, is_installation_id)
+    return GivenAddress("fcm", text, ProviderEnvironment.PRODUCTION, is_installation_id)
 
 
 def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:

@@ -28,7 +28,7 @@ class KeyStore(Protocol):
         """Return a key, also a revoked or expired one; None if there never was one."""
 
 
-class Gate(Protocol):
+class KeyFilter(Protocol):
     """What keeps made-up keys from storage."""
 
     def allows(self, key_id: str, secret: str) -> bool:
@@ -56,7 +56,7 @@ class Authenticator:
         store: KeyStore,
         now: Callable[[], dt.datetime] = utc_now,
         *,
-        gate: Gate | None = None,
+        gate: KeyFilter | None = None,
         on_used: Callable[[str], None] = lambda _: None,
         tokens: Tokens | None = None,
         refused: Counter | None = None,
