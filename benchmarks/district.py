@@ -42,7 +42,7 @@ from schoolbell_storage.roster_records import (
     UserRecord,
 )
 from schoolbell_storage.roster_write import RosterWrite, write_records
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 
 DEVICES_PER_STUDENT = 2.5
 _SCHOOL = 1_000  # students

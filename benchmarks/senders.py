@@ -28,9 +28,9 @@ from benchmarks.meter import Meter
 from benchmarks.stock_clients import aioapns_client
 from schoolbell_sandbox.credentials import PROJECT_ID
 from schoolbell_server.domain.kinds import AppType, Kind, Outcome, Platform
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.gateways.common.push import Gateway, Push
 from schoolbell_server.gateways.factory import build_gateways
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 
 OURS = "ours"
 TOPIC = "org.schoolbell.parent"

@@ -170,23 +170,23 @@ async def long_lists(job: Job) -> str:
 
 
 async def dry_runs(job: Job) -> str:
-    """Rehearse batches of 500 changes with eight callers of one key."""
-    return await _callers(job, 8, _BATCH, _batches(job, rehearse=True), lambda: job["publisher"])
+    """Run batches dry of 500 changes with eight callers of one key."""
+    return await _callers(job, 8, _BATCH, _batches(job, dry_run=True), lambda: job["publisher"])
 
 
 async def unary_batches(job: Job) -> str:
     """Publish batches of 250 changes with six callers of one key."""
-    return await _callers(job, 6, _BATCH, _batches(job, rehearse=False), lambda: job["publisher"])
+    return await _callers(job, 6, _BATCH, _batches(job, dry_run=False), lambda: job["publisher"])
 
 
-def _batches(job: Job, *, rehearse: bool) -> Callable[[int], bytes]:
+def _batches(job: Job, *, dry_run: bool) -> Callable[[int], bytes]:
     changes = grades(job["students"], f"{job['kind']} {uuid.uuid4()}")
 
     def make(_: int) -> bytes:
         return change_service_pb2.BatchPublishChangesRequest(
             district_id=DISTRICT,
-            validate_only=rehearse,
-            changes=[next(changes) for _ in range(500 if rehearse else 250)],
+            validate_only=dry_run,
+            changes=[next(changes) for _ in range(500 if dry_run else 250)],
         ).SerializeToString()
 
     return make

@@ -51,8 +51,8 @@ from schoolbell_server.pipeline import Pipeline
 from schoolbell_server.processes.child import Child
 from schoolbell_server.processes.parent import Parent, held
 from schoolbell_server.rpc.authentication import Authenticator, utc_now
-from schoolbell_server.rpc.conduct import Conduct
-from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.rpc.middleware import Middleware
+from schoolbell_server.rpc.server import MiddlewareServer
 from schoolbell_server.rpc.validation import MAX_PAGE
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Role
 from schoolbell_server.security.fingerprint import TokenFingerprints
@@ -208,7 +208,7 @@ async def running(
             tls = _tls(config, notices)
             look_at_files(config, utc_now(), notices.report)
         stack.enter_context(_metrics(config, tls, metrics.registry, metrics_socket))
-        conduct = Conduct(
+        middleware = Middleware(
             Authenticator(
                 parts.keys,
                 gate=parts.keys.gate,
@@ -223,7 +223,7 @@ async def running(
         )
         if config.server.role.sends:
             await _check_transport(notices)
-        server = ConductedServer(conduct, share_port=config.server.share_port)
+        server = MiddlewareServer(middleware, share_port=config.server.share_port)
         names = add_services(server, parts) if config.server.role.answers else []
         health = await add_health(server, names)
         if config.server.reflection:
@@ -249,7 +249,7 @@ async def running(
             yield Running(port, stop)
         finally:
             await health.enter_graceful_shutdown()
-            conduct.drain()
+            middleware.drain()
             grace = config.server.drain_grace.total_seconds()
             await server.stop(grace)
             background.ask()
@@ -544,7 +544,7 @@ def _metrics_tls(config: Config, tls: ServerTls | None) -> MetricsTls | None:
     )
 
 
-def _listen(config: Config, server: ConductedServer, tls: ServerTls | None) -> int:
+def _listen(config: Config, server: MiddlewareServer, tls: ServerTls | None) -> int:
     address = str(config.server.listen)
     if tls is None:
         return server.add_insecure_port(address)

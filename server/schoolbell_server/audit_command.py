@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from schoolbell_storage.audit_chain import Check, Fault, Head, check_export
+from schoolbell_storage.audit_chain import ChainFault, Check, Head, check_export
 
 
 @click.group("audit")
@@ -32,7 +32,7 @@ def verify(export: Path, head: str) -> None:
 
 def _good(checks: list[Check], head: str) -> bool:
     """Return whether every log is whole, and one of them leads through the head that was kept."""
-    broken = [check for check in checks if check.fault not in (None, Fault.HEAD_MISSING)]
+    broken = [check for check in checks if check.fault not in (None, ChainFault.HEAD_MISSING)]
     return not broken and (not head or any(check.fault is None for check in checks))
 
 

@@ -16,7 +16,7 @@ from schoolbell_server.config import Config
 from schoolbell_server.dispatch.batch_sender import BatchSender
 from schoolbell_server.dispatch.collapse_keys import Opener
 from schoolbell_server.dispatch.dispatcher import Dispatcher
-from schoolbell_server.dispatch.hand_off import Offer
+from schoolbell_server.dispatch.hand_off import Reservation
 from schoolbell_server.dispatch.lease import Lease
 from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer
@@ -123,7 +123,7 @@ class Pipeline:
         self.acceptor = Acceptor(
             storage,
             self.acceptance,
-            partial(Offer, self.lease, self._dispatchers),
+            partial(Reservation, self.lease, self._dispatchers),
             metrics,
             monitor.backlog,
             monitor.rates,

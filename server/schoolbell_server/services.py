@@ -31,7 +31,7 @@ from schoolbell_server.identity.issuers import Issuers
 from schoolbell_server.maintenance.audit_sealer import AuditSealer
 from schoolbell_server.maintenance.last_seen import LastSeen
 from schoolbell_server.pipeline import Pipeline
-from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.rpc.server import MiddlewareServer
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.key_store import StoredKeys
 from schoolbell_server.security.pseudonyms import Pseudonyms
@@ -101,7 +101,7 @@ class Parts:
     issuers: Issuers
 
 
-def add_services(server: ConductedServer, parts: Parts) -> list[str]:
+def add_services(server: MiddlewareServer, parts: Parts) -> list[str]:
     """Add every service; return their full names."""
     storage, clock, wake = parts.storage, parts.clock, parts.pipeline.wake
     district_service_pb2_grpc.add_DistrictServiceServicer_to_server(

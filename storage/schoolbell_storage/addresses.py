@@ -18,7 +18,7 @@ from schoolbell_storage.tables import device, user_account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class PushAddress:
     """A device's sealed address and how its user wants to be told."""
 
     device_id: str
@@ -35,7 +35,7 @@ class Address:
     detail_level: DetailLevel
 
 
-_MAPPER = Mapper(Address)
+_MAPPER = Mapper(PushAddress)
 _ADDRESSES = select(device).where(
     among(device.c.device_id, given("device_ids")),
     device.c.retirement_reason.is_(None),
@@ -46,7 +46,7 @@ _USERS = Batch({"district_id": TEXT, "user_id": TEXT})
 
 async def fetch_addresses(
     connection: AsyncConnection, device_ids: Collection[str]
-) -> dict[str, Address]:
+) -> dict[str, PushAddress]:
     """Return the addresses of the live ones among these devices."""
     found = await connection.execute(_ADDRESSES, {"device_ids": device_ids})
     return {row.device_id: _MAPPER.decode(row) for row in found}

@@ -48,7 +48,7 @@ _START = ""
 
 
 @unique
-class Fault(IntEnum):
+class ChainFault(IntEnum):
     """What is wrong with a chain; numbers are the contract's."""
 
     CONTENT_CHANGED = 1
@@ -76,7 +76,7 @@ class Check:
     erased: int = 0
     """Entries whose content cannot be checked, for a person's data in it were erased."""
     first_sequence: int = 0
-    fault: Fault | None = None
+    fault: ChainFault | None = None
     faulty: str = ""
     """The id of the entry with the fault."""
     _met: bool = field(default=False)
@@ -90,9 +90,9 @@ class Check:
     def end(self, last: Head | None = None) -> None:
         """Look whether the chain led to its end, and through the head that somebody kept."""
         if self.fault is None and last is not None and self.head != last:
-            self.fault = Fault.ENTRY_MISSING
+            self.fault = ChainFault.ENTRY_MISSING
         if self.fault is None and self.wanted is not None and not self._met:
-            self.fault = Fault.HEAD_MISSING
+            self.fault = ChainFault.HEAD_MISSING
 
     def _look(self, entry: Mapping[str, Any]) -> None:
         self.fault = self._fault(entry)
@@ -106,16 +106,16 @@ class Check:
         if self.wanted is not None and self.wanted.digest == self.head.digest:
             self._met = self.wanted.sequence in (0, self.head.sequence)
 
-    def _fault(self, entry: Mapping[str, Any]) -> Fault | None:
+    def _fault(self, entry: Mapping[str, Any]) -> ChainFault | None:
         if self.head is not None:
             if entry["sequence"] != self.head.sequence + 1:
-                return Fault.ENTRY_MISSING
+                return ChainFault.ENTRY_MISSING
             if entry["digest"] != link(self.head.digest, str(entry["commitment"])):
-                return Fault.LINK_BROKEN
+                return ChainFault.LINK_BROKEN
         elif entry["sequence"] == 1 and entry["digest"] != link(_START, str(entry["commitment"])):
-            return Fault.LINK_BROKEN
+            return ChainFault.LINK_BROKEN
         if entry["salt"] and entry["commitment"] != commitment(str(entry["salt"]), entry):
-            return Fault.CONTENT_CHANGED
+            return ChainFault.CONTENT_CHANGED
         return None
 
 

@@ -423,7 +423,7 @@ async def cancelled(connection: AsyncConnection, delivery_ids: Collection[str]) 
     return set(found.scalars())
 
 
-async def set_aside(
+async def quarantine(
     connection: AsyncConnection, owner: str, delivery_ids: Collection[str], now: dt.datetime
 ) -> list[str]:
     """End leased deliveries as UNCERTAIN, without reading them; return those that were."""

@@ -171,10 +171,10 @@ def _span(query: DeliveryQuery) -> Iterable[Any]:
 def _in_states(states: Collection[DeliveryState]) -> Any:
     """Return the condition of these states; SENDING is an unsent one with a lease."""
     stored = [int(state) for state in states if state is not DeliveryState.SENDING]
-    standing = and_(delivery.c.state.in_(stored), delivery.c.lease_owner == "")
+    unleased = and_(delivery.c.state.in_(stored), delivery.c.lease_owner == "")
     if DeliveryState.SENDING in states:
-        return or_(standing, delivery.c.lease_owner != "")
-    return standing
+        return or_(unleased, delivery.c.lease_owner != "")
+    return unleased
 
 
 async def count_states(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_storage.codec import to_json, to_micros
 from schoolbell_storage.rows import among, among_district, insert_into
-from schoolbell_storage.settings import decode_display_options, encode_display_options
+from schoolbell_storage.settings_document import decode_display_options, encode_display_options
 from schoolbell_storage.tables import calendar, display_options
 
 

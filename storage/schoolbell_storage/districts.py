@@ -16,7 +16,7 @@ from schoolbell_server.domain.retention import AUDIT_RETENTION
 from schoolbell_storage.codec import from_micros, to_micros
 from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.rows import insert_into
-from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
+from schoolbell_storage.settings_document import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.tables import calendar, change, district
 
 _ROSTER = 0x5C_40_01_BE_12  # any number that nobody else uses
@@ -85,7 +85,7 @@ async def bump_facts(connection: AsyncConnection, district_id: str) -> bool:
 async def move_roster(connection: AsyncConnection, district_id: str) -> None:
     """Say that rows of the district's roster, or its bars, change in this transaction.
 
-    Called by everybody who writes them: an import that was rehearsed before is rehearsed anew.
+    Called by everybody who writes them: an import that was run dry before is run dry anew.
     They are facts too; what is said of `bump_facts` holds.
     """
     await connection.execute(

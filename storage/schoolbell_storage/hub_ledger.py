@@ -82,7 +82,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(slots=True)
-class Claim:
+class LedgerClaim:
     """What is to become of attempts that were asked for."""
 
     begun: set[Key] = field(default_factory=set)
@@ -140,9 +140,9 @@ async def claim(
     wanted: Mapping[Key, Wanted],
     now: dt.datetime,
     lease: dt.timedelta,
-) -> Claim:
+) -> LedgerClaim:
     """Begin those attempts of a district that nobody has made, withdrawn, or is about."""
-    claimed = Claim()
+    claimed = LedgerClaim()
     await _known(connection, district, wanted, now, claimed)
     taken_back = await _taken_back(connection, district, {key.delivery_id for key in wanted})
     known = claimed.answered.keys() | claimed.busy.keys()
@@ -166,7 +166,7 @@ async def _known(
     district: str,
     wanted: Mapping[Key, Wanted],
     now: dt.datetime,
-    claimed: Claim,
+    claimed: LedgerClaim,
 ) -> None:
     """Sort what the ledger holds, locked: answered, busy, or left by a hub that is gone."""
     found = await connection.execute(
@@ -205,7 +205,7 @@ async def _begin(
     connection: AsyncConnection,
     district: str,
     wanted: Mapping[Key, Wanted],
-    claimed: Claim,
+    claimed: LedgerClaim,
     until: dt.datetime,
 ) -> None:
     """Write what is begun; what another hub began meanwhile is busy."""

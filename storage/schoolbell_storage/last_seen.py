@@ -17,7 +17,7 @@ from schoolbell_storage.tables import api_key, device
 async def due_devices(
     connection: AsyncConnection, device_ids: Collection[str], day: dt.datetime
 ) -> list[str]:
-    """Return those live devices that were not heard of since the day began."""
+    """Return those live devices that were not seen since the day began."""
     found = await connection.execute(_devices(device_ids, day))
     return list(found.scalars())
 

@@ -93,7 +93,7 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class PersonRows:
     """The rows of a table that are a person's."""
 
     record_type: str
@@ -120,9 +120,9 @@ async def find_person(connection: AsyncConnection, district_id: str, user_id: st
     )
 
 
-def account(person: Person) -> Holding:
+def account(person: Person) -> PersonRows:
     """Return the person's account: without it nothing new is accepted of them, or told to them."""
-    return Holding(
+    return PersonRows(
         "user",
         user_account,
         and_(
@@ -132,7 +132,7 @@ def account(person: Person) -> Holding:
     )
 
 
-def records(person: Person) -> list[Holding]:
+def records(person: Person) -> list[PersonRows]:
     """Return what came to be of a person by the service's work, what others hang on first."""
     here, own = person.district_id, person.user_id
     own_devices = and_(device.c.district_id == here, device.c.user_id == own)
@@ -144,13 +144,13 @@ def records(person: Person) -> list[Holding]:
     )
     tried = and_(test_notification.c.district_id == here, test_notification.c.user_id == own)
     return [
-        Holding("subscription", subscription, chosen),
-        Holding("subscription", subscription, others_choices),
-        Holding("test_notification", test_notification, tried),
-        Holding("device", device, own_devices),
+        PersonRows("subscription", subscription, chosen),
+        PersonRows("subscription", subscription, others_choices),
+        PersonRows("test_notification", test_notification, tried),
+        PersonRows("device", device, own_devices),
         *deliveries(person),
         *_facts(person),
-        Holding(
+        PersonRows(
             "tool_right",
             tool_right,
             and_(
@@ -159,50 +159,50 @@ def records(person: Person) -> list[Holding]:
                 tool_right.c.grantee_id == own,
             ),
         ),
-        Holding("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own), here),
+        PersonRows("api_key", api_key, and_(_for_district(here), api_key.c.user_id == own), here),
     ]
 
 
-def deliveries(person: Person) -> list[Holding]:
+def deliveries(person: Person) -> list[PersonRows]:
     """Return the deliveries to a person, and those about them to everybody else."""
     here = delivery.c.district_id == person.district_id
     about = and_(
         here, delivery.c.user_id.in_(person.related), delivery.c.student_id == person.user_id
     )
     return [
-        Holding("delivery", delivery, and_(here, delivery.c.user_id == person.user_id)),
-        Holding("delivery", delivery, about),
+        PersonRows("delivery", delivery, and_(here, delivery.c.user_id == person.user_id)),
+        PersonRows("delivery", delivery, about),
     ]
 
 
-def _facts(person: Person) -> list[Holding]:
+def _facts(person: Person) -> list[PersonRows]:
     """Return the facts of a person, one range of keys a kind: of several no index is used."""
     here = fact.c.district_id == person.district_id
     return [
-        Holding("fact", fact, and_(here, fact.c.fact_key >= first, fact.c.fact_key < beyond))
+        PersonRows("fact", fact, and_(here, fact.c.fact_key >= first, fact.c.fact_key < beyond))
         for first, beyond in key_prefixes(person.user_id)
     ]
 
 
-def changes(person: Person) -> Holding:
+def changes(person: Person) -> PersonRows:
     """Return what was published of a person."""
-    return Holding("change", change, _changes_of(person, person.user_id))
+    return PersonRows("change", change, _changes_of(person, person.user_id))
 
 
 def _changes_of(person: Person, student_id: str) -> ColumnElement[bool]:
     return and_(change.c.district_id == person.district_id, change.c.student_id == student_id)
 
 
-def relationships(person: Person) -> list[Holding]:
+def relationships(person: Person) -> list[PersonRows]:
     """Return how a person hangs together with others; the rest is found by it, so it goes last."""
     here, own = person.district_id, person.user_id
     either = or_(relationship.c.student_id == own, relationship.c.guardian_id == own)
     barred = or_(bar.c.student_id == own, bar.c.guardian_id == own)
     stays = and_(enrollment.c.district_id == here, enrollment.c.student_id == own)
     return [
-        Holding("enrollment", enrollment, stays),
-        Holding("bar", bar, and_(bar.c.district_id == here, barred)),
-        Holding("relationship", relationship, and_(relationship.c.district_id == here, either)),
+        PersonRows("enrollment", enrollment, stays),
+        PersonRows("bar", bar, and_(bar.c.district_id == here, barred)),
+        PersonRows("relationship", relationship, and_(relationship.c.district_id == here, either)),
     ]
 
 
@@ -220,7 +220,7 @@ async def is_known(connection: AsyncConnection, person: Person) -> bool:
 
 
 async def read_holding(
-    connection: AsyncConnection, holding: Holding, after: Place | None, limit: int
+    connection: AsyncConnection, holding: PersonRows, after: Place | None, limit: int
 ) -> Page[Row[Any]]:
     """Return a page of rows by their primary key."""
     key = list(holding.table.primary_key)
@@ -232,7 +232,7 @@ async def read_holding(
     return Page(rows, tuple(getattr(rows[-1], column.name) for column in key) if full else None)
 
 
-async def erase(connection: AsyncConnection, holding: Holding, most: int) -> int:
+async def erase(connection: AsyncConnection, holding: PersonRows, most: int) -> int:
     """Erase up to `most` rows, locked in the order of their keys; return how many."""
     key = list(holding.table.primary_key)
     rows = await connection.execute(
@@ -254,7 +254,7 @@ async def _erase_keys(connection: AsyncConnection, names: list[tuple[Any, ...]])
     await connection.execute(delete(change_key).where(key.in_(names)))
 
 
-async def unsent(connection: AsyncConnection, holding: Holding, most: int) -> list[str]:
+async def unsent(connection: AsyncConnection, holding: PersonRows, most: int) -> list[str]:
     """Return the ids of deliveries of a holding that have not left and are not cancelled."""
     found = await connection.execute(
         select(delivery.c.delivery_id)

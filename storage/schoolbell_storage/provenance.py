@@ -33,14 +33,14 @@ _RECENT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SettingOrigin:
     """Who set something (a source or a person), and when."""
 
     source: str
     update_time: dt.datetime | None
 
 
-DEFAULT = Origin("default", None)
+DEFAULT = SettingOrigin("default", None)
 """Of what nobody has set."""
 
 
@@ -48,27 +48,27 @@ DEFAULT = Origin("default", None)
 class Provenance:
     """The origin of every row that may be looked at; what is absent is not stored."""
 
-    fields: Mapping[str, Origin]
+    fields: Mapping[str, SettingOrigin]
     """Of the fields of the district and its settings, as far as the audit log knows them."""
-    district: Origin
-    settings: Origin
-    calendars: Mapping[str, Origin]
-    display_options: Mapping[str, Origin]
-    users: Mapping[str, Origin]
-    relationships: Mapping[str, Origin]
+    district: SettingOrigin
+    settings: SettingOrigin
+    calendars: Mapping[str, SettingOrigin]
+    display_options: Mapping[str, SettingOrigin]
+    users: Mapping[str, SettingOrigin]
+    relationships: Mapping[str, SettingOrigin]
     """By the guardian's user_id."""
-    bars: Mapping[tuple[str, str], Origin]
+    bars: Mapping[tuple[str, str], SettingOrigin]
     """By the person's user_id and the source; of the district's own it is who set them."""
-    enrollments: Mapping[str, Origin]
-    devices: Mapping[str, Origin]
-    device_subscriptions: Mapping[str, Origin]
+    enrollments: Mapping[str, SettingOrigin]
+    devices: Mapping[str, SettingOrigin]
+    device_subscriptions: Mapping[str, SettingOrigin]
     """By device_id, of the student and kind that were asked for."""
-    person_subscriptions: Mapping[str, Origin]
+    person_subscriptions: Mapping[str, SettingOrigin]
     """By user_id, likewise, for the app in which the person sees the student."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ProvenanceQuery:
     """Whose facts are looked at."""
 
     district_id: str
@@ -78,7 +78,7 @@ class Asked:
     user_ids: Collection[str]
 
 
-async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provenance:
+async def fetch_provenance(connection: AsyncConnection, asked: ProvenanceQuery) -> Provenance:
     """Return the origins of the facts around one change; the district has to be there."""
     found = await connection.execute(
         select(district).where(district.c.district_id == asked.district_id)
@@ -89,7 +89,7 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
     own = enrollment.c.student_id == asked.student_id
     return Provenance(
         fields=await _audited(connection, asked.district_id),
-        district=Origin("", from_micros(row.update_time)),
+        district=SettingOrigin("", from_micros(row.update_time)),
         settings=_settings(row),
         calendars=await _by_id(connection, asked, calendar.c.calendar_id, asked.calendar_ids),
         display_options=await _by_id(
@@ -105,15 +105,15 @@ async def fetch_provenance(connection: AsyncConnection, asked: Asked) -> Provena
     )
 
 
-def _settings(row: Row[Any]) -> Origin:
+def _settings(row: Row[Any]) -> SettingOrigin:
     if not row.settings_update_time:
         return DEFAULT
-    return Origin(
+    return SettingOrigin(
         row.settings_acting_user_id or row.settings_updater, from_micros(row.settings_update_time)
     )
 
 
-async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, Origin]:
+async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, SettingOrigin]:
     """Return who last set each field of the district and its settings."""
     entries = await connection.execute(
         select(
@@ -129,26 +129,29 @@ async def _audited(connection: AsyncConnection, district_id: str) -> dict[str, O
         .order_by(audit_entry.c.create_time.desc())
         .limit(_RECENT)
     )
-    fields: dict[str, Origin] = {}
+    fields: dict[str, SettingOrigin] = {}
     for entry in entries:
         for name in json.loads(entry.after):
             by_whom = entry.acting_user_id or entry.caller
-            fields.setdefault(name, Origin(by_whom, from_micros(entry.create_time)))
+            fields.setdefault(name, SettingOrigin(by_whom, from_micros(entry.create_time)))
     return fields
 
 
 async def _by_id(
-    connection: AsyncConnection, asked: Asked, column: ColumnElement[Any], ids: Collection[str]
-) -> dict[str, Origin]:
+    connection: AsyncConnection,
+    asked: ProvenanceQuery,
+    column: ColumnElement[Any],
+    ids: Collection[str],
+) -> dict[str, SettingOrigin]:
     return await _where(connection, asked, column, among(column, ids))
 
 
 async def _where(
     connection: AsyncConnection,
-    asked: Asked,
+    asked: ProvenanceQuery,
     column: ColumnElement[Any],
     condition: ColumnElement[bool],
-) -> dict[str, Origin]:
+) -> dict[str, SettingOrigin]:
     """Return the origins of a table's rows by one of its columns."""
     table = column.table
     by_whom = table.c.updater if "updater" in table.c else table.c.source
@@ -157,23 +160,27 @@ async def _where(
             table.c.district_id == asked.district_id, condition
         )
     )
-    return {row.id: Origin(row.by_whom, from_micros(row.update_time)) for row in found}
+    return {row.id: SettingOrigin(row.by_whom, from_micros(row.update_time)) for row in found}
 
 
-async def _devices(connection: AsyncConnection, asked: Asked) -> dict[str, Origin]:
+async def _devices(connection: AsyncConnection, asked: ProvenanceQuery) -> dict[str, SettingOrigin]:
     """Return the origins of devices: they are their users'."""
     found = await connection.execute(
         select(device.c.device_id, device.c.user_id, device.c.update_time).where(
             among_district(device.c.user_id, asked.district_id, asked.user_ids)
         )
     )
-    return {row.device_id: Origin(row.user_id, from_micros(row.update_time)) for row in found}
+    return {
+        row.device_id: SettingOrigin(row.user_id, from_micros(row.update_time)) for row in found
+    }
 
 
-async def _bars(connection: AsyncConnection, asked: Asked) -> dict[tuple[str, str], Origin]:
+async def _bars(
+    connection: AsyncConnection, asked: ProvenanceQuery
+) -> dict[tuple[str, str], SettingOrigin]:
     bars = await bars_of_students(connection, asked.district_id, [asked.student_id])
     return {
-        (row.guardian_id, row.source): Origin(row.source or _setter(row), row.set_time)
+        (row.guardian_id, row.source): SettingOrigin(row.source or _setter(row), row.set_time)
         for rows in bars.values()
         for row in rows
     }
@@ -185,8 +192,8 @@ def _setter(row: BarRow) -> str:
 
 
 async def _subscriptions(
-    connection: AsyncConnection, asked: Asked
-) -> tuple[dict[str, Origin], dict[str, Origin]]:
+    connection: AsyncConnection, asked: ProvenanceQuery
+) -> tuple[dict[str, SettingOrigin], dict[str, SettingOrigin]]:
     """Return the origins of what devices and persons saved, who are the same people."""
     found = await connection.execute(
         select(
@@ -202,7 +209,7 @@ async def _subscriptions(
     )
     devices, persons = {}, {}
     for row in found:
-        origin = Origin(row.user_id, from_micros(row.update_time))
+        origin = SettingOrigin(row.user_id, from_micros(row.update_time))
         if row.device_id:
             devices[row.device_id] = origin
         elif (row.app_type == AppType.STUDENT) == (row.user_id == asked.student_id):

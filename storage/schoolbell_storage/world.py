@@ -35,7 +35,7 @@ from schoolbell_server.domain.world import (
 from schoolbell_storage.codec import optional_date, optional_time
 from schoolbell_storage.conditions import decode_condition
 from schoolbell_storage.rows import TEXT, among, among_district, given
-from schoolbell_storage.settings import (
+from schoolbell_storage.settings_document import (
     SettingsDocument,
     decode_display_options,
     decode_settings,

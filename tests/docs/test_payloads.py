@@ -18,7 +18,7 @@ from schoolbell_sandbox.ledger import Arrival
 from schoolbell_server.config import Config
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.gateways.apns.message import ApnsMessages
-from schoolbell_server.gateways.settings import AndroidStyle
+from schoolbell_server.gateways.app_config import AndroidStyle
 from tests.docs.pages import blocks, read, section
 from tests.service.following import following
 from tests.service.scene import (

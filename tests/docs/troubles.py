@@ -75,7 +75,7 @@ TROUBLES = {
     "::test_the_soft_limit_is_raised_to_the_hard_one",
     "callers cannot connect, or only slowly, and the CPU idles": "service/test_limits.py"
     "::test_a_connection_that_does_not_shake_hands_is_closed",
-    "callers get INTERNAL": "service/test_conduct.py"
+    "callers get INTERNAL": "service/test_middleware.py"
     "::test_a_fault_is_internal_with_a_fixed_text_and_is_logged_without_the_input",
     "a provider cannot be reached": "service/test_trouble.py"
     "::test_a_provider_that_cannot_be_reached_and_its_circuit",

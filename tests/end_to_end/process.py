@@ -19,7 +19,7 @@ from schoolbell import AsyncClient, Connection
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.address import Address
 from schoolbell_server.config import Config
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
 from tests.service.ports import free_port
 from tests.service.whole import DEADLINE, Whole
 

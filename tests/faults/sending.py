@@ -21,10 +21,10 @@ from schoolbell_sandbox.server import Sandbox
 from schoolbell_server.domain.kinds import AppType, Kind, Outcome, Platform, ProviderEnvironment
 from schoolbell_server.gateways.apns.gateway import ApnsGateway
 from schoolbell_server.gateways.apns.provider_token import ProviderToken
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.gateways.common.circuits import circuits_by_environment
 from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
 from schoolbell_server.gateways.factory import build_gateways
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from tests.service.sandbox.wire import sandbox
 
 PATIENCE = 20.0

@@ -13,7 +13,7 @@ from schoolbell_sandbox.faults import Endpoint
 from schoolbell_sandbox.faults import Fault as Broken
 from schoolbell_sandbox.server import Sandbox
 from schoolbell_server.gateways.common import transport as module
-from schoolbell_server.gateways.common.transport import OLDEST, Answer, Fault, Transport
+from schoolbell_server.gateways.common.transport import OLDEST, Answer, NoAnswer, Transport
 from tests.faults.sending import PATIENCE
 from tests.service.sandbox.wire import ALERT, TOKEN, apns_headers, sandbox
 from tests.unit.gateways.clock import Time
@@ -94,7 +94,7 @@ async def test_a_ping_finds_out_that_a_peer_is_gone(
         (first,) = box.apns_listener.connections
         first.go_silent()
         async with asyncio.timeout(PATIENCE / 2):
-            while isinstance(await wire.post(PATH, ALERT, apns_headers()), Fault):
+            while isinstance(await wire.post(PATH, ALERT, apns_headers()), NoAnswer):
                 pass
         assert set(box.apns_listener.connections) - {first}
         assert box.ledger.totals().accepted == 2
@@ -122,7 +122,7 @@ async def test_no_reason_quotes_an_address(tmp_path: Path) -> None:
             box.faults.clear()
             box.faults.add(Broken(effect=effect))
             fault = await wire.post(PATH, ALERT, apns_headers(), 0.3)
-            assert isinstance(fault, Fault)
+            assert isinstance(fault, NoAnswer)
             assert TOKEN not in fault.reason
             assert "://" not in fault.reason
         await wire.close()
@@ -132,7 +132,7 @@ async def test_a_request_that_cannot_be_built_does_not_leave(tmp_path: Path) -> 
     async with sandbox() as box:
         wire = transport(box, tmp_path, Time())
         fault = await wire.post(PATH, ALERT, {**apns_headers(), "apns-topic": "two\nlines"})
-        assert isinstance(fault, Fault)
+        assert isinstance(fault, NoAnswer)
         assert fault.not_sent
         assert await post(wire) == 200
         await wire.close()

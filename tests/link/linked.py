@@ -16,10 +16,10 @@ from schoolbell_server.config.secret import Secret
 from schoolbell_server.config.topology import DistrictTopology
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.domain.kinds import Platform
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
+from schoolbell_server.hub.config import HubConfig, HubServerConfig
 from schoolbell_server.hub.service import Running
 from schoolbell_server.hub.service import running as running_hub
-from schoolbell_server.hub.settings import HubConfig, HubServerConfig
 from tests.link.enrolled import enroll, hub, remove, some_district
 from tests.service.whole import Whole, whole
 

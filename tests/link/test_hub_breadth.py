@@ -12,11 +12,11 @@ from aio_pika.abc import AbstractConnection
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub import service
 from schoolbell_server.hub.broker_link import BrokerLink
+from schoolbell_server.hub.config import HubConfig, HubServerConfig
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Intake
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.hub.settings import HubConfig, HubServerConfig
 from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
 from schoolbell_storage.engine import Storage
 from tests.link.enrolled import hub

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.hub_ledger import KEPT, Claim, Key, Wanted
+from schoolbell_storage.hub_ledger import KEPT, Key, LedgerClaim, Wanted
 from tests.storage.engines import databases, open_database
 
 NOW = dt.datetime(2026, 9, 1, 8, tzinfo=dt.UTC)
@@ -26,7 +26,7 @@ async def ledger(database: str, folder: Path) -> AsyncIterator[Storage]:
         yield storage
 
 
-async def claim(storage: Storage, now: dt.datetime, wanted: Wanted = WANTED) -> Claim:
+async def claim(storage: Storage, now: dt.datetime, wanted: Wanted = WANTED) -> LedgerClaim:
     async with storage.write() as connection:
         return await hub_ledger.claim(connection, "lincoln", {KEY: wanted}, now, LEASE)
 
@@ -41,7 +41,7 @@ async def test_an_attempt_is_begun_once_and_its_outcome_is_answered_from_then_on
         async with storage.write() as connection:
             await hub_ledger.record(connection, "lincoln", {KEY: b"outcome"})
         found = await claim(storage, LATER + dt.timedelta(days=1))
-        assert found == Claim(answered={KEY: b"outcome"}), "also beyond its expiry"
+        assert found == LedgerClaim(answered={KEY: b"outcome"}), "also beyond its expiry"
 
 
 @databases()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from schoolbell_server.address import Address
 from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.hub.settings import HubConfig
+from schoolbell_server.hub.config import HubConfig
 from tests.end_to_end.process import Process, app_lines, killable
 from tests.end_to_end.streaming import (
     NO_QUOTAS,

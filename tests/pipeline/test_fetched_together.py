@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.servicers.device.told import Asked, ToldReader
+from schoolbell_server.servicers.device.delivered import Asked, DeliveredReader
 from schoolbell_storage.changes import ChangeRow, insert_changes
 from tests.service.scene import grade
 from tests.storage.engines import databases, open_database
@@ -80,7 +80,7 @@ async def test_what_is_asked_at_once_is_read_once(database: str, tmp_path: Path)
                 connection, [stored(asked(n).district_id, n) for n in range(2, PHONES)]
             )
         await store(storage, *rows)
-        reader = ToldReader(storage, {})
+        reader = DeliveredReader(storage, {})
         with counted() as alone:
             (one,) = await asyncio.gather(reader.read(asked(2)))
         assert one is not None

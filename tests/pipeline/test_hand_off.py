@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schoolbell_server.dispatch.dispatch_queue import DispatchQueue
-from schoolbell_server.dispatch.hand_off import Offer
+from schoolbell_server.dispatch.hand_off import Reservation
 from schoolbell_server.dispatch.lease import Lease
 from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import Platform
@@ -50,12 +50,12 @@ def row(number: int, **fields: object) -> Delivery:
 async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Path) -> None:
     async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
-        offer = Offer(lease, {ROUTE: place})
-        owners = [offer.lease(*ROUTE, GRADES) for number in range(MOST + 1)]
+        reservation = Reservation(lease, {ROUTE: place})
+        owners = [reservation.lease(*ROUTE, GRADES) for number in range(MOST + 1)]
         assert owners == [lease.instance_id] * MOST + [""]
-        assert offer.lease("student", Platform.ANDROID, GRADES) == ""
+        assert reservation.lease("student", Platform.ANDROID, GRADES) == ""
         rows = [row(number, lease_owner=owner) for number, owner in enumerate(owners)]
-        offer.settle(rows)
+        reservation.settle(rows)
         assert place.handed == rows[:MOST]
         assert place.woken == 1
         # Something waits in storage now: nothing new overtakes it.
@@ -66,7 +66,7 @@ async def test_a_route_is_handed_as_much_as_it_takes(database: str, tmp_path: Pa
 async def test_what_was_not_committed_leaves_the_room_free(database: str, tmp_path: Path) -> None:
     async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
-        failed = Offer(lease, {ROUTE: place})
+        failed = Reservation(lease, {ROUTE: place})
         assert [failed.lease(*ROUTE, GRADES) for number in range(MOST)]
         failed.settle()
         assert place.handed == []
@@ -78,7 +78,7 @@ async def test_a_server_without_a_lease_hands_nothing(database: str, tmp_path: P
     async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
         await lease.end()
-        assert Offer(lease, {ROUTE: place}).lease(*ROUTE, GRADES) == ""
+        assert Reservation(lease, {ROUTE: place}).lease(*ROUTE, GRADES) == ""
 
 
 @databases()
@@ -150,11 +150,11 @@ async def test_what_a_transaction_leases_is_of_the_term_in_which_it_leases(
     """A transaction that waited for the writer behind a renewal hands over what it leases."""
     async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
-        offer = Offer(lease, {ROUTE: place})
+        reservation = Reservation(lease, {ROUTE: place})
         await lease.end()
         await lease.start()
-        owner = offer.lease(*ROUTE, GRADES)
-        offer.settle([row(1, lease_owner=owner)])
+        owner = reservation.lease(*ROUTE, GRADES)
+        reservation.settle([row(1, lease_owner=owner)])
         assert place.queue.take(10, set()) == [row(1, lease_owner=lease.instance_id)]
 
 
@@ -164,12 +164,12 @@ async def test_what_was_leased_in_a_term_that_is_over_is_given_back_and_never_fo
 ) -> None:
     async with leased(database, tmp_path) as (_, lease):
         place = keeping_up(lease)
-        offer = Offer(lease, {ROUTE: place})
-        handed = row(1, lease_owner=offer.lease(*ROUTE, GRADES))
+        reservation = Reservation(lease, {ROUTE: place})
+        handed = row(1, lease_owner=reservation.lease(*ROUTE, GRADES))
         term = lease.term
         await lease.end()
         await lease.start()
-        offer.settle([handed])
+        reservation.settle([handed])
         place.queue.put([row(2)], term=term)
         assert place.queue.take(10, set()) == []
         assert not place.queue.reserve(GRADES), "new ones would overtake what is given back"

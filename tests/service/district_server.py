@@ -36,8 +36,8 @@ from schoolbell.v1.settings_service_pb2_grpc import (
 )
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.rpc.authentication import Authenticator
-from schoolbell_server.rpc.conduct import Conduct
-from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.rpc.middleware import Middleware
+from schoolbell_server.rpc.server import MiddlewareServer
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.security.tls import ServerTls, TlsConfig
@@ -50,7 +50,7 @@ from schoolbell_server.servicers.settings.servicer import SettingsServicer
 from schoolbell_storage.audit import AuditEntry, AuditQuery, list_audit
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.world import facts_versions
-from tests.service.conduct_server import DISTRICT, Keys
+from tests.service.middleware_server import DISTRICT, Keys
 from tests.storage.engines import SQLITE, open_database
 
 APPS = ("maple-parent", "maple-student")
@@ -177,7 +177,7 @@ class Service:
     finishing: asyncio.Event
     """Imports are finished only while it is set."""
     to_finish: asyncio.Event
-    """An import has come to where it waits for `finishing`: it is rehearsed."""
+    """An import has come to where it waits for `finishing`: it is run dry."""
     sealer: Sealer
 
     def __post_init__(self) -> None:
@@ -264,10 +264,10 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
     keys, clock = Keys(), Clock()
     sealer = Sealer.load(folder)
     async with open_database(database, folder) as storage:
-        conduct = Conduct(Authenticator(keys), Metrics())
+        middleware = Middleware(Authenticator(keys), Metrics())
         gate = Gate(storage)
         finisher = ImportFinisher(gate, clock)  # type: ignore[arg-type]
-        server = ConductedServer(conduct)
+        server = MiddlewareServer(middleware)
         add_DistrictServiceServicer_to_server(
             DistrictServicer(
                 storage,
@@ -298,6 +298,6 @@ async def serving(folder: Path, database: str = SQLITE) -> AsyncIterator[Service
                 )
         finally:
             gate.opened.set()
-            conduct.drain()
+            middleware.drain()
             await server.stop(5)
             await finisher.drain()

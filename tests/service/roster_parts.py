@@ -9,8 +9,8 @@ from google.type.date_pb2 import Date
 
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service
+from tests.service.middleware_server import DISTRICT
 
 FULL, DELTA = roster_pb2.IMPORT_MODE_FULL, roster_pb2.IMPORT_MODE_DELTA
 Record = roster_pb2.RosterRecord

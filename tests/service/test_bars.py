@@ -13,8 +13,8 @@ from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.roster_service_pb2_grpc import RosterServiceStub
 from schoolbell_server.security.api_key import Right, Role, Tool
 from schoolbell_storage.audit import AuditEntry
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.middleware_server import DISTRICT
 from tests.service.roster_parts import (
     DELTA,
     FULL,

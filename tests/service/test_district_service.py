@@ -16,8 +16,8 @@ from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.security.api_key import Role
 from schoolbell_storage.changes import ChangeRow, insert_changes
 from schoolbell_storage.tables import district
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import APPS, Service, refused, serving
+from tests.service.middleware_server import DISTRICT
 from tests.service.paging import pages
 
 

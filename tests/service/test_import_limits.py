@@ -20,8 +20,8 @@ from schoolbell_server.security.permissions import Reach, Rule
 from schoolbell_server.servicers.roster.imports import ImportReceiver
 from schoolbell_storage.roster_imports import ImportState, find_import
 from schoolbell_storage.tables import roster_stage
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, serving
+from tests.service.middleware_server import DISTRICT
 from tests.storage.engines import databases
 
 PART = 1_000

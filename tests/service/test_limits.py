@@ -19,8 +19,8 @@ from benchmarks.abuse.wire import Wire, wire
 from schoolbell.v1 import change_service_pb2, settings_service_pb2, status_service_pb2
 from schoolbell_server.rpc.places import address_of
 from schoolbell_server.security.api_key import Role
-from tests.service.conduct_server import DISTRICT, Service, running
-from tests.service.test_conduct import ASK, BATCH, GET, STREAM, WATCH, refused, stream_end
+from tests.service.middleware_server import DISTRICT, Service, running
+from tests.service.test_middleware import ASK, BATCH, GET, STREAM, WATCH, refused, stream_end
 
 PATIENCE = 30.0  # seconds
 CHECK = "/grpc.health.v1.Health/Check"
@@ -296,4 +296,4 @@ async def test_no_place_is_lost_whatever_becomes_of_a_call(tmp_path: Path) -> No
             await refused(service.raw(CHECK, b"\xff"))
         service.script.settings = lambda _: settings_service_pb2.GetSettingsResponse()
         await service.raw(GET, ASK, key)
-        assert not service.conduct.places.open
+        assert not service.middleware.places.open

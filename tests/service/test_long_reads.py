@@ -22,7 +22,7 @@ from schoolbell_server.security.api_key import Role
 from schoolbell_storage import pacing
 from schoolbell_storage.changes import ChangeQuery, list_changes
 from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
-from tests.service.conduct_server import DISTRICT, running
+from tests.service.middleware_server import DISTRICT, running
 from tests.storage.aged import Old, write_changes
 from tests.storage.engines import SQLITE, open_database
 from tests.storage.rosters import MAPLE

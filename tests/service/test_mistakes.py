@@ -30,7 +30,7 @@ from schoolbell.v1.status_service_pb2_grpc import (
 )
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.tls import ServerTls, TlsConfig
-from tests.service.conduct_server import Service, running
+from tests.service.middleware_server import Service, running
 from tests.service.ports import free_port
 
 PATIENCE = 60.0  # seconds

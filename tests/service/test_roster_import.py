@@ -14,12 +14,12 @@ from schoolbell.v1 import roster_service_pb2 as messages
 from schoolbell.v1.roster_service_pb2_grpc import RosterServiceStub
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.servicers.roster.import_finisher import ImportFinisher
+from schoolbell_storage.roster_dry_run import RosterDryRun
 from schoolbell_storage.roster_imports import begin_import, complete_import, stage_batch
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import UserRecord
-from schoolbell_storage.roster_rehearsal import Rehearsal
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.middleware_server import DISTRICT
 from tests.service.observed import logged
 from tests.service.paging import pages
 from tests.service.roster_parts import (
@@ -561,11 +561,11 @@ async def test_an_import_that_is_disturbed_all_the_time_keeps_others_away_in_the
 ) -> None:
     looked: list[bool] = []
 
-    async def moved(_rehearsal: Rehearsal) -> bool:
+    async def moved(_dry_run: RosterDryRun) -> bool:
         looked.append(False)
         return False
 
-    monkeypatch.setattr(Rehearsal, "still_holds", moved)
+    monkeypatch.setattr(RosterDryRun, "still_holds", moved)
     async with serving(tmp_path) as service:
         await service.add_district()
         done = await bring(service, "1", [*NORTH, *family("a")])

@@ -10,8 +10,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from schoolbell.v1 import roster_pb2
 from schoolbell.v1 import roster_service_pb2 as messages
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.middleware_server import DISTRICT
 from tests.service.roster_parts import (
     DELTA,
     FULL,

@@ -14,8 +14,8 @@ from schoolbell.v1 import change_pb2, common_pb2, status_pb2, subscription_pb2
 from schoolbell.v1 import settings_service_pb2 as messages
 from schoolbell.v1.settings_service_pb2_grpc import SettingsServiceStub
 from schoolbell_server.security.api_key import Right, Role, Tool
-from tests.service.conduct_server import DISTRICT
 from tests.service.district_server import Service, refused, serving
+from tests.service.middleware_server import DISTRICT
 from tests.service.paging import pages
 from tests.storage.rosters import school, write
 

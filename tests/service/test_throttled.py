@@ -14,7 +14,7 @@ from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
 from schoolbell_sandbox.effect import Effect
 from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.fcm.errors import verdict_of
+from schoolbell_server.gateways.fcm.errors import meaning_of
 from schoolbell_server.gateways.fcm.quota_guess import IN_A_ROW, QuotaGuess
 from tests.service.following import following
 from tests.service.observed import Observed, observed
@@ -82,10 +82,10 @@ async def test_what_is_wrong_with_one_device_holds_no_other_up(
 
 
 def test_one_device_after_another_is_the_projects_quota() -> None:
-    guess, unscoped = QuotaGuess(), verdict_of(429, UNSCOPED)
+    guess, unscoped = QuotaGuess(), meaning_of(429, UNSCOPED)
     one_device = [guess.outcome("a", unscoped) for _ in range(3 * IN_A_ROW)]
     assert set(one_device) == {Outcome.THROTTLED_DEVICE}
     many = [guess.outcome(str(number), unscoped) for number in range(IN_A_ROW)]
     assert many[-1] is Outcome.THROTTLED_PROJECT
-    assert guess.outcome("b", verdict_of(200, b'{"name":"1"}')) is Outcome.ACCEPTED
+    assert guess.outcome("b", meaning_of(200, b'{"name":"1"}')) is Outcome.ACCEPTED
     assert guess.outcome("c", unscoped) is Outcome.THROTTLED_DEVICE

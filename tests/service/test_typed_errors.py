@@ -20,7 +20,7 @@ from schoolbell.v1.roster_service_pb2 import ImportRosterRequest
 from schoolbell.v1.settings_service_pb2 import GetSettingsRequest
 from schoolbell.v1.status_service_pb2 import WatchStatusRequest
 from schoolbell_server.security.api_key import Role
-from tests.service.conduct_server import running
+from tests.service.middleware_server import running
 from tests.unit.oneroster.extracts import Extract
 
 PATIENCE = 30.0  # seconds

@@ -28,7 +28,7 @@ from schoolbell_server.backup import DATABASE
 from schoolbell_server.config import Config, DeliveryConfig, ServerConfig, StorageConfig
 from schoolbell_server.config.secret import Secret
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 from tests.storage.engines import POSTGRESQL, SQLITE, database_url, sqlite_template
 
 DISTRICT = "maple-county"

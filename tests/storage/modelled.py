@@ -38,7 +38,7 @@ from schoolbell_storage.roster_records import (
     SchoolRecord,
     UserRecord,
 )
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 from schoolbell_storage.subscriptions import Owner
 
 Wishes = dict[tuple[str, Kind], Subscription]

@@ -26,7 +26,7 @@ from schoolbell_storage.roster_records import (
     SchoolRecord,
     UserRecord,
 )
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 from schoolbell_storage.subscriptions import Owner
 from tests.storage.modelled import Model, Wishes, owner_of
 from tests.storage.phones import device

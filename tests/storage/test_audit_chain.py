@@ -14,8 +14,8 @@ from sqlalchemy import delete, select, update
 
 from schoolbell_storage.audit import append_audit
 from schoolbell_storage.audit_chain import (
+    ChainFault,
     Check,
-    Fault,
     Head,
     check_chain,
     check_export,
@@ -69,22 +69,22 @@ async def test_a_log_that_nobody_touched_is_whole(database: str, tmp_path: Path)
         await write(storage, 1)
         later = await check(storage, first.head)
         assert (later.fault, later.entries) == (None, COUNT + 1)
-        assert (await check(storage, Head(0, "0" * 64))).fault is Fault.HEAD_MISSING
-        assert (await check(storage, Head(3, first.head.digest))).fault is Fault.HEAD_MISSING
+        assert (await check(storage, Head(0, "0" * 64))).fault is ChainFault.HEAD_MISSING
+        assert (await check(storage, Head(3, first.head.digest))).fault is ChainFault.HEAD_MISSING
 
 
 def _of(sequence: int) -> Any:
     return audit_entry.c.sequence == sequence
 
 
-TAMPERINGS: list[tuple[Any, Fault]] = [
-    (update(audit_entry).where(_of(7)).values(after='{"number":8}'), Fault.CONTENT_CHANGED),
-    (update(audit_entry).where(_of(7)).values(caller="bob"), Fault.CONTENT_CHANGED),
-    (update(audit_entry).where(_of(7)).values(client_address="::1"), Fault.CONTENT_CHANGED),
-    (update(audit_entry).where(_of(7)).values(commitment="0" * 64), Fault.LINK_BROKEN),
-    (delete(audit_entry).where(_of(7)), Fault.ENTRY_MISSING),
-    (delete(audit_entry).where(_of(COUNT)), Fault.ENTRY_MISSING),
-    (delete(audit_entry), Fault.ENTRY_MISSING),
+TAMPERINGS: list[tuple[Any, ChainFault]] = [
+    (update(audit_entry).where(_of(7)).values(after='{"number":8}'), ChainFault.CONTENT_CHANGED),
+    (update(audit_entry).where(_of(7)).values(caller="bob"), ChainFault.CONTENT_CHANGED),
+    (update(audit_entry).where(_of(7)).values(client_address="::1"), ChainFault.CONTENT_CHANGED),
+    (update(audit_entry).where(_of(7)).values(commitment="0" * 64), ChainFault.LINK_BROKEN),
+    (delete(audit_entry).where(_of(7)), ChainFault.ENTRY_MISSING),
+    (delete(audit_entry).where(_of(COUNT)), ChainFault.ENTRY_MISSING),
+    (delete(audit_entry), ChainFault.ENTRY_MISSING),
 ]
 
 
@@ -110,7 +110,7 @@ async def test_a_chain_that_was_made_anew_lacks_the_head_that_somebody_kept(
             await connection.execute(update(audit_entry).values(sequence=None, digest=""))
             await seal(connection, MAPLE, 1000)
         assert (await check(storage)).fault is None
-        assert (await check(storage, kept)).fault is Fault.HEAD_MISSING
+        assert (await check(storage, kept)).fault is ChainFault.HEAD_MISSING
 
 
 @databases()
@@ -151,7 +151,7 @@ async def test_entries_that_are_older_than_the_chain_are_sealed_as_they_are(
         assert (await check(storage)).fault is None
         async with storage.write() as connection:
             await connection.execute(update(audit_entry).where(_of(2)).values(action="x/y"))
-        assert (await check(storage)).fault is Fault.CONTENT_CHANGED
+        assert (await check(storage)).fault is ChainFault.CONTENT_CHANGED
 
 
 @databases()
@@ -171,11 +171,11 @@ async def test_an_export_is_checked_by_itself(tmp_path: Path) -> None:
     head = found.head
     assert head is not None and head.digest == sealed[-1]["digest"]
     assert check_export(lines, Head(0, head.digest))[MAPLE].fault is None
-    assert check_export(lines[:-1], Head(0, head.digest))[MAPLE].fault is Fault.HEAD_MISSING
-    assert check_export(lines[:3] + lines[4:])[MAPLE].fault is Fault.ENTRY_MISSING
+    assert check_export(lines[:-1], Head(0, head.digest))[MAPLE].fault is ChainFault.HEAD_MISSING
+    assert check_export(lines[:3] + lines[4:])[MAPLE].fault is ChainFault.ENTRY_MISSING
     forged = json.loads(lines[5])
     forged["target"] = "persons/somebody-else"
-    assert check_export([*lines, json.dumps(forged)])[MAPLE].fault is Fault.CONTENT_CHANGED
+    assert check_export([*lines, json.dumps(forged)])[MAPLE].fault is ChainFault.CONTENT_CHANGED
     for line in ("[]", "{}", "{broken"):
         with pytest.raises(ValueError, match=r"line|Expecting"):
             check_export([line])

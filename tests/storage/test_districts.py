@@ -32,7 +32,7 @@ from schoolbell_storage.districts import (
     update_district,
     write_settings,
 )
-from schoolbell_storage.settings import SettingsDocument, decode_settings, encode_settings
+from schoolbell_storage.settings_document import SettingsDocument, decode_settings, encode_settings
 from schoolbell_storage.world import facts_versions
 from tests.storage.actors import person
 from tests.storage.engines import databases, open_database
@@ -224,3 +224,26 @@ def test_a_setting_that_a_stored_document_lacks_has_its_default() -> None:
         lacking = {other: value for other, value in whole.items() if other != name}
         assert decode_settings(json.dumps(lacking)) == SettingsDocument()
     assert decode_settings(json.dumps(whole | {"retention": {}})).retention == Retention()
+
+
+def test_a_part_of_a_setting_that_a_stored_document_lacks_has_its_default() -> None:
+    """A row of before a field was added ends before it; of a newer server, it goes on."""
+    settings = SettingsDocument(
+        kinds={Kind.GRADE: KindSettings(hold=dt.timedelta(minutes=5))},
+        minimum_versions={("parent", Platform.IOS): MinimumVersion(os_version="17")},
+        default_subscriptions={(AppType.PARENT, Kind.GRADE): Subscription(enabled=True)},
+        default_display_options=DisplayOptions(enabled=True),
+    )
+    whole = json.loads(encode_settings(settings))
+    assert decode_settings(json.dumps(whole)) == settings
+    for name in ("kinds", "minimum_versions", "default_subscriptions"):
+        (row,) = whole[name]
+        for other in (row[:-1], [*row, "of a newer server"]):
+            assert decode_settings(json.dumps(whole | {name: [other]})) is not None
+        shorter = decode_settings(json.dumps(whole | {name: [row[:-1]]}))
+        assert getattr(shorter, name).keys() == getattr(settings, name).keys()
+    for name in whole["default_display_options"]:
+        options = {**whole["default_display_options"]}
+        del options[name]
+        found = decode_settings(json.dumps(whole | {"default_display_options": options}))
+        assert found == settings

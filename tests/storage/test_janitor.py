@@ -26,7 +26,7 @@ from schoolbell_storage.changes import KeyClaim, claim_keys
 from schoolbell_storage.districts import set_active_school_year, write_settings
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.errors import StorageUnavailable
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 from schoolbell_storage.tables import delivery, roster_stage, server_instance
 from tests.storage.actors import person
 from tests.storage.aged import (

@@ -12,8 +12,14 @@ from schoolbell_storage.audit import append_audit
 from schoolbell_storage.display_options import write_display_options
 from schoolbell_storage.districts import write_settings
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.provenance import DEFAULT, Asked, Origin, Provenance, fetch_provenance
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.provenance import (
+    DEFAULT,
+    Provenance,
+    ProvenanceQuery,
+    SettingOrigin,
+    fetch_provenance,
+)
+from schoolbell_storage.settings_document import SettingsDocument
 from schoolbell_storage.subscriptions import Owner, replace_subscriptions
 from tests.storage.actors import acting, person
 from tests.storage.engines import databases, open_database
@@ -21,7 +27,7 @@ from tests.storage.phones import device, store
 from tests.storage.rosters import MAPLE, START, add_district, family, school, write
 
 LATER = START + dt.timedelta(hours=1)
-ASKED = Asked(
+ASKED = ProvenanceQuery(
     district_id=MAPLE,
     student_id="ann",
     kind=Kind.GRADE,
@@ -53,7 +59,7 @@ async def test_what_nobody_set_has_no_origin(database: str, tmp_path: Path) -> N
         await add_district(storage)
         found = await _fetch(storage)
     assert found.settings == DEFAULT
-    assert found.district == Origin("", START)
+    assert found.district == SettingOrigin("", START)
     stored = (found.calendars, found.display_options, found.users, found.relationships)
     assert not any(stored)
     assert not any((found.enrollments, found.devices, found.fields))
@@ -74,7 +80,7 @@ async def test_settings_are_their_updaters(database: str, tmp_path: Path) -> Non
                 now=LATER,
             )
         found = await _fetch(storage)
-    assert found.settings == Origin("ada", LATER)
+    assert found.settings == SettingOrigin("ada", LATER)
 
 
 @databases()
@@ -87,8 +93,8 @@ async def test_each_field_is_whose_audit_entry_is_the_last(database: str, tmp_pa
         await _audit(storage, "eve", LATER, "calendars/7", "licensed_kinds")
         found = await _fetch(storage)
     assert found.fields == {
-        "enabled": Origin("bob", LATER),
-        "adult_students": Origin("eve", LATER),
+        "enabled": SettingOrigin("bob", LATER),
+        "adult_students": SettingOrigin("eve", LATER),
     }
 
 
@@ -106,9 +112,9 @@ async def test_roster_rows_are_their_sources(database: str, tmp_path: Path) -> N
                 now=LATER,
             )
         found = await _fetch(storage)
-    imported = Origin("sis", START + dt.timedelta(days=1))
+    imported = SettingOrigin("sis", START + dt.timedelta(days=1))
     assert found.calendars == {"north:2027": imported}
-    assert found.display_options == {"north:2027": Origin("ada", LATER)}
+    assert found.display_options == {"north:2027": SettingOrigin("ada", LATER)}
     assert found.users == {"ann": imported, "ann-mother": imported}
     assert found.relationships == {"ann-mother": imported, "ann-father": imported}
     assert found.enrollments == {"ann@north": imported}
@@ -137,9 +143,9 @@ async def test_choices_are_their_users_person_and_device_apart(
         found = await _fetch(storage)
     assert found.devices.keys() == {"phone"}
     assert found.device_subscriptions == {
-        "phone": Origin("ann-mother", START + dt.timedelta(days=2))
+        "phone": SettingOrigin("ann-mother", START + dt.timedelta(days=2))
     }
     assert found.person_subscriptions == {
-        "ann": Origin("ann", START + dt.timedelta(days=5)),
-        "ann-mother": Origin("ann-mother", START + dt.timedelta(days=1)),
+        "ann": SettingOrigin("ann", START + dt.timedelta(days=5)),
+        "ann-mother": SettingOrigin("ann-mother", START + dt.timedelta(days=1)),
     }

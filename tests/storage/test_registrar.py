@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell.v1 import device_service_pb2
-from schoolbell_server.contract.devices import Address
+from schoolbell_server.contract.devices import GivenAddress
 from schoolbell_server.domain.kinds import ProviderEnvironment
 from schoolbell_server.security.fingerprint import TokenFingerprints
 from schoolbell_server.security.sealer import Sealer
@@ -27,7 +27,7 @@ def _again(name: str) -> Registration:
     return Registration(
         user_id="mother",
         device=device_service_pb2.Device(app_id="parent", installation_id=f"installation-{name}"),
-        address=Address("apns", f"{name}0" * 32, ProviderEnvironment.PRODUCTION, False),
+        address=GivenAddress("apns", f"{name}0" * 32, ProviderEnvironment.PRODUCTION, False),
     )
 
 

@@ -20,7 +20,7 @@ from schoolbell.v1 import status_pb2
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.contract.resume_tokens import ResumeToken
 from schoolbell_server.status.tail import Tail
-from schoolbell_server.status.watch import Watch, Wish
+from schoolbell_server.status.watch import Watch, WatchSpec
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage, open_storage
 from schoolbell_storage.migrate import migrate
@@ -226,7 +226,7 @@ async def test_a_watch_behind_which_nothing_is_left_waits(database: str, tmp_pat
             await connection.execute(text("DELETE FROM status_log"))
         watch = Watch(
             tail=tail,
-            wish=Wish(districts=None, states=False, deliveries=True, changes=True, test=None),
+            spec=WatchSpec(districts=None, states=False, deliveries=True, changes=True, test=None),
             position=ResumeToken(position.store_id, 2),
             states=_no_states,
             clock=lambda: NOW,

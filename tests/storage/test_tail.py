@@ -13,7 +13,7 @@ from schoolbell.v1 import status_pb2
 from schoolbell_server.background.stopping import Stop
 from schoolbell_server.contract.resume_tokens import ResumeToken
 from schoolbell_server.status.tail import Tail
-from schoolbell_server.status.watch import Watch, Wish
+from schoolbell_server.status.watch import Watch, WatchSpec
 from schoolbell_storage import status_log
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.status_log import LogPruned
@@ -42,7 +42,7 @@ async def test_a_watch_that_is_behind_what_was_pruned_ends(database: str, tmp_pa
         position = await tail.position()
         watch = Watch(
             tail=tail,
-            wish=Wish(districts=None, states=False, deliveries=True, changes=True, test=None),
+            spec=WatchSpec(districts=None, states=False, deliveries=True, changes=True, test=None),
             position=ResumeToken(position.store_id, 1),
             states=_no_states,
             clock=lambda: NOW,

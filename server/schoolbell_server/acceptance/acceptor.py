@@ -16,7 +16,7 @@ from schoolbell_server.acceptance.parts import parts
 from schoolbell_server.acceptance.submission import Answer, Submission
 from schoolbell_server.acceptance.transaction import Acceptance, Written
 from schoolbell_server.background.group_commit import GroupCommit
-from schoolbell_server.dispatch.hand_off import Offer
+from schoolbell_server.dispatch.hand_off import Reservation
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.lanes import Lane
 from schoolbell_server.observability.metrics import Metrics
@@ -46,7 +46,7 @@ class Acceptor:
         self,
         storage: Storage,
         acceptance: Acceptance,
-        offer: Callable[[], Offer],
+        reserve: Callable[[], Reservation],
         metrics: Metrics,
         backlog: Backlog,
         rates: Rates,
@@ -55,10 +55,10 @@ class Acceptor:
         most_backlog: int,
         on_written: Callable[[], None],
     ) -> None:
-        """Begin each transaction's `offer`; call `on_written` after a commit wrote something."""
+        """`reserve` for each transaction; call `on_written` after a commit wrote something."""
         self._storage = storage
         self._acceptance = acceptance
-        self._offer = offer
+        self._reserve = reserve
         self._metrics = metrics
         self._backlog = backlog
         self._rates = rates
@@ -135,19 +135,19 @@ class Acceptor:
 
     async def _commit(self, submissions: Sequence[Submission]) -> Sequence[list[Answer]]:
         began = time.perf_counter()
-        offer = self._offer()
+        reservation = self._reserve()
         try:
             async with self._storage.write() as connection:
                 answers, written = await self._acceptance.accept(
-                    connection, submissions, self._clock(), offer.lease
+                    connection, submissions, self._clock(), reservation.lease
                 )
         except BaseException as error:
-            offer.settle()
+            reservation.settle()
             if isinstance(error, StorageError) and not isinstance(error, Conflict):
                 self._failing = True
             raise
         self._failing = False
-        offer.settle(written.deliveries)
+        reservation.settle(written.deliveries)
         self._count(written, time.perf_counter() - began)
         if written.changes:
             self._on_written()

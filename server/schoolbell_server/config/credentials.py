@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from schoolbell_server.address import Address
 from schoolbell_server.config.model import Config
 from schoolbell_server.gateways.apns.provider_token import key_id_of, resolved
-from schoolbell_server.gateways.settings import (
+from schoolbell_server.gateways.app_config import (
     AndroidConfig,
     AndroidStyle,
     AppConfig,

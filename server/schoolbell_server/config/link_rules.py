@@ -13,7 +13,7 @@ from schoolbell_server.config.broker import (
     LinkConfig,
     LinkPayload,
 )
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
 from schoolbell_server.security.sealing import SealKeyUnusable, read_public_key
 
 

@@ -18,7 +18,7 @@ from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.config.identity import IdentityConfig
 from schoolbell_server.config.ranges import Range
 from schoolbell_server.config.secret import Secret
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 
@@ -134,7 +134,7 @@ class DevicesConfig:
     stale_after: Annotated[timedelta, Range(timedelta(days=30), timedelta(days=3650))] = timedelta(
         days=270
     )
-    """A device not heard of for so long is retired; Google's own tokens end then."""
+    """A device that was not seen for so long is retired; Google's own tokens end then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

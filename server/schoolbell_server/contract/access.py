@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from schoolbell.v1 import access_service_pb2 as messages
 from schoolbell_server.contract.fields import (
-    Complain,
+    ReportViolation,
     day_of,
     read_id,
     read_time,
@@ -29,69 +29,71 @@ MOST = 100
 _REQUIRED = "is required"
 
 
-def check_key(asked: messages.ApiKey, district_id: str, complain: Complain, *, named: bool) -> None:
-    """Complain of every bad field of a new key; `named`: it must name the person it acts for."""
-    _check_districts(asked, district_id, complain)
+def check_key(
+    asked: messages.ApiKey, district_id: str, report: ReportViolation, *, named: bool
+) -> None:
+    """Report every bad field of a new key; `named`: it must name the person it acts for."""
+    _check_districts(asked, district_id, report)
     if not asked.display_name:
-        complain("api_key.display_name", _REQUIRED, reasons.REQUIRED)
+        report("api_key.display_name", _REQUIRED, reasons.REQUIRED)
     if asked.role not in (messages.ROLE_ADMINISTRATOR, 0) and asked.user_id:
-        complain(
+        report(
             "api_key.user_id",
             "must be empty: the role's keys act for nobody else",
             reasons.NOT_ALLOWED,
         )
     if asked.role == messages.ROLE_ADMINISTRATOR and named and not asked.user_id:
-        complain(
+        report(
             "api_key.user_id",
             f"{_REQUIRED} for ADMINISTRATOR: whose rights it has",
             reasons.REQUIRED,
         )
     if asked.role == messages.ROLE_ADMINISTRATOR and district_id == EVERY_DISTRICT:
-        complain(
+        report(
             "api_key.role",
             "must not be ADMINISTRATOR here: rights are of one district each",
             reasons.NOT_ALLOWED,
         )
     if len(asked.sources) > MOST:
-        complain("api_key.sources", f"must have at most {MOST} values", reasons.TOO_LONG)
+        report("api_key.sources", f"must have at most {MOST} values", reasons.TOO_LONG)
     if asked.sources and asked.role in (messages.ROLE_MOBILE_BACKEND, messages.ROLE_OPERATOR):
-        complain(
+        report(
             "api_key.sources",
             "must be empty: nothing that the role may do is of a source",
             reasons.NOT_ALLOWED,
         )
     for index, source in enumerate(asked.sources):
-        read_id(source, f"api_key.sources[{index}]", complain)
+        read_id(source, f"api_key.sources[{index}]", report)
 
 
-def _check_districts(asked: messages.ApiKey, district_id: str, complain: Complain) -> None:
-    """Complain of districts that do not go together, or without the request's own."""
+def _check_districts(asked: messages.ApiKey, district_id: str, report: ReportViolation) -> None:
+    """Report districts that do not go together, or without the request's own."""
     path, named = "api_key.district_ids", list(asked.district_ids)
     if len(named) > MOST:
-        complain(path, f"must have at most {MOST} values, has {len(named)}", reasons.TOO_LONG)
+        report(path, f"must have at most {MOST} values, has {len(named)}", reasons.TOO_LONG)
     if len(set(named)) != len(named):
-        complain(path, "must name each district at most once", reasons.DUPLICATE)
+        report(path, "must name each district at most once", reasons.DUPLICATE)
     if named and district_id not in named:
-        complain(path, "must name the district of the request", reasons.INCONSISTENT)
+        report(path, "must name the district of the request", reasons.INCONSISTENT)
     if EVERY_DISTRICT in named and len(named) > 1:
-        complain(path, "must name `-` alone, or districts", reasons.INCONSISTENT)
+        report(path, "must name `-` alone, or districts", reasons.INCONSISTENT)
 
 
 def read_rights(
-    asked: Sequence[messages.ToolRight], complain: Complain, *, groups: bool
+    asked: Sequence[messages.ToolRight], report: ReportViolation, *, groups: bool
 ) -> list[RightRow]:
     """Return the rights that a request names; `groups` says whether a group's may be."""
     if not 1 <= len(asked) <= MOST:
         reason = reasons.TOO_LONG if asked else reasons.TOO_SHORT
-        complain("rights", f"must have from 1 to {MOST} values, has {len(asked)}", reason)
+        report("rights", f"must have from 1 to {MOST} values, has {len(asked)}", reason)
     for index, right in enumerate(asked):
         path = f"rights[{index}]"
-        read_id(right.grantee_id, f"{path}.grantee_id", complain)
+        read_id(right.grantee_id, f"{path}.grantee_id", report)
         for field in ("grantee_type", "tool", "right"):
             if not getattr(right, field):
-                complain(f"{path}.{field}", _REQUIRED, reasons.REQUIRED)
+                report(f"{path}.{field}", _REQUIRED, reasons.REQUIRED)
         if not groups and right.grantee_type == messages.GRANTEE_TYPE_GROUP:
-            complain(
+            report(
                 f"{path}.grantee_type",
                 "must be USER: no issuer of tokens names the groups of their holders "
                 "(identity.issuers), so a right of a group would have no effect",
@@ -150,20 +152,20 @@ def write_entry(entry: AuditEntry) -> messages.AuditEntry:
 
 
 def read_audit_filter(
-    asked: messages.AuditFilter, district_id: str, complain: Complain
+    asked: messages.AuditFilter, district_id: str, report: ReportViolation
 ) -> AuditQuery:
     """Return the filter of the audit log of a district."""
     for field in ("principals", "methods", "subjects"):
         count = len(getattr(asked, field))
         if count > MOST:
-            complain(
+            report(
                 f"filter.{field}", f"must have at most {MOST} values, has {count}", reasons.TOO_LONG
             )
     start = end = None
     if asked.HasField("start_create_time"):
-        start = read_time(asked.start_create_time, "filter.start_create_time", complain)
+        start = read_time(asked.start_create_time, "filter.start_create_time", report)
     if asked.HasField("end_create_time"):
-        end = read_time(asked.end_create_time, "filter.end_create_time", complain)
+        end = read_time(asked.end_create_time, "filter.end_create_time", report)
     return AuditQuery(
         district_id=district_id,
         principals=[
@@ -182,15 +184,15 @@ def write_head(head: Head) -> messages.AuditHead:
     return messages.AuditHead(entry_number=head.sequence, digest=head.digest)
 
 
-def read_head(request: messages.VerifyAuditLogRequest, complain: Complain) -> Head | None:
+def read_head(request: messages.VerifyAuditLogRequest, report: ReportViolation) -> Head | None:
     """Return the head that a caller kept, if there is one."""
     if not request.HasField("head"):
         return None
     head = request.head
     if head.entry_number < 0:
-        complain("head.entry_number", "must not be negative", reasons.OUT_OF_RANGE)
+        report("head.entry_number", "must not be negative", reasons.OUT_OF_RANGE)
     if not _DIGEST.fullmatch(head.digest):
-        complain("head.digest", "must have 64 hexadecimal digits in lower case")
+        report("head.digest", "must have 64 hexadecimal digits in lower case")
     return Head(head.entry_number, head.digest)
 
 

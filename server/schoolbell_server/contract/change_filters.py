@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from schoolbell.v1 import change_pb2
-from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.fields import ReportViolation
 from schoolbell_server.contract.filters import check_counts, read_bound, read_members, within
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_storage.changes import ChangeQuery
@@ -18,17 +18,17 @@ def read_change_filter(
     message: change_pb2.ChangeFilter,
     district_ids: Collection[str] | None,
     path: str,
-    complain: Complain,
+    report: ReportViolation,
 ) -> ChangeQuery:
     """Return the filter as a query over these districts (None: all of them)."""
-    check_counts(message, ("sources", "student_ids", "kinds"), path, complain)
+    check_counts(message, ("sources", "student_ids", "kinds"), path, report)
     return ChangeQuery(
         district_ids=district_ids,
         sources=list(message.sources),
         student_ids=list(message.student_ids),
-        kinds=read_members(Kind, message.kinds, f"{path}.kinds", complain),
-        start_time=read_bound(message, "start_accept_time", path, complain),
-        end_time=read_bound(message, "end_accept_time", path, complain),
+        kinds=read_members(Kind, message.kinds, f"{path}.kinds", report),
+        start_time=read_bound(message, "start_accept_time", path, report),
+        end_time=read_bound(message, "end_accept_time", path, report),
     )
 
 

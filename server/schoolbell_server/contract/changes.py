@@ -11,7 +11,7 @@ from typing import TypeVar
 from schoolbell.v1 import change_pb2
 from schoolbell_server.contract.fields import (
     MAX_SCORE_PERCENT,
-    Complain,
+    ReportViolation,
     read_date,
     read_id,
     read_money,
@@ -72,13 +72,13 @@ def parse_change(content: bytes) -> Change:
 
 
 def read_change(
-    message: change_pb2.Change, complain: Complain, *, prefix: str = "", keyed: bool = True
+    message: change_pb2.Change, report: ReportViolation, *, prefix: str = "", keyed: bool = True
 ) -> Change | None:
     """Return the change, or None after complaints that name every bad field.
 
     `keyed` is False for a hypothetical change, which needs no key.
     """
-    complaints = _Counting(complain, prefix)
+    complaints = _Counting(report, prefix)
     if message.ByteSize() > MAX_CHANGE:
         complaints.add(
             "", f"must be at most {MAX_CHANGE} bytes, has {message.ByteSize()}", reasons.TOO_LONG
@@ -110,8 +110,8 @@ def read_change(
 class _Counting:
     """Prefix and count complaints."""
 
-    def __init__(self, complain: Complain, prefix: str) -> None:
-        self._complain = complain
+    def __init__(self, report: ReportViolation, prefix: str) -> None:
+        self._complain = report
         self._prefix = prefix
         self.count = 0
 
@@ -121,31 +121,31 @@ class _Counting:
         self._complain(joined or "change", what, reason)
 
 
-def _payload(message: change_pb2.Change, complain: Complain) -> Payload | None:
+def _payload(message: change_pb2.Change, report: ReportViolation) -> Payload | None:
     match message.WhichOneof("payload"):
         case "assignment":
-            return _assignment(message.assignment, complain)
+            return _assignment(message.assignment, report)
         case "grade":
-            return _grade(message.grade, complain)
+            return _grade(message.grade, report)
         case "attendance":
-            return _attendance(message.attendance, complain)
+            return _attendance(message.attendance, report)
         case "lunch_balance":
-            return _lunch(message.lunch_balance, message.student_id, complain)
+            return _lunch(message.lunch_balance, message.student_id, report)
         case "responsive_schedule":
-            return _responsive(message.responsive_schedule, complain)
-    complain("payload", f"is required: one of {', '.join(PAYLOAD_KINDS)}", reasons.REQUIRED)
+            return _responsive(message.responsive_schedule, report)
+    report("payload", f"is required: one of {', '.join(PAYLOAD_KINDS)}", reasons.REQUIRED)
     return None
 
 
-def _member(enum: type[_Member], number: int, path: str, complain: Complain) -> _Member | None:
+def _member(enum: type[_Member], number: int, path: str, report: ReportViolation) -> _Member | None:
     try:
         return enum(number)
     except ValueError:
         if number == 0:
-            complain(path, "is required", reasons.REQUIRED)
+            report(path, "is required", reasons.REQUIRED)
             return None
         names = ", ".join(member.name for member in enum)
-        complain(path, f"must be one of {names}, is {number}", reasons.UNKNOWN_ENUM_NUMBER)
+        report(path, f"must be one of {names}, is {number}", reasons.UNKNOWN_ENUM_NUMBER)
         return None
 
 
@@ -153,45 +153,45 @@ def _optional_percent(
     message: change_pb2.AssignmentChange | change_pb2.GradeChange,
     field: str,
     path: str,
-    complain: Complain,
+    report: ReportViolation,
 ) -> Decimal | None:
     if not message.HasField(field):  # type: ignore[arg-type]
         return None
-    return read_percent(getattr(message, field), f"{path}.{field}", complain, MAX_SCORE_PERCENT)
+    return read_percent(getattr(message, field), f"{path}.{field}", report, MAX_SCORE_PERCENT)
 
 
-def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Payload | None:
+def _assignment(message: change_pb2.AssignmentChange, report: ReportViolation) -> Payload | None:
     path = "assignment"
-    action = _member(AssignmentAction, message.action, f"{path}.action", complain)
+    action = _member(AssignmentAction, message.action, f"{path}.action", report)
     points = possible = due = None
     if message.HasField("points"):
-        points = read_points(message.points, f"{path}.points", complain, zero=True)
+        points = read_points(message.points, f"{path}.points", report, zero=True)
     if message.HasField("points_possible"):
         possible = read_points(
-            message.points_possible, f"{path}.points_possible", complain, zero=False
+            message.points_possible, f"{path}.points_possible", report, zero=False
         )
     if message.HasField("due_date"):
-        due = read_date(message.due_date, f"{path}.due_date", complain)
+        due = read_date(message.due_date, f"{path}.due_date", report)
     elif action is AssignmentAction.DUE_DATE_MOVED:
-        complain(f"{path}.due_date", "is required for DUE_DATE_MOVED", reasons.REQUIRED)
-    percent = _optional_percent(message, "score_percent", path, complain)
+        report(f"{path}.due_date", "is required for DUE_DATE_MOVED", reasons.REQUIRED)
+    percent = _optional_percent(message, "score_percent", path, report)
     mark = message.mark
     scored = message.HasField("score_percent") or message.HasField("points") or mark
     if action is AssignmentAction.SCORED and not scored:
-        complain(
+        report(
             f"{path}.score_percent", "is required for SCORED, or points or mark", reasons.REQUIRED
         )
     due_before = None
     if message.HasField("previous_due_date"):
-        due_before = read_date(message.previous_due_date, f"{path}.previous_due_date", complain)
+        due_before = read_date(message.previous_due_date, f"{path}.previous_due_date", report)
         if action is not None and action is not AssignmentAction.DUE_DATE_MOVED:
-            complain(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only", reasons.NOT_ALLOWED)
-    assignment_id = read_id(message.assignment_id, f"{path}.assignment_id", complain)
-    section_id = read_id(message.section_id, f"{path}.section_id", complain)
+            report(f"{path}.previous_due_date", "is for DUE_DATE_MOVED only", reasons.NOT_ALLOWED)
+    assignment_id = read_id(message.assignment_id, f"{path}.assignment_id", report)
+    section_id = read_id(message.section_id, f"{path}.section_id", report)
     title = message.title
     course = message.course_name
     term = message.term_id
-    previous = _optional_percent(message, "previous_score_percent", path, complain)
+    previous = _optional_percent(message, "previous_score_percent", path, report)
     if action is None:
         return None
     return AssignmentChange(
@@ -211,27 +211,27 @@ def _assignment(message: change_pb2.AssignmentChange, complain: Complain) -> Pay
     )
 
 
-def _grade(message: change_pb2.GradeChange, complain: Complain) -> Payload:
+def _grade(message: change_pb2.GradeChange, report: ReportViolation) -> Payload:
     path = "grade"
     return GradeChange(
-        section_id=read_id(message.section_id, f"{path}.section_id", complain),
-        grading_task=read_id(message.grading_task, f"{path}.grading_task", complain),
-        grading_period=read_id(message.grading_period, f"{path}.grading_period", complain),
+        section_id=read_id(message.section_id, f"{path}.section_id", report),
+        grading_task=read_id(message.grading_task, f"{path}.grading_task", report),
+        grading_period=read_id(message.grading_period, f"{path}.grading_period", report),
         course_name=message.course_name,
         term_id=message.term_id or None,
-        percent=_optional_percent(message, "percent", path, complain),
-        previous_percent=_optional_percent(message, "previous_percent", path, complain),
+        percent=_optional_percent(message, "percent", path, report),
+        previous_percent=_optional_percent(message, "previous_percent", path, report),
         mark=message.mark,
     )
 
 
-def _attendance(message: change_pb2.AttendanceChange, complain: Complain) -> Payload | None:
+def _attendance(message: change_pb2.AttendanceChange, report: ReportViolation) -> Payload | None:
     path = "attendance"
-    date = read_date(message.date, f"{path}.date", complain)
-    status = _member(AttendanceStatus, message.status, f"{path}.status", complain)
+    date = read_date(message.date, f"{path}.date", report)
+    status = _member(AttendanceStatus, message.status, f"{path}.status", report)
     excuse = AttendanceExcuse.UNDECIDED
     if message.excuse:
-        chosen = _member(AttendanceExcuse, message.excuse, f"{path}.excuse", complain)
+        chosen = _member(AttendanceExcuse, message.excuse, f"{path}.excuse", report)
         excuse = chosen or excuse
     period = message.period
     section = message.section_id
@@ -251,18 +251,18 @@ def _attendance(message: change_pb2.AttendanceChange, complain: Complain) -> Pay
 
 
 def _lunch(
-    message: change_pb2.LunchBalanceChange, student_id: str, complain: Complain
+    message: change_pb2.LunchBalanceChange, student_id: str, report: ReportViolation
 ) -> Payload | None:
     path = "lunch_balance"
-    _check_shared(message, student_id, complain)
-    account = read_id(message.account_id, f"{path}.account_id", complain)
+    _check_shared(message, student_id, report)
+    account = read_id(message.account_id, f"{path}.account_id", report)
     if not message.HasField("balance"):
-        complain(f"{path}.balance", "is required", reasons.REQUIRED)
+        report(f"{path}.balance", "is required", reasons.REQUIRED)
         return None
-    balance = read_money(message.balance, f"{path}.balance", complain)
+    balance = read_money(message.balance, f"{path}.balance", report)
     previous = None
     if message.HasField("previous_balance"):
-        previous = read_money(message.previous_balance, f"{path}.previous_balance", complain)
+        previous = read_money(message.previous_balance, f"{path}.previous_balance", report)
     if balance is None:
         return None
     return LunchBalanceChange(
@@ -274,25 +274,23 @@ def _lunch(
 
 
 def _check_shared(
-    message: change_pb2.LunchBalanceChange, student_id: str, complain: Complain
+    message: change_pb2.LunchBalanceChange, student_id: str, report: ReportViolation
 ) -> None:
-    """Complain of students who cannot share the account."""
+    """Report students who cannot share the account."""
     path, shared = "lunch_balance.shared_student_ids", message.shared_student_ids
     if len(shared) > MAX_SHARED:
-        complain(
-            path, f"must have at most {MAX_SHARED} values, has {len(shared)}", reasons.TOO_LONG
-        )
+        report(path, f"must have at most {MAX_SHARED} values, has {len(shared)}", reasons.TOO_LONG)
     known = {student_id}
     for index, other in enumerate(shared[:MAX_SHARED]):
-        read_id(other, f"{path}[{index}]", complain)
+        read_id(other, f"{path}[{index}]", report)
         if other == student_id:
-            complain(
+            report(
                 f"{path}[{index}]",
                 "must not repeat the student_id of the change",
                 reasons.DUPLICATE,
             )
         elif other in known:
-            complain(f"{path}[{index}]", "must not repeat a value", reasons.DUPLICATE)
+            report(f"{path}[{index}]", "must not repeat a value", reasons.DUPLICATE)
         known.add(other)
 
 
@@ -311,24 +309,26 @@ def foreign_currencies(message: change_pb2.Change, currency_code: str) -> list[s
     ]
 
 
-def _responsive(message: change_pb2.ResponsiveScheduleChange, complain: Complain) -> Payload | None:
+def _responsive(
+    message: change_pb2.ResponsiveScheduleChange, report: ReportViolation
+) -> Payload | None:
     path = "responsive_schedule"
-    action = _member(ResponsiveScheduleAction, message.action, f"{path}.action", complain)
-    date = read_date(message.date, f"{path}.date", complain)
-    period = read_id(message.period, f"{path}.period", complain)
+    action = _member(ResponsiveScheduleAction, message.action, f"{path}.action", report)
+    date = read_date(message.date, f"{path}.date", report)
+    period = read_id(message.period, f"{path}.period", report)
     offering = message.offering_name
     if not offering and action is not None and action is not ResponsiveScheduleAction.REMOVED:
-        complain(f"{path}.offering_name", f"is required for {action.name}", reasons.REQUIRED)
+        report(f"{path}.offering_name", f"is required for {action.name}", reasons.REQUIRED)
     previous_date = None
     if message.HasField("previous_date"):
-        previous_date = read_date(message.previous_date, f"{path}.previous_date", complain)
+        previous_date = read_date(message.previous_date, f"{path}.previous_date", report)
     previous_period = message.previous_period
     previous_offering = message.previous_offering_name
     location = message.location
     if action is ResponsiveScheduleAction.MOVED and not (
         message.HasField("previous_date") or previous_period
     ):
-        complain(
+        report(
             f"{path}.previous_date", "is required for MOVED, or previous_period", reasons.REQUIRED
         )
     if action is None or date is None:

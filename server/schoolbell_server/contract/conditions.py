@@ -12,7 +12,7 @@ from google.type.money_pb2 import Money
 from schoolbell.v1 import subscription_pb2
 from schoolbell_server.contract.fields import (
     MAX_LIMIT_PERCENT,
-    Complain,
+    ReportViolation,
     read_money,
     read_percent,
     write_money,
@@ -30,7 +30,7 @@ def read_condition(
     kind: int,
     path: str,
     currency_code: str,
-    complain: Complain,
+    report: ReportViolation,
 ) -> Condition | None:
     """Return the condition of a subscription to a kind; None is every change.
 
@@ -41,12 +41,12 @@ def read_condition(
         return None
     own = Kind[rule.upper()]
     if kind and Kind(kind) is not own:
-        complain(path + rule, f"does not fit the kind {Kind(kind).name}", reasons.INCONSISTENT)
+        report(path + rule, f"does not fit the kind {Kind(kind).name}", reasons.INCONSISTENT)
     inside, condition = getattr(message, rule), CONDITIONS[own]
     return condition(
         **{
             one.name: _read(
-                inside, one.name, condition, f"{path}{rule}.{one.name}", currency_code, complain
+                inside, one.name, condition, f"{path}{rule}.{one.name}", currency_code, report
             )
             for one in fields(condition)
         }
@@ -59,21 +59,21 @@ def _read(
     condition: type[Condition],
     path: str,
     currency_code: str,
-    complain: Complain,
+    report: ReportViolation,
 ) -> object:
     """Return a field of a condition: a set of members, how often it is told, or a limit."""
     value = getattr(message, name)
     if name in condition.choices:
-        return read_members(value, condition.choices[name], path, complain)
+        return read_members(value, condition.choices[name], path, report)
     if name == "limit_trigger":
         return LimitTrigger(value or LimitTrigger.ON_CROSSING)
     if not message.HasField(name):
         return None
     if not isinstance(value, Money):
-        return read_percent(value, path, complain, MAX_LIMIT_PERCENT)
+        return read_percent(value, path, report, MAX_LIMIT_PERCENT)
     if value.currency_code not in ("", currency_code):
-        complain(f"{path}.currency_code", f"must be {currency_code}", reasons.WRONG_CURRENCY)
-    return read_money(value, path, complain)
+        report(f"{path}.currency_code", f"must be {currency_code}", reasons.WRONG_CURRENCY)
+    return read_money(value, path, report)
 
 
 def write_condition(
@@ -98,12 +98,12 @@ def write_condition(
 
 
 def read_members(
-    numbers: Sequence[int], enum: type[_Member], path: str, complain: Complain
+    numbers: Sequence[int], enum: type[_Member], path: str, report: ReportViolation
 ) -> frozenset[_Member]:
     """Return the members of a repeated enum field, each named at most once."""
     members = [member for member in enum if member in numbers]
     if 0 in numbers:
-        complain(path, "must name none that is unspecified", reasons.NOT_ALLOWED)
+        report(path, "must name none that is unspecified", reasons.NOT_ALLOWED)
     elif len(numbers) != len(members):
-        complain(path, "must name each at most once", reasons.DUPLICATE)
+        report(path, "must name each at most once", reasons.DUPLICATE)
     return frozenset(members)

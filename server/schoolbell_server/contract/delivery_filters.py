@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from schoolbell.v1 import delivery_pb2
-from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.fields import ReportViolation
 from schoolbell_server.contract.filters import check_counts, read_bound, read_members, within
 from schoolbell_server.domain.change import ChangeKey
 from schoolbell_server.domain.kinds import CancelCause, DeliveryState, Gate, Kind, Outcome
@@ -33,32 +33,32 @@ Schools = Mapping[tuple[str, str], str]
 def read_filter(
     message: delivery_pb2.DeliveryFilter,
     district_ids: Sequence[str] | None,
-    complain: Complain,
+    report: ReportViolation,
     path: str = "filter",
 ) -> DeliveryQuery:
     """Return the filter as a query over these districts (None: all of them)."""
-    check_counts(message, _FIELDS, path, complain)
+    check_counts(message, _FIELDS, path, report)
     return DeliveryQuery(
         district_ids=district_ids,
         keys=[ChangeKey(source=key.source, change_id=key.change_id) for key in message.change_keys],
         student_ids=list(message.student_ids),
         user_ids=list(message.user_ids),
         device_ids=list(message.device_ids),
-        kinds=read_members(Kind, message.kinds, f"{path}.kinds", complain),
-        states=read_members(DeliveryState, message.states, f"{path}.states", complain),
-        gates=read_members(Gate, message.gates, f"{path}.gates", complain),
+        kinds=read_members(Kind, message.kinds, f"{path}.kinds", report),
+        states=read_members(DeliveryState, message.states, f"{path}.states", report),
+        gates=read_members(Gate, message.gates, f"{path}.gates", report),
         calendar_ids=list(message.calendar_ids),
         school_ids=list(message.school_ids),
         sources=list(message.sources),
-        outcomes=read_members(Outcome, message.outcomes, f"{path}.outcomes", complain),
+        outcomes=read_members(Outcome, message.outcomes, f"{path}.outcomes", report),
         cancel_causes=read_members(
-            CancelCause, message.cancel_causes, f"{path}.cancel_causes", complain
+            CancelCause, message.cancel_causes, f"{path}.cancel_causes", report
         ),
         app_ids=list(message.app_ids),
-        start_time=read_bound(message, "start_update_time", path, complain),
-        end_time=read_bound(message, "end_update_time", path, complain),
-        start_create_time=read_bound(message, "start_create_time", path, complain),
-        end_create_time=read_bound(message, "end_create_time", path, complain),
+        start_time=read_bound(message, "start_update_time", path, report),
+        end_time=read_bound(message, "end_update_time", path, report),
+        start_create_time=read_bound(message, "start_create_time", path, report),
+        end_create_time=read_bound(message, "end_create_time", path, report),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from schoolbell.v1 import common_pb2, device_service_pb2
 from schoolbell_server.contract.fields import (
-    Complain,
+    ReportViolation,
     day_of,
     read_id,
     read_version,
@@ -37,24 +37,24 @@ ADDRESS_FIELDS = {Platform.IOS: "apns", Platform.ANDROID: "fcm"}
 _APNS_TOKEN = re.compile(r"([0-9a-fA-F]{2})+", re.ASCII)
 
 
-def check_device(message: device_service_pb2.Device, path: str, complain: Complain) -> None:
-    """Complain of every bad field of a registration; `path` ends with a dot.
+def check_device(message: device_service_pb2.Device, path: str, report: ReportViolation) -> None:
+    """Report every bad field of a registration; `path` ends with a dot.
 
     The locale is a hint that the phone sends by itself: a bad one is passed over, not refused.
     """
-    read_id(message.app_id, path + "app_id", complain)
-    read_id(message.installation_id, path + "installation_id", complain)
-    check_settable(message, path, complain)
+    read_id(message.app_id, path + "app_id", report)
+    read_id(message.installation_id, path + "installation_id", report)
+    check_settable(message, path, report)
 
 
-def check_settable(message: device_service_pb2.Device, path: str, complain: Complain) -> None:
-    """Complain of every bad field that an update may change."""
-    read_version(message.os_version, path + "os_version", complain)
-    read_version(message.app_version, path + "app_version", complain)
+def check_settable(message: device_service_pb2.Device, path: str, report: ReportViolation) -> None:
+    """Report every bad field that an update may change."""
+    read_version(message.os_version, path + "os_version", report)
+    read_version(message.app_version, path + "app_version", report)
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class GivenAddress:
     """Where the pushes of a device go, as its app was given it."""
 
     target: str
@@ -66,44 +66,44 @@ class Address:
 
 
 def read_address(
-    message: device_service_pb2.DeviceAddress, path: str, complain: Complain
-) -> Address | None:
+    message: device_service_pb2.DeviceAddress, path: str, report: ReportViolation
+) -> GivenAddress | None:
     """Return the address that a provider gave, for whichever platform; None where it is a bad one.
 
     The same APNs token is always the same text.
     """
     match message.WhichOneof("target"):
         case "apns":
-            return _read_apns(message.apns, f"{path}.apns", complain)
+            return _read_apns(message.apns, f"{path}.apns", report)
         case "fcm":
-            return _read_fcm(message.fcm, f"{path}.fcm", complain)
+            return _read_fcm(message.fcm, f"{path}.fcm", report)
         case None:
-            complain(path, "must have apns or fcm", reasons.REQUIRED)
+            report(path, "must have apns or fcm", reasons.REQUIRED)
             return None
 
 
 def _read_apns(
-    message: device_service_pb2.ApnsAddress, path: str, complain: Complain
-) -> Address | None:
+    message: device_service_pb2.ApnsAddress, path: str, report: ReportViolation
+) -> GivenAddress | None:
     token, where = message.device_token, f"{path}.device_token"
     if not token:
-        complain(where, "is required", reasons.REQUIRED)
+        report(where, "is required", reasons.REQUIRED)
     elif not _APNS_TOKEN.fullmatch(token):
-        complain(where, "must be an APNs device token in hexadecimal")
+        report(where, "must be an APNs device token in hexadecimal")
     environment = message.environment or ProviderEnvironment.PRODUCTION
-    return Address("apns", token.lower(), ProviderEnvironment(environment), False)
+    return GivenAddress("apns", token.lower(), ProviderEnvironment(environment), False)
 
 
 def _read_fcm(
-    message: device_service_pb2.FcmAddress, path: str, complain: Complain
-) -> Address | None:
+    message: device_service_pb2.FcmAddress, path: str, report: ReportViolation
+) -> GivenAddress | None:
     chosen = message.WhichOneof("target")
     if chosen is None:
-        complain(f"{path}.registration_token", "is required", reasons.REQUIRED)
+        report(f"{path}.registration_token", "is required", reasons.REQUIRED)
         return None
-    text = read_id(getattr(message, chosen), f"{path}.{chosen}", complain)
+    text = read_id(getattr(message, chosen), f"{path}.{chosen}", report)
     is_installation_id = chosen == "firebase_installation_id"
-    return Address("fcm", text, ProviderEnvironment.PRODUCTION, is_installation_id)
+    return GivenAddress("fcm", text, ProviderEnvironment.PRODUCTION, is_installation_id)
 
 
 def write_device(row: DeviceRow, app: AppType | None, etag: str) -> device_service_pb2.Device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell_server.contract.conditions import read_members
-from schoolbell_server.contract.fields import Complain, read_id
+from schoolbell_server.contract.fields import ReportViolation, read_id
 from schoolbell_server.domain.kinds import AppType, Kind
 from schoolbell_server.domain.world import DisplayOptions
 from schoolbell_server.rpc import field_reasons as reasons
@@ -16,27 +16,27 @@ MOST_TERMS = 100
 
 
 def read_display_options(
-    message: settings_service_pb2.DisplayOptions, path: str, complain: Complain
+    message: settings_service_pb2.DisplayOptions, path: str, report: ReportViolation
 ) -> DisplayOptions:
     """Return display options as a calendar stores them; `path` ends with a dot."""
     terms = message.disabled_term_ids
     if len(terms) > MOST_TERMS:
-        complain(
+        report(
             f"{path}disabled_term_ids", f"must have at most {MOST_TERMS} values", reasons.TOO_LONG
         )
     for index, term_id in enumerate(terms):
-        read_id(term_id, f"{path}disabled_term_ids[{index}]", complain)
+        read_id(term_id, f"{path}disabled_term_ids[{index}]", report)
     if len(set(terms)) != len(terms):
-        complain(f"{path}disabled_term_ids", "must name each at most once", reasons.DUPLICATE)
+        report(f"{path}disabled_term_ids", "must name each at most once", reasons.DUPLICATE)
     return DisplayOptions(
         enabled=message.enabled,
         disabled_term_ids=frozenset(terms),
         app_kinds={
             AppType.STUDENT: read_members(
-                message.student_app_kinds, Kind, f"{path}student_app_kinds", complain
+                message.student_app_kinds, Kind, f"{path}student_app_kinds", report
             ),
             AppType.PARENT: read_members(
-                message.parent_app_kinds, Kind, f"{path}parent_app_kinds", complain
+                message.parent_app_kinds, Kind, f"{path}parent_app_kinds", report
             ),
         },
         inherited=False,

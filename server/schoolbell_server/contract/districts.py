@@ -12,7 +12,7 @@ from importlib.resources import files
 from schoolbell.v1 import common_pb2, district_service_pb2
 from schoolbell_server.contract.conditions import read_members
 from schoolbell_server.contract.fields import (
-    Complain,
+    ReportViolation,
     read_duration,
     read_locale,
     write_duration,
@@ -48,37 +48,35 @@ def read_district(
     path: str,
     known: DistrictRow,
     apps: Collection[str],
-    complain: Complain,
+    report: ReportViolation,
 ) -> DistrictRow:
     """Return a district with what a message says of it; `path` ends with a dot."""
     if not message.display_name:
-        complain(f"{path}display_name", "is required", reasons.REQUIRED)
-    read_time_zone(message.time_zone, f"{path}time_zone", complain)
-    locale = read_locale(message.locale or DEFAULT_LOCALE, f"{path}locale", complain)
+        report(f"{path}display_name", "is required", reasons.REQUIRED)
+    read_time_zone(message.time_zone, f"{path}time_zone", report)
+    locale = read_locale(message.locale or DEFAULT_LOCALE, f"{path}locale", report)
     currency_code = message.currency_code or DEFAULT_CURRENCY
     if not _CURRENCY.fullmatch(currency_code):
-        complain(f"{path}currency_code", "must be an ISO 4217 code, such as USD")
+        report(f"{path}currency_code", "must be an ISO 4217 code, such as USD")
     return dataclasses.replace(
         known,
         display_name=message.display_name,
         time_zone=message.time_zone,
         locale=locale,
         currency_code=currency_code,
-        licensed_kinds=read_members(
-            message.licensed_kinds, Kind, f"{path}licensed_kinds", complain
-        ),
-        app_ids=_read_apps(message.app_ids, f"{path}app_ids", apps, complain),
-        audit_retention=_read_retention(message, f"{path}audit_retention", complain),
+        licensed_kinds=read_members(message.licensed_kinds, Kind, f"{path}licensed_kinds", report),
+        app_ids=_read_apps(message.app_ids, f"{path}app_ids", apps, report),
+        audit_retention=_read_retention(message, f"{path}audit_retention", report),
     )
 
 
-def read_time_zone(name: str, path: str, complain: Complain, *, required: bool = True) -> str:
+def read_time_zone(name: str, path: str, report: ReportViolation, *, required: bool = True) -> str:
     """Return the IANA name of a time zone."""
     if not name:
         if required:
-            complain(path, "is required", reasons.REQUIRED)
+            report(path, "is required", reasons.REQUIRED)
     elif name not in _time_zones():
-        complain(path, "must be an IANA time zone, such as America/Chicago")
+        report(path, "must be an IANA time zone, such as America/Chicago")
     return name
 
 
@@ -100,14 +98,14 @@ def write_district(row: DistrictRow, etag: str) -> district_service_pb2.District
 
 
 def _read_retention(
-    message: district_service_pb2.District, path: str, complain: Complain
+    message: district_service_pb2.District, path: str, report: ReportViolation
 ) -> dt.timedelta:
     """Return how long the audit log is kept, in whole days."""
     if not message.HasField("audit_retention"):
         return AUDIT_RETENTION
-    kept = read_duration(message.audit_retention, path, _AUDIT_RETENTION, complain)
+    kept = read_duration(message.audit_retention, path, _AUDIT_RETENTION, report)
     if kept is None or kept % _DAY:
-        complain(path, "must be whole days")
+        report(path, "must be whole days")
         return AUDIT_RETENTION
     return kept
 
@@ -123,15 +121,15 @@ def _time_zones() -> frozenset[str]:
 
 
 def _read_apps(
-    app_ids: Collection[str], path: str, apps: Collection[str], complain: Complain
+    app_ids: Collection[str], path: str, apps: Collection[str], report: ReportViolation
 ) -> tuple[str, ...]:
     for index, app_id in enumerate(app_ids):
         if app_id not in apps:
-            complain(
+            report(
                 f"{path}[{index}]",
                 "names no app of the server's configuration",
                 reasons.INCONSISTENT,
             )
     if len(set(app_ids)) != len(app_ids):
-        complain(path, "must name each at most once", reasons.DUPLICATE)
+        report(path, "must name each at most once", reasons.DUPLICATE)
     return tuple(sorted(set(app_ids)))

@@ -10,9 +10,9 @@ from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.explain import GateRow
 from schoolbell_server.domain.gate import SeenFact, scope_of
 from schoolbell_server.domain.record import DecisionRecord
-from schoolbell_storage.provenance import Origin
+from schoolbell_storage.provenance import SettingOrigin
 
-OriginOf = Callable[[SeenFact], Origin]
+OriginOf = Callable[[SeenFact], SettingOrigin]
 
 
 def write_gates(rows: Iterable[GateRow], origin_of: OriginOf) -> list[explanation_pb2.GateRow]:
@@ -30,7 +30,7 @@ def _gate(row: GateRow, origin_of: OriginOf) -> explanation_pb2.GateRow:
     )
 
 
-def _fact(fact: SeenFact, origin: Origin) -> explanation_pb2.GateFact:
+def _fact(fact: SeenFact, origin: SettingOrigin) -> explanation_pb2.GateFact:
     message = explanation_pb2.GateFact(name=fact.name, value=fact.value, source=origin.source)
     if origin.update_time is not None:
         message.update_time.CopyFrom(write_time(origin.update_time))

@@ -1,6 +1,6 @@
 """Read single fields of a message: a value, or a complaint that names the field.
 
-Every reader reports through `Complain` and goes on, so that one pass names all bad fields.
+Every reader reports through `ReportViolation` and goes on, so that one pass names all bad fields.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.field_reasons import FieldReason
 
 
-class Complain(Protocol):
+class ReportViolation(Protocol):
     """Is told of a bad field."""
 
     def __call__(
@@ -42,41 +42,39 @@ _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,5}", re.ASCII)
 T = TypeVar("T")
 
 
-def read_id(value: str, path: str, complain: Complain, *, required: bool = True) -> str:
+def read_id(value: str, path: str, report: ReportViolation, *, required: bool = True) -> str:
     """Return an id; what it may hold was checked as the request came in (`rpc.texts`)."""
     if required and not value:
-        complain(path, "is required", reasons.REQUIRED)
+        report(path, "is required", reasons.REQUIRED)
     return value
 
 
-def read_locale(value: str, path: str, complain: Complain) -> str:
+def read_locale(value: str, path: str, report: ReportViolation) -> str:
     """Return the tag of a language; empty passes."""
     if value and not is_well_formed(value):
-        complain(path, "must be a BCP 47 tag, such as en or es-MX")
+        report(path, "must be a BCP 47 tag, such as en or es-MX")
     return value
 
 
-def read_version(value: str, path: str, complain: Complain) -> str:
+def read_version(value: str, path: str, report: ReportViolation) -> str:
     """Return a version as dotted numbers; empty passes."""
     if value and not _VERSION.fullmatch(value):
-        complain(path, "must be dotted numbers, such as 15.2")
+        report(path, "must be dotted numbers, such as 15.2")
     return value
 
 
-def read_percent(value: float, path: str, complain: Complain, most: float) -> Decimal | None:
+def read_percent(value: float, path: str, report: ReportViolation, most: float) -> Decimal | None:
     """Return a percentage from 0 to `most`, rounded to 4 decimals by its shortest decimal."""
     if not math.isfinite(value) or not 0 <= value <= most:
-        complain(
-            path, f"must be a percentage from 0 to {most:g}, is {value:g}", reasons.OUT_OF_RANGE
-        )
+        report(path, f"must be a percentage from 0 to {most:g}, is {value:g}", reasons.OUT_OF_RANGE)
         return None
     return abs(Decimal(repr(value)).quantize(_FOUR_DECIMALS).normalize())
 
 
-def read_points(value: float, path: str, complain: Complain, *, zero: bool) -> Decimal | None:
+def read_points(value: float, path: str, report: ReportViolation, *, zero: bool) -> Decimal | None:
     """Return points: finite, at least 0 (above 0 where zero makes no sense), below a million."""
     if not math.isfinite(value) or not 0 <= value < 1e6 or (value == 0 and not zero):
-        complain(
+        report(
             path,
             f"must be {'from' if zero else 'above'} 0 and below 1000000, is {value:g}",
             reasons.OUT_OF_RANGE,
@@ -85,12 +83,12 @@ def read_points(value: float, path: str, complain: Complain, *, zero: bool) -> D
     return abs(Decimal(repr(value)).quantize(_FOUR_DECIMALS).normalize())
 
 
-def read_date(message: Date, path: str, complain: Complain) -> dt.date | None:
+def read_date(message: Date, path: str, report: ReportViolation) -> dt.date | None:
     """Return a whole date: year, month and day all set."""
     try:
         return dt.date(message.year, message.month, message.day)
     except ValueError:
-        complain(
+        report(
             path,
             "must be a date with year, month and day, is "
             f"{message.year:04}-{message.month:02}-{message.day:02}",
@@ -99,25 +97,25 @@ def read_date(message: Date, path: str, complain: Complain) -> dt.date | None:
         return None
 
 
-def read_time(message: Timestamp, path: str, complain: Complain) -> dt.datetime | None:
+def read_time(message: Timestamp, path: str, report: ReportViolation) -> dt.datetime | None:
     """Return a timestamp as an aware UTC time, to the microsecond."""
     try:
         return message.ToDatetime(tzinfo=dt.UTC)
     except (ValueError, OverflowError):
-        complain(path, "must be a timestamp from 0001-01-01 to 9999-12-31", reasons.OUT_OF_RANGE)
+        report(path, "must be a timestamp from 0001-01-01 to 9999-12-31", reasons.OUT_OF_RANGE)
         return None
 
 
-def read_money(message: Money, path: str, complain: Complain) -> Decimal | None:
+def read_money(message: Money, path: str, report: ReportViolation) -> Decimal | None:
     """Return an exact amount; the currency is checked against the district's by the caller."""
     if not -_NANOS < message.nanos < _NANOS:
-        complain(f"{path}.nanos", "must lie between -999999999 and 999999999", reasons.OUT_OF_RANGE)
+        report(f"{path}.nanos", "must lie between -999999999 and 999999999", reasons.OUT_OF_RANGE)
         return None
     if (message.units > 0 > message.nanos) or (message.units < 0 < message.nanos):
-        complain(path, "must have units and nanos of one sign", reasons.INCONSISTENT)
+        report(path, "must have units and nanos of one sign", reasons.INCONSISTENT)
         return None
     if abs(message.units) > _MOST_UNITS:
-        complain(
+        report(
             f"{path}.units",
             f"must lie between -{_MOST_UNITS} and {_MOST_UNITS}",
             reasons.OUT_OF_RANGE,
@@ -127,7 +125,7 @@ def read_money(message: Money, path: str, complain: Complain) -> Decimal | None:
 
 
 def read_duration(
-    message: Duration, path: str, limits: tuple[dt.timedelta, dt.timedelta], complain: Complain
+    message: Duration, path: str, limits: tuple[dt.timedelta, dt.timedelta], report: ReportViolation
 ) -> dt.timedelta | None:
     """Return a duration within limits, both allowed."""
     least, most = limits
@@ -136,7 +134,7 @@ def read_duration(
     except (ValueError, OverflowError):
         duration = None
     if duration is None or not least <= duration <= most:
-        complain(
+        report(
             path,
             f"must be from {_seconds(least)} to {_seconds(most)} seconds",
             reasons.OUT_OF_RANGE,

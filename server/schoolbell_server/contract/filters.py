@@ -10,7 +10,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from schoolbell_server.contract.fields import Complain, read_time
+from schoolbell_server.contract.fields import ReportViolation, read_time
 from schoolbell_server.rpc import field_reasons as reasons
 
 MOST_VALUES = 100
@@ -18,12 +18,14 @@ MOST_VALUES = 100
 _Member = TypeVar("_Member", bound=IntEnum)
 
 
-def check_counts(message: Message, fields: Iterable[str], path: str, complain: Complain) -> None:
-    """Complain of fields with too many values."""
+def check_counts(
+    message: Message, fields: Iterable[str], path: str, report: ReportViolation
+) -> None:
+    """Report fields with too many values."""
     for field in fields:
         count = len(getattr(message, field))
         if count > MOST_VALUES:
-            complain(
+            report(
                 f"{path}.{field}",
                 f"must have at most {MOST_VALUES} values, has {count}",
                 reasons.TOO_LONG,
@@ -31,7 +33,7 @@ def check_counts(message: Message, fields: Iterable[str], path: str, complain: C
 
 
 def read_members(
-    enum: type[_Member], numbers: Iterable[int], path: str, complain: Complain
+    enum: type[_Member], numbers: Iterable[int], path: str, report: ReportViolation
 ) -> list[_Member]:
     """Return the members that a repeated field names."""
     found = []
@@ -39,7 +41,7 @@ def read_members(
         if number in enum._value2member_map_:
             found.append(enum(number))
         else:
-            complain(
+            report(
                 f"{path}[{index}]",
                 f"has no member with the number {number}",
                 reasons.UNKNOWN_ENUM_NUMBER,
@@ -47,11 +49,13 @@ def read_members(
     return found
 
 
-def read_bound(message: Message, field: str, path: str, complain: Complain) -> dt.datetime | None:
+def read_bound(
+    message: Message, field: str, path: str, report: ReportViolation
+) -> dt.datetime | None:
     """Return one end of a span of time; None where it is open."""
     if not message.HasField(field):
         return None
-    return read_time(getattr(message, field), f"{path}.{field}", complain)
+    return read_time(getattr(message, field), f"{path}.{field}", report)
 
 
 def within(time: Timestamp, start: dt.datetime | None, end: dt.datetime | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schoolbell.v1 import roster_service_pb2
-from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.fields import ReportViolation
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_storage.roster_guards import (
     MAX_BIRTH_DATE_LOSS,
@@ -15,7 +15,9 @@ from schoolbell_storage.roster_guards import (
 _DEFAULTS = Guards()
 
 
-def read_guards(message: roster_service_pb2.ImportGuards, path: str, complain: Complain) -> Guards:
+def read_guards(
+    message: roster_service_pb2.ImportGuards, path: str, report: ReportViolation
+) -> Guards:
     """Return guards; percentages from 0 to 100, each 5 where it is not set."""
 
     def percent(name: str) -> float:
@@ -23,7 +25,7 @@ def read_guards(message: roster_service_pb2.ImportGuards, path: str, complain: C
             return float(getattr(_DEFAULTS, name))
         value = float(getattr(message, name))
         if not 0 <= value <= 100:  # not a number is neither
-            complain(path + name, "must be from 0 to 100", reasons.OUT_OF_RANGE)
+            report(path + name, "must be from 0 to 100", reasons.OUT_OF_RANGE)
         return value
 
     return Guards(

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from schoolbell.v1 import roster_pb2
-from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.fields import ReportViolation
 from schoolbell_server.rpc import field_reasons as reasons
 
 _LONGEST_SHOWN = 128  # characters of a path that a complaint repeats
@@ -71,17 +71,17 @@ class Provided:
 
 
 def read_provided(
-    message: roster_pb2.RosterRecord, kind: str, path: str, complain: Complain
+    message: roster_pb2.RosterRecord, kind: str, path: str, report: ReportViolation
 ) -> frozenset[str]:
     """Return the columns that a record of a kind (the field of the oneof) provides.
 
-    Complains of the first path that names no field.
+    Reports the first path that names no field.
     """
     paths = message.update_mask.paths
     provided = _of_mask(kind, paths) if paths else _all(kind)
     if provided.foreign is not None:
         index, foreign = provided.foreign
-        complain(
+        report(
             f"{path}update_mask.paths[{index}]",
             f"names no field of the {kind}: {foreign}",
             reasons.INCONSISTENT,

@@ -12,7 +12,7 @@ from google.type.date_pb2 import Date
 from schoolbell.v1 import roster_pb2
 from schoolbell_server.contract.districts import read_time_zone
 from schoolbell_server.contract.fields import (
-    Complain,
+    ReportViolation,
     read_date,
     read_id,
 )
@@ -72,42 +72,38 @@ class ReadRecord:
 
 
 def read_record(
-    message: roster_pb2.RosterRecord, path: str, complain: Complain, *, removable: bool
+    message: roster_pb2.RosterRecord, path: str, report: ReportViolation, *, removable: bool
 ) -> ReadRecord | None:
     """Return a record, or the name of one to deactivate where that may be asked.
 
-    Complains under `path` (which ends with a dot) and then returns something of no use. Fields that
+    Reports under `path` (which ends with a dot) and then returns something of no use. Fields that
     the record does not provide are not looked at.
     """
     for found in bad_values(message, prefix=path):
-        complain(found.field, found.description, found.reason)
+        report(found.field, found.description, found.reason)
     kind = message.WhichOneof("record")
     if kind is None:
-        complain(f"{path}record", "is required", reasons.REQUIRED)
+        report(f"{path}record", "is required", reasons.REQUIRED)
         return None
     inside = f"{path}{kind}."
     if not message.deactivate:
-        provided = read_provided(message, kind, path, complain)
-        return ReadRecord(_READERS[kind](message, _Fields(inside, provided, complain)), provided)
+        provided = read_provided(message, kind, path, report)
+        return ReadRecord(_READERS[kind](message, _Fields(inside, provided, report)), provided)
     if not removable:
-        complain(
-            f"{path}deactivate", "is only for an import of the mode DELTA", reasons.NOT_ALLOWED
-        )
+        report(f"{path}deactivate", "is only for an import of the mode DELTA", reasons.NOT_ALLOWED)
     for key in _KEYS[kind]:
-        read_id(getattr(getattr(message, kind), key), inside + key, complain)
+        read_id(getattr(getattr(message, kind), key), inside + key, report)
     name = record_name(message)
     assert name is not None, "its type is known"
     return ReadRecord(name)
 
 
-def read_school_year(year: int, path: str, complain: Complain) -> int:
+def read_school_year(year: int, path: str, report: ReportViolation) -> int:
     """Return a school year, named by the year in which it ends."""
     if not year:
-        complain(path, "is required", reasons.REQUIRED)
+        report(path, "is required", reasons.REQUIRED)
     elif not _FIRST_YEAR <= year <= _LAST_YEAR:
-        complain(
-            path, f"must be from {_FIRST_YEAR} to {_LAST_YEAR}, is {year}", reasons.OUT_OF_RANGE
-        )
+        report(path, f"must be from {_FIRST_YEAR} to {_LAST_YEAR}, is {year}", reasons.OUT_OF_RANGE)
     return year
 
 
@@ -117,18 +113,18 @@ class _Fields:
 
     path: str
     provided: frozenset[str]
-    complain: Complain
+    report: ReportViolation
 
     def __contains__(self, column: str) -> bool:
         return column in self.provided
 
     def key(self, value: str, field: str) -> str:
         """Return an id, which always counts."""
-        return read_id(value, self.path + field, self.complain)
+        return read_id(value, self.path + field, self.report)
 
     def id(self, value: str, field: str) -> str:
         """Return the id of another record."""
-        return read_id(value, self.path + field, self.complain) if field in self else ""
+        return read_id(value, self.path + field, self.report) if field in self else ""
 
     def text(self, value: str, field: str) -> str:
         """Return a text."""
@@ -139,18 +135,18 @@ class _Fields:
         if field not in self:
             return False
         if not message.HasField(field):
-            self.complain(self.path + field, "is required", reasons.REQUIRED)
+            self.report(self.path + field, "is required", reasons.REQUIRED)
         return bool(getattr(message, field))
 
     def date(self, message: _Dated, field: str) -> dt.date | None:
         """Return a date that may be absent."""
-        return _read_optional(message, field, self.path, self.complain) if field in self else None
+        return _read_optional(message, field, self.path, self.report) if field in self else None
 
     def due_date(self, message: _Dated, field: str) -> dt.date:
         """Return a date that has to be set."""
         if field not in self:
             return _NO_DATE
-        return _read_required(message, field, self.path, self.complain)
+        return _read_required(message, field, self.path, self.report)
 
 
 def _read_school(message: roster_pb2.RosterRecord, fields: _Fields) -> SchoolRecord:
@@ -159,7 +155,7 @@ def _read_school(message: roster_pb2.RosterRecord, fields: _Fields) -> SchoolRec
         school_id=fields.key(school.school_id, "school_id"),
         display_name=fields.text(school.display_name, "display_name"),
         time_zone=read_time_zone(
-            school.time_zone, fields.path + zone, fields.complain, required=False
+            school.time_zone, fields.path + zone, fields.report, required=False
         )
         if zone in fields
         else "",
@@ -167,39 +163,39 @@ def _read_school(message: roster_pb2.RosterRecord, fields: _Fields) -> SchoolRec
 
 
 def _read_calendar(message: roster_pb2.RosterRecord, fields: _Fields) -> CalendarRecord:
-    calendar, path, complain = message.calendar, fields.path, fields.complain
+    calendar, path, report = message.calendar, fields.path, fields.report
     start = fields.due_date(calendar, "start_date")
     end = fields.due_date(calendar, "end_date")
-    _check_order(start, end, path, complain)
+    _check_order(start, end, path, report)
     year, terms = "school_year", "terms"
     return CalendarRecord(
         calendar_id=fields.key(calendar.calendar_id, "calendar_id"),
         school_id=fields.id(calendar.school_id, "school_id"),
-        school_year=read_school_year(calendar.school_year, path + year, complain)
+        school_year=read_school_year(calendar.school_year, path + year, report)
         if year in fields
         else 0,
         start_date=start,
         end_date=end,
-        terms=_read_terms(calendar.terms, path + terms, complain) if terms in fields else (),
+        terms=_read_terms(calendar.terms, path + terms, report) if terms in fields else (),
         display_name=fields.text(calendar.display_name, "display_name"),
     )
 
 
 def _read_terms(
-    terms: Iterable[roster_pb2.Term], path: str, complain: Complain
+    terms: Iterable[roster_pb2.Term], path: str, report: ReportViolation
 ) -> tuple[Term, ...]:
     read: dict[str, Term] = {}
     for index, message in enumerate(terms):
         here = f"{path}[{index}]."
         if index == MOST_TERMS:
-            complain(path, f"must have at most {MOST_TERMS} values", reasons.TOO_LONG)
+            report(path, f"must have at most {MOST_TERMS} values", reasons.TOO_LONG)
             break
-        term_id = read_id(message.term_id, f"{here}term_id", complain)
+        term_id = read_id(message.term_id, f"{here}term_id", report)
         if term_id in read:
-            complain(f"{here}term_id", "came before in this calendar", reasons.DUPLICATE)
-        start = _read_required(message, "start_date", here, complain)
-        end = _read_required(message, "end_date", here, complain)
-        _check_order(start, end, here, complain)
+            report(f"{here}term_id", "came before in this calendar", reasons.DUPLICATE)
+        start = _read_required(message, "start_date", here, report)
+        end = _read_required(message, "end_date", here, report)
+        _check_order(start, end, here, report)
         name = message.display_name
         read[term_id] = Term(term_id=term_id, name=name, start_date=start, end_date=end)
     return tuple(read.values())
@@ -225,7 +221,7 @@ def _read_birth_date(message: roster_pb2.User, fields: _Fields) -> dt.date | Non
         field: str, _description: str, reason: FieldReason = reasons.BAD_FORMAT, /
     ) -> None:
         """Keep the date of birth itself out of what is said of it."""
-        fields.complain(field, "must be a date with year, month and day", reason)
+        fields.report(field, "must be a date with year, month and day", reason)
 
     return read_date(message.birth_date, f"{fields.path}birth_date", discreetly)
 
@@ -235,11 +231,9 @@ def _read_relationship(message: roster_pb2.RosterRecord, fields: _Fields) -> Rel
     student_id = fields.key(relationship.student_id, "student_id")
     guardian_id = fields.key(relationship.guardian_id, "guardian_id")
     if student_id and student_id == guardian_id:
-        fields.complain(
-            f"{fields.path}guardian_id", "must not be the student", reasons.INCONSISTENT
-        )
+        fields.report(f"{fields.path}guardian_id", "must not be the student", reasons.INCONSISTENT)
     start, end = fields.date(relationship, "start_date"), fields.date(relationship, "end_date")
-    _check_order(start, end, fields.path, fields.complain)
+    _check_order(start, end, fields.path, fields.report)
     return RelationshipRecord(
         student_id=student_id,
         guardian_id=guardian_id,
@@ -255,7 +249,7 @@ def _read_relationship(message: roster_pb2.RosterRecord, fields: _Fields) -> Rel
 def _read_enrollment(message: roster_pb2.RosterRecord, fields: _Fields) -> EnrollmentRecord:
     stay = message.enrollment
     start, end = fields.due_date(stay, "start_date"), fields.date(stay, "end_date")
-    _check_order(start, end, fields.path, fields.complain)
+    _check_order(start, end, fields.path, fields.report)
     return EnrollmentRecord(
         enrollment_id=fields.key(stay.enrollment_id, "enrollment_id"),
         student_id=fields.id(stay.student_id, "student_id"),
@@ -277,21 +271,25 @@ _READERS: dict[str, Callable[[roster_pb2.RosterRecord, _Fields], Record]] = {
 _Dated = roster_pb2.Calendar | roster_pb2.Term | roster_pb2.Relationship | roster_pb2.Enrollment
 
 
-def _read_required(message: _Dated, field: str, path: str, complain: Complain) -> dt.date:
+def _read_required(message: _Dated, field: str, path: str, report: ReportViolation) -> dt.date:
     if not message.HasField(field):  # type: ignore[arg-type]
-        complain(path + field, "is required", reasons.REQUIRED)
+        report(path + field, "is required", reasons.REQUIRED)
         return _NO_DATE
     given: Date = getattr(message, field)
-    return read_date(given, path + field, complain) or _NO_DATE
+    return read_date(given, path + field, report) or _NO_DATE
 
 
-def _read_optional(message: _Dated, field: str, path: str, complain: Complain) -> dt.date | None:
+def _read_optional(
+    message: _Dated, field: str, path: str, report: ReportViolation
+) -> dt.date | None:
     if not message.HasField(field):  # type: ignore[arg-type]
         return None
     given: Date = getattr(message, field)
-    return read_date(given, path + field, complain)
+    return read_date(given, path + field, report)
 
 
-def _check_order(start: dt.date | None, end: dt.date | None, path: str, complain: Complain) -> None:
+def _check_order(
+    start: dt.date | None, end: dt.date | None, path: str, report: ReportViolation
+) -> None:
     if start is not None and end is not None and _NO_DATE not in (start, end) and end < start:
-        complain(f"{path}end_date", "must not be before start_date", reasons.INCONSISTENT)
+        report(f"{path}end_date", "must not be before start_date", reasons.INCONSISTENT)

@@ -127,7 +127,7 @@ class BatchSender:
             _logger.error(
                 "delivery set aside", extra={"delivery_id": row.delivery_id}, exc_info=error
             )
-            return [_set_aside(row, self._clock())]
+            return [_quarantined(row, self._clock())]
 
     async def _send(self, ready: Sequence[Ready], gateway: Gateway) -> list[Finished]:
         now = self._clock()
@@ -160,7 +160,7 @@ def _finished(ready: Ready, result: PushResult, start: dt.datetime, end: dt.date
     )
 
 
-def _set_aside(row: Delivery, now: dt.datetime) -> Finished:
+def _quarantined(row: Delivery, now: dt.datetime) -> Finished:
     result = PushResult(
         delivery_id=row.delivery_id,
         outcome=Outcome.PAYLOAD_BAD,

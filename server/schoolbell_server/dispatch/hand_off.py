@@ -35,11 +35,11 @@ class Taker(Protocol):
         """Look for what waits in storage."""
 
 
-class Offer:
+class Reservation:
     """What one transaction leases for the senders of this server."""
 
     def __init__(self, lease: Lease, dispatchers: Mapping[_Place, Taker]) -> None:
-        """Whoever begins an offer settles it."""
+        """Whoever begins a reservation settles it."""
         self._lease = lease
         self._dispatchers = dispatchers
         self._term: int | None = None

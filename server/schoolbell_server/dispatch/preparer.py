@@ -28,7 +28,7 @@ from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import DistrictFacts, World
 from schoolbell_server.gateways.common.push import Push
 from schoolbell_server.texts import Texts
-from schoolbell_storage.addresses import Address, fetch_addresses, fetch_given_names
+from schoolbell_storage.addresses import PushAddress, fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import fetch_contents
 from schoolbell_storage.claims import cancelled
 from schoolbell_storage.engine import Storage
@@ -44,7 +44,7 @@ class Ready:
 
     row: Delivery
     push: Push
-    address: Address
+    address: PushAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class _Facts:
     cancelled: Set[str]
     """The deliveries that somebody cancelled since they were leased."""
     changes: Mapping[tuple[str, ChangeKey], Change]
-    addresses: Mapping[str, Address]
+    addresses: Mapping[str, PushAddress]
     given_names: Mapping[tuple[str, str], str]
     collapse_secrets: Mapping[str, bytes]
     time: dt.datetime
@@ -234,7 +234,7 @@ class Preparer:
         row: Delivery,
         change: Change,
         student_ids: Sequence[str],
-        address: Address,
+        address: PushAddress,
         district: DistrictFacts,
         facts: _Facts,
     ) -> Push:

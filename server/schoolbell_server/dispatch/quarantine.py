@@ -12,7 +12,7 @@ from schoolbell_server.background.periodic import until_stored
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.status import journal
-from schoolbell_storage.claims import set_aside
+from schoolbell_storage.claims import quarantine
 from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.engine import Storage
 
@@ -48,7 +48,7 @@ class Quarantine:
 
         async def end() -> list[str]:
             async with self._storage.write() as connection:
-                return await set_aside(connection, holder, delivery_ids, self._clock())
+                return await quarantine(connection, holder, delivery_ids, self._clock())
 
         # Whatever fails it: a lease must not outlive its turn.
         ended = await until_stored(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schoolbell_server.domain.cases import Place
+from schoolbell_server.domain.cases import CalendarCase
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.enrollment_gate import ENROLLED
-from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, first_refusal, seen
+from schoolbell_server.domain.gate import EntityKind, GateCheck, SeenFact, first_refusal, seen
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.terms import judged_terms, term_refusal
 
@@ -21,9 +21,9 @@ from schoolbell_server.domain.terms import judged_terms, term_refusal
 class Survey:
     """How far a change gets in the calendars in which it may count."""
 
-    leading: Place
+    leading: CalendarCase
     """The first of those that get furthest."""
-    reached: tuple[Place, ...]
+    reached: tuple[CalendarCase, ...]
     """All that get as far."""
     refusal: Refusal | None
     """Of the leading one; gate 6 is left to each app."""
@@ -37,7 +37,7 @@ class AppCase:
     survey: Survey
 
 
-def survey(places: Sequence[Place]) -> Survey:
+def survey(places: Sequence[CalendarCase]) -> Survey:
     """Judge gates 4, 5 and 7 in every place."""
     if len(places) == 1:
         return Survey(places[0], tuple(places), first_refusal(PLACE_RULES, places[0]))
@@ -51,12 +51,12 @@ def survey(places: Sequence[Place]) -> Survey:
 _PROGRESS = {Gate.ACTIVE_YEAR: 0, Gate.CALENDAR_ENABLED: 1, Gate.ENROLLED: 2}
 
 
-def _progress(judged: tuple[Place, Refusal | None]) -> int:
+def _progress(judged: tuple[CalendarCase, Refusal | None]) -> int:
     refusal = judged[1]
     return len(_PROGRESS) if refusal is None else _PROGRESS[refusal.gate]
 
 
-def _refuse_year(place: Place) -> Refusal | None:
+def _refuse_year(place: CalendarCase) -> Refusal | None:
     if not place.calendar_id:
         return None
     active = place.case.district.active_school_year
@@ -70,7 +70,7 @@ def _refuse_year(place: Place) -> Refusal | None:
     return Refusal(Gate.ACTIVE_YEAR, RefusalReason.CALENDAR_NOT_IN_ACTIVE_YEAR, year)
 
 
-def _see_year(place: Place) -> tuple[SeenFact, ...]:
+def _see_year(place: CalendarCase) -> tuple[SeenFact, ...]:
     district = place.case.district
     year = None if place.calendar is None else place.calendar.school_year
     return (
@@ -83,7 +83,7 @@ def _see_year(place: Place) -> tuple[SeenFact, ...]:
     )
 
 
-def _refuse_calendar(place: Place) -> Refusal | None:
+def _refuse_calendar(place: CalendarCase) -> Refusal | None:
     if place.calendar is None:
         return None
     if not place.calendar.display_options.enabled:
@@ -91,7 +91,7 @@ def _refuse_calendar(place: Place) -> Refusal | None:
     return term_refusal(place, place.calendar)
 
 
-def _see_calendar(place: Place) -> tuple[SeenFact, ...]:
+def _see_calendar(place: CalendarCase) -> tuple[SeenFact, ...]:
     if place.calendar is None:
         return ()
     options = place.calendar.display_options
@@ -108,7 +108,7 @@ def _see_calendar(place: Place) -> tuple[SeenFact, ...]:
     return (*enabled, *terms)
 
 
-def _shows(place: Place, app: AppType) -> bool:
+def _shows(place: CalendarCase, app: AppType) -> bool:
     if place.calendar is None:
         return True
     return place.case.kind in place.calendar.display_options.app_kinds.get(app, ())
@@ -129,7 +129,7 @@ def _see_hidden(case: AppCase) -> tuple[SeenFact, ...]:
     )
 
 
-def _has_calendar(place: Place) -> bool:
+def _has_calendar(place: CalendarCase) -> bool:
     return place.calendar is not None
 
 
@@ -137,10 +137,10 @@ def _has_calendar_to_show(case: AppCase) -> bool:
     return _has_calendar(case.survey.leading)
 
 
-PLACE_RULES: tuple[Rule[Place], ...] = (
-    Rule(Gate.ACTIVE_YEAR, _refuse_year, _see_year, lambda place: bool(place.calendar_id)),
-    Rule(Gate.CALENDAR_ENABLED, _refuse_calendar, _see_calendar, _has_calendar),
+PLACE_RULES: tuple[GateCheck[CalendarCase], ...] = (
+    GateCheck(Gate.ACTIVE_YEAR, _refuse_year, _see_year, lambda place: bool(place.calendar_id)),
+    GateCheck(Gate.CALENDAR_ENABLED, _refuse_calendar, _see_calendar, _has_calendar),
     ENROLLED,
 )
 
-TOOL_SHOWN = Rule(Gate.TOOL_SHOWN, _refuse_hidden, _see_hidden, _has_calendar_to_show)
+TOOL_SHOWN = GateCheck(Gate.TOOL_SHOWN, _refuse_hidden, _see_hidden, _has_calendar_to_show)

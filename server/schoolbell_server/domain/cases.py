@@ -50,7 +50,7 @@ class ChangeCase:
 
 
 @dataclass(slots=True)
-class Place:
+class CalendarCase:
     """A calendar in which a change may count, with the student's enrollments in it."""
 
     case: ChangeCase
@@ -112,7 +112,7 @@ def change_case(
     )
 
 
-def places(case: ChangeCase, world: World) -> list[Place]:
+def places(case: ChangeCase, world: World) -> list[CalendarCase]:
     """Return the change's calendar, or without one every calendar of the student, by id."""
     named = case.change.calendar_id
     if named:
@@ -165,11 +165,11 @@ def nearest(
     return district, SubscriptionLevel.DISTRICT
 
 
-def _place(case: ChangeCase, calendar_id: str, world: World) -> Place:
+def _place(case: ChangeCase, calendar_id: str, world: World) -> CalendarCase:
     calendar = world.calendars.get(calendar_id)
     zone = world.zone_of(calendar_id)
     enrollments = [e for e in case.student.enrollments if e.calendar_id == calendar_id]
-    return Place(case, calendar_id, calendar, enrollments, judged_date(case.change, zone))
+    return CalendarCase(case, calendar_id, calendar, enrollments, judged_date(case.change, zone))
 
 
 def _nobody(user_id: str) -> UserFacts:

@@ -6,7 +6,7 @@ import datetime as dt
 
 from schoolbell_server.domain.cases import ChangeCase
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, names_of, seen, text_of
+from schoolbell_server.domain.gate import EntityKind, GateCheck, SeenFact, names_of, seen, text_of
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.timing import end_of_life
 
@@ -72,15 +72,15 @@ def _see_older(case: ChangeCase) -> tuple[SeenFact, ...]:
     return occurred + seen(EntityKind.FACT, case.update.key, known_time=known)
 
 
-SWITCH_RULES: tuple[Rule[ChangeCase], ...] = (
-    Rule(Gate.DISTRICT_ENABLED, _refuse_switch, _see_switch),
-    Rule(Gate.KIND_LICENSED, _refuse_licence, _see_licence),
+SWITCH_RULES: tuple[GateCheck[ChangeCase], ...] = (
+    GateCheck(Gate.DISTRICT_ENABLED, _refuse_switch, _see_switch),
+    GateCheck(Gate.KIND_LICENSED, _refuse_licence, _see_licence),
 )
 """The district's own gates, judged again before each attempt."""
 
-TIMELY = Rule(Gate.TIMELY, _refuse_lateness, _see_lateness)
+TIMELY = GateCheck(Gate.TIMELY, _refuse_lateness, _see_lateness)
 
-NEWEST = Rule(Gate.NEWEST, _refuse_older, _see_older)
+NEWEST = GateCheck(Gate.NEWEST, _refuse_older, _see_older)
 """Judged last among the gates of the change."""
 
-ARRIVAL_RULES: tuple[Rule[ChangeCase], ...] = (*SWITCH_RULES, TIMELY)
+ARRIVAL_RULES: tuple[GateCheck[ChangeCase], ...] = (*SWITCH_RULES, TIMELY)

@@ -10,7 +10,7 @@ from schoolbell_server.domain.cases import DeviceCase
 from schoolbell_server.domain.condition import LimitCondition, known_number, limit_refusal
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact import is_lifted
-from schoolbell_server.domain.gate import EntityKind, Rule, Seeable, SeenFact, seen
+from schoolbell_server.domain.gate import EntityKind, GateCheck, Seeable, SeenFact, seen
 from schoolbell_server.domain.kinds import Gate, SubscriptionLevel
 
 
@@ -72,4 +72,4 @@ def _has_subscription(case: DeviceCase) -> bool:
     return case.subscription is not None
 
 
-CONDITION = Rule(Gate.CONDITION, _refuse_condition, _see_condition, _has_subscription)
+CONDITION = GateCheck(Gate.CONDITION, _refuse_condition, _see_condition, _has_subscription)

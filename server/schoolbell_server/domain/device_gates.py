@@ -6,7 +6,7 @@ from schoolbell_server.domain.cases import DeviceCase
 from schoolbell_server.domain.condition_gate import CONDITION, see_subscription
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.fact import value_text
-from schoolbell_server.domain.gate import EntityKind, Rule, SeenFact, seen
+from schoolbell_server.domain.gate import EntityKind, GateCheck, SeenFact, seen
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.versions import is_older
 from schoolbell_server.domain.world import MinimumVersion
@@ -135,16 +135,16 @@ def _see_value(case: DeviceCase) -> tuple[SeenFact, ...]:
     )
 
 
-USABLE_RULES: tuple[Rule[DeviceCase], ...] = (
-    Rule(Gate.DEVICE_USABLE, _refuse_device, _see_device),
-    Rule(Gate.STAYS_LOGGED_IN, _refuse_login, _see_login),
-    Rule(Gate.SUBSCRIBED, _refuse_subscription, _see_subscription),
+USABLE_RULES: tuple[GateCheck[DeviceCase], ...] = (
+    GateCheck(Gate.DEVICE_USABLE, _refuse_device, _see_device),
+    GateCheck(Gate.STAYS_LOGGED_IN, _refuse_login, _see_login),
+    GateCheck(Gate.SUBSCRIBED, _refuse_subscription, _see_subscription),
 )
 """Judged again before each attempt."""
 
-DEVICE_RULES: tuple[Rule[DeviceCase], ...] = (
+DEVICE_RULES: tuple[GateCheck[DeviceCase], ...] = (
     *USABLE_RULES,
     CONDITION,
-    Rule(Gate.VALUE_CHANGED, _refuse_no_change, _see_value),
-    Rule(Gate.NOT_ALREADY_TOLD, _refuse_told, _see_value),
+    GateCheck(Gate.VALUE_CHANGED, _refuse_no_change, _see_value),
+    GateCheck(Gate.NOT_ALREADY_TOLD, _refuse_told, _see_value),
 )

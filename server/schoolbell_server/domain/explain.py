@@ -34,7 +34,7 @@ from schoolbell_server.domain.condition_gate import is_correction
 from schoolbell_server.domain.decision import Moment
 from schoolbell_server.domain.device_gates import DEVICE_RULES
 from schoolbell_server.domain.fact import Baseline, FactUpdate, Previous
-from schoolbell_server.domain.gate import GATE_ORDER, Case, Rule, SeenFact
+from schoolbell_server.domain.gate import GATE_ORDER, Case, GateCheck, SeenFact
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
 from schoolbell_server.domain.recipient_gates import RECIPIENT_RULES
 from schoolbell_server.domain.world import World
@@ -210,11 +210,11 @@ def _explain_device(case: DeviceCase, failure: GateRow | None) -> DeviceExplanat
     )
 
 
-def _rows(rules: Iterable[Rule[Case]], case: Case) -> tuple[GateRow, ...]:
+def _rows(rules: Iterable[GateCheck[Case]], case: Case) -> tuple[GateRow, ...]:
     return tuple(_row(rule, case) for rule in rules)
 
 
-def _row(rule: Rule[Case], case: Case) -> GateRow:
+def _row(rule: GateCheck[Case], case: Case) -> GateRow:
     refusal, facts = rule.refuse(case), rule.see(case)
     if refusal is not None:
         return GateRow(

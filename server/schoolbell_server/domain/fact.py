@@ -152,7 +152,7 @@ class Folded:
     states: States = field(default_factory=dict)
     """The new states of the facts that it speaks of."""
     changed_keys: tuple[FactKey, ...] = ()
-    """The facts whose value is another now: what has not left for them is superseded."""
+    """The facts whose value is another now: what is not sent yet of them is superseded."""
 
 
 def is_lifted(before: Value | None, after: Value | None) -> bool:

@@ -70,7 +70,7 @@ class SeenFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(Generic[Case]):
+class GateCheck(Generic[Case]):
     """One gate, over the case that its scope is judged by."""
 
     gate: Gate
@@ -81,7 +81,7 @@ class Rule(Generic[Case]):
     """False where the gate has nothing to judge; only an explanation asks."""
 
 
-def first_refusal(rules: Iterable[Rule[Case]], case: Case) -> Refusal | None:
+def first_refusal(rules: Iterable[GateCheck[Case]], case: Case) -> Refusal | None:
     """Return the refusal of the first gate that fails."""
     for rule in rules:
         refusal = rule.refuse(case)

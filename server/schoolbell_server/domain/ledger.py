@@ -88,7 +88,7 @@ class Ledger:
         self._telling[update.key].update(delivery.device_id for delivery in fresh)
 
     def supersede(self, fact_key: FactKey, by: ChangeKey, chosen: Superseded = everything) -> None:
-        """Cancel what has not left for a fact, as far as it is chosen."""
+        """Cancel the deliveries of a fact that are not sent yet, as far as they are chosen."""
         kept: list[Waiting] = []
         for delivery in self._unsent.pop(fact_key, ()):
             if not chosen(delivery):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from schoolbell_server.domain.cases import RecipientCase
 from schoolbell_server.domain.decision import Refusal
-from schoolbell_server.domain.gate import BAR_ID, EntityKind, Rule, SeenFact, seen, text_of
+from schoolbell_server.domain.gate import BAR_ID, EntityKind, GateCheck, SeenFact, seen, text_of
 from schoolbell_server.domain.kinds import AdultStudentRule, AppType, Gate, RefusalReason
 from schoolbell_server.domain.world import RelationshipFacts
 
@@ -125,7 +125,7 @@ def _see_account(recipient: RecipientCase) -> tuple[SeenFact, ...]:
     )
 
 
-RECIPIENT_RULES: tuple[Rule[RecipientCase], ...] = (
-    Rule(Gate.RELATED, _refuse_relationship, _see_relationship),
-    Rule(Gate.ACCOUNT, _refuse_account, _see_account),
+RECIPIENT_RULES: tuple[GateCheck[RecipientCase], ...] = (
+    GateCheck(Gate.RELATED, _refuse_relationship, _see_relationship),
+    GateCheck(Gate.ACCOUNT, _refuse_account, _see_account),
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from schoolbell_server.domain.cases import Place
+from schoolbell_server.domain.cases import CalendarCase
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.kinds import Gate, RefusalReason
 from schoolbell_server.domain.world import CalendarFacts, Term
 
 
-def term_refusal(place: Place, calendar: CalendarFacts) -> Refusal | None:
+def term_refusal(place: CalendarCase, calendar: CalendarFacts) -> Refusal | None:
     """Refuse unless one of the judged terms is enabled.
 
     Lunch ignores terms, and so does a calendar for which the roster gave none: it has neither
@@ -32,7 +32,7 @@ def term_refusal(place: Place, calendar: CalendarFacts) -> Refusal | None:
     return None
 
 
-def judged_terms(place: Place, calendar: CalendarFacts) -> Collection[Term]:
+def judged_terms(place: CalendarCase, calendar: CalendarFacts) -> Collection[Term]:
     """Return the term named, else those that cover the judged date, else the last ended."""
     if not place.case.change.payload.in_terms:
         return ()
@@ -44,7 +44,7 @@ def judged_terms(place: Place, calendar: CalendarFacts) -> Collection[Term]:
     return covering or _last_ended(place, calendar)
 
 
-def _last_ended(place: Place, calendar: CalendarFacts) -> Collection[Term]:
+def _last_ended(place: CalendarCase, calendar: CalendarFacts) -> Collection[Term]:
     """Return what closed last before a gap: grades and assignments are posted late."""
     if not place.case.change.payload.posted_late:
         return ()

@@ -11,12 +11,12 @@ from typing import Any
 from schoolbell_server.domain.kinds import Platform
 from schoolbell_server.gateways.apns.gateway import ApnsGateway
 from schoolbell_server.gateways.apns.provider_token import ProviderToken, ProviderTokens
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.gateways.common.circuits import circuits_by_environment, one_circuit
 from schoolbell_server.gateways.common.push import Gateway, Report, unreported
 from schoolbell_server.gateways.common.rate import TokenBucket
 from schoolbell_server.gateways.fcm.access_token import AccessToken
 from schoolbell_server.gateways.fcm.gateway import FcmGateway
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.observability.loop_lag import LoopLag
 from schoolbell_server.security.credential_files import CredentialUnusable
 

@@ -28,7 +28,7 @@ from schoolbell_server.observability.log import get_logger
 from schoolbell_server.security.sealing import CannotOpen, HubKeys, Sealed
 from schoolbell_storage import hub_ledger
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.hub_ledger import Claim, Key, Wanted
+from schoolbell_storage.hub_ledger import Key, LedgerClaim, Wanted
 
 _logger = get_logger(__name__)
 
@@ -107,14 +107,14 @@ class Attempts:
         wait = (until - self._clock()).total_seconds()
         await asyncio.sleep(min(max(wait, 0.0), 0.5) + 0.05)
 
-    async def _claim(self, district: str, left: Mapping[Key, _Asked]) -> Claim:
+    async def _claim(self, district: str, left: Mapping[Key, _Asked]) -> LedgerClaim:
         now = self._clock()
         wanted = {
             key: Wanted(time_of(one.delivery.judge_time), expiry_of(one.delivery.expire_time, now))
             for key, one in left.items()
         }
 
-        async def begin() -> Claim:
+        async def begin() -> LedgerClaim:
             async with self._storage.write() as connection:
                 return await hub_ledger.claim(
                     connection, district, wanted, self._clock(), self._lease
@@ -130,7 +130,7 @@ class Attempts:
         return claimed
 
     async def _carry_out(
-        self, district: str, left: Mapping[Key, _Asked], claimed: Claim
+        self, district: str, left: Mapping[Key, _Asked], claimed: LedgerClaim
     ) -> dict[Key, link_pb2.Outcome]:
         """Return the outcomes of what is made, known, withdrawn or expired."""
         outcomes: dict[Key, link_pb2.Outcome] = {}
@@ -218,7 +218,7 @@ class Attempts:
         ]
 
     def _count(
-        self, district: str, outcomes: Mapping[Key, link_pb2.Outcome], claimed: Claim
+        self, district: str, outcomes: Mapping[Key, link_pb2.Outcome], claimed: LedgerClaim
     ) -> None:
         for key in outcomes:
             name = (

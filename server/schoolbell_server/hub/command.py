@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from schoolbell_server.config import ConfigError
+from schoolbell_server.hub.config import HubConfig
 from schoolbell_server.hub.enroll_command import ENROLL_COMMANDS
 from schoolbell_server.hub.load import load_hub_config
-from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.observability.log import configure_logging, log_loop_errors, tell_left_out
 from schoolbell_server.run_command import run_command
 from schoolbell_server.security.sealing import HubKeys

@@ -12,12 +12,12 @@ from collections.abc import Collection
 from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.config.topology import DistrictTopology
 from schoolbell_server.hub.broker_link import BrokerLink
+from schoolbell_server.hub.config import HubConfig
 from schoolbell_server.hub.enrolled_stream import EnrolledStream
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Intake, Job
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
 from schoolbell_server.observability.log import get_logger
 from schoolbell_storage import hub_ledger

@@ -12,7 +12,7 @@ from schoolbell_server.config.load import named_problems, parse_file, with_stora
 from schoolbell_server.config.problems import ConfigError
 from schoolbell_server.config.reader import Reader
 from schoolbell_server.config.rules import storage_problems
-from schoolbell_server.hub.settings import HubConfig
+from schoolbell_server.hub.config import HubConfig
 
 _MOST_OF_A_MESSAGE = 100  # deliveries
 

@@ -19,12 +19,12 @@ from schoolbell_server.domain.kinds import APP_PROVIDER
 from schoolbell_server.gateways.common.circuit import CircuitState
 from schoolbell_server.gateways.factory import Gateways, build_gateways
 from schoolbell_server.hub.attempts import Attempts
+from schoolbell_server.hub.config import HubConfig
 from schoolbell_server.hub.districts import Districts
 from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.intake import Job
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
-from schoolbell_server.hub.settings import HubConfig
 from schoolbell_server.hub.worker import Workers
 from schoolbell_server.observability.health import Health, add_health, set_serving
 from schoolbell_server.observability.log import get_logger

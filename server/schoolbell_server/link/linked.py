@@ -13,7 +13,7 @@ from schoolbell_server.config.broker import LinkConfig, LinkPayload
 from schoolbell_server.dispatch.outcomes import Outcomes
 from schoolbell_server.dispatch.preparer import Preparer
 from schoolbell_server.domain.kinds import DetailLevel
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
 from schoolbell_server.link import lost
 from schoolbell_server.link.answers import AnswerWriter
 from schoolbell_server.link.district_link import DistrictLink

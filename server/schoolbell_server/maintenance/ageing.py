@@ -1,4 +1,4 @@
-"""Retire devices that were not heard of for too long: their tokens are worth nothing any more."""
+"""Retire devices that were not seen for too long: their tokens are worth nothing any more."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Metrics:
         )
         self.devices_aged = Counter(
             "schoolbell_devices_aged",
-            "Devices retired because they were not heard of for too long.",
+            "Devices retired because they were not seen for too long.",
             registry=registry,
         )
         self.watchers = Gauge(

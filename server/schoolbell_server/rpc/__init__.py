@@ -1,1 +1,1 @@
-"""The conduct of every RPC: who calls, what is asked, and how errors are told."""
+"""The middleware of every RPC: who calls, what is asked, and how errors are told."""

@@ -18,7 +18,7 @@ from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.rpc.values import READ_BY_SERVICERS, bad_values
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Grant
 from schoolbell_server.security.denials import describe
-from schoolbell_server.security.permissions import Reach, Refusal, Rule, refusal
+from schoolbell_server.security.permissions import Denial, Reach, Rule, refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Admission:
     def check_role(self, key: Grant) -> None:
         """Refuse a stream, before its first request, to who may not open it in any district."""
         if key.role not in self.rule.roles:
-            raise self._denied(key, "", Refusal())
+            raise self._denied(key, "", Denial())
 
     def _parse(self, data: bytes) -> Message:
         if len(data) > self.most_bytes:
@@ -73,7 +73,7 @@ class Admission:
             raise self._denied(call.key, district_id, found)
         call.district_id = district_id
 
-    def _denied(self, key: Grant, district_id: str, found: Refusal) -> SchoolbellError:
+    def _denied(self, key: Grant, district_id: str, found: Denial) -> SchoolbellError:
         metadata = {"method": self.method.removeprefix("/")}
         if found.tool and found.right:
             metadata |= {"tool": found.tool.name, "right": found.right.name}

@@ -28,7 +28,7 @@ class KeyStore(Protocol):
         """Return a key, also a revoked or expired one; None if there never was one."""
 
 
-class Gate(Protocol):
+class KeyFilter(Protocol):
     """What keeps made-up keys from storage."""
 
     def allows(self, key_id: str, secret: str) -> bool:
@@ -56,7 +56,7 @@ class Authenticator:
         store: KeyStore,
         now: Callable[[], dt.datetime] = utc_now,
         *,
-        gate: Gate | None = None,
+        gate: KeyFilter | None = None,
         on_used: Callable[[str], None] = lambda _: None,
         tokens: Tokens | None = None,
         refused: Counter | None = None,
@@ -94,7 +94,7 @@ class Authenticator:
         key = await self._store.find(credential.key_id)
         if not (key or self._nobody).matches(credential.secret) or key is None:
             raise unauthenticated()
-        self._check_standing(key)
+        self._check_valid(key)
         self._on_used(key.key_id)
         return key
 
@@ -109,7 +109,7 @@ class Authenticator:
         stored = await self._store.find(key.key_id)
         if stored is None:
             raise unauthenticated()
-        self._check_standing(stored)
+        self._check_valid(stored)
         if stored.secret_hash != key.secret_hash:
             raise _revoked("the API key has another secret now")
         if _scope(stored) != _scope(key):
@@ -129,7 +129,7 @@ class Authenticator:
             self._refused.labels(error.cause.value).inc()
         return told(error)
 
-    def _check_standing(self, key: ApiKey) -> None:
+    def _check_valid(self, key: ApiKey) -> None:
         if key.revoke_time is not None:
             raise _revoked("the API key was revoked")
         if key.expire_time is not None and key.expire_time <= self._now():

@@ -7,7 +7,7 @@ from functools import partial
 from google.protobuf.descriptor import FieldDescriptor
 
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_server.rpc.walk import Check, Fault
+from schoolbell_server.rpc.walk import BadValue, Check
 
 
 def check_of(field: FieldDescriptor) -> Check | None:
@@ -17,7 +17,7 @@ def check_of(field: FieldDescriptor) -> Check | None:
     return partial(_unknown, frozenset(field.enum_type.values_by_number))
 
 
-def _unknown(known: frozenset[int], number: int) -> Fault | None:
+def _unknown(known: frozenset[int], number: int) -> BadValue | None:
     if number in known:
         return None
-    return Fault(f"has no member with the number {number}", reasons.UNKNOWN_ENUM_NUMBER)
+    return BadValue(f"has no member with the number {number}", reasons.UNKNOWN_ENUM_NUMBER)

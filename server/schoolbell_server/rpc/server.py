@@ -1,4 +1,4 @@
-"""A gRPC server with the conduct around everything that is added to it."""
+"""A gRPC server with the middleware around everything that is added to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 
 from schoolbell_server.config import LimitsConfig
 from schoolbell_server.open_files import most_connections
-from schoolbell_server.rpc.conduct import Conduct
+from schoolbell_server.rpc.middleware import Middleware
 
 KEEPALIVE = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
@@ -50,19 +50,19 @@ class CannotListen(Exception):
     """The address is not this machine's, or somebody else listens there."""
 
 
-class ConductedServer(grpc.aio.Server):
-    """Wrap every handler in the conduct, and answer what was never added with a reason."""
+class MiddlewareServer(grpc.aio.Server):
+    """Wrap every handler in the middleware, and answer what was never added with a reason."""
 
-    def __init__(self, conduct: Conduct, *, share_port: bool = False) -> None:
+    def __init__(self, middleware: Middleware, *, share_port: bool = False) -> None:
         """Make a server without ports or services.
 
         Without `share_port` a port has one server, where gRPC would let others join.
         """
-        self._conduct = conduct
+        self._middleware = middleware
         self._server = grpc.aio.server(
             options=(
                 *KEEPALIVE,
-                *transport_limits(conduct.limits),
+                *transport_limits(middleware.limits),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", int(share_port)),
             )
@@ -75,7 +75,7 @@ class ConductedServer(grpc.aio.Server):
         self._server.add_registered_method_handlers(
             service_name,
             {
-                name: self._conduct.handler(f"/{service_name}/{name}", handler)
+                name: self._middleware.handler(f"/{service_name}/{name}", handler)
                 for name, handler in method_handlers.items()
             },
         )
@@ -85,7 +85,7 @@ class ConductedServer(grpc.aio.Server):
     ) -> None:
         """Add handlers that are looked up by name, after those of services."""
         self._server.add_generic_rpc_handlers(
-            [_Conducted(self._conduct, handler) for handler in generic_rpc_handlers]
+            [_Wrapped(self._middleware, handler) for handler in generic_rpc_handlers]
         )
 
     def add_insecure_port(self, address: str) -> int:
@@ -100,7 +100,7 @@ class ConductedServer(grpc.aio.Server):
 
     async def start(self) -> None:
         """Begin to serve; nothing can be added any more."""
-        self._server.add_generic_rpc_handlers([_Unknown(self._conduct)])
+        self._server.add_generic_rpc_handlers([_Unknown(self._middleware)])
         await self._server.start()
 
     async def stop(self, grace: float | None) -> None:
@@ -127,9 +127,9 @@ def _listening(address: str) -> Iterator[None]:
         ) from None
 
 
-class _Conducted(grpc.GenericRpcHandler):
-    def __init__(self, conduct: Conduct, plain: grpc.GenericRpcHandler) -> None:
-        self._conduct = conduct
+class _Wrapped(grpc.GenericRpcHandler):
+    def __init__(self, middleware: Middleware, plain: grpc.GenericRpcHandler) -> None:
+        self._middleware = middleware
         self._plain = plain
         self._handlers: dict[str, Any] = {}
 
@@ -137,13 +137,13 @@ class _Conducted(grpc.GenericRpcHandler):
         name = handler_call_details.method
         handler = self._handlers.get(name)
         if handler is None and (plain := self._plain.service(handler_call_details)):
-            handler = self._handlers[name] = self._conduct.handler(name, plain)
+            handler = self._handlers[name] = self._middleware.handler(name, plain)
         return handler
 
 
 class _Unknown(grpc.GenericRpcHandler):
-    def __init__(self, conduct: Conduct) -> None:
-        self._conduct = conduct
+    def __init__(self, middleware: Middleware) -> None:
+        self._middleware = middleware
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        return self._conduct.unknown(handler_call_details.method)
+        return self._middleware.unknown(handler_call_details.method)

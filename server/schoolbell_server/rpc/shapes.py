@@ -1,4 +1,4 @@
-"""The conduct around a servicer's method, in each shape a method can have.
+"""The middleware around a servicer's method, in each shape a method can have.
 
 To gRPC every method takes a stream of requests, which is the same on the wire: of a method that
 takes one request, gRPC would read that before anybody could ask who calls.
@@ -15,8 +15,8 @@ import grpc
 from schoolbell_server.rpc.serving import Calls, Context, Method, Serving
 
 
-def conducted(calls: Calls, method: Method) -> Any:
-    """Return a handler of raw bytes that serves each call within the conduct."""
+def wrapped(calls: Calls, method: Method) -> Any:
+    """Return a handler of raw bytes that serves each call within the middleware."""
     if not method.response_streaming:
         return _single(calls, method)
     if inspect.isasyncgenfunction(method.behaviour):

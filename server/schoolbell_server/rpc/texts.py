@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import FieldViolation
 from schoolbell_server.rpc.field_reasons import FieldReason
-from schoolbell_server.rpc.walk import Check, Fault, find
+from schoolbell_server.rpc.walk import BadValue, Check, find
 
 MAX_ID = 128  # characters
 MAX_TEXT = 1024  # characters
@@ -70,39 +70,39 @@ def check_of(field: FieldDescriptor) -> Check | None:
     return partial(_name if name in _NAMES else _text, most)
 
 
-def _id(value: str) -> Fault | None:
+def _id(value: str) -> BadValue | None:
     if len(value) > MAX_ID or not value.isprintable() or value != value.strip():
         text = f"must be 1 to {MAX_ID} printable characters without surrounding space"
-        return Fault(text, _reason(value, MAX_ID))
+        return BadValue(text, _reason(value, MAX_ID))
     return None
 
 
-def _token(value: str) -> Fault | None:
+def _token(value: str) -> BadValue | None:
     """Check a token, whose reader takes only what a server wrote; nothing else is stored."""
     if len(value) > MAX_TOKEN:
-        return Fault(f"must be at most {MAX_TOKEN} characters", reasons.TOO_LONG)
+        return BadValue(f"must be at most {MAX_TOKEN} characters", reasons.TOO_LONG)
     return None
 
 
-def _printable_ascii(most: int, value: str) -> Fault | None:
+def _printable_ascii(most: int, value: str) -> BadValue | None:
     if len(value) > most or not value.isascii() or not value.isprintable():
-        return Fault(f"must be at most {most} printable ASCII characters", _reason(value, most))
+        return BadValue(f"must be at most {most} printable ASCII characters", _reason(value, most))
     return None
 
 
-def _name(most: int, value: str) -> Fault | None:
+def _name(most: int, value: str) -> BadValue | None:
     """Check what people are shown as they stored it: controls could steer a terminal."""
     fault = _text(most, value)
     if fault is None and _CONTROL.search(value):
-        return Fault("must not contain control characters", reasons.BAD_FORMAT)
+        return BadValue("must not contain control characters", reasons.BAD_FORMAT)
     return fault
 
 
-def _text(most: int, value: str) -> Fault | None:
+def _text(most: int, value: str) -> BadValue | None:
     if len(value) > most:
-        return Fault(f"must be at most {most} characters, has {len(value)}", reasons.TOO_LONG)
+        return BadValue(f"must be at most {most} characters, has {len(value)}", reasons.TOO_LONG)
     if "\0" in value:
-        return Fault("must not contain NUL characters", reasons.BAD_FORMAT)
+        return BadValue("must not contain NUL characters", reasons.BAD_FORMAT)
     return None
 
 

@@ -1,6 +1,6 @@
 """Collect every bad field of a request in one pass.
 
-`Violations.add` is what the readers of `contract.fields` complain to; the checks here are those
+`Violations.add` is what the readers of `contract.fields` report to; the checks here are those
 that every servicer needs around them.
 """
 

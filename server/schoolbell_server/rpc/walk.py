@@ -1,6 +1,6 @@
-"""Look at every field of a message that a rule is about, wherever the message holds it.
+"""Look at every field of a message that a checker is about, wherever the message holds it.
 
-A plan per message type and rule, made once from the descriptors, says which fields hold such a
+A plan per message type and checker, made once from the descriptors, says which fields hold such a
 value or lead to one; everything else is never looked at.
 """
 
@@ -21,15 +21,15 @@ from schoolbell_server.rpc.field_reasons import FieldReason
 MOST_FOUND = 1_000
 """No more is looked for: a message of 4 MiB may hold millions of bad values."""
 
-Check = Callable[[Any], "Fault | None"]
+Check = Callable[[Any], "BadValue | None"]
 """Returns what is wrong with a value; None if nothing is."""
 
-Rule = Callable[[FieldDescriptor], Check | None]
-"""Returns how to check a field's values; None if the rule is not about the field."""
+Checker = Callable[[FieldDescriptor], Check | None]
+"""Returns how to check a field's values; None if the checker is not about the field."""
 
 
-class Fault(NamedTuple):
-    """What is wrong with a value, and which rule it breaks."""
+class BadValue(NamedTuple):
+    """What is wrong with a value, and which check it fails."""
 
     description: str
     reason: FieldReason
@@ -46,19 +46,19 @@ class _Step:
 
 
 def find(
-    message: Message, rule: Rule, *, prefix: str = "", apart: frozenset[str] = frozenset()
+    message: Message, checker: Checker, *, prefix: str = "", apart: frozenset[str] = frozenset()
 ) -> list[FieldViolation]:
-    """Return the first `MOST_FOUND` values that break a rule, each with its path.
+    """Return the first `MOST_FOUND` values that fail a check, each with its path.
 
     Messages of the types named in `apart` are left to whoever reads them.
     """
-    return list(islice(_walk(message, rule, prefix, apart), MOST_FOUND))
+    return list(islice(_walk(message, checker, prefix, apart), MOST_FOUND))
 
 
 def _walk(
-    message: Message, rule: Rule, prefix: str, apart: frozenset[str]
+    message: Message, checker: Checker, prefix: str, apart: frozenset[str]
 ) -> Iterator[FieldViolation]:
-    plan = _plan(message.DESCRIPTOR, rule, apart)
+    plan = _plan(message.DESCRIPTOR, checker, apart)
     if not plan:
         return
     for field, value in message.ListFields():
@@ -73,7 +73,7 @@ def _walk(
         check = step.check
         for here, item in _items(path, value, step):
             if check is None:
-                yield from _walk(item, rule, f"{here}.", apart)
+                yield from _walk(item, checker, f"{here}.", apart)
             elif wrong := check(item):
                 yield FieldViolation(here, *wrong)
 
@@ -90,40 +90,40 @@ def _items(path: str, value: Any, step: _Step) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _plan(descriptor: Descriptor, rule: Rule, apart: frozenset[str]) -> Mapping[str, _Step]:
-    steps = {field.name: _step(field, rule, apart) for field in descriptor.fields}
+def _plan(descriptor: Descriptor, checker: Checker, apart: frozenset[str]) -> Mapping[str, _Step]:
+    steps = {field.name: _step(field, checker, apart) for field in descriptor.fields}
     return {name: step for name, step in steps.items() if step is not None}
 
 
-def _step(field: FieldDescriptor, rule: Rule, apart: frozenset[str]) -> _Step | None:
+def _step(field: FieldDescriptor, checker: Checker, apart: frozenset[str]) -> _Step | None:
     inner = field.message_type
     if inner is None:
-        check = rule(field)
+        check = checker(field)
         return None if check is None else _Step(check, field.is_repeated)
-    if not _leads(inner, rule, apart, frozenset()):
+    if not _leads(inner, checker, apart, frozenset()):
         return None
     if not inner.GetOptions().map_entry:
         return _Step(None, field.is_repeated)
     entry = inner.fields_by_name
-    of_value = _step(entry["value"], rule, apart)
+    of_value = _step(entry["value"], checker, apart)
     check = _sound if of_value is None else of_value.check
-    return _Step(check, key_check=rule(entry["key"]), is_map=True)
+    return _Step(check, key_check=checker(entry["key"]), is_map=True)
 
 
 def _leads(
-    descriptor: Descriptor, rule: Rule, apart: frozenset[str], above: frozenset[str]
+    descriptor: Descriptor, checker: Checker, apart: frozenset[str], above: frozenset[str]
 ) -> bool:
-    """Return whether a message of this type can hold a value that the rule is about."""
+    """Return whether a message of this type can hold a value that the checker is about."""
     if descriptor.full_name in above | apart:
         return False
     above |= {descriptor.full_name}
     return any(
-        _leads(field.message_type, rule, apart, above)
+        _leads(field.message_type, checker, apart, above)
         if field.message_type is not None
-        else rule(field) is not None
+        else checker(field) is not None
         for field in descriptor.fields
     )
 
 
 def _sound(_value: object) -> None:
-    """Stand for the values of a map that no rule is about."""
+    """Stand for the values of a map that no checker is about."""

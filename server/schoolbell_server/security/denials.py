@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schoolbell_server.security.api_key import EVERY_DISTRICT, Grant, Role
-from schoolbell_server.security.permissions import Reach, Refusal, Rule
+from schoolbell_server.security.permissions import Denial, Reach, Rule
 
 _MOST_DISTRICTS = 5
 
 
-def describe(rule: Rule, key: Grant, district_id: str, found: Refusal) -> str:
+def describe(rule: Rule, key: Grant, district_id: str, found: Denial) -> str:
     """Return a sentence that says what the call needs and what the key is; it holds no secret."""
     if key.role not in rule.roles:
         return f"needs {_needs(rule)}; this key is {_a(key.role)}'s"

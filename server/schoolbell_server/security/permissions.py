@@ -41,7 +41,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Denial:
     """Why a caller may not; a tool is named where only a tool right is missing."""
 
     tool: Tool | None = None
@@ -50,16 +50,16 @@ class Refusal:
     """The key is limited to sources, and the RPC is not."""
 
 
-def refusal(rule: Rule, key: Grant, district_id: str) -> Refusal | None:
+def refusal(rule: Rule, key: Grant, district_id: str) -> Denial | None:
     """Return why a key may not call an RPC for a district; None if it may."""
     if key.role not in rule.roles or not _reaches(rule, key, district_id):
-        return Refusal()
+        return Denial()
     if key.sources and not rule.sourced:
-        return Refusal(sources=True)
+        return Denial(sources=True)
     asked = key.district_ids if district_id == EVERY_DISTRICT else {district_id}
     if any(_has_right(rule, key, one) for one in asked):
         return None
-    return Refusal(tool=rule.tool, right=rule.right)
+    return Denial(tool=rule.tool, right=rule.right)
 
 
 def districts_of(rule: Rule, key: Grant, district_id: str) -> frozenset[str] | None:

@@ -36,7 +36,7 @@ Update = delivery_pb2.Delivery | change_pb2.ChangeSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class WatchSpec:
     """What a watcher asked for."""
 
     districts: frozenset[str] | None
@@ -59,7 +59,7 @@ class Watch:
     """Streams to one watcher from a position on."""
 
     tail: Tail
-    wish: Wish
+    spec: WatchSpec
     position: ResumeToken
     states: States
     clock: Callable[[], dt.datetime]
@@ -73,8 +73,8 @@ class Watch:
         while True:
             head = self.tail.head  # before the read: what comes after it is waited for
             entries = await _whole(self.tail.read_after(self.position.revision))
-            if self.wish.calendars is not None:
-                await _whole(self.wish.calendars.learn(_deliveries(entries)))
+            if self.spec.calendars is not None:
+                await _whole(self.spec.calendars.learn(_deliveries(entries)))
             for response in self._updates(entries):
                 yield response
             if entries:
@@ -110,18 +110,18 @@ class Watch:
     def _wants(self, district_id: str, update: Update) -> bool:
         if not update.district_id:
             return False  # blanked: it was of a person whose data were erased
-        if self.wish.districts is not None and district_id not in self.wish.districts:
+        if self.spec.districts is not None and district_id not in self.spec.districts:
             return False
-        if self.wish.sources and update.change_key.source not in self.wish.sources:
+        if self.spec.sources and update.change_key.source not in self.spec.sources:
             return False
         if isinstance(update, delivery_pb2.Delivery):
-            return self.wish.deliveries and (self.wish.test is None or self.wish.test(update))
-        test = self.wish.change_test
-        return self.wish.changes and (test is None or test(update))
+            return self.spec.deliveries and (self.spec.test is None or self.spec.test(update))
+        test = self.spec.change_test
+        return self.spec.changes and (test is None or test(update))
 
     async def _changed_states(self) -> list[status_pb2.ServiceState]:
         now = time.monotonic()
-        if not self.wish.states or now - self._looked < STATE_INTERVAL:
+        if not self.spec.states or now - self._looked < STATE_INTERVAL:
             return []
         self._looked = now
         changed = []

@@ -18,7 +18,7 @@ from schoolbell_server.config import Config, DeliveryConfig, ServerConfig
 from schoolbell_server.demo.settled import settled
 from schoolbell_server.demo.stage import APPS
 from schoolbell_server.domain.kinds import AppType, ProviderEnvironment
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.testing.district import phone_of_mother, set_up
 
 DISTRICT = "elm-district"

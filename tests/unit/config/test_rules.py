@@ -8,7 +8,7 @@ import pytest
 
 from schoolbell_server.config import Config, ConfigError, ServerConfig, check_replay, warnings
 from schoolbell_server.domain.kinds import AppType
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 
 
 def config(ios_server: str, android_endpoint: str) -> Config:

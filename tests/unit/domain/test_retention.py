@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from schoolbell_server.contract.settings import LONGEST_HOLD
+from schoolbell_server.contract.district_settings import LONGEST_HOLD
 from schoolbell_server.domain.kinds import Kind
 from schoolbell_server.domain.retention import KEY_LIFE, PASSING_LIFE, first_day_kept, key_life
 from schoolbell_server.domain.timing import LONGEST_LIFE

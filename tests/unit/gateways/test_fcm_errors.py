@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.fcm.errors import FCM_CODES, STATUSES, verdict_of
+from schoolbell_server.gateways.fcm.errors import FCM_CODES, STATUSES, meaning_of
 
 
 def fcm(code: str) -> dict[str, Any]:
@@ -161,8 +161,8 @@ def body(status: int, canonical: str, details: list[dict[str, Any]]) -> bytes:
 def test_an_error_has_its_outcome(
     status: int, canonical: str, details: list[dict[str, Any]], outcome: Outcome, reason: str
 ) -> None:
-    verdict = verdict_of(status, body(status, canonical, details))
-    assert (verdict.outcome, verdict.reason) == (outcome, reason)
+    meaning = meaning_of(status, body(status, canonical, details))
+    assert (meaning.outcome, meaning.reason) == (outcome, reason)
 
 
 def test_no_code_and_no_status_is_left_out() -> None:
@@ -172,8 +172,8 @@ def test_no_code_and_no_status_is_left_out() -> None:
 
 
 def test_success_names_the_message() -> None:
-    verdict = verdict_of(200, b'{\n  "name": "projects/p/messages/0:1"\n}\n')
-    assert (verdict.outcome, verdict.message_id) == (Outcome.ACCEPTED, "projects/p/messages/0:1")
+    meaning = meaning_of(200, b'{\n  "name": "projects/p/messages/0:1"\n}\n')
+    assert (meaning.outcome, meaning.message_id) == (Outcome.ACCEPTED, "projects/p/messages/0:1")
 
 
 @pytest.mark.parametrize("status", [200, 301, 401, 403, 404, 410, 429, 500, 503])
@@ -192,7 +192,7 @@ def test_success_names_the_message() -> None:
     ],
 )
 def test_a_foreign_body_kills_no_token(status: int, foreign: bytes) -> None:
-    assert verdict_of(status, foreign).outcome is Outcome.PROVIDER_DOWN
+    assert meaning_of(status, foreign).outcome is Outcome.PROVIDER_DOWN
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ def test_a_foreign_body_kills_no_token(status: int, foreign: bytes) -> None:
 def test_a_new_access_token_is_asked_for_only_where_it_can_help(
     details: list[dict[str, Any]], refused: bool
 ) -> None:
-    verdict = verdict_of(401, body(401, "UNAUTHENTICATED", details))
-    assert verdict.access_token_refused is refused
+    meaning = meaning_of(401, body(401, "UNAUTHENTICATED", details))
+    assert meaning.access_token_refused is refused
 
 
 def test_a_proxys_401_asks_for_no_new_access_token() -> None:
-    assert not verdict_of(401, b"<html>log in</html>").access_token_refused
+    assert not meaning_of(401, b"<html>log in</html>").access_token_refused

@@ -12,9 +12,9 @@ import pytest
 from schoolbell_sandbox.fcm_rules import size_of
 from schoolbell_sandbox.fcm_schema import check_request
 from schoolbell_server.domain.kinds import DetailLevel, Kind
+from schoolbell_server.gateways.app_config import AndroidConfig, AndroidStyle
 from schoolbell_server.gateways.common.push import Push
 from schoolbell_server.gateways.fcm.message import LONGEST_TTL, PAYLOAD_LIMIT, FcmMessages
-from schoolbell_server.gateways.settings import AndroidConfig, AndroidStyle
 from tests.unit.gateways.pushes import NOW, push
 
 

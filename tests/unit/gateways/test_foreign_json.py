@@ -13,7 +13,7 @@ from schoolbell_server.gateways.common.foreign_json import (
     object_or_empty,
     read_object,
 )
-from schoolbell_server.gateways.fcm.errors import verdict_of
+from schoolbell_server.gateways.fcm.errors import meaning_of
 
 ODD: list[object] = [None, True, 5, -1, 1.5, "", "x", [], [5], {}, {"a": 1}, [[[]]], [None, {}]]
 DEEP = 50_000
@@ -65,5 +65,5 @@ def test_a_verdict_is_given_on_every_answer_of_google(key: str, value: object) -
     error = {"code": 400, "status": "INVALID_ARGUMENT", "details": [detail], key: value}
     for status in (200, 400, 503):
         for document in ({"error": error, key: value}, {key: error}, {"error": {key: value}}):
-            verdict = verdict_of(status, json.dumps(document).encode())
-            assert isinstance(verdict.reason, str)
+            meaning = meaning_of(status, json.dumps(document).encode())
+            assert isinstance(meaning.reason, str)

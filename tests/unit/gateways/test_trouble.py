@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.common.transport import Fault, Transport
+from schoolbell_server.gateways.common.transport import NoAnswer, Transport
 from schoolbell_server.gateways.common.trouble import LinkTrouble, trouble_of
 from schoolbell_server.security.authority import LocalAuthority
 from tests.unit.contract import enums
@@ -74,6 +74,6 @@ async def failing(origin: str) -> LinkTrouble:
         fault = await transport.post("", b"", {})
     finally:
         await transport.close()
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, NoAnswer)
     outcome = Outcome.NOT_SENT if fault.not_sent else Outcome.ANSWER_LOST
     return trouble_of(outcome, fault.reason)

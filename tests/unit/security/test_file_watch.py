@@ -11,7 +11,7 @@ from schoolbell.v1 import status_pb2
 from schoolbell_sandbox.certificates import Authority, CertificateFlaw
 from schoolbell_server.config import Config, ServerConfig
 from schoolbell_server.domain.kinds import AppType
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig, IosConfig
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig, IosConfig
 from schoolbell_server.maintenance.file_watch import SOON, look_at_files
 from schoolbell_server.security.credential_files import span_of
 from schoolbell_server.security.tls import TlsConfig

@@ -20,8 +20,8 @@ from schoolbell.v1 import (
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
 from schoolbell_server.security.permissions import (
     RULES,
+    Denial,
     Reach,
-    Refusal,
     Rule,
     may_hand_out,
     refusal,
@@ -135,7 +135,7 @@ def test_a_role_may_call_what_is_expected_and_nothing_else(role: Role) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_nobody_acts_in_another_district(method: str, role: Role) -> None:
     caller = key(role, rights=EVERY_RIGHT)
-    assert refusal(RULES[method], caller, "oak") == Refusal()
+    assert refusal(RULES[method], caller, "oak") == Denial()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -146,7 +146,7 @@ def test_an_administrator_needs_the_very_tool_right(method: str) -> None:
         return
     assert rule.tool is not None and rule.right is not None
     others = {tool: Right.WRITE for tool in Tool if tool is not rule.tool}
-    missing = Refusal(tool=rule.tool, right=rule.right)
+    missing = Denial(tool=rule.tool, right=rule.right)
     assert refusal(rule, key(Role.ADMINISTRATOR, rights=others), "maple") == missing
     reader = key(Role.ADMINISTRATOR, rights={rule.tool: Right.READ})
     assert refusal(rule, reader, "maple") == (missing if rule.right is Right.WRITE else None)
@@ -166,7 +166,7 @@ def test_every_readable_district_may_be_asked_for_with_a_key_for_one() -> None:
         assert rule.reach is Reach.READABLE
         assert refusal(rule, key(Role.MONITOR), "-") is None
     one = RULES["/schoolbell.v1.StatusService/GetStatus"]
-    assert refusal(one, key(Role.MONITOR), "-") == Refusal()
+    assert refusal(one, key(Role.MONITOR), "-") == Denial()
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -177,7 +177,7 @@ def test_a_key_that_is_limited_to_sources_may_call_what_is_of_sources(role: Role
     for method in METHODS:
         if refusal(RULES[method], whole, "maple") is not None:
             continue
-        expected = None if method.rpartition("/")[2] in within else Refusal(sources=True)
+        expected = None if method.rpartition("/")[2] in within else Denial(sources=True)
         assert refusal(RULES[method], limited, "maple") == expected, method
 
 
@@ -218,8 +218,8 @@ def test_keys_for_every_district_are_made_only_by_an_operator_for_every_district
 
 def test_a_rule_that_says_nothing_refuses_everybody() -> None:
     for role in Role:
-        assert refusal(Rule(), key(role, "-", EVERY_RIGHT), "maple") == Refusal()
-        assert refusal(Rule(roles=frozenset({role})), key(role, "-"), "-") == Refusal()
+        assert refusal(Rule(), key(role, "-", EVERY_RIGHT), "maple") == Denial()
+        assert refusal(Rule(roles=frozenset({role})), key(role, "-"), "-") == Denial()
 
 
 @pytest.mark.parametrize(

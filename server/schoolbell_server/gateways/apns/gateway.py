@@ -10,15 +10,15 @@ from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.apns.message import ApnsMessages, path_of
 from schoolbell_server.gateways.apns.provider_token import ProviderToken
 from schoolbell_server.gateways.apns.reasons import WORN_OUT, outcome_of
+from schoolbell_server.gateways.app_config import IosConfig
 from schoolbell_server.gateways.common.attempts import Outgoing
 from schoolbell_server.gateways.common.circuits import Circuits
 from schoolbell_server.gateways.common.foreign_json import ForeignObject, object_or_empty
 from schoolbell_server.gateways.common.provider_gateway import ProviderGateway
 from schoolbell_server.gateways.common.push import Push, PushResult, Report, unreported
 from schoolbell_server.gateways.common.retry_after import read_retry_after
-from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
+from schoolbell_server.gateways.common.transport import Answer, NoAnswer, Transport
 from schoolbell_server.gateways.common.wording import LONGEST_ID, word
-from schoolbell_server.gateways.settings import IosConfig
 from schoolbell_server.observability.loop_lag import LoopLag
 
 HOSTS = {
@@ -93,7 +93,7 @@ class ApnsGateway(ProviderGateway):
             headers = ApnsMessages(self._config.topic, self._authorization()).headers(_PROBE)
             left = begin + self._deadline - asyncio.get_running_loop().time()
             answer = await transport.post(path_of(_PROBE), b"", headers, left)
-        if isinstance(answer, Fault):
+        if isinstance(answer, NoAnswer):
             return (Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST), answer.reason
         reason = _reason(object_or_empty(answer.body))
         return outcome_of(answer.status, reason), _word(answer, reason)
@@ -106,12 +106,12 @@ class ApnsGateway(ProviderGateway):
     def _outgoing(self, push: Push, messages: ApnsMessages) -> Outgoing | None:
         transport = self._transports[push.environment]
         leaving = transport.make(path_of(push), messages.body(push), messages.headers(push))
-        if isinstance(leaving, Fault):
+        if isinstance(leaving, NoAnswer):
             return None
         return Outgoing(transport, leaving, messages.authorization)
 
     async def conclude(
-        self, push: Push, sent: Outgoing, answer: Answer | Fault, begin: float, end: float
+        self, push: Push, sent: Outgoing, answer: Answer | NoAnswer, begin: float, end: float
     ) -> PushResult:
         """Return what an answer means; an outdated provider token is renewed, and shown once."""
         if self._is_outdated(answer, sent.transport, sent.authorization):
@@ -127,19 +127,19 @@ class ApnsGateway(ProviderGateway):
             _, answer = await self._post(push, end - asyncio.get_running_loop().time())
         return self._note(push, answer, begin)
 
-    async def _post(self, push: Push, left: float) -> tuple[str, Answer | Fault]:
+    async def _post(self, push: Push, left: float) -> tuple[str, Answer | NoAnswer]:
         """Post once; return the authorization that was shown, and the answer."""
         messages = ApnsMessages(self._config.topic, self._authorization())
         body, headers = messages.body(push), messages.headers(push)
         transport = self._transports[push.environment]
         return messages.authorization, await transport.post(path_of(push), body, headers, left)
 
-    def _is_outdated(self, answer: Answer | Fault, transport: Transport, shown: str) -> bool:
+    def _is_outdated(self, answer: Answer | NoAnswer, transport: Transport, shown: str) -> bool:
         """Return whether a provider token was refused as too old and there is another.
 
         A connection that answers nothing else any more is replaced.
         """
-        if isinstance(answer, Fault) or answer.status == 200:
+        if isinstance(answer, NoAnswer) or answer.status == 200:
             return False
         reason = _reason(object_or_empty(answer.body))
         if reason in WORN_OUT:
@@ -159,18 +159,18 @@ class ApnsGateway(ProviderGateway):
                 transport.renew_now()
         return shown
 
-    def _note(self, push: Push, answer: Answer | Fault, begin: float) -> PushResult:
+    def _note(self, push: Push, answer: Answer | NoAnswer, begin: float) -> PushResult:
         """Tell the circuit of an attempt that began at a time of its clock; return its result."""
         circuit = self._attempts.circuits.of(push.environment)
         result = self._result(push, answer, circuit.now() - begin)
-        timed_out = isinstance(answer, Fault) and answer.timed_out
+        timed_out = isinstance(answer, NoAnswer) and answer.timed_out
         circuit.record(result.outcome, begin, timed_out=timed_out)
         if result.outcome is Outcome.THROTTLED_PROJECT:
             self._attempts.circuits.throttle(result.provider_reason, result.retry_after)
         return result
 
-    def _result(self, push: Push, answer: Answer | Fault, seconds: float) -> PushResult:
-        if isinstance(answer, Fault):
+    def _result(self, push: Push, answer: Answer | NoAnswer, seconds: float) -> PushResult:
+        if isinstance(answer, NoAnswer):
             return PushResult(
                 delivery_id=push.delivery_id,
                 outcome=Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST,

@@ -14,7 +14,7 @@ from schoolbell_server.gateways.common.circuit import Circuit
 from schoolbell_server.gateways.common.circuits import Circuits
 from schoolbell_server.gateways.common.mass_death import MassDeathGuard
 from schoolbell_server.gateways.common.push import GatewayHealth, Push, PushResult
-from schoolbell_server.gateways.common.transport import Answer, Fault, Leaving, Transport
+from schoolbell_server.gateways.common.transport import Answer, Leaving, NoAnswer, Transport
 from schoolbell_server.gateways.common.trouble import trouble_of
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.loop_lag import Limit
@@ -35,7 +35,7 @@ class Batched(Protocol):
         """
 
     async def conclude(
-        self, push: Push, sent: Outgoing, answer: Answer | Fault, begin: float, end: float
+        self, push: Push, sent: Outgoing, answer: Answer | NoAnswer, begin: float, end: float
     ) -> PushResult:
         """Return what an answer means for a push that left at a time by its circuit's clock.
 
@@ -159,7 +159,7 @@ class Attempts:
             self.in_flight -= 1
             self._room.release()
 
-    async def _answer(self, sent: Outgoing, limit: Limit) -> Answer | Fault:
+    async def _answer(self, sent: Outgoing, limit: Limit) -> Answer | NoAnswer:
         task = asyncio.current_task()
         assert task is not None
         limit.waiting.add(task)

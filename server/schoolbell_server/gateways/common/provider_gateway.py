@@ -10,7 +10,7 @@ from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
 from schoolbell_server.gateways.common.attempts import Attempts, Outgoing
 from schoolbell_server.gateways.common.circuits import Circuits, CircuitView
 from schoolbell_server.gateways.common.push import GatewayHealth, Push, PushResult, Report
-from schoolbell_server.gateways.common.transport import Answer, Fault
+from schoolbell_server.gateways.common.transport import Answer, NoAnswer
 
 
 class ProviderGateway(ABC):
@@ -93,6 +93,6 @@ class ProviderGateway(ABC):
 
     @abstractmethod
     async def conclude(
-        self, push: Push, sent: Outgoing, answer: Answer | Fault, begin: float, end: float
+        self, push: Push, sent: Outgoing, answer: Answer | NoAnswer, begin: float, end: float
     ) -> PushResult:
         """Return what an answer means for a push that left at a time by its circuit's clock."""

@@ -1,6 +1,6 @@
 """HTTP/2 to a provider, over a kept client that survives what providers do to connections.
 
-Every request ends, within its deadline, as an answer or as a `Fault` that says whether the
+Every request ends, within its deadline, as an answer or as a `NoAnswer` that says whether the
 provider can have seen it. Nothing that the provider can have seen is sent twice here.
 """
 
@@ -66,7 +66,7 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class NoAnswer:
     """There was no answer."""
 
     reason: str
@@ -121,13 +121,13 @@ class Transport:
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str], limit: float | None = None
-    ) -> Answer | Fault:
+    ) -> Answer | NoAnswer:
         """Send one request and wait for its answer, `limit` seconds at most."""
         seconds = self._deadline.total_seconds() if limit is None else limit
         if seconds <= 0:  # a stall, or a wait for room, has taken it all
-            return Fault("no time left", not_sent=True)
+            return NoAnswer("no time left", not_sent=True)
         leaving = self.make(path, body, headers)
-        if isinstance(leaving, Fault):
+        if isinstance(leaving, NoAnswer):
             return leaving
         try:
             # The library's own timeout looks at the clock first and at what has arrived never.
@@ -140,15 +140,15 @@ class Transport:
         """Return a limit for many exchanges at once."""
         return self._lag.limit(seconds)
 
-    def make(self, path: str, body: bytes, headers: Mapping[str, str]) -> Leaving | Fault:
+    def make(self, path: str, body: bytes, headers: Mapping[str, str]) -> Leaving | NoAnswer:
         """Return a request that is ready to leave, on the present client."""
         try:
             request = self._client.post(path).headers(headers).body_bytes(body).build()
         except ValueError as error:
-            return Fault(f"request not built: {type(error).__name__}", not_sent=True)
+            return NoAnswer(f"request not built: {type(error).__name__}", not_sent=True)
         return Leaving(request, self._serial, self._clock())
 
-    async def exchange(self, leaving: Leaving) -> Answer | Fault:
+    async def exchange(self, leaving: Leaving) -> Answer | NoAnswer:
         """Send a request and wait for its answer; whoever limits the time cancels it."""
         try:
             response = await leaving.request.send()
@@ -160,12 +160,12 @@ class Transport:
         self._heard = self._clock()
         return Answer(response.status, content, partial(_header, response), leaving.client)
 
-    def unanswered(self, leaving: Leaving) -> Fault:
+    def unanswered(self, leaving: Leaving) -> NoAnswer:
         """Take note that a request had no answer in its time."""
         # Not a word from anybody in all this time: the peer is gone without saying so.
         if self._heard < leaving.start:
             self.renew(leaving.client)
-        return Fault("no answer in time", not_sent=False, timed_out=True)
+        return NoAnswer("no answer in time", not_sent=False, timed_out=True)
 
     def renew(self, client: int) -> None:
         """Use new connections from now on, unless that `client` has been replaced already.
@@ -258,7 +258,7 @@ async def knows_unsent() -> bool:
             fault = await transport.post("", b"", {})
         finally:
             await transport.close()
-    return isinstance(fault, Fault) and fault.not_sent
+    return isinstance(fault, NoAnswer) and fault.not_sent
 
 
 def _header(response: Any, name: str) -> str | None:
@@ -270,7 +270,7 @@ def _header(response: Any, name: str) -> str | None:
     return value
 
 
-def _fault(error: PyreqwestError) -> Fault:
+def _fault(error: PyreqwestError) -> NoAnswer:
     """Tell a request that nobody has seen from one that may have been.
 
     The first cause quotes the URL and is left out.
@@ -279,4 +279,4 @@ def _fault(error: PyreqwestError) -> Fault:
     causes = [cause["message"] for cause in found or ()][1:]
     not_sent = any(unseen in cause for cause in causes for unseen in _UNSEEN)
     reason = causes[-1] if causes else type(error).__name__
-    return Fault(word(reason, _LONGEST_REASON), not_sent, isinstance(error, RequestTimeoutError))
+    return NoAnswer(word(reason, _LONGEST_REASON), not_sent, isinstance(error, RequestTimeoutError))

@@ -13,7 +13,7 @@ import jwt
 
 from schoolbell_server.gateways.common.files import stamp
 from schoolbell_server.gateways.common.foreign_json import ForeignObject, object_or_empty
-from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
+from schoolbell_server.gateways.common.transport import Answer, NoAnswer, Transport
 from schoolbell_server.gateways.common.wording import word
 from schoolbell_server.gateways.fcm.service_account import ServiceAccount, read_service_account
 from schoolbell_server.observability.log import get_logger
@@ -197,9 +197,9 @@ class AccessToken:
         return self._transports[origin]
 
 
-def _token_of(answer: Answer | Fault) -> tuple[str, float]:
+def _token_of(answer: Answer | NoAnswer) -> tuple[str, float]:
     """Return the token of an answer, and its life in seconds."""
-    if isinstance(answer, Fault):
+    if isinstance(answer, NoAnswer):
         raise TokenUnreachable(answer.reason, timed_out=answer.timed_out)
     document = object_or_empty(answer.body)
     if answer.status != 200:

@@ -58,7 +58,7 @@ _PROJECT_RATES = frozenset({"RATE_LIMIT_EXCEEDED", "RESOURCE_QUOTA_EXCEEDED"})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Meaning:
     """What an answer means, and Google's own word for it."""
 
     outcome: Outcome
@@ -75,33 +75,33 @@ class Verdict:
         return self.reason in _STALE
 
 
-def verdict_of(status: int, body: bytes) -> Verdict:
+def meaning_of(status: int, body: bytes) -> Meaning:
     """Return what an answer means."""
     document = object_or_empty(body)
     if status == 200 and (name := document.text("name")):
-        return Verdict(Outcome.ACCEPTED, "", word(name, LONGEST_ID))
+        return Meaning(Outcome.ACCEPTED, "", word(name, LONGEST_ID))
     error = document.inner("error")
     if error is None:
-        return Verdict(Outcome.PROVIDER_DOWN, f"HTTP {status}")
+        return Meaning(Outcome.PROVIDER_DOWN, f"HTTP {status}")
     return _judge(status, word(error.text("status")), error.objects("details"))
 
 
-def _judge(status: int, canonical: str, details: list[ForeignObject]) -> Verdict:
+def _judge(status: int, canonical: str, details: list[ForeignObject]) -> Meaning:
     apns = _first(details, _APNS_ERROR, "reason")
     code = _first(details, _FCM_ERROR, "errorCode")
     if apns == "Unregistered":
-        return Verdict(Outcome.TOKEN_DEAD, apns)
+        return Meaning(Outcome.TOKEN_DEAD, apns)
     if code == "INVALID_ARGUMENT" and _named(details, _BAD_REQUEST):
-        return Verdict(Outcome.PAYLOAD_BAD, code)
+        return Meaning(Outcome.PAYLOAD_BAD, code)
     if code == _QUOTA:
         return _scope(details)
     if code in FCM_CODES:
-        return Verdict(FCM_CODES[code], apns or code)
+        return Meaning(FCM_CODES[code], apns or code)
     reason = _first(details, _ERROR_INFO, "reason") or canonical or f"HTTP {status}"
-    return Verdict(STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
+    return Meaning(STATUSES.get(canonical, Outcome.PROVIDER_DOWN), reason)
 
 
-def _scope(details: list[ForeignObject]) -> Verdict:
+def _scope(details: list[ForeignObject]) -> Meaning:
     """Return whose quota it is, as far as Google says."""
     violations = [
         violation
@@ -113,11 +113,11 @@ def _scope(details: list[ForeignObject]) -> Verdict:
         f"{violation.text('subject')} {violation.text('description')}" for violation in violations
     ).lower()
     if "device" in said or "token" in said:
-        return Verdict(Outcome.THROTTLED_DEVICE, _QUOTA)
+        return Meaning(Outcome.THROTTLED_DEVICE, _QUOTA)
     front = _first(details, _ERROR_INFO, "reason") in _PROJECT_RATES
     if front or "project" in said:
-        return Verdict(Outcome.THROTTLED_PROJECT, _QUOTA)
-    return Verdict(Outcome.THROTTLED_DEVICE, _QUOTA, unscoped=True)
+        return Meaning(Outcome.THROTTLED_PROJECT, _QUOTA)
+    return Meaning(Outcome.THROTTLED_DEVICE, _QUOTA, unscoped=True)
 
 
 def _first(details: list[ForeignObject], kind: str, field: str) -> str:

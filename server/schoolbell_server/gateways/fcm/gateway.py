@@ -9,18 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 
 from schoolbell_server.domain.kinds import Outcome, ProviderEnvironment
+from schoolbell_server.gateways.app_config import AndroidConfig
 from schoolbell_server.gateways.common.attempts import Outgoing, not_sent
 from schoolbell_server.gateways.common.circuits import Circuits
 from schoolbell_server.gateways.common.provider_gateway import ProviderGateway
 from schoolbell_server.gateways.common.push import Push, PushResult, Report, unreported
 from schoolbell_server.gateways.common.rate import TokenBucket
 from schoolbell_server.gateways.common.retry_after import read_retry_after
-from schoolbell_server.gateways.common.transport import Answer, Fault, Transport
+from schoolbell_server.gateways.common.transport import Answer, NoAnswer, Transport
 from schoolbell_server.gateways.fcm.access_token import AccessToken, TokenRefused, TokenUnreachable
-from schoolbell_server.gateways.fcm.errors import Verdict, verdict_of
+from schoolbell_server.gateways.fcm.errors import Meaning, meaning_of
 from schoolbell_server.gateways.fcm.message import FcmMessages
 from schoolbell_server.gateways.fcm.quota_guess import QuotaGuess
-from schoolbell_server.gateways.settings import AndroidConfig
 from schoolbell_server.observability.loop_lag import LoopLag
 
 ENDPOINT = "https://fcm.googleapis.com"
@@ -80,10 +80,10 @@ class FcmGateway(ProviderGateway):
 
     async def _probe(self) -> tuple[Outcome, str]:
         """Let Google validate a message to nobody: it is refused for the address."""
-        verdict, _ = await self._post(_PROBE, self._deadline)
-        if verdict.outcome is Outcome.THROTTLED_DEVICE:  # it is sent to nobody's
-            return Outcome.THROTTLED_PROJECT, verdict.reason
-        return verdict.outcome, verdict.reason
+        meaning, _ = await self._post(_PROBE, self._deadline)
+        if meaning.outcome is Outcome.THROTTLED_DEVICE:  # it is sent to nobody's
+            return Outcome.THROTTLED_PROJECT, meaning.reason
+        return meaning.outcome, meaning.reason
 
     def prepare(self, batch: Sequence[Push]) -> Sequence[Outgoing | None]:
         """Return each push ready to leave; none, where a token or the rate must be waited for."""
@@ -100,21 +100,21 @@ class FcmGateway(ProviderGateway):
     ) -> Outgoing | None:
         body = self._messages.encode(push, now)
         leaving = None if body is None else self._transport.make(self._path, body, headers)
-        if leaving is None or isinstance(leaving, Fault):
+        if leaving is None or isinstance(leaving, NoAnswer):
             return None
         return Outgoing(self._transport, leaving, token)
 
     async def conclude(
-        self, push: Push, sent: Outgoing, answer: Answer | Fault, begin: float, end: float
+        self, push: Push, sent: Outgoing, answer: Answer | NoAnswer, begin: float, end: float
     ) -> PushResult:
         """Return what an answer means; a refused access token is fetched anew, and shown once."""
-        verdict, retry_after = self._verdict(answer)
-        if verdict.access_token_refused:
+        meaning, retry_after = self._meaning(answer)
+        if meaning.access_token_refused:
             self._token.forget(sent.authorization)
-            verdict, retry_after = await self._again(push, end)
-        return self._note(push, verdict, retry_after, begin)
+            meaning, retry_after = await self._again(push, end)
+        return self._note(push, meaning, retry_after, begin)
 
-    async def _again(self, push: Push, end: float) -> tuple[Verdict, dt.timedelta | None]:
+    async def _again(self, push: Push, end: float) -> tuple[Meaning, dt.timedelta | None]:
         """Send a push again, with a new access token, until the loop's time `end`."""
         body = self._messages.encode(push, self._clock())
         left = end - asyncio.get_running_loop().time()
@@ -135,30 +135,30 @@ class FcmGateway(ProviderGateway):
         if wait:
             await asyncio.sleep(wait)
         begin = self._circuit.now()
-        verdict, retry_after = await self._post(body, left - wait)
-        return self._note(push, verdict, retry_after, begin)
+        meaning, retry_after = await self._post(body, left - wait)
+        return self._note(push, meaning, retry_after, begin)
 
     def _note(
-        self, push: Push, verdict: Verdict, retry_after: dt.timedelta | None, begin: float
+        self, push: Push, meaning: Meaning, retry_after: dt.timedelta | None, begin: float
     ) -> PushResult:
         """Tell circuit and rate of an attempt that began at a time; return its result."""
-        outcome = self._quota.outcome(push.address, verdict)
-        self._circuit.record(outcome, begin, timed_out=verdict.timed_out)
+        outcome = self._quota.outcome(push.address, meaning)
+        self._circuit.record(outcome, begin, timed_out=meaning.timed_out)
         if outcome is Outcome.THROTTLED_PROJECT:
             self._rate.slow_down()
-            self._attempts.circuits.throttle(verdict.reason, retry_after)
+            self._attempts.circuits.throttle(meaning.reason, retry_after)
         return PushResult(
             delivery_id=push.delivery_id,
             outcome=outcome,
-            provider_reason=verdict.reason,
-            provider_message_id=verdict.message_id,
+            provider_reason=meaning.reason,
+            provider_message_id=meaning.message_id,
             retry_after=retry_after,
             seconds=self._circuit.now() - begin,
         )
 
     async def _post(
         self, body: bytes, left: float, tries: int = 2
-    ) -> tuple[Verdict, dt.timedelta | None]:
+    ) -> tuple[Meaning, dt.timedelta | None]:
         """Post; once more, with a new access token, where it was refused at the first of two."""
         end = time.monotonic() + left
         try:
@@ -169,24 +169,24 @@ class FcmGateway(ProviderGateway):
             self._token.forget(shown)
             return await self._post(body, end - time.monotonic(), tries - 1)
         except TokenRefused as error:
-            return Verdict(Outcome.CREDENTIAL_BAD, str(error)), None
+            return Meaning(Outcome.CREDENTIAL_BAD, str(error)), None
         except TokenUnreachable as error:
-            return Verdict(Outcome.NOT_SENT, str(error), timed_out=error.timed_out), None
+            return Meaning(Outcome.NOT_SENT, str(error), timed_out=error.timed_out), None
 
     async def _try(
         self, body: bytes, token: str, end: float
-    ) -> tuple[Verdict, dt.timedelta | None]:
+    ) -> tuple[Meaning, dt.timedelta | None]:
         left = end - time.monotonic()
-        return self._verdict(await self._transport.post(self._path, body, _headers(token), left))
+        return self._meaning(await self._transport.post(self._path, body, _headers(token), left))
 
-    def _verdict(self, answer: Answer | Fault) -> tuple[Verdict, dt.timedelta | None]:
-        if isinstance(answer, Fault):
+    def _meaning(self, answer: Answer | NoAnswer) -> tuple[Meaning, dt.timedelta | None]:
+        if isinstance(answer, NoAnswer):
             outcome = Outcome.NOT_SENT if answer.not_sent else Outcome.ANSWER_LOST
-            return Verdict(outcome, answer.reason, timed_out=answer.timed_out), None
-        verdict = verdict_of(answer.status, answer.body)
-        if verdict.outcome is Outcome.ACCEPTED:
-            return verdict, None
-        return verdict, read_retry_after(answer.header("retry-after") or "", self._clock())
+            return Meaning(outcome, answer.reason, timed_out=answer.timed_out), None
+        meaning = meaning_of(answer.status, answer.body)
+        if meaning.outcome is Outcome.ACCEPTED:
+            return meaning, None
+        return meaning, read_retry_after(answer.header("retry-after") or "", self._clock())
 
 
 def _headers(token: str) -> dict[str, str]:

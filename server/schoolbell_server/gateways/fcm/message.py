@@ -10,9 +10,9 @@ from pyfcm import FCMNotification
 
 from schoolbell_server.domain.kinds import DetailLevel
 from schoolbell_server.gateways.apns.message import app_keys, encode
+from schoolbell_server.gateways.app_config import AndroidConfig, AndroidStyle
 from schoolbell_server.gateways.common.fitting import fit_body
 from schoolbell_server.gateways.common.push import Push
-from schoolbell_server.gateways.settings import AndroidConfig, AndroidStyle
 
 PAYLOAD_LIMIT = 4096  # bytes of keys and values
 LONGEST_TTL = 2_419_200  # seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schoolbell_server.domain.kinds import Outcome
-from schoolbell_server.gateways.fcm.errors import Verdict
+from schoolbell_server.gateways.fcm.errors import Meaning
 
 IN_A_ROW = 20
 """So many devices without an answer to any other between them, and it is the project's quota."""
@@ -18,15 +18,15 @@ class QuotaGuess:
     def __init__(self) -> None:
         self._addresses: set[str] = set()
 
-    def outcome(self, address: str, verdict: Verdict) -> Outcome:
+    def outcome(self, address: str, meaning: Meaning) -> Outcome:
         """Return what an answer to a push to an address means."""
-        if verdict.outcome in _SAYS_NOTHING:
-            return verdict.outcome
-        if not verdict.unscoped:
+        if meaning.outcome in _SAYS_NOTHING:
+            return meaning.outcome
+        if not meaning.unscoped:
             self._addresses.clear()
-            return verdict.outcome
+            return meaning.outcome
         if len(self._addresses) < IN_A_ROW:
             self._addresses.add(address)
         if len(self._addresses) < IN_A_ROW:
-            return verdict.outcome
+            return meaning.outcome
         return Outcome.THROTTLED_PROJECT

@@ -27,7 +27,7 @@ from schoolbell_storage.delivery_queries import DeliveryQuery, list_deliveries
 from schoolbell_storage.devices import owner_of
 from schoolbell_storage.fact_documents import decode_state
 from schoolbell_storage.facts import read_facts
-from schoolbell_storage.provenance import Asked, Provenance, fetch_provenance
+from schoolbell_storage.provenance import Provenance, ProvenanceQuery, fetch_provenance
 from schoolbell_storage.roster import StoredRelationship, get_student
 from schoolbell_storage.world import Apps, fetch_users, fetch_world
 
@@ -106,7 +106,7 @@ async def gather(connection: AsyncConnection, question: Question, apps: Apps) ->
         provenance={
             student_id: await fetch_provenance(
                 connection,
-                Asked(
+                ProvenanceQuery(
                     district_id=question.district_id,
                     student_id=student_id,
                     kind=change.kind,

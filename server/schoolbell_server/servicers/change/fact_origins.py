@@ -10,7 +10,7 @@ from schoolbell_server.domain.change import Change
 from schoolbell_server.domain.fact import FactState, FactUpdate
 from schoolbell_server.domain.gate import BAR_ID, EntityKind, SeenFact
 from schoolbell_server.domain.kinds import AdultStudentRule
-from schoolbell_storage.provenance import DEFAULT, Origin, Provenance
+from schoolbell_storage.provenance import DEFAULT, Provenance, SettingOrigin
 
 _SETTINGS = {
     "enabled": "enabled",
@@ -41,7 +41,7 @@ class FactOrigins:
     """What is stored of the fact."""
     provenance: Provenance
 
-    def of(self, fact: SeenFact) -> Origin:
+    def of(self, fact: SeenFact) -> SettingOrigin:
         """Return who set a fact, and when."""
         stored = self.provenance
         match fact.entity:
@@ -62,7 +62,7 @@ class FactOrigins:
                 return self._of_fact(fact.name)
         return self._rows(fact.entity).get(fact.entity_id, DEFAULT)
 
-    def _rows(self, entity: EntityKind) -> Mapping[str, Origin]:
+    def _rows(self, entity: EntityKind) -> Mapping[str, SettingOrigin]:
         stored = self.provenance
         return {
             EntityKind.CALENDAR: stored.calendars,
@@ -74,12 +74,12 @@ class FactOrigins:
             EntityKind.PERSON_SUBSCRIPTION: stored.person_subscriptions,
         }.get(entity, {})
 
-    def _of_devices(self, user_id: str) -> Origin:
+    def _of_devices(self, user_id: str) -> SettingOrigin:
         """Return who last touched a device of a person: that is the person."""
         own = [one for one in self.provenance.devices.values() if one.source == user_id]
         return max(own, key=_update_time, default=DEFAULT)
 
-    def _of_district(self, fact: SeenFact) -> Origin:
+    def _of_district(self, fact: SeenFact) -> SettingOrigin:
         """Return what the audit log says; where it is silent, what is unset is a default."""
         field, row = _SETTINGS.get(fact.name), self.provenance.settings
         if field is None:
@@ -87,17 +87,17 @@ class FactOrigins:
         silent = DEFAULT if fact.value in _UNSET else row
         return self.provenance.fields.get(field, silent)
 
-    def _of_change(self) -> Origin:
-        return Origin(self.change.key.source, self.accept_time)
+    def _of_change(self) -> SettingOrigin:
+        return SettingOrigin(self.change.key.source, self.accept_time)
 
-    def _of_fact(self, name: str) -> Origin:
+    def _of_fact(self, name: str) -> SettingOrigin:
         """Return who set the known value; everything else about a fact the change itself says."""
         if name not in _KNOWN or self.update.previous.from_publisher:
             return self._of_change()
         if self.state is None:
             return DEFAULT
-        return Origin(self.state.setter.source, self.state.set_time)
+        return SettingOrigin(self.state.setter.source, self.state.set_time)
 
 
-def _update_time(origin: Origin) -> float:
+def _update_time(origin: SettingOrigin) -> float:
     return 0 if origin.update_time is None else origin.update_time.timestamp()

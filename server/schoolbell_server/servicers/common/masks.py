@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.fields import ReportViolation
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
@@ -61,17 +61,17 @@ def lay_over(stored: M, given: M, paths: Collection[str]) -> M:
     return merged
 
 
-def only_within(paths: Collection[str], prefix: str, violations: Violations) -> Complain:
+def only_within(paths: Collection[str], prefix: str, violations: Violations) -> ReportViolation:
     """Return a listener that hears complaints only of masked fields.
 
     What is stored may break a rule that is younger than it, and is not for the caller to correct.
     """
 
-    def complain(field: str, description: str, reason: FieldReason = reasons.BAD_FORMAT, /) -> None:
+    def report(field: str, description: str, reason: FieldReason = reasons.BAD_FORMAT, /) -> None:
         if any(_covers(prefix + path, field) for path in paths):
             violations.add(field, description, reason)
 
-    return complain
+    return report
 
 
 def _covers(path: str, field: str) -> bool:

@@ -17,7 +17,7 @@ from schoolbell_server.domain.timing import local_date
 from schoolbell_server.rpc import field_reasons as reasons
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
-from schoolbell_server.servicers.device.told import Asked, Told, ToldReader
+from schoolbell_server.servicers.device.delivered import Asked, Delivered, DeliveredReader
 from schoolbell_server.texts import Texts
 from schoolbell_storage.deliveries import deliveries_of_user
 from schoolbell_storage.engine import Storage
@@ -39,7 +39,7 @@ class Notifications:
     ) -> None:
         """`on_seen` is told the id of every device that fetches a text."""
         self._storage = storage
-        self._told = ToldReader(storage, apps)
+        self._told = DeliveredReader(storage, apps)
         self._texts = texts
         self._clock = clock
         self._on_seen = on_seen
@@ -74,7 +74,7 @@ class Notifications:
         notification = self._word(found, seen, locale)
         return messages.GetNotificationResponse(notification=notification)
 
-    async def _find(self, request: messages.GetNotificationRequest) -> Told | None:
+    async def _find(self, request: messages.GetNotificationRequest) -> Delivered | None:
         """Return the user's delivery that is asked for: of a notification, any."""
         district_id, user_id = request.district_id, request.user_id
         if request.delivery_id:
@@ -91,7 +91,7 @@ class Notifications:
                 return await self._told.read(Asked(district_id, user_id, row))
         return None
 
-    def _seen(self, found: Told) -> tuple[str, ...]:
+    def _seen(self, found: Delivered) -> tuple[str, ...]:
         """Return whom of its students the user may see: gates 1 to 9 as they stand now."""
         row = found.row
         day = row.school_day if self._replay else local_date(self._clock(), row.time_zone)
@@ -99,7 +99,7 @@ class Notifications:
         checked = recheck_all(found.change, named, row.user_id, row.device_id, day, found.world)
         return checked.student_ids
 
-    def _word(self, found: Told, seen: Sequence[str], locale: str) -> messages.Notification:
+    def _word(self, found: Delivered, seen: Sequence[str], locale: str) -> messages.Notification:
         row, district = found.row, found.world.district
         names = [found.given_names.get((row.district_id, one), "") for one in seen]
         text = self._texts.render(
@@ -121,7 +121,7 @@ class Notifications:
         )
 
 
-def _locale(request: messages.GetNotificationRequest, found: Told) -> str | None:
+def _locale(request: messages.GetNotificationRequest, found: Delivered) -> str | None:
     """Return the language to word it in; None where its device is no longer the user's."""
     locale: str | None = request.locale
     if request.delivery_id:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from schoolbell.v1 import device_service_pb2
-from schoolbell_server.contract.devices import ADDRESS_FIELDS, Address
+from schoolbell_server.contract.devices import ADDRESS_FIELDS, GivenAddress
 from schoolbell_server.domain.kinds import DetailLevel, Platform, ProviderEnvironment
 from schoolbell_server.domain.locales import language_tag
 from schoolbell_server.rpc import field_reasons as reasons
@@ -22,7 +22,7 @@ class Registration:
 
     user_id: str
     device: device_service_pb2.Device
-    address: Address | None
+    address: GivenAddress | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

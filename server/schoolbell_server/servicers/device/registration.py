@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.contract.devices import Address
+from schoolbell_server.contract.devices import GivenAddress
 from schoolbell_server.dispatch.cancelling import RETIRED, cancel_unsent
 from schoolbell_server.domain.kinds import CancelCause, RetirementReason
 from schoolbell_server.domain.transitions import Cancellation
@@ -116,7 +116,7 @@ class Registrar:
         )
 
     def _addressed(
-        self, row: DeviceRow, address: Address, address_hash: str, now: dt.datetime
+        self, row: DeviceRow, address: GivenAddress, address_hash: str, now: dt.datetime
     ) -> DeviceRow:
         return replace(
             row,

@@ -198,7 +198,7 @@ class DeviceServicer(DeviceServiceServicer):
     async def SignOut(
         self, request: messages.SignOutRequest, _context: Any
     ) -> messages.SignOutResponse:
-        """End stay-logged-in on all of a user's devices, and cancel what has not left."""
+        """End stay-logged-in on all of a user's devices, and cancel what is not sent yet."""
         violations, now = Violations(), self._clock()
         read_id(request.user_id, "user_id", violations.add)
         violations.refuse()

@@ -147,8 +147,8 @@ class DistrictServicer(DistrictServiceServicer):
             known = await get_district(connection, request.district_id, lock=True)
             before = known or _blank(request.district_id, now)
             merged = lay_over(_message(before), request.district, paths)
-            complain = only_within(paths, "district.", violations)
-            asked = read_district(merged, "district.", before, self._apps, complain)
+            report = only_within(paths, "district.", violations)
+            asked = read_district(merged, "district.", before, self._apps, report)
             violations.refuse()
             if known is None:
                 raise no_district(request.district_id)

@@ -34,7 +34,7 @@ from schoolbell_storage.deliveries import fetch_deliveries
 from schoolbell_storage.districts import move_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.keys import find_key
-from schoolbell_storage.persons import Holding, Person, Published
+from schoolbell_storage.persons import Person, PersonRows, Published
 from schoolbell_storage.rights import holders
 from schoolbell_storage.status_log import LogEntry
 
@@ -183,15 +183,15 @@ class _Erasing:
             await self._trail.record(connection, records=count)
         return count
 
-    async def _erase(self, holding: Holding) -> int:
+    async def _erase(self, holding: PersonRows) -> int:
         count, rows = 0, _STEP
         while rows == _STEP:
             rows = await self._write(lambda one: persons.erase(one, holding, _STEP))
             count += rows
         return count
 
-    async def _cancel(self, holding: Holding) -> None:
-        """Cancel what has not left, so that watchers see its end before it is gone."""
+    async def _cancel(self, holding: PersonRows) -> None:
+        """Cancel what is not sent yet, so that watchers see its end before it is gone."""
         while True:
             async with self._storage.write() as connection:
                 names = await persons.unsent(connection, holding, _STEP)

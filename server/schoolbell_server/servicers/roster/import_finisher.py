@@ -25,6 +25,7 @@ from schoolbell_storage.roster_checks import (
     RecordsRefused,
     Severity,
 )
+from schoolbell_storage.roster_dry_run import begin_dry_run
 from schoolbell_storage.roster_guards import Excess, GuardsExceeded
 from schoolbell_storage.roster_imports import (
     ImportHeader,
@@ -32,15 +33,14 @@ from schoolbell_storage.roster_imports import (
     ImportRow,
     ImportState,
 )
-from schoolbell_storage.roster_rehearsal import rehearse
 from schoolbell_storage.roster_report import ImportRefusal, ImportReport
 from schoolbell_storage.roster_write import RosterWrite, change_roster
 
 IMPORT_ROSTER = "schoolbell.v1.RosterService/ImportRoster"
 _FINISHER = Actor(Principal(PrincipalType.SYSTEM, "imports"))
 """Who applies what arrived whole: the server, also if its caller is long gone."""
-_REHEARSALS = 5
-"""How often an import is rehearsed for SQLite, where others write into the roster meanwhile; then
+_DRY_RUNS = 5
+"""How often an import is run dry for SQLite, where others write into the roster meanwhile; then
 it keeps them away."""
 logger = get_logger(__name__)
 
@@ -87,27 +87,27 @@ class ImportFinisher:
             row = await imports.find_import(connection, district_id, import_id)
         if row is None or row.state is not ImportState.APPLYING:
             return
-        for _ in range(_REHEARSALS if self._storage.dialect == "sqlite" else 0):
-            if await self._rehearse(row):
+        for _ in range(_DRY_RUNS if self._storage.dialect == "sqlite" else 0):
+            if await self._try_dry(row):
                 return
         await self._apply(row)
 
-    async def _rehearse(self, row: ImportRow) -> bool:
+    async def _try_dry(self, row: ImportRow) -> bool:
         """Work out what an import does, and then do it; False if the roster moved meanwhile.
 
         SQLite has one writer: nobody waits for it longer than what really changes takes to write.
         """
         write = self._write_of(row)
         async with self._storage.aside() as connection:
-            rehearsal = await rehearse(connection, write.district_id)
+            dry_run = await begin_dry_run(connection, write.district_id)
             outcome = await self._judge(connection, write, row)
             applies = outcome.state is ImportState.APPLIED
             if applies:
-                await rehearsal.compare()
+                await dry_run.compare()
             async with self._storage.write(on=connection) as writing:
                 if not await self._lock(writing, row):
                     return True
-                same = await (rehearsal.repeat() if applies else rehearsal.still_holds())
+                same = await (dry_run.repeat() if applies else dry_run.still_holds())
                 if same:
                     await self._end(writing, row, outcome)
                 return same

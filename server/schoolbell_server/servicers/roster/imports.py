@@ -170,7 +170,7 @@ class _Reception:
     def _take_record(self, message: roster_pb2.RosterRecord) -> None:
         sound = True
 
-        def complain(
+        def report(
             path: str, description: str, _reason: FieldReason = reasons.BAD_FORMAT, /
         ) -> None:
             nonlocal sound
@@ -188,7 +188,7 @@ class _Reception:
                 )
 
         removable = self._begun.header.mode is ImportMode.DELTA
-        read = read_record(message, "", complain, removable=removable)
+        read = read_record(message, "", report, removable=removable)
         if sound and read is not None:
             self._batch.append(IncomingRecord(self._received, read.content, read.provided))
 

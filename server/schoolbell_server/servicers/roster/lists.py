@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell.v1 import roster_service_pb2 as messages
-from schoolbell_server.contract.fields import Complain
+from schoolbell_server.contract.fields import ReportViolation
 from schoolbell_server.contract.roster_answers import write_calendar, write_school, write_user
 from schoolbell_server.contract.roster_records import read_school_year
 from schoolbell_server.rpc import field_reasons as reasons
@@ -105,10 +105,10 @@ class RosterLists:
             return await read(connection)
 
 
-def _read_query(query: str, complain: Complain) -> str:
+def _read_query(query: str, report: ReportViolation) -> str:
     wanted = query.strip()
     if query and len(wanted) < _SHORTEST_QUERY:
-        complain(
+        report(
             "query", f"must have at least {_SHORTEST_QUERY} characters, or none", reasons.TOO_SHORT
         )
     return wanted

@@ -89,8 +89,8 @@ def read_update(request: messages.UpdateDisplayOptionsRequest) -> tuple[str, ...
             reasons.NOT_ALLOWED,
         )
     paths = masked_paths(request.update_mask, given, SETTABLE, violations)
-    complain = only_within(paths, "display_options.", violations)
-    read_display_options(given, "display_options.", complain)
+    report = only_within(paths, "display_options.", violations)
+    read_display_options(given, "display_options.", report)
     violations.refuse()
     return paths
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from schoolbell.v1 import settings_service_pb2 as messages
 from schoolbell.v1.settings_service_pb2_grpc import SettingsServiceServicer
+from schoolbell_server.contract.district_settings import SETTABLE, read_settings, write_settings
 from schoolbell_server.contract.districts import DEFAULT_CURRENCY
 from schoolbell_server.contract.fields import write_time
 from schoolbell_server.contract.principals import write_principal
-from schoolbell_server.contract.settings import SETTABLE, read_settings, write_settings
 from schoolbell_server.rpc.authentication import utc_now
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.validation import Violations
@@ -24,7 +24,7 @@ from schoolbell_server.servicers.settings.service_state import ServiceStateSourc
 from schoolbell_storage import districts
 from schoolbell_storage.districts import StoredSettings
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 
 UPDATE_SETTINGS = "schoolbell.v1.SettingsService/UpdateSettings"
 _NEW = StoredSettings(
@@ -80,8 +80,8 @@ class SettingsServicer(SettingsServiceServicer):
         currency_code = DEFAULT_CURRENCY if district is None else district.currency_code
         before = _page(district_id, stored, currency_code)
         merged = _merge(before, request.settings, paths)
-        complain = only_within(paths, "settings.", violations)
-        document = read_settings(merged, "settings.", currency_code, complain)
+        report = only_within(paths, "settings.", violations)
+        document = read_settings(merged, "settings.", currency_code, report)
         violations.refuse()
         if district is None:
             raise no_district(district_id)

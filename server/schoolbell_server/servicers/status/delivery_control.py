@@ -32,7 +32,7 @@ _SERVICE = "schoolbell.v1.StatusService"
 
 
 class DeliveryControl:
-    """Retries failed deliveries and cancels what has not left."""
+    """Retries failed deliveries and cancels deliveries that are not sent yet."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from schoolbell_server.servicers.settings.service_state import ServiceStateSourc
 from schoolbell_server.servicers.status.delivery_control import DeliveryControl
 from schoolbell_server.status.calendars import Calendars
 from schoolbell_server.status.tail import Tail
-from schoolbell_server.status.watch import Watch, Wish
+from schoolbell_server.status.watch import Watch, WatchSpec
 from schoolbell_storage import status_log
 from schoolbell_storage.codec import to_micros
 from schoolbell_storage.deliveries import fetch_deliveries
@@ -101,7 +101,7 @@ class StatusServicer(StatusServiceServicer):
         calendars = Calendars(self._storage)
         watch = Watch(
             tail=self._tail,
-            wish=Wish(
+            spec=WatchSpec(
                 districts=districts,
                 states=_Topic.WATCH_TOPIC_STATE in topics,
                 deliveries=_Topic.WATCH_TOPIC_DELIVERIES in topics,

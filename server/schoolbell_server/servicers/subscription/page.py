@@ -58,7 +58,7 @@ class Page:
         named = (owner.district_id, owner.user_id, str(int(owner.app_type)), owner.device_id)
         return etag("\n".join(("subscriptions", *named, self.stored.content)), 0)
 
-    def standing(self, name: Name) -> tuple[Subscription, SubscriptionLevel]:
+    def in_force(self, name: Name) -> tuple[Subscription, SubscriptionLevel]:
         """Return the choice that holds; where nobody chose and there is no default, it is off."""
         default = self.world.district.default_subscriptions.get((self.owner.app_type, name[1]))
         stored = self.stored
@@ -71,7 +71,7 @@ class Page:
         today = local_date(now, district.time_zone)
         return [
             write_option(
-                offer, *self.standing((offer.student_id, offer.kind)), district.currency_code
+                offer, *self.in_force((offer.student_id, offer.kind)), district.currency_code
             )
             for offer in offers(self.world, self.owner.user_id, self.owner.app_type, today)
         ]

@@ -137,7 +137,7 @@ def _check_known(page: Page, names: Collection[Name]) -> None:
 def _changed(page: Page, asked: Subscriptions, now: dt.datetime) -> Subscriptions:
     """Return those that are not stored like this, with the time from which a limit counts."""
     return {
-        name: _with_limit_time(one, page.standing(name)[0], now)
+        name: _with_limit_time(one, page.in_force(name)[0], now)
         for name, one in asked.items()
         if not _same(one, page.own.get(name))
     }
@@ -150,10 +150,10 @@ def _same(asked: Subscription, stored: Subscription | None) -> bool:
     )
 
 
-def _with_limit_time(asked: Subscription, standing: Subscription, now: dt.datetime) -> Subscription:
+def _with_limit_time(asked: Subscription, in_force: Subscription, now: dt.datetime) -> Subscription:
     """Say since when the limit counts: since it was enabled, or its limit changed."""
-    goes_on = standing.enabled and _limit(standing) == _limit(asked)
-    return replace(asked, limit_time=standing.limit_time if goes_on else now)
+    goes_on = in_force.enabled and _limit(in_force) == _limit(asked)
+    return replace(asked, limit_time=in_force.limit_time if goes_on else now)
 
 
 def _limit(subscription: Subscription) -> object:

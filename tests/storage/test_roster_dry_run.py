@@ -1,4 +1,4 @@
-"""A rehearsed write of the roster is the same write, and takes the writer for what differs."""
+"""A roster write that was run dry is the same write, and takes the writer for what differs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sqlalchemy import text
 from schoolbell_storage.districts import move_roster
 from schoolbell_storage.engine import Storage
 from schoolbell_storage.roster_checks import RecordsRefused
+from schoolbell_storage.roster_dry_run import begin_dry_run
 from schoolbell_storage.roster_guards import Guards, GuardsExceeded
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_records import Record, RecordName, RecordType
-from schoolbell_storage.roster_rehearsal import rehearse
 from schoolbell_storage.roster_write import RosterWrite, Written, change_roster, write_records
 from tests.storage.engines import SQLITE, open_database
 from tests.storage.random_district import NOW, Founder
@@ -53,18 +53,18 @@ async def at_once(
         return _refusal(refused)
 
 
-async def rehearsed(
+async def in_dry_run(
     storage: Storage, asked: RosterWrite, content: Sequence[Record | RecordName]
 ) -> Outcome:
     async with storage.aside() as connection:
-        rehearsal = await rehearse(connection, asked.district_id)
+        dry_run = await begin_dry_run(connection, asked.district_id)
         try:
             written = await change_roster(connection, asked, batches(content))
         except (RecordsRefused, GuardsExceeded) as refused:
             return _refusal(refused)
-        await rehearsal.compare()
+        await dry_run.compare()
         async with storage.write(on=connection):
-            assert await rehearsal.repeat()
+            assert await dry_run.repeat()
         return _outcome(written)
 
 
@@ -112,7 +112,7 @@ async def test_it_does_what_one_transaction_does(tmp_path: Path) -> None:
                 content = Chance(founder).next(first, asked.full) if day else list(first)
                 before = await everything(one)
                 outcome = await at_once(one, asked, content)
-                assert await rehearsed(other, asked, content) == outcome, (seed, day)
+                assert await in_dry_run(other, asked, content) == outcome, (seed, day)
                 assert await everything(other) == await everything(one), (seed, day)
                 if outcome[0] is not Written:
                     assert await everything(one) == before
@@ -136,21 +136,21 @@ def _asked(founder: Founder, day: int) -> RosterWrite:
     )
 
 
-async def test_everybody_writes_while_it_is_rehearsed(tmp_path: Path) -> None:
+async def test_everybody_writes_while_it_is_run_dry(tmp_path: Path) -> None:
     asked = RosterWrite(district_id=MAPLE, source="sis", now=START)
     async with open_database(SQLITE, tmp_path) as storage:
         await add_district(storage)
         async with storage.aside() as connection:
-            rehearsal = await rehearse(connection, MAPLE)
+            dry_run = await begin_dry_run(connection, MAPLE)
             await change_roster(connection, asked, batches([*NORTH, *family("a", "north")]))
             async with asyncio.timeout(5), storage.write() as other:
                 await other.execute(text("UPDATE district SET display_name = 'Other'"))
-            await rehearsal.compare()
+            await dry_run.compare()
             async with asyncio.timeout(5), storage.write() as other:
                 await other.execute(text("UPDATE district SET display_name = 'Another'"))
             assert await everything(storage) == []
             async with storage.write(on=connection):
-                assert await rehearsal.repeat()
+                assert await dry_run.repeat()
         assert len(await everything(storage)) == 8
 
 
@@ -159,13 +159,13 @@ async def test_it_is_good_for_the_roster_that_was_copied_alone(tmp_path: Path) -
     async with open_database(SQLITE, tmp_path) as storage:
         await add_district(storage)
         async with storage.aside() as connection:
-            rehearsal = await rehearse(connection, MAPLE)
+            dry_run = await begin_dry_run(connection, MAPLE)
             await change_roster(connection, asked, batches(NORTH))
-            await rehearsal.compare()
+            await dry_run.compare()
             async with storage.write() as other:
                 await move_roster(other, MAPLE)
             async with storage.write(on=connection):
-                assert not await rehearsal.repeat()
+                assert not await dry_run.repeat()
         assert await everything(storage) == []
 
 
@@ -178,7 +178,7 @@ async def test_other_districts_stay_as_they_are(tmp_path: Path) -> None:
             await add_district(storage, district(district_id))
             await write(storage, [*NORTH, *family("a", "north")], district_id=district_id)
         before = [row for row in await everything(storage) if row[0] == "oak"]
-        await rehearsed(storage, asked, [*NORTH, *family("b", "north")])
+        await in_dry_run(storage, asked, [*NORTH, *family("b", "north")])
         after = await everything(storage)
     assert [row for row in after if row[0] == "oak"] == before
     assert ("maple", "b") in {row[:2] for row in after}
@@ -189,12 +189,12 @@ async def test_what_breaks_while_it_is_written_is_rolled_back_at_once(tmp_path: 
     async with open_database(SQLITE, tmp_path) as storage:
         await add_district(storage)
         async with storage.aside() as connection:
-            rehearsal = await rehearse(connection, MAPLE)
+            dry_run = await begin_dry_run(connection, MAPLE)
             await change_roster(connection, asked, batches(NORTH))
-            await rehearsal.compare()
+            await dry_run.compare()
             with suppress(ZeroDivisionError):
                 async with storage.write(on=connection):
-                    assert await rehearsal.repeat()
+                    assert await dry_run.repeat()
                     raise ZeroDivisionError
             assert await everything(storage) == []
             async with asyncio.timeout(5), storage.write() as other:

@@ -29,8 +29,8 @@ from schoolbell_server.observability.metrics import Metrics
 from schoolbell_server.observability.reflection import add_reflection
 from schoolbell_server.rpc.authentication import Authenticator
 from schoolbell_server.rpc.caller import Caller, current_caller
-from schoolbell_server.rpc.conduct import CHECK_AGAIN, Conduct
-from schoolbell_server.rpc.server import ConductedServer
+from schoolbell_server.rpc.middleware import CHECK_AGAIN, Middleware
+from schoolbell_server.rpc.server import MiddlewareServer
 from schoolbell_server.security.api_key import ApiKey, Right, Role, Tool, new_api_key
 from schoolbell_server.security.permissions import RULES, Rule
 from schoolbell_server.security.tls import ServerTls, TlsConfig
@@ -155,7 +155,7 @@ class Service:
     channel: grpc.aio.Channel
     keys: Keys
     script: Script
-    conduct: Conduct
+    middleware: Middleware
     metrics: Metrics
     health: Any
 
@@ -187,10 +187,10 @@ async def running(
     """Run the server while the context is open, with the limits that are named."""
     keys, script, metrics = Keys(), Script(), Metrics()
     chosen = dataclasses.replace(LimitsConfig(), **{"message_bytes": 2**20, **limits})
-    conduct = Conduct(
+    middleware = Middleware(
         Authenticator(keys), metrics, rules=rules, limits=chosen, check_again=check_again
     )
-    server = ConductedServer(conduct)
+    server = MiddlewareServer(middleware)
     settings_service_pb2_grpc.add_SettingsServiceServicer_to_server(
         Settings(script),  # type: ignore[abstract]
         server,
@@ -217,7 +217,7 @@ async def running(
     credentials = grpc.ssl_channel_credentials(tls.authority.ca_file.read_bytes())
     try:
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
-            yield Service(port, channel, keys, script, conduct, metrics, health)
+            yield Service(port, channel, keys, script, middleware, metrics, health)
     finally:
-        conduct.drain()
+        middleware.drain()
         await server.stop(5)

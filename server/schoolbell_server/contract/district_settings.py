@@ -9,7 +9,7 @@ from schoolbell.v1 import common_pb2, settings_service_pb2
 from schoolbell_server.contract.conditions import read_condition, write_condition
 from schoolbell_server.contract.display_options import read_display_options, write_display_options
 from schoolbell_server.contract.fields import (
-    Complain,
+    ReportViolation,
     read_duration,
     read_id,
     read_version,
@@ -24,7 +24,7 @@ from schoolbell_server.domain.world import (
     Subscription,
 )
 from schoolbell_server.rpc import field_reasons as reasons
-from schoolbell_storage.settings import SettingsDocument
+from schoolbell_storage.settings_document import SettingsDocument
 
 SETTABLE = frozenset(
     {
@@ -50,23 +50,23 @@ _LONGEST_GRACE = 60 * _DAY
 
 
 def read_settings(
-    message: settings_service_pb2.Settings, path: str, currency_code: str, complain: Complain
+    message: settings_service_pb2.Settings, path: str, currency_code: str, report: ReportViolation
 ) -> SettingsDocument:
     """Return the settings of a message, whose switch is read by itself; `path` ends with a dot."""
     default = SettingsDocument()
     return SettingsDocument(
         detail_level=DetailLevel(message.detail_level or default.detail_level),
-        kinds=_read_kinds(message, f"{path}kind_settings", complain),
-        retention=_read_retention(message.retention, f"{path}retention.", complain),
+        kinds=_read_kinds(message, f"{path}kind_settings", report),
+        retention=_read_retention(message.retention, f"{path}retention.", report),
         adult_students=AdultStudentRule(message.adult_student_rule or default.adult_students),
-        minimum_versions=_read_minimums(message, f"{path}minimum_versions", complain),
+        minimum_versions=_read_minimums(message, f"{path}minimum_versions", report),
         default_subscriptions=_read_subscriptions(
-            message, f"{path}default_subscriptions", currency_code, complain
+            message, f"{path}default_subscriptions", currency_code, report
         ),
         default_display_options=_read_default_options(
-            message, f"{path}default_display_options.", complain
+            message, f"{path}default_display_options.", report
         ),
-        enrollment_grace=_read_grace(message, f"{path}enrollment_grace", complain),
+        enrollment_grace=_read_grace(message, f"{path}enrollment_grace", report),
     )
 
 
@@ -114,33 +114,33 @@ def _write_kind(kind: Kind, chosen: KindSettings) -> settings_service_pb2.KindSe
 
 
 def _read_kinds(
-    message: settings_service_pb2.Settings, path: str, complain: Complain
+    message: settings_service_pb2.Settings, path: str, report: ReportViolation
 ) -> Mapping[Kind, KindSettings]:
     chosen: dict[Kind, KindSettings] = {}
     for index, entry in enumerate(message.kind_settings):
         here = f"{path}[{index}]"
         if not entry.kind:
-            complain(f"{here}.kind", "is required", reasons.REQUIRED)
+            report(f"{here}.kind", "is required", reasons.REQUIRED)
             continue
         kind = Kind(entry.kind)
         if kind in chosen:
-            complain(f"{here}.kind", "came before", reasons.DUPLICATE)
+            report(f"{here}.kind", "came before", reasons.DUPLICATE)
         life = hold = None
         if entry.HasField("time_to_live"):
             limits = (dt.timedelta(microseconds=1), _LONGEST_LIFE)
-            life = read_duration(entry.time_to_live, f"{here}.time_to_live", limits, complain)
+            life = read_duration(entry.time_to_live, f"{here}.time_to_live", limits, report)
         if entry.HasField("hold"):
-            hold = read_duration(entry.hold, f"{here}.hold", (_ZERO, LONGEST_HOLD), complain)
+            hold = read_duration(entry.hold, f"{here}.hold", (_ZERO, LONGEST_HOLD), report)
         chosen[kind] = KindSettings(time_to_live=life, hold=hold or _ZERO)
     return chosen
 
 
 def _read_retention(
-    message: settings_service_pb2.Retention, path: str, complain: Complain
+    message: settings_service_pb2.Retention, path: str, report: ReportViolation
 ) -> Retention:
     default, limits = Retention(), (_DAY, _LONGEST_RETENTION)
     kept = {
-        name: read_duration(getattr(message, name), path + name, limits, complain)
+        name: read_duration(getattr(message, name), path + name, limits, report)
         for name in ("changes", "deliveries")
         if message.HasField(name)
     }
@@ -151,68 +151,66 @@ def _read_retention(
 
 
 def _read_minimums(
-    message: settings_service_pb2.Settings, path: str, complain: Complain
+    message: settings_service_pb2.Settings, path: str, report: ReportViolation
 ) -> Mapping[tuple[str, Platform], MinimumVersion]:
     minimums: dict[tuple[str, Platform], MinimumVersion] = {}
     for index, entry in enumerate(message.minimum_versions):
         here = f"{path}[{index}]"
-        read_id(entry.app_id, f"{here}.app_id", complain)
+        read_id(entry.app_id, f"{here}.app_id", report)
         for name in ("os_version", "app_version"):
-            read_version(getattr(entry, name), f"{here}.{name}", complain)
+            read_version(getattr(entry, name), f"{here}.{name}", report)
         if not entry.platform:
-            complain(f"{here}.platform", "is required", reasons.REQUIRED)
+            report(f"{here}.platform", "is required", reasons.REQUIRED)
             continue
         named = (entry.app_id, Platform(entry.platform))
         if named in minimums:
-            complain(here, "names an app and platform that came before", reasons.DUPLICATE)
+            report(here, "names an app and platform that came before", reasons.DUPLICATE)
         minimums[named] = MinimumVersion(os_version=entry.os_version, app_version=entry.app_version)
     return minimums
 
 
 def _read_subscriptions(
-    message: settings_service_pb2.Settings, path: str, currency_code: str, complain: Complain
+    message: settings_service_pb2.Settings, path: str, currency_code: str, report: ReportViolation
 ) -> Mapping[tuple[AppType, Kind], Subscription]:
     wanted: dict[tuple[AppType, Kind], Subscription] = {}
     for index, entry in enumerate(message.default_subscriptions):
         here = f"{path}[{index}]."
         condition = read_condition(
-            entry.condition, entry.kind, f"{here}condition.", currency_code, complain
+            entry.condition, entry.kind, f"{here}condition.", currency_code, report
         )
         for name in ("app_type", "kind"):
             if not getattr(entry, name):
-                complain(here + name, "is required", reasons.REQUIRED)
+                report(here + name, "is required", reasons.REQUIRED)
         if not entry.app_type or not entry.kind:
             continue
         named = (AppType(entry.app_type), Kind(entry.kind))
         if named in wanted:
-            complain(
-                f"{path}[{index}]", "names an app and kind that came before", reasons.DUPLICATE
-            )
+            report(f"{path}[{index}]", "names an app and kind that came before", reasons.DUPLICATE)
         wanted[named] = Subscription(enabled=True, condition=condition)
     return wanted
 
 
 def _read_default_options(
-    message: settings_service_pb2.Settings, path: str, complain: Complain
+    message: settings_service_pb2.Settings, path: str, report: ReportViolation
 ) -> DisplayOptions:
     if not message.HasField("default_display_options"):
         return DisplayOptions()
     given = message.default_display_options
     if given.calendar_id:
-        complain(f"{path}calendar_id", "must be empty in the default", reasons.NOT_ALLOWED)
+        report(f"{path}calendar_id", "must be empty in the default", reasons.NOT_ALLOWED)
     if given.disabled_term_ids:
-        complain(f"{path}disabled_term_ids", "must be empty in the default", reasons.NOT_ALLOWED)
-    options = read_display_options(given, path, complain)
+        report(f"{path}disabled_term_ids", "must be empty in the default", reasons.NOT_ALLOWED)
+    options = read_display_options(given, path, report)
     return DisplayOptions(enabled=options.enabled, app_kinds=options.app_kinds)
 
 
 def _read_grace(
-    message: settings_service_pb2.Settings, path: str, complain: Complain
+    message: settings_service_pb2.Settings, path: str, report: ReportViolation
 ) -> dt.timedelta:
     default = SettingsDocument().enrollment_grace
     if not message.HasField("enrollment_grace"):
         return default
-    grace = read_duration(message.enrollment_grace, path, (_ZERO, _LONGEST_GRACE), complain)
+    grace = read_duration(message.enrollment_grace, path, (_ZERO, _LONGEST_GRACE), report)
     if grace is not None and grace % _DAY:
-        complain(path, "must be whole days")
+        report(path, "must be whole days")
     return default if grace is None else grace

@@ -12,7 +12,7 @@ from schoolbell_server.address import Address
 from schoolbell_server.config import StorageConfig
 from schoolbell_server.config.broker import BrokerConfig
 from schoolbell_server.config.ranges import Range
-from schoolbell_server.gateways.settings import AppConfig
+from schoolbell_server.gateways.app_config import AppConfig
 from schoolbell_server.observability.log import LogConfig
 from schoolbell_server.security.tls import TlsConfig
 

@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Delivered:
     """A user's delivery with what is known of it now."""
 
     row: Delivery
@@ -63,19 +63,19 @@ class Told:
 _Named = tuple[str, ChangeKey]
 
 
-class ToldReader:
+class DeliveredReader:
     """Reads deliveries with their changes and today's facts."""
 
     def __init__(self, storage: Storage, apps: Apps) -> None:
         self._storage = storage
         self._apps = apps
-        self._calls: CallGroups[Asked, Told | None] = CallGroups(self._read, MOST, "fetched")
+        self._calls: CallGroups[Asked, Delivered | None] = CallGroups(self._read, MOST, "fetched")
 
-    async def read(self, asked: Asked) -> Told | None:
+    async def read(self, asked: Asked) -> Delivered | None:
         """Return the user's delivery; None where it is not theirs, or no longer kept."""
         return await self._calls.ask(asked, share=(asked.district_id, asked.user_id))
 
-    async def _read(self, group: Sequence[Asked]) -> list[Told | None]:
+    async def _read(self, group: Sequence[Asked]) -> list[Delivered | None]:
         async with self._storage.read() as connection:
             rows = await _deliveries(connection, group)
             there = [row for row in rows if row is not None]
@@ -134,9 +134,9 @@ def _told(
     changes: Mapping[_Named, Change],
     worlds: Mapping[str, World],
     names: Mapping[tuple[str, str], str],
-) -> Told | None:
+) -> Delivered | None:
     change, world = changes.get(_name(row)), worlds.get(row.district_id)
-    return None if change is None or world is None else Told(row, change, world, names)
+    return None if change is None or world is None else Delivered(row, change, world, names)
 
 
 def _name(row: Delivery) -> _Named:

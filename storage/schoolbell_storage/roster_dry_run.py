@@ -28,7 +28,7 @@ _stored, _copies, _differences = MetaData(), MetaData(), MetaData()
 
 
 @dataclass(frozen=True, slots=True)
-class _Rehearsed:
+class _CopiedTable:
     """A table of the roster, its copy, and how the two differ."""
 
     stored: Table
@@ -39,10 +39,10 @@ class _Rehearsed:
     """The keys of stored rows that the copy no longer has."""
 
 
-def _rehearsed(table: Table) -> _Rehearsed:
+def _copied(table: Table) -> _CopiedTable:
     columns = [Column(column.name, column.type) for column in table.c]
     keys = [Column(column.name, column.type) for column in table.primary_key]
-    return _Rehearsed(
+    return _CopiedTable(
         table.to_metadata(_stored, schema="main"),
         table.to_metadata(_copies, schema="temp"),
         Table(f"changed_{table.name}", _differences, *columns, schema="temp"),
@@ -51,12 +51,12 @@ def _rehearsed(table: Table) -> _Rehearsed:
 
 
 _TABLES = [
-    _rehearsed(table) for table in (school, calendar, user_account, relationship, enrollment, bar)
+    _copied(table) for table in (school, calendar, user_account, relationship, enrollment, bar)
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class RosterDryRun:
     """A copy of a district's roster, on a connection that nobody else uses."""
 
     connection: AsyncConnection
@@ -104,11 +104,11 @@ class Rehearsal:
         return True
 
 
-async def rehearse(connection: AsyncConnection, district_id: str) -> Rehearsal:
+async def begin_dry_run(connection: AsyncConnection, district_id: str) -> RosterDryRun:
     """Copy a district's roster; the version is read before, so that a write in between moves it."""
-    rehearsal = Rehearsal(connection, district_id, await roster_version(connection, district_id))
+    dry_run = RosterDryRun(connection, district_id, await roster_version(connection, district_id))
     await connection.run_sync(_copies.create_all, checkfirst=False)
     for one in _TABLES:
         stored = select(one.stored).where(one.stored.c.district_id == district_id)
         await connection.execute(insert(one.copy).from_select(one.copy.c.keys(), stored))
-    return rehearsal
+    return dry_run

@@ -1,4 +1,4 @@
-"""The conduct of every RPC, over a real server and real TLS."""
+"""The middleware of every RPC, over a real server and real TLS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import Right, Role, Tool
 from schoolbell_storage.errors import OutcomeUnknown
-from tests.service.conduct_server import DISTRICT, SERVICE, Service, running
+from tests.service.middleware_server import DISTRICT, SERVICE, Service, running
 
 GET = "/schoolbell.v1.SettingsService/GetSettings"
 UPDATE = "/schoolbell.v1.SettingsService/UpdateSettings"
@@ -246,7 +246,7 @@ async def test_a_fault_is_internal_with_a_fixed_text_and_is_logged_without_the_i
     assert entry["request_id"] == "find-me"
     assert entry["method"] == GET
     assert entry["exception"][0] == "builtins.ValueError"
-    assert any("conduct_server.py" in frame for frame in entry["exception"])
+    assert any("middleware_server.py" in frame for frame in entry["exception"])
     secret = key.split("_", 2)[2]
     for text in (line, found.text, found.status.SerializeToString().decode("latin-1")):
         assert "Lovelace" not in text and secret not in text
@@ -488,7 +488,7 @@ async def test_a_drain_ends_watchers(tmp_path: Path) -> None:
     async with running(tmp_path) as service:
         key = service.keys.new(Role.MONITOR)
         call = await watch(service, key)
-        service.conduct.drain()
+        service.middleware.drain()
         found = await stream_end(call)
         assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
         await settle(service.script.left)
@@ -501,7 +501,7 @@ async def test_a_drain_lets_a_publisher_have_its_answers_first(tmp_path: Path) -
         call = service.stream(STREAM, "stream_stream", service.keys.new(Role.PUBLISHER))
         await call.write(batch(1, wait=True))
         await settle(service.script.entered)
-        service.conduct.drain()
+        service.middleware.drain()
         service.script.release.set()
         answer = change_service_pb2.StreamPublishChangesResponse.FromString(await call.read())
         assert answer.batch_number == 1
@@ -517,7 +517,7 @@ async def test_a_drain_ends_idle_publishers_and_unfinished_imports(tmp_path: Pat
         importer = service.stream(IMPORT, "stream_unary", service.keys.new(Role.PUBLISHER))
         await importer.write(part())
         await settle(service.script.entered)
-        service.conduct.drain()
+        service.middleware.drain()
         assert (await stream_end(publisher)).reason == "DRAINING"
         assert (await refused(importer)).reason == "DRAINING"
         await settle(service.script.left)
@@ -545,7 +545,7 @@ async def test_health_watchers_are_told_and_ended_by_a_drain(tmp_path: Path) -> 
         assert parse(await call.read()).status == health_pb2.HealthCheckResponse.SERVING
         await service.health.enter_graceful_shutdown()
         assert parse(await call.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        service.conduct.drain()
+        service.middleware.drain()
         assert (await stream_end(call)).reason == "DRAINING"
 
 

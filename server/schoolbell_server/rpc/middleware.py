@@ -29,7 +29,7 @@ from schoolbell_server.rpc.error_table import COME_BACK
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.places import Places
 from schoolbell_server.rpc.serving import Context, Method
-from schoolbell_server.rpc.shapes import conducted
+from schoolbell_server.rpc.shapes import wrapped
 from schoolbell_server.rpc.turns import Turns
 from schoolbell_server.security.permissions import HEAVY, RULES, Rule
 from schoolbell_storage.errors import StorageError
@@ -41,8 +41,8 @@ _UNKNOWN_RPC = Rule(public=True)
 _DEFAULTS = LimitsConfig()
 
 
-class Conduct:
-    """Serve every RPC of a server as the contract's conduct says."""
+class Middleware:
+    """What every RPC of a server passes through."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Conduct:
         self._draining = False
 
     def handler(self, name: str, plain: Any) -> Any:
-        """Return the handler of an RPC with the conduct around it; `name` is `/service/method`."""
-        return conducted(self, self._method(name, plain))
+        """Return the handler of an RPC within the middleware; `name` is `/service/method`."""
+        return wrapped(self, self._method(name, plain))
 
     def unknown(self, name: str) -> Any:
         """Return the handler of an RPC that is not served: UNIMPLEMENTED / NOT_IMPLEMENTED."""
-        return conducted(self, self._unknown(name))
+        return wrapped(self, self._unknown(name))
 
     def drain(self) -> None:
         """Take no further calls, and end the open streams: UNAVAILABLE / DRAINING.
