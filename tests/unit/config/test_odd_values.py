@@ -31,7 +31,10 @@ def _problems(folder: Path, text: str | bytes, **environ: str) -> str:
         ('[server]\ndata_dir = "a\\u0000b"', "server.data_dir: must be a path"),
         ("[server.tls]\nclient_ca_file = '" + "x" * 300 + "'", "server.tls.client_ca_file: must"),
         ('[server]\nlisten = "a\\u0000b:80"', "server.listen: must begin with a host name"),
-        ('[server]\nlisten = "\\uff11\\uff12\\uff17.0.0.1:80"', "server.listen: must begin with a host name"),
+        (
+            '[server]\nlisten = "\\uff11\\uff12\\uff17.0.0.1:80"',
+            "server.listen: must begin with a host name",
+        ),
         ("[server.tls]\nnames = ['bücher.example']", "server.tls.names: must be host names"),
         ("[server.tls]\nnames = ['a, b']", "server.tls.names: must be host names"),
         ("[server.tls]\nnames = ['']", "server.tls.names: must be host names"),
