@@ -85,7 +85,8 @@ class OneTurnConnection(aiosqlite.Connection):
     def direct(self) -> Engine:
         """Return an engine of this one connection, for work in its thread."""
         template, compiled = _direct()
-        pool = StaticPool(lambda: self._conn, reset_on_return=None, dialect=template.dialect)
+        own: Any = self._conn  # where SQLAlchemy has a protocol of its own
+        pool = StaticPool(lambda: own, reset_on_return=None, dialect=template.dialect)
         engine = Engine(pool, template.dialect, template.url)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(BEGIN))
         return engine.execution_options(compiled_cache=compiled)
