@@ -101,6 +101,8 @@ class Intake:
         self._given_up = False
         self._paused = False
         self._ends = 0.0
+        self._in_work = 0
+        """Messages that were taken and not finished."""
         self._unsettled: list[Job] = []
         """What waits for withdrawals to be written, in its order."""
         self._settling: asyncio.Task[None] | None = None
@@ -127,7 +129,12 @@ class Intake:
         """Return whether messages come, or may come."""
         if self._given_up or self._channel is None or self._channel.is_closed:
             return False
-        return self._paused or time.monotonic() < self._ends
+        # With an end while something is in work it would come again, and might be sent again.
+        return time.monotonic() < self._ends or self._in_work > 0 or self._paused
+
+    def finished(self) -> None:
+        """Take note that a message is done with."""
+        self._in_work -= 1
 
     def give_up(self) -> None:
         """Have the channel closed and begun anew: a message that is not acknowledged comes again.
@@ -216,6 +223,7 @@ class Intake:
             except Malformed as error:
                 await self.bury(message, str(error), time.monotonic() - began)
                 return
+            self._in_work += 1
             job = Job(self, lane, batch, message, time.monotonic())
             await self._queue.put(self.district, lane, job)
 

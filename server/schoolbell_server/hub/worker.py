@@ -102,6 +102,8 @@ class Workers:
             await work
         except Exception as error:  # noqa: BLE001 - told there
             _give_up(job, error)
+        finally:
+            job.intake.finished()
 
     async def _answer(self, job: Job, outcomes: Sequence[link_pb2.Outcome]) -> None:
         """Answer, and let go of the message; the ledger has the outcomes, should it come again."""
