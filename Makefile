@@ -31,7 +31,7 @@ ARGS ?=
 LINK ?=
 export ONCE ROSTER CHANGES LONG LINK
 
-.PHONY: help setup run test test-fast test-clients test-console test-link demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
+.PHONY: help setup run test test-fast coverage test-clients test-console test-link demo-clients docs-clients fuzz lint format type proto proto-check proto-accept requirements \
 	codegen-check bench abuse mutation pictures clean
 
 help: ## Show this
@@ -50,6 +50,9 @@ test: $(READY) ## Run all tests on every core; ARGS= goes to pytest (-n 0: one c
 
 test-fast: $(READY) ## Run the tests that start no server: the domain, the texts, the readers, the commands
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit tests/decision_table $(ARGS)
+
+coverage: $(READY) ## Run all tests and show which lines none of them reaches; ARGS= goes to pytest
+	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/link --cov --cov-report=term:skip-covered $(ARGS)
 
 test-link: $(READY) ## Test the link with a RabbitMQ of its own, which it fetches where the machine has none
 	@$(BIN)/pytest -n 2 --dist loadfile tests/link $(ARGS)

@@ -82,10 +82,10 @@ class Authority:
         extension = x509.SubjectAlternativeName([x509.DNSName("provider.invalid")])
         return self._sign(subject, end, ExtendedKeyUsageOID.CLIENT_AUTH, extension)
 
-    def named_client(self, common_name: str) -> CertificatePem:
-        """Sign a client certificate that names its owner."""
+    def named_client(self, common_name: str, life: dt.timedelta = LIFE) -> CertificatePem:
+        """Sign a client certificate that names its owner; it may have expired before now."""
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        end = dt.datetime.now(dt.UTC) + LIFE
+        end = dt.datetime.now(dt.UTC) + life
         extension = x509.SubjectAlternativeName([x509.DNSName("client.invalid")])
         return self._sign(subject, end, ExtendedKeyUsageOID.CLIENT_AUTH, extension)
 

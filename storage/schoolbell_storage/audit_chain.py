@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, unique
@@ -44,6 +44,9 @@ CONTENT = (
 )
 """The columns that a commitment is made of, in their order; times are microseconds."""
 _SEAL = ("salt", "commitment", "sequence", "digest")
+_NUMBERS = ("create_time", "principal_type", "sequence")
+_SORTS = {name: int if name in _NUMBERS else str for name in (*CONTENT, *_SEAL)}
+"""The sorts of values in an export."""
 _START = ""
 
 
@@ -76,6 +79,8 @@ class Check:
     erased: int = 0
     """Entries whose content cannot be checked, for a person's data in it were erased."""
     first_sequence: int = 0
+    replaced: int = 0
+    """Of an export: lines of which a later one says something else."""
     fault: ChainFault | None = None
     faulty: str = ""
     """The id of the entry with the fault."""
@@ -147,17 +152,38 @@ def check_export(lines: Iterable[str], wanted: Head | None = None) -> dict[str, 
     crashed is exported again. Raises ValueError for a line that is none.
     """
     logs: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
+    replaced: Counter[str] = Counter()
     for number, line in enumerate(lines, 1):
-        entry = json.loads(line)
-        if not isinstance(entry, dict) or not {*CONTENT, *_SEAL} <= entry.keys():
-            raise ValueError(f"line {number} is no entry of an audit log")
-        logs[entry["district_id"]][entry["sequence"]] = entry
+        if line.isspace():
+            continue
+        entry = _read_line(number, line)
+        log, place = logs[entry["district_id"]], entry["sequence"]
+        replaced[entry["district_id"]] += log.get(place, entry) != entry
+        log[place] = entry
     checks = {}
     for district_id, entries in sorted(logs.items()):
-        check = checks[district_id] = Check(wanted)
+        check = checks[district_id] = Check(wanted, replaced=replaced[district_id])
         check.walk(entries[sequence] for sequence in sorted(entries))
         check.end()
     return checks
+
+
+def _read_line(number: int, line: str) -> dict[str, Any]:
+    """Return the entry that a line of an export is; ValueError names a line that is none."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict) or not _SORTS.keys() <= entry.keys():
+        raise ValueError(f"line {number} is no entry of an audit log")
+    for name, sort in _SORTS.items():
+        if type(entry[name]) is not sort:
+            raise ValueError(
+                f"line {number} is no entry of an audit log: {name} is of another sort"
+            )
+    if not line.isascii():
+        raise ValueError(f"line {number} was not written by a server: it is not ASCII")
+    return entry
 
 
 async def unsealed_districts(connection: AsyncConnection) -> Sequence[str]:

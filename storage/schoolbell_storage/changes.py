@@ -15,7 +15,6 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
-    insert,
     or_,
     select,
     true,
@@ -77,7 +76,7 @@ class ChangeRow:
 
 
 _MAPPER = Mapper(ChangeRow)
-_INSERT = Many(insert(change), _MAPPER.columns)
+_INSERT = Many(change, _MAPPER.columns)
 
 
 async def claim_keys(

@@ -7,10 +7,11 @@ synchronous FULL), and reads through others; PostgreSQL uses one pool for both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import event
@@ -39,7 +40,6 @@ _CONFLICTS = frozenset({"40P01", "40001"})  # deadlock detected, could not seria
 _WRITER_CACHE = 64 * 1024  # KiB
 _READER_CACHE = 8 * 1024  # KiB: what they read the system has in its cache too
 _DATA_EXCEPTIONS = "22"  # their class
-_BEGIN = "BEGIN IMMEDIATE"  # of a transaction that writes, on SQLite
 _SQLITE_PRAGMAS = (
     "PRAGMA busy_timeout=10000",  # first: two that open an empty file meet over the next
     "PRAGMA journal_mode=WAL",
@@ -50,6 +50,13 @@ _SQLITE_PRAGMAS = (
     # What is deleted is overwritten: freed pages would keep erased persons for years.
     "PRAGMA secure_delete=ON",
 )
+
+FEW = 8
+"""Changes, outcomes or receipts whose transaction is brief."""
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncConnection], Coroutine[Any, Any, Result]]
+"""What a transaction does with its connection."""
 
 
 class Storage:
@@ -127,26 +134,51 @@ class Storage:
         transaction was the cause), `OutcomeUnknown` where nobody answered the commit, and
         `ValueRefused` for a value that the database cannot hold.
         """
-        committing = committed = False
+        limit = self._timeout if timed else None
+        where = self._connected(self._writer, limit) if on is None else _lent(on)
+        async with (
+            self._committed(keep=keep) as commit,
+            where as connection,
+            commit.transaction(connection),
+        ):
+            if on is not None:
+                await connection.exec_driver_sql(sqlite_driver.BEGIN)
+            yield connection
+
+    async def transact(self, work: Work[Result], *, brief: bool) -> Result:
+        """Run one transaction of `work`, as `write` does, and return what that returns.
+
+        On SQLite what is `brief` is one turn of the writer's thread, beside the event loop: `work`
+        waits for nothing but its connection and touches nothing that the loop may change meanwhile.
+        Whoever is cancelled waits for its end all the same. What takes long between its statements
+        would contend with the loop for the interpreter, which costs more than the turns.
+        """
+        found: list[Result] = []
+
+        async def run(connection: AsyncConnection) -> None:
+            async with commit.transaction(connection):
+                found.append(await work(connection))
+
+        async with (
+            self._committed(keep=True) as commit,
+            self._connected(self._writer, self._timeout) as connection,
+        ):
+            if brief and self._one_writer is not None:
+                await sqlite_driver.in_one_turn(connection, run)
+            else:
+                await run(connection)
+        return found[0]  # also where letting go of the connection failed
+
+    @asynccontextmanager
+    async def _committed(self, *, keep: bool) -> AsyncIterator[_Commit]:
+        """Run one transaction, alone on SQLite; tell what its failure means."""
+        commit = _Commit(keep)
         async with self._one_writer or nullcontext():
             try:
-                limit = self._timeout if timed else None
-                where = self._connected(self._writer, limit) if on is None else _lent(on)
-                async with where as connection:
-                    transaction = await connection.begin()
-                    if on is not None:
-                        await connection.exec_driver_sql(_BEGIN)
-                    yield connection
-                    if keep:
-                        committing = True
-                        await transaction.commit()
-                        committed = True
-                    else:
-                        await transaction.rollback()
+                yield commit
             except _FAULTS as error:
-                if committed:  # and what failed is only to let go of the connection
-                    return
-                raise self._failed(error, committing=committing) from error
+                if not commit.done:  # else what failed is only to let go of the connection
+                    raise self._failed(error, committing=commit.begun) from error
 
     def _failed(self, error: Exception, *, committing: bool) -> StorageError | ValueRefused:
         failure = _failure(error, committing=committing)
@@ -208,6 +240,27 @@ class Storage:
     def _cut(self) -> None:
         for connection in list(self._open):
             connection.terminate()
+
+
+@dataclass(slots=True)
+class _Commit:
+    """How far a transaction's commit is."""
+
+    keep: bool
+    """Else it is rolled back."""
+    begun: bool = False
+    done: bool = False
+
+    @asynccontextmanager
+    async def transaction(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        transaction = await connection.begin()
+        yield
+        if self.keep:
+            self.begun = True
+            await transaction.commit()
+            self.done = True
+        else:
+            await transaction.rollback()
 
 
 @asynccontextmanager
@@ -286,7 +339,7 @@ def _sqlite_writer(url: URL) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(_BEGIN)
+        connection.exec_driver_sql(sqlite_driver.BEGIN)
 
     return engine
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select, true, update
+from sqlalchemy import and_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -26,15 +26,7 @@ FactName = tuple[str, str]
 """(district_id, fact_key)"""
 _NAMES = Batch({"district_id": TEXT, "fact_key": TEXT})
 _CLAIMED = Batch({**_NAMES.columns, "kind": NUMBER, "state": TEXT, "update_time": NUMBER})
-_STORE = Many(
-    update(fact)
-    .where(
-        fact.c.district_id == bindparam("in_district", type_=TEXT),
-        fact.c.fact_key == bindparam("of_fact", type_=TEXT),
-    )
-    .values(state=bindparam("new_state", type_=TEXT), update_time=bindparam("now", type_=NUMBER)),
-    ("in_district", "of_fact", "new_state", "now"),
-)
+_STORE = Many(fact, ("state", "update_time"), by=("district_id", "fact_key"))
 
 
 @cache
@@ -83,5 +75,5 @@ async def store_facts(
 ) -> None:
     """Store the new states of facts that this transaction has locked."""
     time = to_micros(now)
-    values = [(*name, state, time) for name, state in sorted(states.items())]
+    values = [(state, time, *name) for name, state in sorted(states.items())]
     await _STORE.run(connection, values)

@@ -14,6 +14,7 @@ from schoolbell_storage.roster_incoming import INCOMING, repetitions
 from schoolbell_storage.roster_layout import LAYOUTS, Layout, Reference
 from schoolbell_storage.roster_records import RecordName, RecordType
 
+NOT_OWN = "is of another source than the API key is for, or of its student"
 MOST_PROBLEMS = 1000
 """How many problems are kept; the others are only counted."""
 
@@ -131,7 +132,7 @@ async def check_own(
                 record_index=row.record_index,
                 name=_name(layout, row),
                 field="",
-                description="is of another source than the API key is for, or of its student",
+                description=NOT_OWN,
                 code=ProblemCode.INVALID_FIELD,
             )
             for row in rows

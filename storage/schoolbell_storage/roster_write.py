@@ -130,9 +130,9 @@ async def change_roster(
     await check_names(connection, types)
     if write.by_hand:
         await check_known(connection, write.district_id, types)
-    if write.sources:
-        await check_own(connection, write.district_id, types, write.sources)
     await fill_from_stored(connection, write.district_id, write.spoken_for, types)
+    if write.sources:  # Of whole records: the student of an enrollment may be a stored one.
+        await check_own(connection, write.district_id, types, write.sources)
     done = await _Work(connection, write).apply(types)
     await check_references(connection, write.district_id, types, active_only=not write.by_hand)
     await drop_incoming(connection)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
+from schoolbell.errors import FailedPrecondition
 from schoolbell.v1 import access_service_pb2 as access
+from schoolbell.v1 import roster_pb2
+from schoolbell.v1 import roster_service_pb2 as roster
+from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
+from tests.console.happening import SOURCE
 from tests.console.world import World
 
-D = "/d/sample-district"
+D = f"/d/{DISTRICT}"
 
 
 def test_many_calendars_are_changed_at_once_and_reset(enter: Enter, played: World) -> None:
@@ -76,6 +83,33 @@ def test_a_key_is_shown_once_and_revoked(enter: Enter, district: World) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("row", name="kiosk").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("row", name="kiosk")).to_have_count(0)
+
+
+def test_an_import_is_found_with_its_problems(enter: Enter, played: World) -> None:
+    stray = roster_pb2.Relationship(student_id="s1001", guardian_id="<b>ghost</b>")
+    messages = an_import("with-problems", roster_pb2.RosterRecord(relationship=stray))
+    with pytest.raises(FailedPrecondition):
+        played.ask(access.ROLE_PUBLISHER, "roster", "ImportRoster", messages)
+    page = enter(path=f"{D}/imports")
+    page.get_by_role("row").filter(has_text="with-problems").get_by_role("link").click()
+    expect(page.get_by_text("Refused").first).to_be_visible()
+    problem = page.get_by_role("row").filter(has_text="<b>ghost</b>")
+    expect(problem).to_contain_text("It refers to a record that is missing.")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Roster imports")
+
+
+async def an_import(
+    import_id: str, *records: roster_pb2.RosterRecord
+) -> AsyncIterator[roster.ImportRosterRequest]:
+    """Yield the messages of an import of some records."""
+    header = roster.ImportRosterHeader(
+        import_id=import_id, source=SOURCE, mode=roster_pb2.IMPORT_MODE_DELTA
+    )
+    yield roster.ImportRosterRequest(district_id=DISTRICT, header=header)
+    yield roster.ImportRosterRequest(records=roster.ImportRosterRecords(records=records))
+    footer = roster.ImportRosterFooter(record_count=len(records))
+    yield roster.ImportRosterRequest(footer=footer)
 
 
 def test_a_right_is_granted_audited_and_taken_back(enter: Enter, district: World) -> None:

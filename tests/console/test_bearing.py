@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Enter
+from tests.console.every_page import all_fetched, cookies, every_page
 from tests.console.happening import publish_grades
 from tests.console.outages import killed, stopped
 from tests.console.world import World
@@ -85,11 +86,14 @@ def test_a_server_that_is_killed_and_started_again_is_told_and_found_again(
 ) -> None:
     live, push, late = enter(path=f"{D}/live"), enter(path=f"{D}/push"), enter(path=f"{D}/push")
     expect(live.locator("#rows tr").first).to_be_visible()
+    paths = every_page(played).values()
     with killed(played):
         expect(live.locator('[data-note="lost"]')).to_be_visible(timeout=60_000)
         expect(push.locator("#away")).to_be_visible(timeout=60_000)
         late.reload()
         expect(late.locator("[data-come-back]")).to_be_visible(timeout=60_000)
+        for path, answer in zip(paths, all_fetched(played, paths, cookies(late)), strict=True):
+            assert answer.status in (503, 504) and "data-come-back" in answer.text, path
     for page in (push, late):
         expect(page.locator("#away")).to_be_hidden(timeout=60_000)
         expect(page.get_by_label("Enable Push Notifications")).to_be_checked(timeout=60_000)

@@ -19,6 +19,7 @@ from schoolbell_console.main import main
 from schoolbell_console.pages import ROUTES
 from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
+from tests.console.every_page import every_page
 from tests.console.happening import SOURCE, grade, publish
 from tests.console.world import ANN, World
 
@@ -26,6 +27,7 @@ D = f"/d/{DISTRICT}"
 FORMS = [
     route.path.format(district=DISTRICT) for route in ROUTES if route.method not in ("GET", "HEAD")
 ]
+DANGEROUS = "iframe, img, main script, [onload], [onerror]"
 HOSTILE = [
     "<script>document.title='broken'</script>",
     "<img src=x onerror=\"document.title='broken'\">",
@@ -127,6 +129,25 @@ def test_a_hostile_name_changes_nothing(enter: Enter, played: World) -> None:
             assert check(page) == scripts, name
 
 
+def test_hostile_words_stay_in_their_place_on_every_page(enter: Enter, played: World) -> None:
+    words = " ".join(HOSTILE)[:1000]
+    rename(played, "g5003", words)
+    bar = roster_service_pb2.SetBarRequest(
+        district_id=DISTRICT, student_id="s1002", guardian_id="g5003", barred=True, comment=words
+    )
+    played.ask(access.ROLE_ADMINISTRATOR, "roster", "SetBar", bar)
+    played.key(access.ApiKey(display_name=words[:100], role=access.ROLE_MONITOR))
+    page = enter(viewport={"width": 320, "height": 640})
+    own = {**every_page(played), "person": f"{D}/person/of?id=g5003", "data": f"{D}/data?id=g5003"}
+    for name, path in {**own, "why-person": f"{D}/why/person?id=g5003"}.items():
+        page.goto(played.origin + path)
+        assert page.title().endswith("· Schoolbell"), name
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
+        assert page.locator(DANGEROUS).count() == 0, name
+    bar.barred, bar.comment = False, "The test ends"
+    played.ask(access.ROLE_ADMINISTRATOR, "roster", "SetBar", bar)
+
+
 def test_no_name_of_a_person_is_in_a_log(enter: Enter, played: World) -> None:
     rename(played, "g5003", "Zebedee")
     page = enter("clerk", f"{D}/why")
@@ -188,7 +209,7 @@ def check(page: Page) -> int:
     """Return how many elements of danger a page has; it is titled and shaped as it should be."""
     expect(page).to_have_title("Why? · Schoolbell")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    assert page.locator("iframe, img, main script, [onload], [onerror]").count() == 0
+    assert page.locator(DANGEROUS).count() == 0
     return int(page.locator("script").count())
 
 

@@ -17,6 +17,7 @@ from schoolbell_console.config import load
 from schoolbell_console.pages.live import STREAMS, Streams
 from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
+from tests.console.every_page import cookies
 from tests.console.happening import grade, publish
 from tests.console.world import World, until
 from tests.service.ports import free_port
@@ -144,11 +145,6 @@ def sent(page: Page, world: World, sort: str, body: bytes) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
-
-
-def cookies(page: Page) -> str:
-    """Return the cookies of a page as a header."""
-    return "; ".join(f"{one['name']}={one['value']}" for one in page.context.cookies())
 
 
 def ask(reader: socket.socket, cookie: str) -> None:

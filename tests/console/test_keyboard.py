@@ -4,9 +4,42 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, Page, expect
 
+from tests.console.conftest import Enter
+from tests.console.every_page import every_page
+from tests.console.test_looks import settle, unfold
 from tests.console.world import ANN, World
 
 _MOST = 60
+WATCH_FOCUS = """
+() => {
+  const all = "a[href], button, input, select, textarea, summary, [tabindex]";
+  const offered = () => [...document.querySelectorAll(all)].filter((one) =>
+    one.checkVisibility() && !one.disabled && one.tabIndex >= 0 && one.type !== "hidden");
+  const seen = new Set();
+  window.unseen = [];
+  document.activeElement?.blur();
+  addEventListener("focusin", ({ target }) => {
+    seen.add(target.outerHTML);
+    const { outlineStyle, outlineWidth } = getComputedStyle(target);
+    if (outlineStyle === "none" || outlineWidth === "0px") unseen.push(target.outerHTML);
+  });
+  const had = (one) => seen.has(one.outerHTML);
+  const isSeen = (one) => had(one) ||
+    (one.type === "radio" && [...one.form.elements[one.name]].some(had));
+  window.missed = () => offered().filter((one) => !isSeen(one)).map((one) => one.outerHTML);
+  return offered().length;
+}
+"""
+"""Notes what has the focus, and whether it shows; `missed()` is what never had it.
+
+Of a group of radio buttons one has it; the arrows go through the others."""
+ONLY_BY_MOUSE = """
+() => [...document.querySelectorAll("main *")]
+  .filter((one) => getComputedStyle(one).cursor === "pointer" &&
+    !one.closest("a[href], button, input, select, textarea, summary, label"))
+  .map((one) => one.outerHTML.slice(0, 200))
+"""
+"""Finds what looks as if it could be clicked and is nothing that a keyboard operates."""
 
 
 def test_the_settings_are_reached_saved_and_left_by_keyboard(
@@ -55,6 +88,26 @@ def test_the_settings_are_reached_saved_and_left_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Notificaciones push")
     context.close()
+
+
+def test_whatever_a_page_offers_is_reached_by_tab_and_shows_that_it_is(
+    enter: Enter, played: World
+) -> None:
+    """Each is a native element or named as one, so that Enter and Space do what a click does."""
+    page = enter()
+    for name, path in every_page(played).items():
+        page.goto(played.origin + path)
+        settle(page)
+        unfold(page)
+        if name == "live":  # whose rows change while they are gone through
+            page.get_by_role("button", name="Pause").press("Enter")
+        count = int(page.evaluate(WATCH_FOCUS))
+        parts = 7 * page.locator("main input[type^=date]").count()  # month, day and so on
+        for _ in range(count + parts + 5):
+            page.keyboard.press("Tab")
+        assert page.evaluate("missed()") == [], name
+        assert page.evaluate("unseen") == [], name
+        assert page.evaluate(ONLY_BY_MOUSE) == [], name
 
 
 def tab_to(page: Page, name: str) -> None:

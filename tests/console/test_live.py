@@ -19,6 +19,9 @@ def test_what_happens_appears_and_leads_to_its_attempts(enter: Enter, played: Wo
     publish_grades(played, "live", 5)
     expect(page.locator('[data-outcome="accepted"]')).not_to_have_text("0")
     expect(page.locator('[data-tile="half"]')).to_contain_text("ms")
+    expect(page.locator('[data-tile="most"]')).to_contain_text("ms")
+    expect(page.locator("[data-lane]").first.locator(".num")).to_be_visible()
+    expect(page.locator("#links")).to_contain_text("Apple (iPhone, iPad)")
     page.get_by_label("State").select_option("accepted")
     page.get_by_label("Kind", exact=True).select_option("grade")
     row = page.locator("#rows tr").first

@@ -9,29 +9,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Enter
+from tests.console.every_page import every_page
 from tests.console.happening import happen
 from tests.console.world import World
 
-D = "/d/sample-district"
-PAGES = {
-    "push": f"{D}/push",
-    "live": f"{D}/live",
-    "why": f"{D}/why",
-    "stop": f"{D}/stop?kind=3",
-    "undelivered": f"{D}/undelivered",
-    "display": f"{D}/display",
-    "calendar": f"{D}/display/calendar?id=maple-high:2027",
-    "defaults": f"{D}/push/defaults",
-    "bars": f"{D}/bars",
-    "imports": f"{D}/imports",
-    "import": f"{D}/import?id=first",
-    "access": f"{D}/access",
-    "audit": f"{D}/audit",
-    "data": f"{D}/data?id=g5001",
-    "person": f"{D}/person/of?id=g5001",
-    "why-change": f"{D}/why/change?source=maple-sis&id=picture&person=g5028",
-    "why-person": f"{D}/why/person?id=s1001",
-}
 SQUEEZED = """
 () => [...document.querySelectorAll("main :is(th, td, dt, dd, p, label, legend, h1, h2, a)")]
   .filter((one) => {
@@ -50,7 +31,7 @@ def test_every_page_looks_right(enter: Enter, played: World, pictures: Path) -> 
     """Each has its picture; axe-core finds nothing in either scheme; nothing is too wide."""
     pictures.mkdir(exist_ok=True)
     page = enter()
-    for name, path in PAGES.items():
+    for name, path in every_page(played).items():
         page.set_viewport_size({"width": 1280, "height": 800})
         page.goto(played.origin + path)
         settle(page)
@@ -67,7 +48,7 @@ def test_every_page_looks_right(enter: Enter, played: World, pictures: Path) -> 
 
 def test_every_page_fits_a_narrow_phone_in_spanish(enter: Enter, played: World) -> None:
     page = enter(locale="es-MX")
-    for name, path in PAGES.items():
+    for name, path in every_page(played).items():
         page.goto(played.origin + path)
         settle(page)
         unfold(page)

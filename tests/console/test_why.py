@@ -35,6 +35,12 @@ def test_a_name_leads_to_the_rules_that_a_change_met(enter: Enter, played: World
     expect(related).to_contain_text("Passed")
     expect(related).to_contain_text("Passes")
     expect(page.get_by_role("button", name="Print")).to_be_visible()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(related).to_be_visible()
+    for shown_only in (page.get_by_role("navigation").first, page.locator("header.bar")):
+        expect(shown_only).to_be_hidden()
+    assert page.locator("main details.more:not([open])").count() == 0
 
 
 def test_who_was_not_told_reads_what_would_change_it(enter: Enter, played: World) -> None:

@@ -58,10 +58,14 @@ async def linked(
     *,
     url: str = "",
     started: bool = True,
+    metrics: int = 0,
     adapt: Callable[[LinkConfig], LinkConfig] = lambda link: link,
     **settings: object,
 ) -> AsyncIterator[Linked]:
-    """Run a service that sends through a hub; `url` is a PostgreSQL of the service's own."""
+    """Run a service that sends through a hub; `url` is a PostgreSQL of the service's own.
+
+    `metrics` is the port that serves the service's metrics, if any.
+    """
     district = some_district()
     link = adapt(await enroll(broker, folder, district))
     at_broker = await hub(broker, folder)
@@ -73,7 +77,9 @@ async def linked(
             app_id: AppConfig(app_id=app_id, kind=app.kind, platforms=tuple(Platform))
             for app_id, app in config.apps.items()
         }
-        return replace(config, apps=apps, link=link)
+        listen = Address("127.0.0.1", metrics) if metrics else None
+        server = replace(config.server, metrics_listen=listen)
+        return replace(config, apps=apps, link=link, server=server)
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(remove, broker, district)

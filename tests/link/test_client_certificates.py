@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
+import ssl
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +16,7 @@ from aio_pika import Message
 from aio_pika.exceptions import AMQPError
 
 from schoolbell.v1 import delivery_pb2
-from schoolbell_sandbox.certificates import Authority, CertificatePem
+from schoolbell_sandbox.certificates import Authority, CertificateFlaw, CertificatePem
 from schoolbell_server.config.broker import BrokerConfig, LinkConfig
 from schoolbell_server.config.topology import HUB_USER, lane_key
 from schoolbell_server.demo.rabbitmq.broker import Broker
@@ -27,6 +30,7 @@ from tests.service.scene import STUDENT, phone, populate, publish, register, tas
 Config = TypeVar("Config", bound=BrokerConfig)
 _BY_TLS = {LinkTrouble.TLS, LinkTrouble.CONNECTION_LOST}
 """With TLS 1.3 a broker refuses a certificate after the handshake: at times its alert is lost."""
+HOUR = dt.timedelta(hours=1)
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 
 
@@ -70,9 +74,10 @@ async def test_a_certificate_is_its_owners_user_whatever_the_url_says(
     [
         (lambda broker: broker.authority.named_client("nobody"), {LinkTrouble.CREDENTIALS}),
         (lambda _: Authority.create().named_client("district.x"), _BY_TLS),
+        (lambda broker: broker.authority.named_client("district.x", -HOUR), _BY_TLS),
     ],
 )
-async def test_a_certificate_of_nobody_or_of_another_authority_is_refused(
+async def test_a_certificate_of_nobody_of_another_authority_or_expired_is_refused(
     tmp_path: Path,
     broker: Broker,
     sign: Callable[[Broker], CertificatePem],
@@ -83,6 +88,26 @@ async def test_a_certificate_of_nobody_or_of_another_authority_is_refused(
     with pytest.raises(BrokerTrouble) as refused:
         await connect(certified)
     assert refused.value.trouble in troubles
+
+
+async def test_a_broker_whose_certificate_has_expired_is_told_as_tls(tmp_path: Path) -> None:
+    authority = Authority.create()
+    pem = authority.server(CertificateFlaw.EXPIRED)
+    for name, data in (("pem", pem.certificate + pem.key), ("ca", authority.pem.certificate)):
+        (tmp_path / name).write_bytes(data)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem")
+    (tmp_path / "password").write_text("x", encoding="utf-8")
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        config = LinkConfig(
+            url=f"amqps://district.x@localhost:{listening.sockets[0].getsockname()[1]}",
+            password_file=tmp_path / "password",
+            ca_file=tmp_path / "ca",
+        )
+        with pytest.raises(BrokerTrouble, match="CERTIFICATE_VERIFY_FAILED") as refused:
+            await connect(config)
+    assert refused.value.trouble is LinkTrouble.TLS
 
 
 def _certified(config: Config, folder: Path, pem: CertificatePem) -> Config:

@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from aio_pika import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -52,6 +53,35 @@ async def test_another_districts_delivery_is_neither_withdrawn_nor_answered_for(
             (found,) = await followed.until_states(ACCEPTED)
         assert found.attempt_count == 1
         assert service.sandbox.ledger.count(name) == 1
+
+
+async def test_what_a_message_says_beside_its_body_changes_nothing(
+    tmp_path: Path, broker: Broker
+) -> None:
+    """Neither who answers whom, nor what goes first, nor how often it was tried."""
+    hostile = await enroll(broker, tmp_path, some_district())
+    async with linked(tmp_path, broker, started=False) as link:
+        victim = link.district
+        death = {"queue": victim.request_queue(GRADES), "reason": "rejected", "count": 2**31}
+        said: tuple[dict[str, Any], ...] = (
+            {"reply_to": victim.outcomes_queue, "correlation_id": victim.district},
+            {"priority": 255, "headers": {"x-priority": 255, "x-delivery-count": 2**40}},
+            {"headers": {"x-death": [death], "x-first-death-queue": victim.outcomes_queue}},
+            {"headers": {"CC": [victim.district], "BCC": [victim.outcomes_queue]}},
+            {"content_type": "application/json", "content_encoding": "gzip", "type": "withdrawal"},
+            {"app_id": victim.user, "message_id": "x" * 255, "headers": {"x": "y" * 100_000}},
+        )
+        for properties in said:
+            body = _batch(str(uuid.uuid4())).SerializeToString()
+            await _send(hostile, lane_key(0), body, **properties)
+        await link.hub.start()
+        await until_messages(link, hostile.topology.outcomes_queue, len(said))
+        service = link.service
+        await populate(service)
+        await register(service, phone(STUDENT))
+        async with following(service) as followed:
+            await publish(service, *tasks(1, 1))
+            await followed.until_states(ACCEPTED)
 
 
 async def test_times_at_the_end_of_the_calendar_stop_no_hub(tmp_path: Path, broker: Broker) -> None:
@@ -102,11 +132,11 @@ async def _delivery_of(service: Whole) -> str:
         return found.delivery_id
 
 
-async def _send(link: LinkConfig, key: str, body: bytes) -> None:
+async def _send(link: LinkConfig, key: str, body: bytes, **properties: Any) -> None:
     async with await connect(link) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(link.topology.exchange, ensure=False)
-        await exchange.publish(Message(body), key, mandatory=True)
+        await exchange.publish(Message(body, **properties), key, mandatory=True)
 
 
 def _withdrawal(name: str) -> link_pb2.Withdrawals:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub import service
@@ -70,6 +71,16 @@ async def test_districts_are_begun_and_paused_side_by_side(tmp_path: Path, broke
             await asyncio.gather(link.stop(), all_of_them.wait())
     finally:
         running.cancel()
+
+
+def test_a_channel_at_the_end_of_its_life_stays_for_what_is_in_work() -> None:
+    link = cast(BrokerLink, SimpleNamespace(answer=None))
+    intake = SlowIntake("maple", link, asyncio.Barrier(1))
+    intake._channel = cast(AbstractChannel, SimpleNamespace(is_closed=False))
+    intake._ends, intake._in_work = 0.0, 1
+    assert Intake.alive.fget(intake)  # type: ignore[attr-defined]
+    intake.finished()
+    assert not Intake.alive.fget(intake)  # type: ignore[attr-defined]
 
 
 async def test_what_is_in_work_is_answered_while_the_broker_is_slow_to_stop(

@@ -19,6 +19,7 @@ from tests.link.linked import Linked, linked
 from tests.service.observed import logged
 from tests.service.ports import free_port
 from tests.service.scene import STUDENT, phone, populate, publish, register, status_of, tasks
+from tests.service.test_metrics import scrape
 
 PATIENCE = 60.0  # seconds
 
@@ -132,7 +133,8 @@ async def test_a_broker_that_is_gone_is_told_and_the_link_comes_back_by_itself(
 async def test_a_full_queue_is_flow_control_and_what_waits_leaves_once_there_is_room(
     tmp_path: Path, broker: Broker
 ) -> None:
-    async with linked(tmp_path, broker, started=False) as link, _full_queues(link):
+    port = free_port()
+    async with linked(tmp_path, broker, started=False, metrics=port) as link, _full_queues(link):
         await populate(link.service)
         await register(link.service, phone(STUDENT))
         count = 0
@@ -143,11 +145,34 @@ async def test_a_full_queue_is_flow_control_and_what_waits_leaves_once_there_is_
                 await publish(link.service, *tasks(count, 1))
                 (one,) = (await status_of(link.service)).links
         assert one.connectivity == status_pb2.CONNECTIVITY_DEGRADED
+        waits = "schoolbell_link_passed_on_deliveries_total", frozenset({("result", "WAITS")})
+        assert (await scrape(port))[waits] > 0
         await link.hub.start()
         ledger = link.service.sandbox.ledger
         async with asyncio.timeout(PATIENCE):
             async for _ in ledger.follow_shown():
                 if ledger.totals().accepted == count:
+                    break
+        assert ledger.totals().duplicates == 0
+
+
+async def test_a_broker_without_memory_is_flow_control_and_loses_nothing(
+    tmp_path: Path, broker: Broker
+) -> None:
+    async with linked(tmp_path, broker) as link:
+        await populate(link.service)
+        await register(link.service, phone(STUDENT))
+        await until_link(link, lambda one: one.connectivity == status_pb2.CONNECTIVITY_CONNECTED)
+        async with _without_memory(broker):
+            await publish(link.service, *tasks(1, 3))  # a connection that publishes is blocked
+            await until_link(
+                link, lambda one: one.trouble == status_pb2.LINK_TROUBLE_FLOW_CONTROLLED
+            )
+        await until_link(link, lambda one: one.connectivity == status_pb2.CONNECTIVITY_CONNECTED)
+        ledger = link.service.sandbox.ledger
+        async with asyncio.timeout(PATIENCE):
+            async for _ in ledger.follow_shown():
+                if ledger.totals().accepted == 3:
                     break
         assert ledger.totals().duplicates == 0
 
@@ -165,6 +190,17 @@ async def test_plaintext_is_warned_of_wherever_status_shows(tmp_path: Path, brok
         (warning,) = state.warnings
         assert warning.code == status_pb2.WARNING_CODE_PLAINTEXT
         assert "not encrypted" in warning.text
+
+
+@asynccontextmanager
+async def _without_memory(broker: Broker) -> AsyncIterator[None]:
+    """Let the broker raise its alarm of memory while the block runs."""
+    set_limit = "set_vm_memory_high_watermark"
+    await asyncio.to_thread(broker.control, set_limit, "absolute", "1MB")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(broker.control, set_limit, "0.4")
 
 
 @asynccontextmanager

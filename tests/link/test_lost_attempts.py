@@ -15,7 +15,9 @@ from tests.link.linked import linked
 from tests.link.waiting import take_away
 from tests.service.following import following
 from tests.service.observed import logged
+from tests.service.ports import free_port
 from tests.service.scene import MOTHER, STUDENT, phone, populate, publish, register, tasks
+from tests.service.test_metrics import scrape
 
 GRADES = 4
 ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
@@ -35,7 +37,8 @@ async def test_what_a_broker_loses_is_passed_on_again(
 
     monkeypatch.setattr(lost, "INTERVAL", 0.5)
     monkeypatch.setattr(LostAttempts, "look", look_once_gone)
-    async with linked(tmp_path, broker, started=False) as link:
+    port = free_port()
+    async with linked(tmp_path, broker, started=False, metrics=port) as link:
         service = link.service
         await populate(service)
         await register(service, phone(STUDENT), phone(MOTHER, ios=False))
@@ -49,3 +52,5 @@ async def test_what_a_broker_loses_is_passed_on_again(
         assert {one.attempt_count for one in found} == {1}
         assert service.sandbox.ledger.totals().duplicates == 0
         assert logged(caplog, "attempts lost on the link given back", deliveries=4)
+        values = await scrape(port)
+        assert values["schoolbell_link_lost_attempts_total", frozenset()] == 4

@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 import pytest
+from aio_pika.abc import AbstractChannel
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from schoolbell.v1 import delivery_pb2
@@ -28,8 +29,10 @@ from schoolbell_server.config.topology import (
     DistrictTopology,
 )
 from schoolbell_server.demo.rabbitmq.broker import Broker
+from schoolbell_server.hub import enrolled_stream, intake
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.service import DISTRICTS, LEDGER
+from schoolbell_server.link import consumers, district_link
 from tests.link.enrolled import administrator, some_district
 from tests.link.linked import Linked, linked
 from tests.service.following import following
@@ -123,38 +126,80 @@ async def test_what_ends_while_it_is_read_is_told_and_read_again(
             await _until_kept(tmp_path, link.district, without=other)
 
 
-@pytest.mark.parametrize(
-    ("queue", "noticed", "times"),
-    [
-        # Twice, which is a second later: RabbitMQ 3.10 may lose the consumers of a queue that is
-        # made again while its former self is still being taken down.
-        ("lane.4", "nothing is taken from a district", 2),
-        ("withdrawals", "nothing is taken from a district", 2),
-        ("outcomes", "link down", 1),
-    ],
-)
-async def test_a_queue_that_goes_is_noticed_and_taken_from_once_it_is_there_again(
-    tmp_path: Path,
-    broker: Broker,
-    queue: str,
-    noticed: str,
-    times: int,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("queue", ["lane.4", "withdrawals", "outcomes"])
+async def test_a_queue_that_is_gone_and_made_again_is_taken_from(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch, queue: str
 ) -> None:
+    """At once, so that RabbitMQ may cancel its consumers, lose them, or carry them over."""
+    _look_often(monkeypatch)
+    monkeypatch.setattr(consumers, "LONGEST_LIFE", 1.0)
+    async with linked(tmp_path, broker) as link, _one_is_accepted(link):
+        name = f"district.{link.district.district}.{queue}"
+        async with administrator(broker) as opened:
+            await opened.delete("queues", VIRTUAL_HOST, name)
+            await Enrollment(opened).enroll(link.district)
+
+
+@pytest.mark.parametrize("queue", ["lane.4", "outcomes"])
+async def test_a_consumer_that_is_lost_without_a_word_is_begun_anew(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch, queue: str
+) -> None:
+    _look_often(monkeypatch)
+    told = _say_nothing(monkeypatch)
+    async with linked(tmp_path, broker) as link, _one_is_accepted(link):
+        name = f"district.{link.district.district}.{queue}"
+        async with administrator(broker) as opened:
+            await opened.delete("queues", VIRTUAL_HOST, name)
+            async with asyncio.timeout(PATIENCE):
+                await told.wait()  # made again before, it might be carried over
+            await Enrollment(opened).enroll(link.district)
+
+
+async def test_a_stream_that_is_not_heard_any_more_is_read_again(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _look_often(monkeypatch)
+    _say_nothing(monkeypatch)
     async with linked(tmp_path, broker) as link:
-        service = link.service
-        await populate(service)
-        await register(service, phone(STUDENT))
-        async with following(service) as followed:
-            await publish(service, *tasks(1, 1))
-            await followed.until_states(ACCEPTED)
-            name = f"district.{link.district.district}.{queue}"
-            async with administrator(broker) as opened:
-                await opened.delete("queues", VIRTUAL_HOST, name)
-                await _until(lambda: caplog.text.count(noticed) >= times)
-                await Enrollment(opened).enroll(link.district)
-            await publish(service, *tasks(2, 1))
-            await followed.until_states(ACCEPTED, ACCEPTED)
+        await _until_kept(tmp_path, link.district)
+        other = some_district()
+        async with administrator(broker) as opened:
+            await opened.delete("queues", VIRTUAL_HOST, DISTRICTS_STREAM)
+            await Enrollment(opened).set_up()
+            await Enrollment(opened).enroll(other)
+            await _until_kept(tmp_path, other)
+            await Enrollment(opened).remove(other)
+
+
+def _look_often(patched: pytest.MonkeyPatch) -> None:
+    for pause in ("FIRST_LOOK", "LONGEST_PAUSE", "AGAIN"):
+        patched.setattr(consumers, pause, 0.2)
+
+
+def _say_nothing(patched: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let nobody act on what the broker says of the end of consumers; the event: it said so."""
+    told = asyncio.Event()
+
+    async def unheard(channel: AbstractChannel, act: object) -> None:
+        await consumers.on_cancelled(channel, told.set)
+
+    for module in (intake, district_link, enrolled_stream):
+        patched.setattr(module, "on_cancelled", unheard)
+    return told
+
+
+@asynccontextmanager
+async def _one_is_accepted(link: Linked) -> AsyncIterator[None]:
+    """Let a delivery be accepted before the block, and another after it."""
+    service = link.service
+    await populate(service)
+    await register(service, phone(STUDENT))
+    async with following(service) as followed:
+        await publish(service, *tasks(1, 1))
+        await followed.until_states(ACCEPTED)
+        yield
+        await publish(service, *tasks(2, 1))
+        await followed.until_states(ACCEPTED, ACCEPTED)
 
 
 def _measured(link: Linked) -> int:

@@ -110,6 +110,10 @@ async def test_an_export_is_written_as_entries_happen_and_checked_offline(tmp_pa
         forged = tmp_path / "forged.jsonl"
         forged.write_text("".join(lines).replace('"principal"', '"somebody"'))
         assert (await server_command(service, "audit", "verify", str(forged))).code == 1
+        empty = tmp_path / "empty.jsonl"
+        empty.write_text("\n")
+        nothing = await server_command(service, "audit", "verify", str(empty))
+        assert (nothing.code, "holds no entry" in nothing.err) == (1, True)
         none = await server_command(service, "audit", "verify", __file__)
         assert none.code == 1
         assert "Traceback" not in none.err

@@ -16,6 +16,8 @@ from schoolbell.v1 import status_service_pb2
 from schoolbell_sandbox.effect import Effect
 from schoolbell_server.background.periodic import Periodic
 from schoolbell_server.background.stopping import Stop
+from schoolbell_server.maintenance import clock_repair
+from schoolbell_server.maintenance.last_seen import LastSeen
 from schoolbell_storage.engine import Storage
 from tests.service.observed import observed
 from tests.service.scene import MOTHER, phone, populate, publish, register, tasks
@@ -29,6 +31,8 @@ TASKS = {
     "audit log not sealed",
     "backlog not counted",
     "deliveries not claimed",
+    "deliveries of a clock ahead not looked for",
+    "last use not noted",
     "nothing expired",
     "orphaned leases not looked for",
     "outcomes not written",
@@ -64,7 +68,15 @@ async def test_each_task_says_that_storage_fails_it_and_goes_on(
     async def run_often(periodic: Periodic, stop: Stop) -> None:
         await run(dataclasses.replace(periodic, interval=SOON), stop)
 
+    seen, key = list[LastSeen](), LastSeen.key
+
+    def noted(it: LastSeen, key_id: str) -> None:
+        seen.append(it)
+        key(it, key_id)
+
+    monkeypatch.setattr(LastSeen, "key", noted)
     monkeypatch.setattr(Periodic, "run", run_often)
+    monkeypatch.setattr(clock_repair, "_LOOK", 0.0)
     async with observed(tmp_path, caplog) as it:
         await populate(it.service)
         await register(it.service, phone(MOTHER))
@@ -73,6 +85,7 @@ async def test_each_task_says_that_storage_fails_it_and_goes_on(
         request = status_service_pb2.GetStatusRequest(district_id=DISTRICT)
         async with without_tables(it.service):
             async with it.service.client(access.ROLE_MONITOR) as monitor:
+                seen[0].key("a key that was used")
                 for message in sorted(TASKS):
                     await it.until_logged(message)
                 await it.until_metric("schoolbell_storage_answers", lambda value: value == 0)

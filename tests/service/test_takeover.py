@@ -63,7 +63,9 @@ async def test_what_was_stored_for_a_student_to_come_ends_when_the_sis_brings_th
             assert not _standing(found.enrollments)
             newest = (await entries(operator))[0]
             assert MessageToDict(newest.after)["taken_over"] == 5
-            for record in (relationship(_PUPIL, _FRIEND), user(_PUPIL)):
+            seen_again = stay(f"stay-of-{_PUPIL}", "")
+            seen_again.update_mask.paths.append("portal_visible")
+            for record in (relationship(_PUPIL, _FRIEND), user(_PUPIL), seen_again):
                 error = await refusal(lunch.roster.UpsertRecords(upsert(record)))
                 assert error.reason == "SOURCE_NOT_ALLOWED"
 

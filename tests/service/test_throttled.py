@@ -5,8 +5,10 @@ The same is so behind a hub, where districts share the project: `tests/link/test
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2
 from schoolbell_sandbox.effect import Effect
 from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_server.domain.kinds import Outcome
+from schoolbell_server.gateways.common.circuits import Circuits
 from schoolbell_server.gateways.fcm.errors import meaning_of
 from schoolbell_server.gateways.fcm.quota_guess import IN_A_ROW, QuotaGuess
 from tests.service.following import following
@@ -44,8 +47,15 @@ def all_tried(found: Sequence[delivery_pb2.Delivery], stands: int) -> bool:
 
 
 async def test_a_projects_quota_is_trouble_of_its_link_until_it_is_over(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked, throttle = list[Circuits](), Circuits.throttle
+
+    def noted(circuits: Circuits, *args: Any, **options: Any) -> None:
+        asked.append(circuits)
+        throttle(circuits, *args, **options)
+
+    monkeypatch.setattr(Circuits, "throttle", noted)
     async with observed(tmp_path, caplog) as it:
         await populate(it.service)
         mothers = phone(MOTHER, ios=False)
@@ -55,6 +65,10 @@ async def test_a_projects_quota_is_trouble_of_its_link_until_it_is_over(
         await it.until_logged("link throttled", provider_reason="RESOURCE_EXHAUSTED", **FCM)
         await it.until_metric("schoolbell_link_throttled", lambda value: value == 1, **FCM)
         state = await it.until_state(lambda state: any(one.trouble for one in state.links))
+        for circuits in asked:
+            circuits._clock = lambda: math.inf  # the time that Google wished for is over
+        await it.until_logged("link no longer throttled", **FCM)
+        await it.until_metric("schoolbell_link_throttled", lambda value: value == 0, **FCM)
     (link,) = [one for one in state.links if one.trouble]
     assert (link.app_id, link.provider) == (PARENT_APP, common_pb2.PROVIDER_FCM)
     assert link.trouble == status_pb2.LINK_TROUBLE_THROTTLED

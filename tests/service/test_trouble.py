@@ -20,6 +20,7 @@ from schoolbell.v1 import common_pb2, delivery_pb2, status_pb2, status_service_p
 from schoolbell_sandbox.effect import Effect
 from schoolbell_sandbox.faults import Endpoint, Fault
 from schoolbell_server.config import Config
+from schoolbell_server.gateways.common import transport
 from schoolbell_server.gateways.common.mass_death import IN_A_ROW
 from tests.service.following import following
 from tests.service.observed import Observed, observed
@@ -97,6 +98,21 @@ async def test_credentials_that_are_refused(
         await it.until_warning(status_pb2.WARNING_CODE_CREDENTIAL_REFUSED)
         state = await it.until_state(lambda state: bool(state.links))
         assert state.connectivity == status_pb2.CONNECTIVITY_DEGRADED
+
+
+async def test_pushes_of_which_it_is_not_known_whether_they_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_UNSEEN", ("in other words",))
+    async with observed(tmp_path, caplog) as it:
+        await populate(it.service)
+        mothers = phone(MOTHER)
+        await register(it.service, mothers)
+        apple_answers(it, Effect(reset=2), token_of(mothers))
+        await publish(it.service, *tasks(1, 1))
+        lost = {"outcome": "ANSWER_LOST"} | APNS
+        await it.until_metric("schoolbell_attempts_total", lambda value: value > 0, **lost)
+        await it.until_warning(status_pb2.WARNING_CODE_TRANSPORT_UNPROVEN)
 
 
 async def test_tokens_that_are_all_refused(

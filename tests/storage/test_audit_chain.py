@@ -177,8 +177,25 @@ async def test_an_export_is_checked_by_itself(tmp_path: Path) -> None:
     forged["target"] = "persons/somebody-else"
     assert check_export([*lines, json.dumps(forged)])[MAPLE].fault is ChainFault.CONTENT_CHANGED
     for line in ("[]", "{}", "{broken"):
-        with pytest.raises(ValueError, match=r"line|Expecting"):
+        with pytest.raises(ValueError, match=r"line 1 is no entry"):
             check_export([line])
+    again = check_export([*lines, lines[4], json.dumps(json.loads(lines[4]) | {"salt": ""}), " "])
+    assert (again[MAPLE].replaced, again[MAPLE].erased) == (1, 1)
+    for name, value in (
+        ("sequence", "6"),
+        ("sequence", 6.0),
+        ("sequence", True),
+        ("sequence", [6]),
+        ("district_id", ["maple"]),
+        ("digest", None),
+        ("target", {}),
+    ):
+        odd = json.dumps(json.loads(lines[5]) | {name: value})
+        with pytest.raises(ValueError, match=rf"line 6 .*{name}"):
+            check_export([*lines[:5], odd])
+    for line in ("[" * 50_000, lines[5][:-9], f"\ufeff{lines[5]}"):
+        with pytest.raises(ValueError, match=r"line 6 is no entry"):
+            check_export([*lines[:5], line])
 
 
 def test_a_digest_depends_on_everything_before() -> None:

@@ -24,7 +24,7 @@ from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.status.backlog import Backlog
 from schoolbell_server.status.rates import Rates
 from schoolbell_storage.changes import CHANGES_TALLY
-from schoolbell_storage.engine import Storage
+from schoolbell_storage.engine import FEW, Storage
 from schoolbell_storage.errors import Conflict, StorageError
 
 GROUP = 100
@@ -137,10 +137,12 @@ class Acceptor:
         began = time.perf_counter()
         reservation = self._reserve()
         try:
-            async with self._storage.write() as connection:
-                answers, written = await self._acceptance.accept(
+            answers, written = await self._storage.transact(
+                lambda connection: self._acceptance.accept(
                     connection, submissions, self._clock(), reservation.lease
-                )
+                ),
+                brief=sum(len(one.changes) for one in submissions) <= FEW,
+            )
         except BaseException as error:
             reservation.settle()
             if isinstance(error, StorageError) and not isinstance(error, Conflict):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from schoolbell_server.printable import printable
+
 
 class ConfigError(Exception):
     """The configuration cannot be served; every problem is a line of its own.
@@ -13,13 +15,9 @@ class ConfigError(Exception):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        problems = [_printable(one) for one in problems]
+        problems = [printable(one) for one in problems]
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def unknown_key(path: str, key: str, known: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ from schoolbell_storage import deliveries as delivery_store
 from schoolbell_storage.claims import HUB, RowVersion, lock_leased, lock_open, pass_on
 from schoolbell_storage.devices import DeadToken, retire_dead
 from schoolbell_storage.districts import bump_facts
-from schoolbell_storage.engine import Storage
+from schoolbell_storage.engine import FEW, Storage
 
 _OVER = frozenset({DeliveryState.EXPIRED, DeliveryState.UNCERTAIN})
 """How a delivery ended that a hub did not answer in its time."""
@@ -112,9 +112,12 @@ class Outcomes:
     async def _commit(self, groups: Sequence[Sequence[Finished]]) -> Sequence[None]:
         everything = [one for group in groups for one in group]
         finished = {one.row.delivery_id: one for one in everything if not one.passed_on}
-        async with self._storage.write() as connection:
+
+        async def store(connection: AsyncConnection) -> list[Delivery]:
             await pass_on(connection, self._owner, _passed_on(everything))
-            changed = await self._store(connection, finished)
+            return await self._store(connection, finished)
+
+        changed = await self._storage.transact(store, brief=len(everything) <= FEW)
         self._count(finished, changed)
         self._on_written(changed)
         return [None] * len(groups)

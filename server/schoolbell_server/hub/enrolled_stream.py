@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Callable
 
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from pamqp.commands import Queue
 
 from schoolbell_server.config.topology import DISTRICTS_STREAM
-from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, on_cancelled, trouble_from
+from schoolbell_server.link.broker import CONNECT_TIMEOUT, FAULTS, trouble_from
+from schoolbell_server.link.consumers import on_cancelled, watch_consumers
 from schoolbell_server.observability.log import get_logger
 
 _ENTRIES = 100
@@ -33,6 +35,10 @@ class EnrolledStream:
         self._on_state = on_state
         self.trouble = NOT_YET
         """Why the stream is not read; '' while it is."""
+        self._entries = 0
+        """Entries that came since it was begun to be read."""
+        self._looked = -1
+        """As many as there were when the broker was last asked how many it has."""
 
     async def follow(self, connection: AbstractConnection) -> None:
         """Read until the connection ends."""
@@ -64,8 +70,18 @@ class EnrolledStream:
             await channel.set_qos(_ENTRIES)
             await on_cancelled(channel, ended.set)
             stream = await channel.get_queue(DISTRICTS_STREAM, ensure=False)
+            self._entries, self._looked = 0, -1
             await stream.consume(self._take, arguments={"x-stream-offset": "first"})
+        watch_consumers(channel, [DISTRICTS_STREAM], ended.set, wrong=self._is_behind)
         return ended
+
+    def _is_behind(self, _: str, state: Queue.DeclareOk) -> bool:
+        """Return whether nothing comes, though the stream does not end with what came last.
+
+        Of a stream the broker counts no consumers, and its number of entries is seconds old.
+        """
+        before, self._looked = self._looked, self._entries
+        return before == self._entries != state.message_count
 
     async def _until(self, ended: asyncio.Event, channel: AbstractChannel) -> None:
         waiting = asyncio.create_task(ended.wait())
@@ -76,6 +92,7 @@ class EnrolledStream:
             waiting.cancel()
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
+        self._entries += 1
         self._hear(message.body.decode("utf-8", "replace"))
         try:
             await message.ack()

@@ -16,7 +16,8 @@ from schoolbell_server.hub.fair_queue import FairQueue
 from schoolbell_server.hub.ledger_bound import LedgerBound
 from schoolbell_server.hub.metrics import HubMetrics
 from schoolbell_server.hub.withdrawal_turns import WithdrawalTurns
-from schoolbell_server.link.broker import FAULTS, messages_in, on_cancelled
+from schoolbell_server.link.broker import FAULTS, messages_in
+from schoolbell_server.link.consumers import end_of_life, on_cancelled, watch_consumers
 from schoolbell_server.link.v1 import link_pb2
 from schoolbell_server.link.wire import (
     Malformed,
@@ -34,7 +35,10 @@ from schoolbell_storage.hub_ledger import Wanted
 _WITHDRAWALS = 2
 """Messages of withdrawals of a district that a hub holds: one is written, one is next."""
 _UNREADABLE = 0.1
-"""Seconds that a message is kept which nobody can read, so that a flood of them is a trickle."""
+"""Seconds that a message is kept which nobody can read, one after another of a district's, so that
+a flood of them is a trickle."""
+_REST = 4
+"""It is kept for so many times as long as it took to find out, if that is longer."""
 _LOOK = 0.01  # seconds
 _LONGEST_SETTLING = 5.0  # seconds
 _TIMEOUT = 10.0  # seconds until the broker answers
@@ -89,11 +93,16 @@ class Intake:
         self._prefetch = prefetch
         self._answer = answer
         self._tags: list[tuple[AbstractQueue, str]] = []
+        self._burying = asyncio.Lock()
         self._writing = 0
         """Messages of withdrawals that are being written."""
         self._withdrawals: AbstractQueue | None = None
         self._channel: AbstractChannel | None = None
         self._given_up = False
+        self._paused = False
+        self._ends = 0.0
+        self._in_work = 0
+        """Messages that were taken and not finished."""
         self._unsettled: list[Job] = []
         """What waits for withdrawals to be written, in its order."""
         self._settling: asyncio.Task[None] | None = None
@@ -111,13 +120,21 @@ class Intake:
         for lane in Lane:
             queue = await channel.get_queue(self._topology.request_queue(lane), ensure=False)
             self._tags.append((queue, await queue.consume(self._taking(lane))))
+        taken = [self._withdrawals.name, *(queue.name for queue, _ in self._tags)]
+        watch_consumers(channel, taken, self._lost)
+        self._ends = end_of_life()
 
     @property
     def alive(self) -> bool:
         """Return whether messages come, or may come."""
-        if self._given_up or self._channel is None:
+        if self._given_up or self._channel is None or self._channel.is_closed:
             return False
-        return not self._channel.is_closed
+        # With an end while something is in work it would come again, and might be sent again.
+        return time.monotonic() < self._ends or self._in_work > 0 or self._paused
+
+    def finished(self) -> None:
+        """Take note that a message is done with."""
+        self._in_work -= 1
 
     def give_up(self) -> None:
         """Have the channel closed and begun anew: a message that is not acknowledged comes again.
@@ -126,12 +143,17 @@ class Intake:
         """
         self._given_up = True
 
+    def _lost(self) -> None:
+        if not self._paused:
+            self.give_up()
+
     async def answer(self, body: bytes) -> None:
         """Publish outcomes for the district; NotAnswered where the broker does not take them."""
         await self._answer(self.district, body)
 
     async def pause(self) -> None:
         """Take no batch more; what is in work is still to be answered."""
+        self._paused = True
         await asyncio.gather(
             *(queue.cancel(tag) for queue, tag in self._tags), return_exceptions=True
         )  # what fails is gone
@@ -195,11 +217,13 @@ class Intake:
 
     def _taking(self, lane: int) -> Callable[[AbstractIncomingMessage], Awaitable[None]]:
         async def take(message: AbstractIncomingMessage) -> None:
+            began = time.monotonic()
             try:
                 batch = read_batch(message.body)
             except Malformed as error:
-                await self.bury(message, str(error))
+                await self.bury(message, str(error), time.monotonic() - began)
                 return
+            self._in_work += 1
             job = Job(self, lane, batch, message, time.monotonic())
             await self._queue.put(self.district, lane, job)
 
@@ -238,13 +262,23 @@ class Intake:
         await until_stored(write, "withdrawals not written", count=len(withdrawals))
         self._bound.count(self.district, len(withdrawals))
 
-    async def bury(self, message: AbstractIncomingMessage, cause: str) -> None:
-        """Let the broker put a message that nobody can read where people look at it."""
-        await asyncio.sleep(_UNREADABLE)  # it waited for no turn
-        self._metrics.messages.labels(self.district, "POISON").inc()
-        about = {"district_id": self.district, "cause": cause}
-        _logger.error("message cannot be read: it goes to the dead letters", extra=about)
-        try:
-            await message.reject(requeue=False)
-        except FAULTS:
-            self.give_up()  # it comes again, and is buried again
+    async def bury(self, message: AbstractIncomingMessage, cause: str, took: float = 0.0) -> None:
+        """Let the broker put a message that nobody can read where people look at it.
+
+        `took` are the seconds of reading it, which waited for no turn: a fifth of a hub's time is
+        the most that a district has with such messages, whatever their size and number.
+        """
+        async with self._burying:
+            self._metrics.messages.labels(self.district, "POISON").inc()
+            about = {"district_id": self.district, "cause": cause}
+            _logger.error("message cannot be read: it goes to the dead letters", extra=about)
+            await asyncio.sleep(rest(took))
+            try:
+                await message.reject(requeue=False)
+            except FAULTS:
+                self.give_up()  # it comes again, and is buried again
+
+
+def rest(took: float) -> float:
+    """Return for how many seconds a message is kept that took so many to be found unreadable."""
+    return max(_UNREADABLE, _REST * took)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 from schoolbell_server.hub.attempts import Attempts
 from schoolbell_server.hub.fair_queue import FairQueue
@@ -82,20 +82,28 @@ class Workers:
         except FAULTS:
             job.intake.give_up()
             return
+        began = time.monotonic()
         try:
             outcomes = await self._attempts.make(job.intake.district, job.batch)
         except Malformed as error:
-            await job.intake.bury(job.message, str(error))
-            return
-        task = asyncio.create_task(self._answered(job, outcomes))
+            took = time.monotonic() - began
+            self._finish(job, job.intake.bury(job.message, str(error), took))
+        else:
+            self._finish(job, self._answer(job, outcomes))
+
+    def _finish(self, job: Job, work: Coroutine[object, object, None]) -> None:
+        """Do what ends a job, however long it takes, beside the workers."""
+        task = asyncio.create_task(self._finished(job, work))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _answered(self, job: Job, outcomes: Sequence[link_pb2.Outcome]) -> None:
+    async def _finished(self, job: Job, work: Coroutine[object, object, None]) -> None:
         try:
-            await self._answer(job, outcomes)
+            await work
         except Exception as error:  # noqa: BLE001 - told there
             _give_up(job, error)
+        finally:
+            job.intake.finished()
 
     async def _answer(self, job: Job, outcomes: Sequence[link_pb2.Outcome]) -> None:
         """Answer, and let go of the message; the ledger has the outcomes, should it come again."""

@@ -10,11 +10,10 @@ import asyncio
 import errno
 import logging
 import ssl
-from collections.abc import Callable
 from urllib.parse import quote
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, ConnectionParameter
+from aio_pika.abc import AbstractConnection, ConnectionParameter
 from aio_pika.exceptions import (
     AMQPError,
     AuthenticationError,
@@ -132,15 +131,6 @@ def messages_in(declared: Queue.DeclareOk) -> int | None:
     place. A caller that waits for 0 needs a consumer, so that the two can be told apart.
     """
     return declared.message_count or (0 if declared.consumer_count else None)
-
-
-async def on_cancelled(channel: AbstractChannel, act: Callable[[], None]) -> None:
-    """Act where the broker ends a consumer of a channel, as it does when its queue is gone.
-
-    The channel stays open then, and nothing comes on it any more.
-    """
-    underlay = await channel.get_underlay_channel()
-    underlay.on_consumer_cancel_callbacks.add(lambda _: act())
 
 
 async def is_blocked(connection: AbstractConnection) -> bool:

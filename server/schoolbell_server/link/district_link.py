@@ -26,9 +26,9 @@ from schoolbell_server.link.broker import (
     connect,
     is_blocked,
     messages_in,
-    on_cancelled,
     trouble_from,
 )
+from schoolbell_server.link.consumers import end_of_life, on_cancelled, watch_consumers
 from schoolbell_server.link.wire import Answer, Malformed, read_outcomes
 from schoolbell_server.observability.log import get_logger
 from schoolbell_server.observability.metrics import Metrics
@@ -188,14 +188,9 @@ class DistrictLink:
 
     async def _serve(self, connection: AbstractConnection, take: Take) -> None:
         """Work with one connection until it ends."""
-        self._unheard.clear()
         async with asyncio.timeout(CONFIRM_TIMEOUT):
             channel = await connection.channel()
-            hearing = await connection.channel()
-            await on_cancelled(hearing, self._unheard.set)
-            await hearing.set_qos(_PREFETCH)
-            queue = await hearing.get_queue(self.topology.outcomes_queue, ensure=False)
-            await queue.consume(partial(self._hear, take))
+        hearing, ends = await self._begin_hearing(connection, take), end_of_life()
         self._connection, self._channel = connection, channel
         while not (connection.is_closed or channel.is_closed or hearing.is_closed):
             if self._unheard.is_set():
@@ -208,10 +203,29 @@ class DistrictLink:
                 )
             elif time.monotonic() >= self._full_until:
                 self._note(None)
+                if time.monotonic() >= ends:  # what is being written comes again, and is known then
+                    async with asyncio.timeout(CONFIRM_TIMEOUT):
+                        await hearing.close()
+                    hearing, ends = await self._begin_hearing(connection, take), end_of_life()
             await asyncio.sleep(_LOOK)
         raise BrokerTrouble(LinkTrouble.CONNECTION_LOST, "the connection was lost")
 
-    async def _hear(self, take: Take, message: AbstractIncomingMessage) -> None:
+    async def _begin_hearing(self, connection: AbstractConnection, take: Take) -> AbstractChannel:
+        """Take outcomes, on a channel of their own."""
+        name, unheard = self.topology.outcomes_queue, asyncio.Event()
+        async with asyncio.timeout(CONFIRM_TIMEOUT):
+            channel = await connection.channel()
+            await on_cancelled(channel, unheard.set)
+            await channel.set_qos(_PREFETCH)
+            queue = await channel.get_queue(name, ensure=False)
+            await queue.consume(partial(self._hear, take, unheard))
+        watch_consumers(channel, [name], unheard.set)
+        self._unheard = unheard
+        return channel
+
+    async def _hear(
+        self, take: Take, unheard: asyncio.Event, message: AbstractIncomingMessage
+    ) -> None:
         try:
             answers = read_outcomes(message.body)
         except Malformed as error:
@@ -227,13 +241,13 @@ class DistrictLink:
             await take(answers)
         except Exception as error:
             _logger.error("outcomes not written", exc_info=error)
-            self._unheard.set()
+            unheard.set()
             return
         try:
             await message.ack()
         except FAULTS as error:
             _logger.info("outcomes not acknowledged", extra={"cause": type(error).__name__})
-            self._unheard.set()
+            unheard.set()
 
     def _refused(self, reason: str, *, doubtful: bool = False) -> None:
         self._full_until = time.monotonic() + _FULL_PAUSE

@@ -106,6 +106,16 @@ class Broker:
                 self.kill()
                 raise BrokerEnded(self._last_words())
 
+    def control(self, *arguments: str) -> None:
+        """Run a command of RabbitMQ's `rabbitmqctl` on it; CalledProcessError where it fails."""
+        if self._program is None:
+            raise BrokerEnded("it was never started")
+        environment = self._environment(self._program, "")
+        command = [str(self._program.server.with_name("rabbitmqctl")), *arguments]
+        subprocess.run(
+            command, env=environment, capture_output=True, timeout=_START_TIMEOUT, check=True
+        )
+
     def kill(self) -> None:
         """Kill all its processes with SIGKILL, at once."""
         self._dismiss()

@@ -76,11 +76,14 @@ async def check_records(
         return
     foreign = await foreign_records(connection, district_id, records, sources)
     if foreign:
-        first = foreign[0]
-        record_id = "/".join(first.ids)
-        raise SchoolbellError(
-            ErrorReason.ERROR_REASON_SOURCE_NOT_ALLOWED,
-            f"the {first.record_type.name} {record_id} is of another source than the API key is "
-            "for",
-            metadata={"record_type": first.record_type.name, "record_id": record_id},
-        )
+        raise not_own_record(foreign[0])
+
+
+def not_own_record(name: RecordName) -> SchoolbellError:
+    """Return the refusal of a record that is not the caller's."""
+    record_id = "/".join(name.ids)
+    return SchoolbellError(
+        ErrorReason.ERROR_REASON_SOURCE_NOT_ALLOWED,
+        f"the {name.record_type.name} {record_id} is of another source than the API key is for",
+        metadata={"record_type": name.record_type.name, "record_id": record_id},
+    )

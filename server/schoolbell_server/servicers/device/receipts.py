@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
@@ -21,7 +23,7 @@ from schoolbell_server.rpc.texts import bad_texts
 from schoolbell_server.rpc.validation import REQUIRED, Violations
 from schoolbell_server.status import journal
 from schoolbell_storage.deliveries import fetch_deliveries, store_deliveries
-from schoolbell_storage.engine import Storage
+from schoolbell_storage.engine import FEW, Storage
 
 MOST = 500
 _EVENTS = {
@@ -96,13 +98,19 @@ class Receipts:
         """Take the receipts of several calls in one transaction, in their order."""
         now = self._clock()
         ids = {name for reported in group for name in reported.ids()}
-        async with self._storage.write() as connection:
+
+        async def store(
+            connection: AsyncConnection,
+        ) -> tuple[dict[str, Delivery], list[_Results]]:
             rows = await fetch_deliveries(connection, ids, lock=True)
             before = dict(rows)
             results = [reported.take(rows, now) for reported in group]
             changed = [row for name, row in rows.items() if row is not before[name]]
             await store_deliveries(connection, changed)
             await journal.record(connection, now, changed)
+            return rows, results
+
+        rows, results = await self._storage.transact(store, brief=len(ids) <= FEW)
         for reported in group:
             for name in reported.own(rows):
                 self._on_seen(rows[name].device_id)

@@ -18,12 +18,12 @@ from schoolbell_server.rpc.field_reasons import FieldReason
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.servicers.common.audit_trail import audit, bounded
 from schoolbell_server.servicers.common.not_found import existing_district, no_record
-from schoolbell_server.servicers.common.sources import check_records, check_source
+from schoolbell_server.servicers.common.sources import check_records, check_source, not_own_record
 from schoolbell_server.servicers.roster.import_finisher import guard_metadata
 from schoolbell_storage.bars import barred_by
 from schoolbell_storage.districts import lock_roster
 from schoolbell_storage.engine import Storage
-from schoolbell_storage.roster_checks import Problem, ProblemCode, RecordsRefused
+from schoolbell_storage.roster_checks import NOT_OWN, Problem, ProblemCode, RecordsRefused
 from schoolbell_storage.roster_guards import Counts, Guards, GuardsExceeded
 from schoolbell_storage.roster_incoming import IncomingRecord, encode_incoming
 from schoolbell_storage.roster_layout import name_of
@@ -222,6 +222,8 @@ def _refusal(refused: RecordsRefused, named: Sequence[Named]) -> SchoolbellError
     for problem in refused.problems:
         if problem.missing is not None:
             return no_record(problem.missing)
+        if problem.description == NOT_OWN and problem.name is not None:
+            return not_own_record(problem.name)
     return InvalidFields([_violation(problem, named) for problem in refused.problems])
 
 
