@@ -432,7 +432,7 @@ async def _parts(
         config,
         gateways,
         apps=apps,
-        opener=sealer,
+        sealer=sealer,
         texts=texts,
         metrics=metrics,
         monitor=monitor,

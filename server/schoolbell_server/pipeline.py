@@ -14,7 +14,6 @@ from schoolbell_server.background.stopping import Stop
 from schoolbell_server.background.supervisor import Supervisor
 from schoolbell_server.config import Config
 from schoolbell_server.dispatch.batch_sender import BatchSender
-from schoolbell_server.dispatch.collapse_keys import Opener
 from schoolbell_server.dispatch.dispatcher import Dispatcher
 from schoolbell_server.dispatch.hand_off import Reservation
 from schoolbell_server.dispatch.lease import Lease
@@ -35,6 +34,7 @@ from schoolbell_server.maintenance.expiry import Expiry
 from schoolbell_server.maintenance.janitor import Janitor
 from schoolbell_server.maintenance.orphaned_leases import OrphanedLeases
 from schoolbell_server.observability.metrics import Metrics
+from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.status.monitor import Monitor
 from schoolbell_server.status.tail import Tail
 from schoolbell_server.texts import Texts
@@ -52,7 +52,7 @@ class Pipeline:
         gateways: Gateways,
         *,
         apps: Apps,
-        opener: Opener,
+        sealer: Sealer,
         texts: Texts,
         metrics: Metrics,
         monitor: Monitor,
@@ -95,7 +95,7 @@ class Pipeline:
         preparer = Preparer(
             storage,
             apps,
-            opener,
+            sealer,
             texts,
             clock=clock,
             replay=replay,

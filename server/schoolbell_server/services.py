@@ -188,7 +188,7 @@ def _devices(parts: Parts) -> DeviceServicer:
             parts.storage,
             texts=parts.texts,
             gateways=parts.gateways,
-            opener=parts.sealer,
+            sealer=parts.sealer,
             clock=parts.clock,
         ),
         clock=parts.clock,

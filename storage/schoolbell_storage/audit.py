@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, true
+from sqlalchemy import ColumnElement, and_, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schoolbell_server.domain.principal import Principal, PrincipalType
+from schoolbell_server.domain.principal import Principal
 from schoolbell_storage.audit_chain import commitment, new_salt
-from schoolbell_storage.codec import from_micros, to_json, to_micros
+from schoolbell_storage.codec import to_json, to_micros
+from schoolbell_storage.mapping import Codec, Mapper
 from schoolbell_storage.pacing import paced
 from schoolbell_storage.tables import audit_entry
 
@@ -49,6 +50,16 @@ class AuditEntry:
     after: Document
 
 
+_DOCUMENT = Codec(to_json, json.loads)
+_MAPPER = Mapper(
+    AuditEntry,
+    {"before": _DOCUMENT, "after": _DOCUMENT},
+    names={"actor.principal.type": "principal_type", "actor.principal.id": "caller"},
+)
+decode_entry = _MAPPER.decode
+"""Return a row of the audit log."""
+
+
 async def append_audit(
     connection: AsyncConnection,
     *,
@@ -61,22 +72,20 @@ async def append_audit(
     """Record (target, before, after) of each thing that an act changes, in its transaction."""
     if not changes:
         return
-    entries: list[dict[str, object]] = [
-        {
-            "audit_entry_id": str(uuid.uuid4()),
-            "district_id": district_id,
-            "create_time": to_micros(now),
-            **_encode(actor),
-            "action": action,
-            "target": target,
-            "before": to_json(before),
-            "after": to_json(after),
-            "salt": new_salt(),
-        }
-        for target, before, after in changes
-    ]
-    for entry in entries:
-        entry["commitment"] = commitment(str(entry["salt"]), entry)
+    entries = []
+    for target, before, after in changes:
+        entry = AuditEntry(
+            audit_entry_id=str(uuid.uuid4()),
+            district_id=district_id,
+            create_time=now,
+            actor=actor,
+            action=action,
+            target=target,
+            before=before,
+            after=after,
+        )
+        salt, values = new_salt(), _MAPPER.values(entry)
+        entries.append({**values, "salt": salt, "commitment": commitment(salt, values)})
     await connection.execute(insert(audit_entry), entries)
 
 
@@ -124,35 +133,6 @@ async def list_audit(connection: AsyncConnection, query: AuditQuery) -> list[Aud
     newest = (audit_entry.c.create_time.desc(), audit_entry.c.audit_entry_id.desc())
     found = await connection.execute(page.order_by(*newest).limit(query.limit))
     return [decode_entry(row) async for row in paced(found)]
-
-
-def decode_entry(row: Row[Any]) -> AuditEntry:
-    """Return a row of the audit log."""
-    return AuditEntry(
-        audit_entry_id=row.audit_entry_id,
-        district_id=row.district_id,
-        create_time=from_micros(row.create_time),
-        actor=Actor(
-            Principal(PrincipalType(row.principal_type), row.caller, row.acting_user_id),
-            row.client_address,
-            row.request_id,
-        ),
-        action=row.action,
-        target=row.target,
-        before=json.loads(row.before),
-        after=json.loads(row.after),
-    )
-
-
-def _encode(actor: Actor) -> dict[str, object]:
-    principal = actor.principal
-    return {
-        "principal_type": int(principal.type),
-        "caller": principal.id,
-        "acting_user_id": principal.acting_user_id,
-        "client_address": actor.client_address,
-        "request_id": actor.request_id,
-    }
 
 
 def _matches(wanted: PrincipalFilter) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""When a device was last heard of and a key last used: to the day, so that few writes tell it."""
+"""When a device was last seen and a key last used: to the day, so that few writes tell it."""
 
 from __future__ import annotations
 

@@ -53,10 +53,12 @@ class Mapper(Generic[Entity]):
         codecs: Mapping[str, Codec] | None = None,
         *,
         without: Collection[str] = (),
+        names: Mapping[str, str] | None = None,
         table: Table | None = None,
     ) -> None:
         """`codecs` are by column; fields `without` a column are given to `decode` by name.
 
+        `names` are those of columns that are not their field's, by its place, as `key.source`.
         With a `table`, rows begin with its columns in their order, and are read three times as fast
         as by their names.
         """
@@ -64,6 +66,7 @@ class Mapper(Generic[Entity]):
         self._entity = entity
         self._codecs = codecs or {}
         self._without = without
+        self._renamed = {f".{place}": name for place, name in (names or {}).items()}
         self._names: dict[str, Any] = {"cache": cache}
         self._columns = {one.name: one for one in self._found(entity, "")}
         self.columns = tuple(self._columns)
@@ -95,18 +98,19 @@ class Mapper(Generic[Entity]):
 
     def _found(self, kind: Any, place: str) -> Iterator[_Column]:
         hints = get_type_hints(kind)
-        for name in (one.name for one in fields(kind)):
-            hint, optional = _bare(hints[name])
-            if not place and name in self._without:
+        for field in (one.name for one in fields(kind)):
+            here = f"{place}.{field}"
+            name = self._renamed.get(here, field)
+            hint, optional = _bare(hints[field])
+            if not place and field in self._without:
                 continue
             if name in self._codecs:
                 codec = self._codecs[name]
-                optional = optional and not codec.takes_none
-                yield _Column(name, f"{place}.{name}", codec, optional)
+                yield _Column(name, here, codec, optional and not codec.takes_none)
             elif is_dataclass(hint):
-                yield from self._found(hint, f"{place}.{name}")
+                yield from self._found(hint, here)
             else:
-                yield _Column(name, f"{place}.{name}", _codec_of(hint), optional)
+                yield _Column(name, here, _codec_of(hint), optional)
 
     def _writing(self, name: str) -> str:
         """Return the expression for a column of the entity `one`."""
@@ -120,12 +124,13 @@ class Mapper(Generic[Entity]):
     def _reading(self, kind: Any, place: str) -> str:
         """Return the expression for an entity, or one within it, of the row `row`."""
         hints, given = get_type_hints(kind), []
-        for name in (one.name for one in fields(kind)):
-            column = self._columns.get(name)
-            if column is not None and column.place == f"{place}.{name}":
-                given.append(f"{name}={self._read(column)}")
-            elif place or name not in self._without:
-                given.append(f"{name}={self._reading(hints[name], f'{place}.{name}')}")
+        for field in (one.name for one in fields(kind)):
+            here = f"{place}.{field}"
+            column = self._columns.get(self._renamed.get(here, field))
+            if column is not None and column.place == here:
+                given.append(f"{field}={self._read(column)}")
+            elif place or field not in self._without:
+                given.append(f"{field}={self._reading(hints[field], here)}")
         if not place and self._without:
             given.append("**given")
         return f"{self._name(kind)}({', '.join(given)})"

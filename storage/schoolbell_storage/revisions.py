@@ -19,6 +19,7 @@ from sqlalchemy import Select, bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_storage.codec import to_micros
+from schoolbell_storage.mapping import Mapper
 from schoolbell_storage.tables import REVISIONS, revision, status_log
 
 _LOCKS = 0x5C40
@@ -42,6 +43,7 @@ class LogPosition:
     """The last revision whose log is gone."""
 
 
+_POSITION = Mapper(LogPosition)
 _ONE_WRITER: Select[Any] = select(
     revision.c.store_id,
     revision.c.value,
@@ -101,13 +103,7 @@ async def position(connection: AsyncConnection, known: int = -_NEAR) -> LogPosit
         row = (await connection.execute(_MANY_WRITERS, {"known": known})).one()
     else:
         row = (await connection.execute(_ONE_WRITER)).one()
-    return LogPosition(
-        store_id=row.store_id,
-        value=row.value,
-        visible=row.visible,
-        newest=row.newest,
-        pruned=row.pruned,
-    )
+    return _POSITION.decode(row)
 
 
 async def append(

@@ -13,6 +13,7 @@ from schoolbell_server.domain.kinds import AdultStudentRule, AppType, DetailLeve
 from schoolbell_server.domain.retention import Retention
 from schoolbell_server.domain.world import (
     DisplayOptions,
+    DistrictChoices,
     KindSettings,
     MinimumVersion,
     Subscription,
@@ -22,17 +23,11 @@ from schoolbell_storage.conditions import decode_condition, encode_condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsDocument:
+class SettingsDocument(DistrictChoices):
     """Everything of `Settings` but the switch, which has a column of its own."""
 
-    detail_level: DetailLevel = DetailLevel.GENERIC
-    kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
     retention: Retention = Retention()
-    adult_students: AdultStudentRule = AdultStudentRule.FOLLOW_PORTAL_FLAG
-    minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
-    default_subscriptions: Mapping[tuple[AppType, Kind], Subscription] = field(default_factory=dict)
     default_display_options: DisplayOptions = field(default_factory=DisplayOptions)
-    enrollment_grace: dt.timedelta = dt.timedelta(days=14)
 
 
 def encode_settings(settings: SettingsDocument) -> str:

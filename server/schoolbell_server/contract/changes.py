@@ -74,28 +74,28 @@ def parse_change(content: bytes) -> Change:
 def read_change(
     message: change_pb2.Change, report: ReportViolation, *, prefix: str = "", keyed: bool = True
 ) -> Change | None:
-    """Return the change, or None after complaints that name every bad field.
+    """Return the change, or None after reports that name every bad field.
 
     `keyed` is False for a hypothetical change, which needs no key.
     """
-    complaints = _Counting(report, prefix)
+    violations = _Counting(report, prefix)
     if message.ByteSize() > MAX_CHANGE:
-        complaints.add(
+        violations.add(
             "", f"must be at most {MAX_CHANGE} bytes, has {message.ByteSize()}", reasons.TOO_LONG
         )
         return None
     key = ChangeKey(
-        source=read_id(message.key.source, "key.source", complaints.add, required=keyed),
-        change_id=read_id(message.key.change_id, "key.change_id", complaints.add, required=keyed),
+        source=read_id(message.key.source, "key.source", violations.add, required=keyed),
+        change_id=read_id(message.key.change_id, "key.change_id", violations.add, required=keyed),
     )
-    student_id = read_id(message.student_id, "student_id", complaints.add)
-    payload = _payload(message, complaints.add)
+    student_id = read_id(message.student_id, "student_id", violations.add)
+    payload = _payload(message, violations.add)
     lunch = message.WhichOneof("payload") == "lunch_balance"
-    calendar_id = read_id(message.calendar_id, "calendar_id", complaints.add, required=not lunch)
+    calendar_id = read_id(message.calendar_id, "calendar_id", violations.add, required=not lunch)
     if not message.HasField("occur_time"):
-        complaints.add("occur_time", "is required", reasons.REQUIRED)
-    occur_time = read_time(message.occur_time, "occur_time", complaints.add)
-    if complaints.count or payload is None or occur_time is None:
+        violations.add("occur_time", "is required", reasons.REQUIRED)
+    occur_time = read_time(message.occur_time, "occur_time", violations.add)
+    if violations.count or payload is None or occur_time is None:
         return None
     return Change(
         key=key,
@@ -108,7 +108,7 @@ def read_change(
 
 
 class _Counting:
-    """Prefix and count complaints."""
+    """Prefix and count violations."""
 
     def __init__(self, report: ReportViolation, prefix: str) -> None:
         self._complain = report

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.collapse import collapse_key
 from schoolbell_server.domain.delivery import Delivery
+from schoolbell_server.security.sealer import Sealer
 from schoolbell_storage.tables import district
-
-
-class Opener(Protocol):
-    """Opens what was sealed for storage."""
-
-    def unseal(self, sealed: bytes, associated: bytes) -> bytes:
-        """Return the secret that was sealed to what it belongs to."""
 
 
 class CollapseKeys:
     """Keeps the districts' opened secrets; a district's secret never changes."""
 
-    def __init__(self, opener: Opener) -> None:
-        self._opener = opener
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
         self._secrets: dict[str, bytes] = {}
 
     async def secrets(
@@ -37,7 +30,7 @@ class CollapseKeys:
                 found = await connection.execute(
                     wanted.where(district.c.district_id == district_id)
                 )
-                self._secrets[district_id] = self._opener.unseal(
+                self._secrets[district_id] = self._sealer.unseal(
                     found.scalar_one(), district_id.encode()
                 )
         return self._secrets

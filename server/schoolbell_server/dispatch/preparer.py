@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.contract.changes import parse_change
-from schoolbell_server.dispatch.collapse_keys import CollapseKeys, Opener
+from schoolbell_server.dispatch.collapse_keys import CollapseKeys
 from schoolbell_server.domain.change import Change, ChangeKey
 from schoolbell_server.domain.decision import Refusal
 from schoolbell_server.domain.delivery import Delivery
@@ -27,6 +27,7 @@ from schoolbell_server.domain.shared import Rechecked, recheck_all
 from schoolbell_server.domain.timing import local_date
 from schoolbell_server.domain.world import DistrictFacts, World
 from schoolbell_server.gateways.common.push import Push
+from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.texts import Texts
 from schoolbell_storage.addresses import PushAddress, fetch_addresses, fetch_given_names
 from schoolbell_storage.changes import fetch_contents
@@ -92,7 +93,7 @@ class Preparer:
         self,
         storage: Storage,
         apps: Apps,
-        opener: Opener,
+        sealer: Sealer,
         texts: Texts,
         *,
         clock: Callable[[], dt.datetime],
@@ -102,9 +103,9 @@ class Preparer:
         """`most_detail` bounds what districts and users choose."""
         self._storage = storage
         self._apps = apps
-        self._opener = opener
+        self._sealer = sealer
         self._texts = texts
-        self._collapse_keys = CollapseKeys(opener)
+        self._collapse_keys = CollapseKeys(sealer)
         self._clock = clock
         self._replay = replay
         self._most_detail = most_detail
@@ -255,7 +256,7 @@ class Preparer:
             attempt=row.attempt_count + 1,
             notification_id=notification_id(row.district_id, row.key, row.user_id, row.create_time),
             app_id=row.app_id,
-            address=self._opener.unseal(address.address, row.device_id.encode()).decode(),
+            address=self._sealer.unseal(address.address, row.device_id.encode()).decode(),
             address_hash=address.address_hash,
             fid=address.fid,
             environment=address.environment,

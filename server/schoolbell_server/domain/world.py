@@ -50,8 +50,21 @@ class MinimumVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DistrictFacts:
-    """A district's switch, licences and rules."""
+class DistrictChoices:
+    """What an administrator chooses that decides who is told; each default stands here alone."""
+
+    detail_level: DetailLevel = DetailLevel.GENERIC
+    adult_students: AdultStudentRule = AdultStudentRule.FOLLOW_PORTAL_FLAG
+    kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
+    minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
+    default_subscriptions: Mapping[tuple[AppType, Kind], Subscription] = field(default_factory=dict)
+    enrollment_grace: timedelta = timedelta(days=14)
+    """How long after an enrollment's end grades and assignments are still told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistrictFacts(DistrictChoices):
+    """A district's switch, licences and choices."""
 
     district_id: str
     time_zone: str
@@ -60,15 +73,8 @@ class DistrictFacts:
     enabled: bool = False
     licensed_kinds: frozenset[Kind] = frozenset()
     active_school_year: int | None = None
-    detail_level: DetailLevel = DetailLevel.GENERIC
-    adult_students: AdultStudentRule = AdultStudentRule.FOLLOW_PORTAL_FLAG
     apps: Mapping[str, AppType] = field(default_factory=dict)
     """The district's apps by app_id; a device of any other app is not served."""
-    kinds: Mapping[Kind, KindSettings] = field(default_factory=dict)
-    minimum_versions: Mapping[tuple[str, Platform], MinimumVersion] = field(default_factory=dict)
-    default_subscriptions: Mapping[tuple[AppType, Kind], Subscription] = field(default_factory=dict)
-    enrollment_grace: timedelta = timedelta(days=14)
-    """How long after an enrollment's end grades and assignments are still told."""
     facts_version: int = 0
 
     def settings_of(self, kind: Kind) -> KindSettings:

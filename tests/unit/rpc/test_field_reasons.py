@@ -36,20 +36,20 @@ RULES = {
 """The reason that belongs to the words of a description."""
 
 
-def complaints() -> Iterator[tuple[str, str, str]]:
-    """Yield where each check complains in so many words, what it says, and the reason it gives."""
+def violations() -> Iterator[tuple[str, str, str]]:
+    """Yield where each check reports a violation, what it says, and the reason it gives."""
     for folder in FOLDERS:
         for path in sorted((SERVER / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and _complains(node):
+                if isinstance(node, ast.Call) and _reports(node):
                     text = _text(node.args[1])
                     if text is not None:
                         yield f"{path.name}:{node.lineno}", text, _reason(node)
 
 
-def _complains(call: ast.Call) -> bool:
+def _reports(call: ast.Call) -> bool:
     called = ast.unparse(call.func)
-    named = called == "self.add" or called.endswith(("complain", "violations.add", "plaints.add"))
+    named = called == "self.add" or called.endswith(("report", "violations.add"))
     return named and len(call.args) >= 2
 
 
@@ -75,7 +75,7 @@ def _reason(call: ast.Call) -> str:
     return ast.unparse(call.args[2]).removeprefix("reasons.")
 
 
-@pytest.mark.parametrize(("place", "text", "reason"), list(complaints()))
+@pytest.mark.parametrize(("place", "text", "reason"), list(violations()))
 def test_what_a_check_says_fits_after_the_path_and_before_a_full_stop(
     place: str, text: str, reason: str
 ) -> None:
@@ -87,7 +87,7 @@ def test_what_a_check_says_fits_after_the_path_and_before_a_full_stop(
 
 
 def test_the_checks_are_found() -> None:
-    found = list(complaints())
+    found = list(violations())
     assert len(found) > 100
     given = {reason for _, _, reason in found}
     assert given >= {reasons.short_name(number) for number in every_reason()} - {"WRONG_CURRENCY"}

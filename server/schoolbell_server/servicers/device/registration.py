@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +13,8 @@ from schoolbell_server.dispatch.cancelling import RETIRED, cancel_unsent
 from schoolbell_server.domain.kinds import CancelCause, RetirementReason
 from schoolbell_server.domain.transitions import Cancellation
 from schoolbell_server.rpc.errors import InvalidFields
+from schoolbell_server.security.fingerprint import TokenFingerprints
+from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.servicers.device.registered_device import (
     Group,
     Registration,
@@ -36,24 +37,10 @@ from schoolbell_storage.districts import bump_facts
 _TAIL = 4  # characters
 
 
-class Sealer(Protocol):
-    """Seals small secrets to what they belong to."""
-
-    def seal(self, secret: bytes, associated: bytes) -> bytes:
-        """Return the sealed secret."""
-
-
-class Fingerprints(Protocol):
-    """Names an address without telling it."""
-
-    def token_fingerprint(self, app_id: str, address: str) -> str:
-        """Return the same text for the same address of the same app."""
-
-
 class Registrar:
     """Carries registrations out."""
 
-    def __init__(self, sealer: Sealer, fingerprints: Fingerprints) -> None:
+    def __init__(self, sealer: Sealer, fingerprints: TokenFingerprints) -> None:
         self._sealer = sealer
         self._fingerprints = fingerprints
 

@@ -13,11 +13,11 @@ from schoolbell.v1 import delivery_pb2
 from schoolbell.v1 import device_service_pb2 as messages
 from schoolbell.v1.error_reason_pb2 import ErrorReason
 from schoolbell_server.contract.fields import write_time
-from schoolbell_server.dispatch.collapse_keys import Opener
 from schoolbell_server.domain.kinds import DetailLevel, Outcome
 from schoolbell_server.gateways.common.push import Gateway, Push, PushResult
 from schoolbell_server.gateways.factory import Gateways
 from schoolbell_server.rpc.errors import SchoolbellError
+from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.servicers.common.audit_trail import audit
 from schoolbell_server.servicers.device.named_device import (
     check_named,
@@ -52,13 +52,13 @@ class TestSender:
         *,
         texts: Texts,
         gateways: Gateways,
-        opener: Opener,
+        sealer: Sealer,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._storage = storage
         self._texts = texts
         self._gateways = gateways
-        self._opener = opener
+        self._sealer = sealer
         self._clock = clock
         self._sending: set[asyncio.Task[Response]] = set()
 
@@ -148,7 +148,7 @@ class TestSender:
         push = Push(
             delivery_id=str(uuid.uuid4()),
             app_id=row.app_id,
-            address=self._opener.unseal(sealed, row.device_id.encode()).decode(),
+            address=self._sealer.unseal(sealed, row.device_id.encode()).decode(),
             fid=row.fid,
             environment=row.environment,
             title=text.title,

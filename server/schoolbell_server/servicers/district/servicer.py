@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +19,7 @@ from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
 from schoolbell_server.security.api_key import EVERY_DISTRICT
+from schoolbell_server.security.sealer import Sealer
 from schoolbell_server.servicers.common.audit_trail import audit, changed_fields
 from schoolbell_server.servicers.common.etags import etag, must_write
 from schoolbell_server.servicers.common.masks import lay_over, masked_paths, only_within
@@ -38,13 +39,6 @@ from schoolbell_storage.engine import Storage
 
 _SERVICE = "schoolbell.v1.DistrictService"
 _SECRET_BYTES = 32
-
-
-class Sealer(Protocol):
-    """Seals small secrets to what they belong to."""
-
-    def seal(self, secret: bytes, associated: bytes) -> bytes:
-        """Return the sealed secret."""
 
 
 class DistrictServicer(DistrictServiceServicer):
