@@ -6,8 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Self
 
-_MOST_HOST = 255
-"""Characters of a host name; printable ASCII, as the resolver wants it."""
+_MOST_HOST, _MOST_LABEL = 255, 63
+"""Characters of a host name and of its parts; printable ASCII, as the resolver wants them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,9 @@ class Address:
         bare = host[1:-1] if bracketed else host
         if not colon or not bare or (":" in bare) != bracketed:
             raise ValueError("must be host:port, such as 127.0.0.1:7443 or [::1]:7443")
-        if len(bare) > _MOST_HOST or not all("!" <= each <= "~" for each in bare):
+        labels = [bare] if bracketed else bare.removesuffix(".").split(".")
+        fits = all(0 < len(label) <= _MOST_LABEL for label in labels)
+        if not (fits and len(bare) <= _MOST_HOST and all("!" <= each <= "~" for each in bare)):
             raise ValueError("must begin with a host name or address")
         if not (port.isascii() and port.isdecimal() and int(port) <= 65535):
             raise ValueError("must end in a port from 0 to 65535")

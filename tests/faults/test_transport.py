@@ -13,6 +13,7 @@ from schoolbell_sandbox.faults import Endpoint
 from schoolbell_sandbox.faults import Fault as Broken
 from schoolbell_sandbox.server import Sandbox
 from schoolbell_server.gateways.common import transport as module
+from schoolbell_server.gateways.common.foreign_json import BadDocument, read_object
 from schoolbell_server.gateways.common.transport import OLDEST, Answer, NoAnswer, Transport
 from tests.faults.sending import PATIENCE
 from tests.service.sandbox.wire import ALERT, TOKEN, apns_headers, sandbox
@@ -145,3 +146,21 @@ async def test_it_is_known_at_start_whether_what_was_never_sent_is_told(
     assert await module.knows_unsent()
     monkeypatch.setattr(module, "_UNSEEN", ("in other words",))
     assert not await module.knows_unsent()
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+async def test_an_answer_without_end_is_read_no_further_than_any_document(
+    tmp_path: Path, status: int
+) -> None:
+    async with sandbox() as box:
+        wire = transport(box, tmp_path, Time())
+        assert await post(wire) == 200
+        box.faults.add(Broken(effect=Effect(status=status, body="x" * 2**23)))
+        answer = await wire.post(PATH, ALERT, apns_headers())
+        assert isinstance(answer, Answer)
+        assert (answer.status, len(answer.body) < 2**20) == (status, True)
+        with pytest.raises(BadDocument):
+            read_object(answer.body)
+        box.faults.clear()
+        assert await post(wire) == 200
+        await wire.close()

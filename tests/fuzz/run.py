@@ -7,6 +7,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from schoolbell.errors import DeadlineExceeded
 from schoolbell.v1 import district_service_pb2
 from schoolbell_server.security.api_key import Role
 from schoolbell_server.security.permissions import RULES
@@ -45,6 +47,7 @@ PERMITTED = {
 _LANES = 4  # calls at once
 _ROUND = 400  # requests, after which the scene is put right and health is looked at
 _MOST_FAULTS = 20
+_TRIES = 4  # to put the scene right
 
 
 @dataclass
@@ -206,7 +209,13 @@ async def put_right(service: Whole) -> None:
                 update_mask=FieldMask(paths=["licensed_kinds", "app_ids", "time_zone"]),
             )
         )
-    await restore(service)
+    for _ in range(_TRIES):
+        # At low priority on a busy machine, a call may take longer than its deadline.
+        with suppress(DeadlineExceeded):
+            await restore(service)
+            break
+    else:
+        await restore(service)
     await service.configure(enabled=True)
     await register(service, phone(STUDENT), phone(MOTHER))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _Part = TypeVar("_Part")
 
@@ -130,6 +130,10 @@ def _part(kind: type[_Part], table: Any, name: str) -> _Part:
         wanted = known[key].partition(" ")[0]
         if type(value).__name__ != {"Path": "str"}.get(wanted, wanted):
             raise BadConfig(f"{name}.{key} has the wrong type")
+        if isinstance(value, str) and not value.isprintable():
+            raise BadConfig(f"{name}.{key} holds a character that does not print")
+        if wanted == "Path" and not value:
+            raise BadConfig(f"{name}.{key} names no file")
         values[key] = Path(value) if wanted == "Path" else value
     try:
         return kind(**values)
@@ -139,25 +143,42 @@ def _part(kind: type[_Part], table: Any, name: str) -> _Part:
 
 def _checked(config: Config) -> Config:
     console = config.console
-    origin = urlsplit(console.origin)
+    origin = _url(console.origin)
     if origin.scheme not in ("http", "https") or not origin.netloc or origin.path:
         raise BadConfig("console.origin must be https://host, without a path")
     if origin.scheme == "http" and not _is_loopback(origin.hostname or ""):
         raise BadConfig("console.origin must be https: without TLS, passwords and names are open")
-    port = console.listen.rpartition(":")[2]
-    if not port.isdecimal() or int(port) > 65535:
+    if not _is_address(console.listen):
         raise BadConfig("console.listen must be address:port")
     if not 1 <= console.idle_minutes <= 1440:
         raise BadConfig("console.idle_minutes must be from 1 to 1440")
     if not 1 <= console.session_hours <= 168:
         raise BadConfig("console.session_hours must be from 1 to 168")
     if config.oidc is not None:
-        issuer = urlsplit(config.oidc.issuer)
+        issuer = _url(config.oidc.issuer)
         if issuer.scheme != "https" or not issuer.netloc or issuer.query or issuer.fragment:
             raise BadConfig("oidc.issuer must be https://host, with a path or without")
         if "openid" not in config.oidc.scope.split():
             raise BadConfig("oidc.scope must have openid")
     return config
+
+
+def _url(text: str) -> SplitResult:
+    """Return the parts of a URL; what is none, or names somebody, has no parts."""
+    try:
+        found = urlsplit(text)
+        good = text.isascii() and found.username is None and found.port != 0
+    except ValueError:
+        good = False
+    return found if good else urlsplit("")
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is a host or address, a colon and a port."""
+    host, _, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535
+    bracketed = host.startswith("[") and host.endswith("]")
+    return is_port and bool(host) and host.isascii() and (":" in host) == bracketed
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,6 +36,8 @@ def _problems(folder: Path, text: str | bytes, **environ: str) -> str:
             "server.listen: must begin with a host name",
         ),
         ("[server.tls]\nnames = ['bücher.example']", "server.tls.names: must be host names"),
+        ("[server]\nlisten = '" + "x" * 64 + ":80'", "server.listen: must begin with a host name"),
+        ("[server]\nmetrics_listen = 'a..b:80'", "server.metrics_listen: must begin with a host"),
         ("[server.tls]\nnames = ['a, b']", "server.tls.names: must be host names"),
         ("[server.tls]\nnames = ['']", "server.tls.names: must be host names"),
         ("[storage]\nurl_file = '/dev/zero'", "storage.url_file: the file '/dev/zero' is not a"),

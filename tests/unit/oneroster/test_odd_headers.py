@@ -62,11 +62,21 @@ def test_a_bar_stands_however_its_column_and_flag_are_written(
     assert line.portal_enabled
 
 
-def test_a_column_of_the_side_file_that_nobody_reads_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["bared", "is_barred", "Adult Consent", "portalEnabled"])
+def test_a_column_of_the_side_file_that_is_misspelled_is_named(
+    tmp_path: Path, column: str
+) -> None:
     folder = Extract().write(tmp_path / "or")
     side = tmp_path / "relationships.csv"
-    side.write_text("studentSourcedId,guardianSourcedId,portal,bared\nana,mia,true,true\n")
-    assert any("'bared'" in text or "column bared" in text for text in _texts(read(folder, side)))
+    side.write_text(f"studentSourcedId,guardianSourcedId,portal,{column}\nana,mia,true,true\n")
+    assert any("is not read" in text for text in _texts(read(folder, side)))
+
+
+def test_a_column_of_the_side_file_that_is_the_schools_own_is_no_problem(tmp_path: Path) -> None:
+    folder = Extract().write(tmp_path / "or")
+    side = tmp_path / "relationships.csv"
+    side.write_text("studentSourcedId,guardianSourcedId,portal,primaryContact\nana,mia,1,true\n")
+    assert not any("is not read" in text for text in _texts(read(folder, side)))
 
 
 def test_what_refers_to_a_deleted_person_refuses_no_extract(tmp_path: Path) -> None:

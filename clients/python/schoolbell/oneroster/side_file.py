@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from schoolbell.oneroster.columns import (
@@ -36,6 +37,7 @@ _FIELDS = {
     "endDate": "end_date",
 }
 """The columns of flags and dates, and the fields that they provide."""
+_ALIKE = 0.75  # from 0 to 1, as `difflib` measures it
 
 
 @dataclass(slots=True)
@@ -83,11 +85,16 @@ def read_side_file(path: Path, people: People, problems: ProblemLog) -> SideFile
 
 
 def _report_strange(row: Row, problems: ProblemLog) -> None:
-    """Name the columns that nobody reads: one of them may be a flag that is misspelled."""
-    known = {column.lower() for column in (*_REQUIRED, *_FIELDS)}
-    for column in sorted(row.cells.keys() - known - {""}):
-        text = "is no column that the side file can have; it is not read"
-        problems.add(row.file, 1, column, text, is_bad=False)
+    """Name the columns that are called nearly as one that is read: a wrong name protects nobody.
+
+    Others, such as who is called in an emergency, are the school's own.
+    """
+    known = {column.lower(): column for column in (*_REQUIRED, *_FIELDS)}
+    for column in sorted(row.cells.keys() - known.keys()):
+        within = [name for name in known if name in column]
+        for meant in (within or get_close_matches(column, known, cutoff=_ALIKE))[:1]:
+            text = f"is not read; {known[meant]} is meant, perhaps"
+            problems.add(row.file, 1, column, text, is_bad=False)
 
 
 def _stricter(one: Relationship, other: Relationship) -> Relationship:

@@ -18,9 +18,11 @@ from typing import Any
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 from pyreqwest.proxy import ProxyBuilder
-from pyreqwest.request import ConsumedRequest
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
 
 from schoolbell_server.gateways.common.files import Stamp, stamp
+from schoolbell_server.gateways.common.foreign_json import MOST_BYTES
 from schoolbell_server.gateways.common.wording import word
 from schoolbell_server.observability.loop_lag import Limit, LoopLag
 from schoolbell_server.security.credential_files import (
@@ -59,7 +61,7 @@ class Answer:
 class Leaving:
     """A request that is ready to leave, once."""
 
-    request: ConsumedRequest
+    request: StreamRequest
     client: int
     start: float
     """When it was made, by the transport's clock."""
@@ -143,7 +145,8 @@ class Transport:
     def make(self, path: str, body: bytes, headers: Mapping[str, str]) -> Leaving | NoAnswer:
         """Return a request that is ready to leave, on the present client."""
         try:
-            request = self._client.post(path).headers(headers).body_bytes(body).build()
+            builder = self._client.post(path).headers(headers).body_bytes(body)
+            request = builder.streamed_read_buffer_limit(MOST_BYTES).build_streamed()
         except ValueError as error:
             return NoAnswer(f"request not built: {type(error).__name__}", not_sent=True)
         return Leaving(request, self._serial, self._clock())
@@ -151,8 +154,8 @@ class Transport:
     async def exchange(self, leaving: Leaving) -> Answer | NoAnswer:
         """Send a request and wait for its answer; whoever limits the time cancels it."""
         try:
-            response = await leaving.request.send()
-            content = bytes(await response.bytes())
+            async with leaving.request as response:
+                content = await _start_of(response)
         except TimeoutError:
             return self.unanswered(leaving)
         except PyreqwestError as error:
@@ -259,6 +262,22 @@ async def knows_unsent() -> bool:
         finally:
             await transport.close()
     return isinstance(fault, NoAnswer) and fault.not_sent
+
+
+async def _start_of(response: Response) -> bytes:
+    """Return what an answer holds, and of one that is too large hardly more than is read of any.
+
+    The rest is not taken from the network: whoever leaves the request resets its stream.
+    """
+    if (told := _header(response, "content-length")) == "0":
+        return b""
+    chunks, size, reader = [], 0, response.body_reader
+    while size <= MOST_BYTES and (chunk := await reader.read_chunk()) is not None:
+        chunks.append(bytes(chunk))
+        size += len(chunk)
+        if told == str(size):
+            break
+    return b"".join(chunks)
 
 
 def _header(response: Any, name: str) -> str | None:
