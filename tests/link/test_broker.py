@@ -31,12 +31,12 @@ def _call(broker: Broker, method: str, path: str) -> bytes:
     passwords.add_password(
         None, broker.management_url, broker.administrator, broker.password, is_authenticated=True
     )
-    sealer = urllib.request.build_opener(
+    opener = urllib.request.build_opener(
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(broker.ca_file))),
         urllib.request.HTTPBasicAuthHandler(passwords),
     )
     request = urllib.request.Request(f"{broker.management_url}/api/{path}", method=method)
-    with sealer.open(request, timeout=30) as answer:
+    with opener.open(request, timeout=30) as answer:
         content: bytes = answer.read()
         return content
 
