@@ -24,7 +24,7 @@ from schoolbell_storage.fact_documents import decode_told, encode_told
 from schoolbell_storage.many import Many
 from schoolbell_storage.mapping import Codec, Mapper
 from schoolbell_storage.principals import PRINCIPAL
-from schoolbell_storage.rows import TEXT, Batch, among
+from schoolbell_storage.rows import TEXT, Batch, among, given
 from schoolbell_storage.tables import delivery
 
 UNSENT = (int(DeliveryState.PENDING), int(DeliveryState.HELD))
@@ -46,12 +46,18 @@ async def fetch_deliveries(
     """
     if not delivery_ids:
         return {}
-    wanted = select(delivery).where(among(delivery.c.delivery_id, delivery_ids))
-    if lock:
-        wanted = wanted.order_by(lock_order(connection.dialect.name), delivery.c.delivery_id)
-        wanted = wanted.with_for_update(of=delivery)
-    found = (await connection.execute(wanted)).all()
+    wanted = _by_id(connection.dialect.name, lock)
+    found = (await connection.execute(wanted, {"ids": delivery_ids})).all()
     return {row.delivery_id: decode(row) for row in found}
+
+
+@cache
+def _by_id(dialect: str, lock: bool) -> Select[Any]:
+    wanted = select(delivery).where(among(delivery.c.delivery_id, given("ids")))
+    if not lock:
+        return wanted
+    wanted = wanted.order_by(lock_order(dialect), delivery.c.delivery_id)
+    return wanted.with_for_update(of=delivery)
 
 
 async def deliveries_of_user(

@@ -63,7 +63,7 @@ def given(name: str) -> BindParameter[Collection[str]]:
     return bindparam(name, type_=_Values())
 
 
-Texts = Collection[str] | BindParameter[Collection[str]]
+Texts = Collection[str] | ColumnElement[Any]
 
 
 class _Condition(FunctionElement[bool]):
@@ -112,8 +112,8 @@ def among_district(
     return _AmongDistrict(wanted.table.c.district_id, wanted, district_id, _place(values))
 
 
-def _place(values: Texts) -> BindParameter[Collection[str]]:
-    if isinstance(values, BindParameter):
+def _place(values: Texts) -> ColumnElement[Any]:
+    if isinstance(values, ColumnElement):
         return values
     return bindparam(None, values, _Values())
 

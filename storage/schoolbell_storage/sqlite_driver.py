@@ -84,9 +84,12 @@ class OneTurnConnection(aiosqlite.Connection):
     @cached_property
     def direct(self) -> Engine:
         """Return an engine of this one connection, for work in its thread."""
+
+        def own() -> Any:
+            return self._conn
+
         template, compiled = _direct()
-        own: Any = self._conn  # where SQLAlchemy has a protocol of its own
-        pool = StaticPool(lambda: own, reset_on_return=None, dialect=template.dialect)
+        pool = StaticPool(own, reset_on_return=None, dialect=template.dialect)
         engine = Engine(pool, template.dialect, template.url)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(BEGIN))
         return engine.execution_options(compiled_cache=compiled)

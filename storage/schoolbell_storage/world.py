@@ -10,11 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Row, bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain.condition import Condition
@@ -34,96 +34,19 @@ from schoolbell_server.domain.world import (
 )
 from schoolbell_storage.codec import optional_date, optional_time
 from schoolbell_storage.conditions import decode_condition
-from schoolbell_storage.rows import TEXT, among, among_district, given
+from schoolbell_storage.rows import TEXT, among
 from schoolbell_storage.settings_document import (
     SettingsDocument,
     decode_display_options,
     decode_settings,
 )
-from schoolbell_storage.tables import (
-    bar,
-    calendar,
-    device,
-    display_options,
-    district,
-    enrollment,
-    relationship,
-    school,
-    subscription,
-    user_account,
-)
+from schoolbell_storage.tables import district
+from schoolbell_storage.world_rows import PeopleRows, Rows, WorldRows, fetch_people, fetch_rows
 
 Apps = Mapping[str, AppType]
 """The apps that this installation is configured for, by app_id."""
 ALL_KINDS = frozenset(Kind)
-_DEVICE_FACTS: tuple[Column[Any], ...] = (
-    device.c.device_id,
-    device.c.user_id,
-    device.c.app_id,
-    device.c.platform,
-    device.c.os_version,
-    device.c.app_version,
-    device.c.stay_logged_in,
-    device.c.muted,
-    device.c.detail_level,
-    device.c.locale,
-    device.c.retirement_reason,
-)
-_OF = bindparam("district", type_=TEXT)
-_IDS = given("ids")
-_DISTRICT = select(district).where(district.c.district_id == _OF)
-_ENROLLMENTS = (
-    select(enrollment)
-    .where(among_district(enrollment.c.student_id, _OF, _IDS), enrollment.c.active)
-    .order_by(enrollment.c.enrollment_id)
-)
-_CALENDARS = (
-    select(calendar, school.c.time_zone, display_options.c.options)
-    .outerjoin(
-        school,
-        (school.c.district_id == calendar.c.district_id)
-        & (school.c.school_id == calendar.c.school_id),
-    )
-    .outerjoin(
-        display_options,
-        (display_options.c.district_id == calendar.c.district_id)
-        & (display_options.c.calendar_id == calendar.c.calendar_id),
-    )
-    .where(among_district(calendar.c.calendar_id, _OF, _IDS), calendar.c.active)
-)
-_RELATIONSHIPS = (
-    select(relationship)
-    .where(among_district(relationship.c.student_id, _OF, _IDS))
-    .order_by(relationship.c.guardian_id)
-)
-_BARS = (
-    select(bar.c.student_id, bar.c.guardian_id, bar.c.source)
-    .where(among_district(bar.c.student_id, _OF, _IDS))
-    .order_by(bar.c.source)
-)
-_USERS = select(user_account).where(among_district(user_account.c.user_id, _OF, _IDS))
-_DEVICES = (
-    select(*_DEVICE_FACTS)
-    .where(among_district(device.c.user_id, _OF, _IDS))
-    .order_by(device.c.device_id)
-)
-_SUBSCRIPTIONS = select(
-    subscription.c.user_id,
-    subscription.c.app_type,
-    subscription.c.device_id,
-    subscription.c.student_id,
-    subscription.c.kind,
-    subscription.c.enabled,
-    subscription.c.condition,
-    subscription.c.limit_time,
-).where(
-    among_district(subscription.c.user_id, _OF, _IDS),
-    subscription.c.kind.in_(bindparam("kinds", expanding=True)),
-)
-
-
-def _given(district_id: str, ids: Collection[str]) -> dict[str, object]:
-    return {"district": district_id, "ids": ids}
+_DISTRICT = select(district).where(district.c.district_id == bindparam("district", type_=TEXT))
 
 
 async def fetch_world(
@@ -154,15 +77,11 @@ async def fetch_facts(
 ) -> World:
     """Return what `fetch_world` does, of a district whose row this transaction has read."""
     facts, settings = found
-    district_id = facts.district_id
-    enrollments = await _enrollments(connection, district_id, student_ids)
-    named = set(calendar_ids) | {
-        stay.calendar_id for stays in enrollments.values() for stay in stays
-    }
+    rows = await fetch_rows(connection, facts.district_id, student_ids, calendar_ids, kinds)
     return World(
         district=facts,
-        calendars=await _calendars(connection, facts, settings, named),
-        students=await _students(connection, district_id, student_ids, enrollments, kinds),
+        calendars={row.calendar_id: _calendar(row, facts, settings) for row in rows.calendars},
+        students=_students(rows, student_ids),
     )
 
 
@@ -208,12 +127,9 @@ def _district(row: Row[Any], settings: SettingsDocument, apps: Apps) -> District
     )
 
 
-async def _enrollments(
-    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
-) -> dict[str, list[EnrollmentFacts]]:
-    found = await connection.execute(_ENROLLMENTS, _given(district_id, student_ids))
+def _enrollments(rows: Rows) -> dict[str, list[EnrollmentFacts]]:
     stays: dict[str, list[EnrollmentFacts]] = defaultdict(list)
-    for row in found.all():
+    for row in rows:
         stays[row.student_id].append(
             EnrollmentFacts(
                 enrollment_id=row.enrollment_id,
@@ -224,16 +140,6 @@ async def _enrollments(
             )
         )
     return stays
-
-
-async def _calendars(
-    connection: AsyncConnection,
-    facts: DistrictFacts,
-    settings: SettingsDocument,
-    calendar_ids: Collection[str],
-) -> dict[str, CalendarFacts]:
-    found = await connection.execute(_CALENDARS, _given(facts.district_id, calendar_ids))
-    return {row.calendar_id: _calendar(row, facts, settings) for row in found}
 
 
 def _calendar(row: Row[Any], facts: DistrictFacts, settings: SettingsDocument) -> CalendarFacts:
@@ -269,19 +175,11 @@ def decode_terms(text: str) -> tuple[Term, ...]:
     )
 
 
-async def _students(
-    connection: AsyncConnection,
-    district_id: str,
-    student_ids: Collection[str],
-    enrollments: Mapping[str, list[EnrollmentFacts]],
-    kinds: Collection[Kind],
-) -> dict[str, StudentFacts]:
-    rows = await _relationship_rows(connection, district_id, student_ids)
-    bars = await _bars(connection, district_id, student_ids)
-    people = set(student_ids) | {row.guardian_id for row in rows}
-    users = await fetch_users(connection, district_id, people, student_ids, kinds)
+def _students(rows: WorldRows, student_ids: Collection[str]) -> dict[str, StudentFacts]:
+    enrollments, bars = _enrollments(rows.enrollments), _bars(rows.bars)
+    users = _users(rows.people, student_ids)
     relationships: dict[str, list[RelationshipFacts]] = defaultdict(list)
-    for row in rows:
+    for row in rows.relationships:
         if row.guardian_id in users:
             relationships[row.student_id].append(_relationship(row, users[row.guardian_id]))
     return {
@@ -296,20 +194,10 @@ async def _students(
     }
 
 
-async def _relationship_rows(
-    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
-) -> list[Row[Any]]:
-    found = await connection.execute(_RELATIONSHIPS, _given(district_id, student_ids))
-    return list(found.all())
-
-
-async def _bars(
-    connection: AsyncConnection, district_id: str, student_ids: Collection[str]
-) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+def _bars(rows: Rows) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     """Return who bars whom, by student and person."""
-    found = await connection.execute(_BARS, _given(district_id, student_ids))
     bars: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
-    for student_id, guardian_id, source in found.all():
+    for student_id, guardian_id, source in rows:
         own = bars[student_id]
         own[guardian_id] = (*own.get(guardian_id, ()), source)
     return bars
@@ -335,9 +223,14 @@ async def fetch_users(
     kinds: Collection[Kind] = ALL_KINDS,
 ) -> dict[str, UserFacts]:
     """Return accounts with their devices and, for these students, what they chose."""
-    people, overrides = await _subscriptions(connection, district_id, user_ids, student_ids, kinds)
-    devices = await _devices(connection, district_id, user_ids, overrides)
-    found = await connection.execute(_USERS, _given(district_id, user_ids))
+    return _users(await fetch_people(connection, district_id, user_ids, kinds), student_ids)
+
+
+def _users(rows: PeopleRows, student_ids: Collection[str]) -> dict[str, UserFacts]:
+    people, overrides = _subscriptions(rows.subscriptions, frozenset(student_ids))
+    devices: dict[str, list[DeviceFacts]] = defaultdict(list)
+    for row in rows.devices:
+        devices[row.user_id].append(device_facts(row, overrides.get(row.device_id, {})))
     return {
         row.user_id: UserFacts(
             user_id=row.user_id,
@@ -347,21 +240,8 @@ async def fetch_users(
             devices=tuple(devices.get(row.user_id, ())),
             subscriptions=people.get(row.user_id, {}),
         )
-        for row in found.all()
+        for row in rows.users
     }
-
-
-async def _devices(
-    connection: AsyncConnection,
-    district_id: str,
-    user_ids: Collection[str],
-    overrides: Mapping[str, Mapping[tuple[str, Kind], Subscription]],
-) -> dict[str, list[DeviceFacts]]:
-    found = await connection.execute(_DEVICES, _given(district_id, user_ids))
-    devices: dict[str, list[DeviceFacts]] = defaultdict(list)
-    for row in found.all():
-        devices[row.user_id].append(device_facts(row, overrides.get(row.device_id, {})))
-    return devices
 
 
 def device_facts(
@@ -385,24 +265,17 @@ def device_facts(
     )
 
 
-async def _subscriptions(
-    connection: AsyncConnection,
-    district_id: str,
-    user_ids: Collection[str],
-    student_ids: Collection[str],
-    kinds: Collection[Kind],
+def _subscriptions(
+    rows: Rows, students: Set[str]
 ) -> tuple[
     dict[str, dict[tuple[AppType, str, Kind], Subscription]],
     dict[str, dict[tuple[str, Kind], Subscription]],
 ]:
     """Return what people chose by user_id, and what devices override of it by device_id."""
     # A person has few students: to look for each of the batch's for each person costs more.
-    asked = {"kinds": sorted(int(kind) for kind in kinds), **_given(district_id, user_ids)}
-    found = await connection.execute(_SUBSCRIPTIONS, asked)
-    students = frozenset(student_ids)
     people: dict[str, dict[tuple[AppType, str, Kind], Subscription]] = defaultdict(dict)
     overrides: dict[str, dict[tuple[str, Kind], Subscription]] = defaultdict(dict)
-    for user_id, app, device_id, student_id, kind, enabled, condition, limit_time in found.all():
+    for user_id, app, device_id, student_id, kind, enabled, condition, limit_time in rows:
         if student_id not in students:
             continue
         chosen = Subscription(
