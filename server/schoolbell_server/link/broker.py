@@ -11,6 +11,7 @@ import errno
 import logging
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import aio_pika
@@ -28,6 +29,7 @@ from schoolbell_server.gateways.common.trouble import LinkTrouble, trouble_of
 from schoolbell_server.link.login import Login
 from schoolbell_server.link.settings import BrokerConfig
 from schoolbell_server.link.trouble import BrokerTrouble
+from schoolbell_server.security.credential_files import read_file
 
 HEARTBEAT = 10
 """Seconds; a peer that is silent for about twice that is gone."""
@@ -109,13 +111,19 @@ def _url(config: BrokerConfig) -> str:
     if config.password_file is None:
         options += "&auth=external"
     else:
-        line = config.password_file.read_text(encoding="utf-8").strip()
-        login = Login.read(line, config.user)
+        login = Login.read(_password_line(config.password_file), config.user)
         user = f"{quote(login.user, safe='')}:{quote(login.password.reveal(), safe='')}"
     if config.server_name:
         options += f"&server_hostname={quote(config.server_name, safe='')}"
     vhost = quote(config.virtual_host, safe="")
     return f"{scheme}://{user}@{host}:{config.port}/{vhost}?{options}"
+
+
+def _password_line(file: Path) -> str:
+    try:
+        return read_file(file).decode("utf-8-sig").strip()
+    except UnicodeDecodeError:  # whose words quote a byte of the password
+        raise ValueError("the password file is not UTF-8 text") from None
 
 
 def _context(config: BrokerConfig) -> ssl.SSLContext:
