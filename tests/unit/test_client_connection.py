@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import datetime as dt
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,11 +13,13 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from schoolbell import Client, Connection, InvalidKeyError, read_key
+from schoolbell import BadConnection, Client, Connection, InvalidKeyError, read_key
 from schoolbell.cli.main import main
+from schoolbell.connection import read_authority
 from schoolbell.errors import SchoolbellError
 from schoolbell.targets import is_loopback
 from schoolbell.v1.status_service_pb2 import GetStatusRequest
+from schoolbell_server.security.authority import LocalAuthority
 
 KEY = "sb_0123456789abcdef_" + "A" * 43
 
@@ -155,3 +159,65 @@ def test_no_proxy_stands_before_a_loopback_target(
             assert caught.value.code == grpc.StatusCode.UNIMPLEMENTED, "the server was reached"
         finally:
             server.stop(None).wait()
+
+
+def test_an_authority_without_end_is_read_no_further_than_any() -> None:
+    with pytest.raises(BadConnection, match="holds no certificate"):
+        read_authority(Path("/dev/zero"))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    made = LocalAuthority(folder=tmp_path_factory.mktemp("tls"))
+    made.ensure(dt.datetime.now(dt.UTC))
+    return made.ca_file.read_bytes()
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda pem: pem[:200],
+    "without an end": lambda pem: pem.replace(b"END", b"FIN"),
+    "empty": lambda pem: b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+    "something else inside": lambda pem: pem.replace(pem[40:80], b"A" * 40),
+    "a damaged one before": lambda pem: pem[:200] + b"\n-----END CERTIFICATE-----\n" + pem,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_authority_is_refused_and_not_tried_for_ever(
+    tmp_path: Path, authority: bytes, damage: str
+) -> None:
+    spoiled = DAMAGES[damage](authority)
+    file = tmp_path / "ca.pem"
+    file.write_bytes(spoiled)
+    for attempt in (lambda: read_authority(file), lambda: Connection(ca=spoiled)):
+        with pytest.raises(BadConnection, match="a certificate that is damaged"):
+            attempt()
+    with pytest.raises(BadConnection, match="the client's certificate"):
+        Connection(client_certificate=(b"-----BEGIN PRIVATE KEY-----", spoiled))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda pem: codecs.BOM_UTF8 + pem,
+        lambda pem: pem.replace(b"\n", b"\r\n"),
+        lambda pem: "# Behörde\n".encode() + pem,
+        lambda pem: pem + pem,
+        lambda pem: pem.replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"),
+    ],
+)
+def test_a_sound_authority_is_taken_however_it_is_written(
+    tmp_path: Path, authority: bytes, write: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(write(authority))
+    assert not read_authority(file).startswith(codecs.BOM_UTF8)
+    assert Connection(ca=read_authority(file)).ca
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"key", b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED"]
+)
+def test_a_private_key_that_cannot_be_used_is_refused(authority: bytes, key: bytes) -> None:
+    with pytest.raises(BadConnection, match="private key"):
+        Connection(client_certificate=(key, authority))

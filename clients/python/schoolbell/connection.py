@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ _USER_AGENT = f"schoolbell-python/{VERSION}"
 
 
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?PRIVATE KEY-----")
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----")
 
 
@@ -53,8 +56,16 @@ class Connection:
         if self.key and self.token_source is not None:
             raise BadConnection("a connection has a key or a token source, not both")
         check_target(self.target)
-        if self.ca is not None and not _CERTIFICATE.search(self.ca):
-            raise BadConnection("the authority (CA file) holds no certificate in PEM")
+        if self.ca is not None:
+            _check_certificates(self.ca, "the authority (CA file)")
+        if self.client_certificate is not None:
+            key, chain = self.client_certificate
+            _check_certificates(chain, "the client's certificate")
+            if not _PRIVATE_KEY.search(key) or b"ENCRYPTED" in key:
+                raise BadConnection(
+                    "the client's private key is not in PEM, or needs a password: it has to be "
+                    "without one"
+                )
 
     @classmethod
     def from_environment(
@@ -117,16 +128,34 @@ def is_proxied(target: str) -> bool:
     return not is_loopback(target) and any(os.environ.get(name) for name in _PROXIES)
 
 
+_MOST_AUTHORITY = 2**20
+"""Bytes that are read of a CA file: a device has no end."""
+
+
 def read_authority(path: Path) -> bytes:
     """Return the PEM that a CA file holds; raise `BadConnection` where it holds none."""
     try:
-        pem = path.read_bytes()
+        with path.open("rb") as file:
+            pem = file.read(_MOST_AUTHORITY)
     except OSError as error:
         text = f"the authority (CA file) {path} cannot be read: {error.strerror}"
         raise BadConnection(text) from None
-    if not _CERTIFICATE.search(pem):
-        raise BadConnection(f"the authority (CA file) {path} holds no certificate in PEM")
+    pem = pem.removeprefix(codecs.BOM_UTF8)
+    _check_certificates(pem, f"the authority (CA file) {path}")
     return pem
+
+
+def _check_certificates(pem: bytes, what: str) -> None:
+    """Refuse what gRPC would fail every connection with, and call it UNAVAILABLE."""
+    if not _CERTIFICATE.search(pem):
+        raise BadConnection(f"{what} holds no certificate in PEM")
+    try:
+        # What stands around certificates is left out: it may be in any language.
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        plain = pem.replace(b" TRUSTED CERTIFICATE", b" CERTIFICATE")  # gRPC reads both
+        trusted.load_verify_locations(cadata=plain.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError):
+        raise BadConnection(f"{what} holds a certificate that is damaged") from None
 
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (

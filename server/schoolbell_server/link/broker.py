@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import ssl
+from pathlib import Path
 from urllib.parse import quote
 
 import aio_pika
@@ -26,6 +27,7 @@ from schoolbell_server.config.broker import BrokerConfig
 from schoolbell_server.domain.kinds import Outcome
 from schoolbell_server.gateways.common.trouble import BrokerTrouble, LinkTrouble, trouble_of
 from schoolbell_server.link.login import Login
+from schoolbell_server.security.credential_files import read_file
 
 HEARTBEAT = 10
 """Seconds; a peer that is silent for about twice that is gone."""
@@ -107,13 +109,19 @@ def _url(config: BrokerConfig) -> str:
     if config.password_file is None:
         options += "&auth=external"
     else:
-        line = config.password_file.read_text(encoding="utf-8").strip()
-        login = Login.read(line, config.user)
+        login = Login.read(_password_line(config.password_file), config.user)
         user = f"{quote(login.user, safe='')}:{quote(login.password.reveal(), safe='')}"
     if config.server_name:
         options += f"&server_hostname={quote(config.server_name, safe='')}"
     vhost = quote(config.virtual_host, safe="")
     return f"{scheme}://{user}@{host}:{config.port}/{vhost}?{options}"
+
+
+def _password_line(file: Path) -> str:
+    try:
+        return read_file(file).decode("utf-8-sig").strip()
+    except UnicodeDecodeError:  # whose words quote a byte of the password
+        raise ValueError("the password file is not UTF-8 text") from None
 
 
 def _context(config: BrokerConfig) -> ssl.SSLContext:

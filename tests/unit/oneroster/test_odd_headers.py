@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,3 +104,11 @@ def test_a_header_that_is_none_is_shown(
     with pytest.raises(UnusableRosterError, match=r"users\.csv") as refused:
         read(folder)
     assert shown in str(refused.value)
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    folder = Extract().write(tmp_path / "or")
+    (folder / "users.csv").unlink()
+    os.mkfifo(folder / "users.csv")
+    with pytest.raises(UnusableRosterError, match=r"users\.csv: is not a regular file"):
+        read(folder)

@@ -65,7 +65,7 @@ def load(name: str) -> Profile:
             text = f"there is no profile {name}: schoolbell --profile {name} login"
             raise Failed(text, code=Failed.MISSING) from None
         return Profile()
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         raise Failed(f"the profile {path} cannot be read: log in again") from None
 
 

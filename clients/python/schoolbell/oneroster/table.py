@@ -51,6 +51,9 @@ def rows(path: Path, required: Sequence[str], problems: ProblemLog) -> Iterator[
     Raises `UnusableRosterError` where the file is missing or is no such table.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # A pipe may never end, and what is read once cannot be read again.
+            raise unusable(path.name, None, None, "is not a regular file")
         with path.open("rb") as raw:
             if raw.read(2) in UTF16_MARKS:
                 raise unusable(path.name, None, None, "is UTF-16; save it as UTF-8")
