@@ -122,7 +122,7 @@ async def test_what_expires_while_the_hub_is_away_is_expired_and_the_rest_is_lat
 
 
 async def test_the_district_may_seal_what_crosses(tmp_path: Path, broker: Broker) -> None:
-    key = HubKeys.load(tmp_path / "hub" / "keys").public_key
+    key = HubKeys(tmp_path / "hub" / "keys").public_key
 
     def sealed(link: LinkConfig) -> LinkConfig:
         return replace(link, payload=LinkPayload.SEALED, hub_key=key)
