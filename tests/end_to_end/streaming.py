@@ -20,7 +20,7 @@ from schoolbell.v1.change_service_pb2 import (
     PublishAck,
 )
 from schoolbell.v1.delivery_pb2 import DeliveryFilter
-from schoolbell.v1.status_service_pb2 import ListDeliveriesRequest
+from schoolbell.v1.status_service_pb2 import GetTalliesRequest, ListDeliveriesRequest
 from schoolbell_sandbox.fcm import FcmSettings
 from schoolbell_sandbox.fcm_quotas import FcmQuotaSettings
 from schoolbell_sandbox.ledger import Ledger
@@ -177,18 +177,30 @@ async def settle(serving: Serving, streamed: Streamed, ledger: Ledger) -> Accoun
 
 
 async def _nothing_waits(monitor: AsyncClient, ledger: Ledger) -> None:
-    """Wait as long as phones are told more; fail where something waits and nothing moves."""
+    """Wait as long as anything moves; fail where something waits and nothing does.
+
+    Phones may all have been told long before the last outcome is written.
+    """
     request = ListDeliveriesRequest(
         district_id=DISTRICT, page_size=1, filter=DeliveryFilter(states=_WAITING)
     )
-    told = -1
-    while told != ledger.totals().accepted:
-        told = ledger.totals().accepted
+    seen = None
+    while seen != (now := await _progress(monitor, ledger)):
+        seen = now
         async with asyncio.timeout(_PATIENCE):
             while (await monitor.status.ListDeliveries(request)).deliveries:
-                await asyncio.sleep(0.2)
-                if told != ledger.totals().accepted:
+                await asyncio.sleep(0.5)
+                if seen != await _progress(monitor, ledger):
                     break
+
+
+async def _progress(monitor: AsyncClient, ledger: Ledger) -> tuple[int, Counter[int]]:
+    """Return how often phones were told, and how many deliveries there are by their state."""
+    found = await monitor.status.GetTallies(GetTalliesRequest(district_id=DISTRICT))
+    states = Counter[int]()
+    for tally in found.tallies:
+        states.update({one.state: one.count for one in tally.deliveries})
+    return ledger.totals().accepted, states
 
 
 async def _decided(publisher: AsyncClient) -> AsyncIterator[str]:

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from schoolbell_server.config import load_config
 from schoolbell_server.config.broker import LinkConfig
 from schoolbell_server.config.secret import Secret
-from schoolbell_server.config.topology import WITHDRAWALS_KEY
+from schoolbell_server.config.topology import WITHDRAWALS_KEY, DistrictTopology
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.gateways.common.trouble import BrokerTrouble
 from schoolbell_server.hub import users
@@ -213,6 +213,34 @@ def test_what_cannot_be_is_said_in_one_line(broker: Broker, tmp_path: Path) -> N
         assert result.exit_code in (1, 2), result.output
         assert said in result.output
         assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "ab",
+        "a" * 64,
+        "Maple",
+        "maple.2",
+        "m\u00e4ple",
+        "maple\n",
+        "../hub",
+        "a%2Fb",
+        "hub.dead",
+    ],
+)
+def test_a_name_that_could_reach_elsewhere_is_refused_before_the_broker_is_asked(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ValueError, match="3 to 63"):
+        DistrictTopology(name)
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    access = ("--management", "https://broker.invalid", "--password-file", str(password))
+    for command in ("enroll", "remove"):
+        result = CliRunner().invoke(main, ["hub", command, *access, "--", name])
+        assert (result.exit_code, "DISTRICT: " in result.output) == (1, True), result.output
 
 
 def test_an_administrators_password_that_others_may_read_is_refused(

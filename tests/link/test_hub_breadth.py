@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
 
 from schoolbell_server.demo.rabbitmq.broker import Broker
 from schoolbell_server.hub import service
@@ -73,14 +73,44 @@ async def test_districts_are_begun_and_paused_side_by_side(tmp_path: Path, broke
         running.cancel()
 
 
-def test_a_channel_at_the_end_of_its_life_stays_for_what_is_in_work() -> None:
+def test_consumers_are_begun_anew_with_nothing_in_work_alone() -> None:
     link = cast(BrokerLink, SimpleNamespace(answer=None))
     intake = SlowIntake("maple", link, asyncio.Barrier(1))
-    intake._channel = cast(AbstractChannel, SimpleNamespace(is_closed=False))
+    assert not intake.due
     intake._ends, intake._in_work = 0.0, 1
-    assert Intake.alive.fget(intake)  # type: ignore[attr-defined]
+    assert not intake.due
     intake.finished()
-    assert not Intake.alive.fget(intake)  # type: ignore[attr-defined]
+    assert intake.due
+
+
+async def test_whose_consumers_are_begun_anew_is_not_counted_as_untaken(
+    tmp_path: Path, broker: Broker
+) -> None:
+    both, seen = asyncio.Barrier(2), list[int]()
+
+    class Renewed(SlowIntake):
+        async def stop(self) -> None:
+            seen.append(link.untaken)
+
+        async def start(self, connection: AbstractConnection) -> None:
+            await super().start(connection)
+            self._ends = 0.0
+
+    link = BrokerLink(
+        await hub(broker, tmp_path),
+        lambda district, link: Renewed(district, link, both),
+        lambda: None,
+        None,
+    )
+    link.districts = {"maple"}
+    running = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await both.wait()
+            await both.wait()  # the second life
+    finally:
+        running.cancel()
+    assert seen == [0]
 
 
 async def test_what_is_in_work_is_answered_while_the_broker_is_slow_to_stop(

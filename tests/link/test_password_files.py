@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from schoolbell_server.config.broker import BrokerConfig
+from schoolbell_server.gateways.common.trouble import BrokerTrouble
 from schoolbell_server.link.broker import connect
-from schoolbell_server.link.settings import BrokerConfig
-from schoolbell_server.link.trouble import BrokerTrouble
 
 
 @pytest.mark.parametrize(

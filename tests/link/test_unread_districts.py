@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 import sqlite3
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -27,15 +28,17 @@ from schoolbell_server.config.topology import (
     HUB_USER,
     VIRTUAL_HOST,
     DistrictTopology,
+    lane_key,
 )
 from schoolbell_server.demo.rabbitmq.broker import Broker
-from schoolbell_server.hub import enrolled_stream, intake
+from schoolbell_server.hub import districts, enrolled_stream, intake
 from schoolbell_server.hub.enrollment import Enrollment
 from schoolbell_server.hub.service import DISTRICTS, LEDGER
 from schoolbell_server.link import consumers, district_link
 from tests.link.enrolled import administrator, some_district
 from tests.link.linked import Linked, linked
 from tests.service.following import following
+from tests.service.observed import logged
 from tests.service.ports import free_port
 from tests.service.scene import STUDENT, phone, populate, publish, register, tasks
 
@@ -43,6 +46,7 @@ ACCEPTED = delivery_pb2.DELIVERY_STATE_ACCEPTED
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 PATIENCE = 60.0  # seconds
+UNTAKEN = "nothing is taken from a district"
 READ = "schoolbell_hub_districts_read"
 
 Unread = Callable[[Broker], AbstractAsyncContextManager[None]]
@@ -124,6 +128,32 @@ async def test_what_ends_while_it_is_read_is_told_and_read_again(
             await _until_kept(tmp_path, link.district, other)
             await Enrollment(opened).remove(other)
             await _until_kept(tmp_path, link.district, without=other)
+
+
+async def test_whose_queues_are_gone_and_what_nobody_can_read_is_counted(
+    tmp_path: Path,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(districts, "_LOOK", 0.1)
+    async with linked(tmp_path, broker, started=False) as link:
+        port, lane = _measured(link), link.district.request_queue(4)
+        await link.hub.start()
+        await _until_kept(tmp_path, link.district)
+        async with administrator(broker) as opened:
+            await opened.delete("queues", VIRTUAL_HOST, lane)
+            about = {"district_id": link.district.district}
+            await _until(lambda: bool(logged(caplog, UNTAKEN, **about)))
+            await _until(lambda: _gauge(port, "schoolbell_hub_districts_untaken") > 0)
+            assert "no queue" in vars(logged(caplog, UNTAKEN, **about)[0])["cause"]
+            await Enrollment(opened).enroll(link.district)
+            message = {"properties": {}, "payload": "x", "payload_encoding": "string"}
+            await opened.post(
+                *("exchanges", VIRTUAL_HOST, link.district.exchange, "publish"),
+                body={**message, "routing_key": lane_key(4)},
+            )
+        await _until(lambda: _gauge(port, "schoolbell_hub_dead_letters") > 0)
 
 
 @pytest.mark.parametrize("queue", ["lane.4", "withdrawals", "outcomes"])
@@ -238,6 +268,11 @@ async def _until(reached: Callable[[], bool]) -> None:
 
 async def _until_metric(port: int, name: str, wanted: float) -> None:
     await _until(lambda: f"\n{name} {wanted:.1f}\n" in _metrics(port))
+
+
+def _gauge(port: int, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", _metrics(port), re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def _metrics(port: int) -> str:

@@ -74,3 +74,13 @@ async def until_passed_on(link: Linked, queue: str, count: int) -> None:
                 await asyncio.sleep(0.05)
             else:
                 seen += len(read_batch(message.body).deliveries)
+
+
+async def waiting_bodies(link: Linked, queue: str) -> list[bytes]:
+    """Return the bodies of the messages in a queue, as the broker has them; they stay there."""
+    bodies = []
+    async with channel_of_a_hub(link) as channel, asyncio.timeout(PATIENCE):
+        found = await channel.get_queue(queue, ensure=False)
+        while (message := await found.get(fail=False)) is not None:
+            bodies.append(message.body)
+    return bodies

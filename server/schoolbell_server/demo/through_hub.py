@@ -48,7 +48,7 @@ async def start_hub(stack: AsyncExitStack, folder: Path, accounts: Sequence[str]
         "[link]",
         *_at(broker, DISTRICT.user, district, folder),
         'payload = "sealed"',
-        f'hub_key = "{HubKeys.load(data_dir / "keys").public_key}"',
+        f'hub_key = "{HubKeys(data_dir / "keys").public_key}"',
         *(
             line
             for app_id, kind in APPS.items()

@@ -47,6 +47,8 @@ class BrokerLink:
         self.districts: set[str] = set()
         """What to take from; the owner changes it."""
         self._intakes: dict[str, Intake] = {}
+        self._renewed: set[str] = set()
+        """Whose intakes are begun anew just now."""
         self._later: dict[str, float] = {}
         """Districts that could not be taken from, and when they are tried again."""
         self._answers: AbstractChannel | None = None
@@ -91,7 +93,7 @@ class BrokerLink:
     @property
     def untaken(self) -> int:
         """Return from how many districts nothing is taken that there is to be taken from."""
-        return sum(self._is_over(name) for name in self.districts)
+        return sum(self._is_over(name) for name in self.districts - self._renewed)
 
     async def stop(self) -> None:
         """Take nothing more, and keep the connection for what is still to be answered."""
@@ -137,7 +139,9 @@ class BrokerLink:
 
     async def _match(self, connection: AbstractConnection) -> None:
         """Let the intakes be those of the districts that there are to be."""
-        over = [self._intakes.pop(name) for name in list(self._intakes) if self._is_over(name)]
+        self._renewed = {name for name, intake in self._intakes.items() if intake.due}
+        ended = {name for name in self._intakes if self._is_over(name)} | self._renewed
+        over = [self._intakes.pop(name) for name in ended]
         await asyncio.gather(*(intake.stop() for intake in over))
         now = time.monotonic()
         self._later = {name: end for name, end in self._later.items() if end > now}
@@ -150,6 +154,7 @@ class BrokerLink:
                     await self._start(district, connection)
 
         await asyncio.gather(*(start(district) for district in wanted))
+        self._renewed = set()
 
     async def _start(self, district: str, connection: AbstractConnection) -> None:
         """Begin to take from a district."""

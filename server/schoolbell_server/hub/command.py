@@ -46,7 +46,7 @@ for _command in ENROLL_COMMANDS:
 def key_command(config_file: Path) -> None:
     """Print the public key that districts seal for, as `link.hub_key`; make it where none is."""
     try:
-        click.echo(HubKeys.load(load(config_file).hub.data_dir / "keys").public_key)
+        click.echo(HubKeys(load(config_file).hub.data_dir / "keys").public_key)
     except (SecretExposed, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -263,7 +263,7 @@ def _sealing(config_file: Path) -> list[str]:
         return []
     try:
         config = load_hub_config(config_file)
-        key = HubKeys.load(config.hub.data_dir / "keys").public_key
+        key = HubKeys(config.hub.data_dir / "keys").public_key
     except ConfigError as error:
         raise click.ClickException("\n".join(error.problems)) from None
     except (OSError, SecretExposed, ValueError) as error:

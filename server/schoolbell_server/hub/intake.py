@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -100,7 +101,7 @@ class Intake:
         self._channel: AbstractChannel | None = None
         self._given_up = False
         self._paused = False
-        self._ends = 0.0
+        self._ends = math.inf
         self._in_work = 0
         """Messages that were taken and not finished."""
         self._unsettled: list[Job] = []
@@ -127,10 +128,14 @@ class Intake:
     @property
     def alive(self) -> bool:
         """Return whether messages come, or may come."""
-        if self._given_up or self._channel is None or self._channel.is_closed:
+        if self._given_up or self._channel is None:
             return False
-        # With an end while something is in work it would come again, and might be sent again.
-        return time.monotonic() < self._ends or self._in_work > 0 or self._paused
+        return not self._channel.is_closed
+
+    @property
+    def due(self) -> bool:
+        """Return whether to begin anew, with nothing in work: it might be sent again otherwise."""
+        return time.monotonic() >= self._ends and not self._in_work
 
     def finished(self) -> None:
         """Take note that a message is done with."""

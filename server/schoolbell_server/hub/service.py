@@ -85,7 +85,7 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         attempts = Attempts(
             storage,
             gateways,
-            HubKeys.load(config.hub.data_dir / "keys"),
+            HubKeys(config.hub.data_dir / "keys"),
             metrics,
             bound,
             timeout=config.hub.attempt_timeout,

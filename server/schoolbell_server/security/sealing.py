@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +19,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from schoolbell_server.security.secret_file import read_secret, write_secret
+from schoolbell_server.observability.log import get_logger
+from schoolbell_server.security.secret_file import SecretExposed, read_secret, write_secret
 
 _INFO = b"schoolbell.link.v1 contents"
 _NONCE = bytes(12)
 """Every message has a key of its own, so the nonce may be the same."""
+_READ_AGAIN = 5.0
+"""Seconds, at least, between two looks for a key that is not known: anybody may name one."""
+
+_logger = get_logger(__name__)
 
 
 class SealKeyUnusable(ValueError):
@@ -63,22 +69,35 @@ def seal(data: bytes, key: X25519PublicKey, district: str) -> Sealed:
 
 
 class HubKeys:
-    """The private keys of a hub: the first is the one that districts are given."""
+    """The private keys of a hub, in files of a folder: the newest is what districts are given."""
 
-    def __init__(self, keys: Iterable[X25519PrivateKey]) -> None:
-        self._keys = {_key_id(key.public_key()): key for key in keys}
-
-    @classmethod
-    def load(cls, folder: Path) -> HubKeys:
-        """Read the keys `hub*.key` of a folder, the newest name first; make one where none is.
+    def __init__(self, folder: Path) -> None:
+        """Read the keys `hub*.key`; make one where none is.
 
         SecretExposed where others may read one; ValueError where a file holds no key.
         """
-        files = sorted(folder.glob("hub*.key"), reverse=True)
+        self._folder = folder
+        self._read_again = 0.0
+        files = self._files()
         if not files:
             files = [folder / "hub-1.key"]
             write_secret(files[0], X25519PrivateKey.generate().private_bytes_raw())
-        return cls(X25519PrivateKey.from_private_bytes(read_secret(file)) for file in files)
+        self._keys = _read_keys(files)
+
+    def _files(self) -> list[Path]:
+        """Return the files, the newest first: `hub-10.key` before `hub-9.key`."""
+        files = self._folder.glob("hub*.key")
+        return sorted(files, key=lambda file: (len(file.name), file.name), reverse=True)
+
+    def _key(self, key_id: bytes) -> X25519PrivateKey | None:
+        """Return a key; one that is not known may have come to the folder since, now and then."""
+        if key_id not in self._keys and time.monotonic() >= self._read_again:
+            self._read_again = time.monotonic() + _READ_AGAIN
+            try:
+                self._keys |= _read_keys(self._files())
+            except (OSError, SecretExposed, ValueError) as error:
+                _logger.warning("key cannot be read", extra={"cause": str(error)})
+        return self._keys.get(key_id)
 
     @property
     def public_key(self) -> str:
@@ -87,7 +106,7 @@ class HubKeys:
 
     def open(self, sealed: Sealed, district: str) -> bytes:
         """Return what was sealed in a district's name; CannotOpen where that is not so."""
-        key = self._keys.get(sealed.key_id)
+        key = self._key(sealed.key_id)
         if key is None:
             raise CannotOpen("sealed for another key")
         try:
@@ -96,6 +115,11 @@ class HubKeys:
             return cipher.decrypt(_NONCE, sealed.ciphertext, district.encode())
         except (InvalidTag, ValueError):
             raise CannotOpen("sealed in another district's name, or changed") from None
+
+
+def _read_keys(files: Iterable[Path]) -> dict[bytes, X25519PrivateKey]:
+    keys = [X25519PrivateKey.from_private_bytes(read_secret(file)) for file in files]
+    return {_key_id(key.public_key()): key for key in keys}
 
 
 def _cipher(shared: bytes, fresh: bytes, hub: bytes) -> ChaCha20Poly1305:
