@@ -1,4 +1,4 @@
-"""What is wrong with the service is said in plain words: encryption that is off, links that broke."""
+"""What is wrong with the service is said in plain words: encryption is off, or links broke."""
 
 from __future__ import annotations
 
