@@ -72,7 +72,6 @@ def fetched(world: World, path: str, cookie: str = "") -> Answer:
 
 
 def all_fetched(world: World, paths: Iterable[str], cookie: str) -> list[Answer]:
-    """Return the answers to requests that are all sent at once."""
-    asked = list(paths)
-    with ThreadPoolExecutor(len(asked)) as pool:
-        return list(pool.map(lambda path: fetched(world, path, cookie), asked))
+    """Return the answers to requests, some of which are sent at once."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda path: fetched(world, path, cookie), paths))

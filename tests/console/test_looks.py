@@ -8,11 +8,13 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from schoolbell_server.demo.stage import DISTRICT
 from tests.console.conftest import Enter
 from tests.console.every_page import every_page
 from tests.console.happening import happen
 from tests.console.world import World
 
+D = f"/d/{DISTRICT}"
 SQUEEZED = """
 () => [...document.querySelectorAll("main :is(th, td, dt, dd, p, label, legend, h1, h2, a)")]
   .filter((one) => {
@@ -39,11 +41,7 @@ def test_every_page_looks_right(enter: Enter, played: World, pictures: Path) -> 
             let_happen(page, played)
         page.screenshot(path=pictures / f"{name}.png")
         unfold(page)
-        assert not violations(page, RULES), name
-        page.emulate_media(color_scheme="dark")  # which changes colors and nothing else
-        assert not violations(page, COLORS), name
-        page.emulate_media(color_scheme="light")
-        check_narrow(page, name)
+        check_states(page, name)
 
 
 def test_every_page_fits_a_narrow_phone_in_spanish(enter: Enter, played: World) -> None:
@@ -54,6 +52,33 @@ def test_every_page_fits_a_narrow_phone_in_spanish(enter: Enter, played: World) 
         unfold(page)
         expect(page.locator("html")).to_have_attribute("lang", "es")
         check_narrow(page, name)
+
+
+def test_what_a_page_turns_into_is_as_accessible(enter: Enter, played: World) -> None:
+    """Refusals, what is found, and forms that were sent back with what is wrong in them."""
+    page, clerk = enter(path=f"{D}/push"), enter("clerk", f"{D}/why")
+    page.get_by_text("More settings").click()
+    page.get_by_label("Wait before sending, Grade").fill("61")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("A number from 0 to 60")).to_be_visible()
+    check_states(page, "wrong number")
+    page.goto(f"{played.origin}{D}/no-such-page")
+    check_states(page, "no such page")
+    clerk.get_by_label("Name or id").fill("Bake")
+    clerk.get_by_role("button", name="Search").click()
+    expect(clerk.get_by_role("link", name="Emma Baker")).to_be_visible()
+    check_states(clerk, "found")
+    clerk.goto(f"{played.origin}{D}/push")
+    check_states(clerk, "no right")
+
+
+def check_states(page: Page, name: str) -> None:
+    """Check what axe-core finds in both schemes, and how wide a page is on a narrow phone."""
+    assert not violations(page, RULES), name
+    page.emulate_media(color_scheme="dark")  # which changes colors and nothing else
+    assert not violations(page, COLORS), name
+    page.emulate_media(color_scheme="light")
+    check_narrow(page, name)
 
 
 def check_narrow(page: Page, name: str) -> None:

@@ -30,11 +30,10 @@ _NANOS = 1_000_000_000
 
 def parts_of(kind: int) -> list[str]:
     """Return the parts of a kind's rule: `below`, `when` and lists; none where it has no rule."""
-    rule = Condition.DESCRIPTOR.fields_by_name.get(_rule_name(kind))
+    rule = getattr(Condition(), _rule_name(kind), None)
     names = {_PERCENT: "below", _BALANCE: "below", _TRIGGER: "when"}
-    if rule is None or rule.message_type is None:
-        return []
-    return [names.get(part.name, part.name) for part in rule.message_type.fields]
+    fields_of = rule.DESCRIPTOR.fields if rule is not None else ()
+    return [names.get(one.name, one.name) for one in fields_of]
 
 
 def is_percent(kind: int) -> bool:

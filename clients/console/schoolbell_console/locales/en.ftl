@@ -587,6 +587,7 @@ all-delivered = Everything got through
 all-delivered-text = Nothing failed, expired or was refused among the deliveries that are kept.
 person-lead = Which phones a person has, what the family chose to be told of, and whether a test arrives.
 sign-out-everywhere = Sign out everywhere
+sign-out-now = Sign the person out
 sign-out-help = For a phone that was lost: nothing is sent to any phone of this person until they sign in again. What they chose is kept.
 sure-sign-out = Sign this person out on all phones? What waits for them is stopped.
 signed-out-on = { $count ->
