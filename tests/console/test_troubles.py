@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from schoolbell_server.gateways.settings import AndroidConfig, AppConfig
 
 from schoolbell.v1 import access_service_pb2 as access
+from schoolbell_server.gateways.app_config import AndroidConfig, AppConfig
 from tests.console.world import Loop, console_process
 from tests.service.ports import free_port
 from tests.service.whole import DISTRICT, Whole, whole
