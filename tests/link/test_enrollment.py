@@ -238,7 +238,7 @@ def test_a_name_that_could_reach_elsewhere_is_refused_before_the_broker_is_asked
     password = tmp_path / "password"
     password.touch(mode=0o600)
     access = ("--management", "https://broker.invalid", "--password-file", str(password))
-    for command in ("enroll", "remove"):
+    for command in ("enroll", "rotate", "remove"):
         result = CliRunner().invoke(main, ["hub", command, *access, "--", name])
         assert (result.exit_code, "DISTRICT: " in result.output) == (1, True), result.output
 

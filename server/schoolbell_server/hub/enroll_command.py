@@ -209,21 +209,23 @@ def enroll_command(config_file: Path, district: str, access: _Access, handed: _H
 
 
 @click.command("rotate")
-@click.argument("district", default="")
+@click.argument("district", required=False)
 @click.option("--end", is_flag=True, help="End the former password, once all use the new one.")
 @click.option("--now", is_flag=True, help="With --end: whether it is in use or not.")
 @_on_broker
 @_to_hand
 def rotate_command(
-    district: str, access: _Access, handed: _Handed, *, end: bool, now: bool
+    district: str | None, access: _Access, handed: _Handed, *, end: bool, now: bool
 ) -> None:
     """Make another password of a district, or without one of the hubs; the former stays good.
 
     Put the new line into every server's password file, then repeat with --end. Nothing restarts.
     """
+    # A variable of a script that is not set is no wish to change the hubs' own password.
+    topology = None if district is None else _topology(district)
 
     async def work(enrollment: Enrollment) -> None:
-        user = enrollment.district_user(_topology(district)) if district else enrollment.hubs()
+        user = enrollment.hubs() if topology is None else enrollment.district_user(topology)
         if not end:
             handed.hand_password(await user.rotate())
             return
