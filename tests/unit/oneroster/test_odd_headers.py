@@ -63,9 +63,7 @@ def test_a_bar_stands_however_its_column_and_flag_are_written(
 
 
 @pytest.mark.parametrize("column", ["bared", "is_barred", "Adult Consent", "portalEnabled"])
-def test_a_column_of_the_side_file_that_is_misspelled_is_named(
-    tmp_path: Path, column: str
-) -> None:
+def test_a_column_of_the_side_file_that_is_misspelled_is_named(tmp_path: Path, column: str) -> None:
     folder = Extract().write(tmp_path / "or")
     side = tmp_path / "relationships.csv"
     side.write_text(f"studentSourcedId,guardianSourcedId,portal,{column}\nana,mia,true,true\n")
