@@ -16,13 +16,13 @@ from typing import Any, Generic, TypeVar
 from schoolbell_server.domain import compact
 from schoolbell_server.domain.decision import (
     Decision,
+    DecisionRecord,
     DeviceDecision,
     RecipientDecision,
     Refusal,
 )
 from schoolbell_server.domain.fact import Previous, Told
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
-from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_storage.fact_documents import decode_told, encode_told
 
 _PACKED, _PLAIN = b"\x01", b"\x02"

@@ -27,10 +27,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schoolbell_server.domain import compact
+from schoolbell_server.domain.decision import DecisionRecord, without
 from schoolbell_server.domain.kinds import CancelCause, Kind
 from schoolbell_server.domain.kinds.registry import key_prefixes
 from schoolbell_server.domain.principal import Principal, PrincipalType
-from schoolbell_server.domain.record import DecisionRecord, without
 from schoolbell_storage.accounts import sharers_of
 from schoolbell_storage.decision_records import decode_record, encode_record
 from schoolbell_storage.deliveries import UNSENT

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from schoolbell_server.domain.decision import (
     Decision,
+    DecisionRecord,
     DeviceDecision,
     RecipientDecision,
     Refusal,
+    without,
 )
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
-from schoolbell_server.domain.record import DecisionRecord, without
 from schoolbell_storage.decision_records import decode_record, encode_record
 from tests.unit.domain.happenings import NOON
 from tests.unit.domain.strategies import previouses, texts, times

@@ -31,11 +31,10 @@ from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain import acceptance, timing
 from schoolbell_server.domain.acceptance import Plan, Received
 from schoolbell_server.domain.change import Change, ChangeKey
-from schoolbell_server.domain.decision import Decision, count_refusals
+from schoolbell_server.domain.decision import Decision, DecisionRecord, count_refusals
 from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.fact_keys import all_keys
 from schoolbell_server.domain.kinds import Kind
-from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_server.domain.transitions import SUPERSEDED, stop
 from schoolbell_server.domain.world import World
 from schoolbell_server.status import journal

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 
 from schoolbell.v1 import common_pb2, explanation_pb2
 from schoolbell_server.contract.fields import write_time
-from schoolbell_server.domain.decision import Refusal
+from schoolbell_server.domain.decision import DecisionRecord, Refusal
 from schoolbell_server.domain.explain import GateRow
 from schoolbell_server.domain.gate import SeenFact, scope_of
-from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_storage.provenance import SettingOrigin
 
 OriginOf = Callable[[SeenFact], SettingOrigin]

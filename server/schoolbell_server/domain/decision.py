@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schoolbell_server.domain.fact import Previous
 from schoolbell_server.domain.kinds import AppType, Gate, RefusalReason
@@ -93,3 +93,18 @@ def count_refusals(decisions: Iterable[Decision]) -> Counter[tuple[Gate, Refusal
     return Counter(
         (refusal.gate, refusal.reason) for decision in decisions for refusal in decision.refusals()
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """A decision as it was made, with the version of the facts that it saw."""
+
+    decision: Decision
+    facts_version: int
+    decide_time: dt.datetime
+
+
+def without(record: DecisionRecord, user_id: str) -> DecisionRecord:
+    """Return a record that no longer names a person."""
+    others = tuple(one for one in record.decision.recipients if one.user_id != user_id)
+    return replace(record, decision=replace(record.decision, recipients=others))

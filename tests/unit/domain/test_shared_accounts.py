@@ -8,11 +8,10 @@ from decimal import Decimal
 import pytest
 
 from schoolbell_server.domain.acceptance import Plan
-from schoolbell_server.domain.decision import Decision, Refusal
+from schoolbell_server.domain.decision import Decision, DecisionRecord, Refusal
 from schoolbell_server.domain.fact_keys import fact_key
 from schoolbell_server.domain.kinds import AppType, Gate, Kind, RefusalReason
 from schoolbell_server.domain.kinds.lunch_balance import BalanceValue
-from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_server.domain.shared import Rechecked, recheck_all
 from schoolbell_server.domain.world import Subscription, World
 from schoolbell_storage.decision_records import decode_record, encode_record

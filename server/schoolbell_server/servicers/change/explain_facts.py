@@ -12,10 +12,10 @@ from schoolbell_server.acceptance import refusals
 from schoolbell_server.acceptance.submission import Submitted
 from schoolbell_server.contract.changes import parse_change
 from schoolbell_server.domain.change import Change, ChangeKey
+from schoolbell_server.domain.decision import DecisionRecord
 from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.fact import FactKey, FactState
 from schoolbell_server.domain.fact_keys import all_keys
-from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_server.domain.world import World
 from schoolbell_server.servicers.change.readers import no_change
 from schoolbell_server.servicers.common.not_found import no_device, no_district, no_user

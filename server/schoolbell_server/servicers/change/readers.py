@@ -20,10 +20,9 @@ from schoolbell_server.contract.explanations import write_recorded
 from schoolbell_server.contract.fields import read_id, read_time
 from schoolbell_server.contract.resume_tokens import ResumeToken, write_token
 from schoolbell_server.domain.change import ChangeKey
-from schoolbell_server.domain.decision import Refusal, count_refusals
+from schoolbell_server.domain.decision import DecisionRecord, Refusal, count_refusals
 from schoolbell_server.domain.delivery import Delivery
 from schoolbell_server.domain.kinds import AppType, Gate, Kind
-from schoolbell_server.domain.record import DecisionRecord
 from schoolbell_server.rpc.caller import current_caller
 from schoolbell_server.rpc.errors import SchoolbellError
 from schoolbell_server.rpc.validation import Violations
