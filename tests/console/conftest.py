@@ -17,6 +17,8 @@ from schoolbell_server.demo.settled import settled
 from tests.console import happening
 from tests.console.world import ANN, World, world
 
+PICTURED = bool(os.environ.get("PICTURES"))
+"""Whether the screenshots of the documents are to be made."""
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -82,7 +84,7 @@ def is_wrong(message: Any) -> bool:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the screenshots: with PICTURES=1 that of the documents."""
-    if os.environ.get("PICTURES"):
+    if PICTURED:
         return Path(__file__).resolve().parents[2] / "docs" / "console"
     return tmp_path_factory.mktemp("pictures")
 

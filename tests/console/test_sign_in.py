@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from schoolbell.v1 import access_service_pb2 as access
 from schoolbell_server.config import Config, IdentityConfig
 from tests.console.sign_in_provider import CLIENT, SignInProvider, sign_in_provider
-from tests.console.test_looks import RULES, violations
+from tests.console.test_looks import COLORS, RULES, violations
 from tests.console.world import Loop, console_process, until
 from tests.identity.provider import issuer
 from tests.service.granting import (
@@ -333,7 +333,7 @@ def test_the_page_for_signing_in_is_for_everybody(
         page = context.new_page()
         for why in ("", "ended", "left"):
             page.goto(f"{school.origin}/sign-in?why={why}")
-            assert not violations(page, RULES)
+            assert not violations(page, RULES if scheme == "light" else COLORS)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320
         page.goto(f"{school.origin}/sign-in")
         page.set_viewport_size({"width": 1280, "height": 800})
