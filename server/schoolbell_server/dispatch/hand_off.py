@@ -48,7 +48,11 @@ class Reservation:
         self._reserved: dict[_Place, Counter[int]] = defaultdict(Counter)
 
     def lease(self, app_id: str, platform: Platform, lane: int) -> str:
-        """Return who leases a new delivery: this server, or '' where it waits to be claimed."""
+        """Return who leases a new delivery: this server, or '' where it waits to be claimed.
+
+        On SQLite a brief transaction asks in the writer's thread: nothing that is reserved changes
+        elsewhere before the offer is settled.
+        """
         dispatcher = self._dispatchers.get((app_id, platform))
         if dispatcher is None or not dispatcher.queue.reserve(lane):
             return ""
