@@ -85,7 +85,7 @@ async def running(config: HubConfig) -> AsyncIterator[Running]:
         attempts = Attempts(
             storage,
             gateways,
-            HubKeys(config.hub.data_dir / "keys"),
+            HubKeys(config.hub.data_dir / "keys", _report_key),
             metrics,
             bound,
             timeout=config.hub.attempt_timeout,
@@ -176,6 +176,10 @@ def _report(app_id: str, setting: str, problem: str) -> None:
     if problem:
         about = {"app_id": app_id, "setting": setting, "warning": f"the file {problem}"}
         _logger.warning("warning", extra=about)
+
+
+def _report_key(cause: str) -> None:
+    _logger.warning("key cannot be read", extra={"cause": cause})
 
 
 async def _show_health(health: Health, districts: Districts) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from schoolbell_server.observability.log import get_logger
 from schoolbell_server.security.secret_file import SecretExposed, read_secret, write_secret
 
 _INFO = b"schoolbell.link.v1 contents"
@@ -27,8 +26,6 @@ _NONCE = bytes(12)
 """Every message has a key of its own, so the nonce may be the same."""
 _READ_AGAIN = 5.0
 """Seconds, at least, between two looks for a key that is not known: anybody may name one."""
-
-_logger = get_logger(__name__)
 
 
 class SealKeyUnusable(ValueError):
@@ -71,12 +68,14 @@ def seal(data: bytes, key: X25519PublicKey, district: str) -> Sealed:
 class HubKeys:
     """The private keys of a hub, in files of a folder: the newest is what districts are given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, report: Callable[[str], None] = lambda _: None) -> None:
         """Read the keys `hub*.key`; make one where none is.
 
-        SecretExposed where others may read one; ValueError where a file holds no key.
+        SecretExposed where others may read one; ValueError where a file holds no key. `report` is
+        told why a file that comes later cannot be read.
         """
         self._folder = folder
+        self._report = report
         self._read_again = 0.0
         files = self._files()
         if not files:
@@ -96,7 +95,7 @@ class HubKeys:
             try:
                 self._keys |= _read_keys(self._files())
             except (OSError, SecretExposed, ValueError) as error:
-                _logger.warning("key cannot be read", extra={"cause": str(error)})
+                self._report(str(error))
         return self._keys.get(key_id)
 
     @property
