@@ -42,13 +42,16 @@ for _library in ("aiormq", "aio_pika"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 
-class _Connection(aio_pika.Connection):
+class ReachedConnection(aio_pika.Connection):
     """A connection that may be told which name the broker's certificate has."""
 
     PARAMETERS = (
         *aio_pika.Connection.PARAMETERS,
         ConnectionParameter(name="server_hostname", parser=str, is_kwarg=True),
     )
+
+    def __del__(self) -> None:
+        """Leave alone what never opened: aio_pika would close it, though no loop may run."""
 
 
 async def connect(config: BrokerConfig) -> AbstractConnection:
@@ -62,7 +65,7 @@ async def connect(config: BrokerConfig) -> AbstractConnection:
             return await aio_pika.connect(
                 _url(config),
                 ssl_context=context,
-                connection_class=_Connection,
+                connection_class=ReachedConnection,
             )
     except (OSError, ValueError, EOFError, *FAULTS) as error:
         raise trouble_from(error) from None

@@ -56,7 +56,12 @@ final class Breaks {
      * @throws SchoolbellException where another try is of no use
      */
     void await(SchoolbellException error, CountDownLatch ended) {
-        if (ended.getCount() == 0 || channel.isShutdown() || Thread.currentThread().isInterrupted()) {
+        boolean isWanted = ended.getCount() > 0 && !Thread.currentThread().isInterrupted();
+        if (isWanted && channel.isShutdown() && error.code() == Code.CANCELLED) {
+            // What gRPC says of a call that had no address yet when the client was closed; else it is this.
+            throw SchoolbellException.own(Code.UNAVAILABLE, "the client was closed");
+        }
+        if (!isWanted || channel.isShutdown()) {
             throw error;
         }
         // CANCELLED comes from a server that stops: this end did not, see above.

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
@@ -132,7 +133,8 @@ class PublisherTest {
         }
     }
 
-    @Test
+    /** At once, when it has no address yet, as well as later. */
+    @RepeatedTest(20)
     void aClientThatIsClosedEndsThePublisher() throws IOException {
         Servers.Changes changes = new Servers.Changes(new CountDownLatch(1));
         try (Servers.Served on = Servers.served(changes)) {
